@@ -1,0 +1,19 @@
+"""The one exception type that users see, and how an unknown name is reported."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class SaltrustError(Exception):
+    """A user's mistake or a missing resource: one line that names what, where, and what is allowed."""
+
+
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> SaltrustError:
+    """The error for a name that is not in a closed set, with the nearest known name suggested.
+
+    kind: what the name should have been, as a noun ("method", "data set"). known: the allowed names.
+    """
+    known = sorted(known)
+    near = get_close_matches(str(name), known, n=1)
+    hint = f" did you mean '{near[0]}'?" if near else ""
+    return SaltrustError(f"unknown {kind} '{name}';{hint} known: {', '.join(known) or 'none'}")

@@ -1,0 +1,48 @@
+"""Progress of long work: a bar in a notebook or terminal, or lines in the log that `saltrust run` shows."""
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+LOG = "SALTRUST_PROGRESS"  # environment variable: file that the lines of a chapter's kernel are appended to
+INTERVAL = 5.0  # seconds between two lines, so that a log stays readable
+
+
+def track(iterable: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
+    """Iterate, showing how far the work is and how long it will still take.
+
+    what: the work, as a short phrase ("maps xrai on densenet121-1"). total: number of items, where `len` does not tell.
+    """
+    total = total if total is not None else len(iterable)
+    log = os.environ.get(LOG)
+    if not log:
+        from tqdm.auto import tqdm
+
+        yield from tqdm(iterable, desc=what, total=total, leave=False)
+        return
+    start = last = time.monotonic()
+    for done, item in enumerate(iterable, 1):
+        yield item
+        now = time.monotonic()
+        if now - last >= INTERVAL and done < total:
+            last = now
+            say(bar(what, done, total, now - start), log)
+
+
+def bar(what: str, done: int, total: int, elapsed: float) -> str:
+    """One line: a bar of 20 cells, the share done, the work, and the time left in minutes and seconds."""
+    filled = round(20 * done / total)
+    left = round(elapsed * (total - done) / done)
+    return f"{'█' * filled}{'░' * (20 - filled)} {done / total:4.0%}  {what}  {left // 60}:{left % 60:02d} left"
+
+
+def say(line: str, log: str | None = None) -> None:
+    """Append one line to the progress log, where there is one."""
+    log = log or os.environ.get(LOG)
+    if log:
+        with Path(log).open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
