@@ -1,0 +1,307 @@
+"""Sphinx extension: pages quote computed numbers, figures and tables; nobody types them.
+
+Reads the folder `evidence/<dataset>/` of the book's source: numbers.json, figures/<name>.png with <name>.json, and
+tables/<name>.csv with <name>.json. Gives
+
+    {num}`<dataset>/<chapter>/<name> <format>`    a number, linked to the page that computed it
+    {result-figure} <dataset>/<name>              a numbered figure, label fig-<dataset>-<name>
+    {result-table} <dataset>/<name>               a numbered table, label tab-<dataset>-<name>
+
+On an evidence page the data set may be left out: it is the page's own. A data set that was not run reads "not run
+here"; a name that a run data set lacks is a warning, so that a build with warnings as errors fails.
+"""
+
+import csv
+import json
+import math
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective, SphinxRole
+
+logger = logging.getLogger(__name__)
+
+EVIDENCE = "evidence"
+NOT_RUN = "not run here"
+VERDICTS = {"PASS": "verdict-pass", "FAIL": "verdict-fail"}
+
+
+class NotRun(Exception):
+    """The data set has no results in this copy of the book."""
+
+
+class Missing(Exception):
+    """A run data set lacks what a page asks for, or what it holds cannot be shown."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The results of one data set: the folder `evidence/<dataset>`."""
+
+    dataset: str
+    folder: Path
+
+    @property
+    def numbers_file(self) -> Path:
+        return self.folder / "numbers.json"
+
+    def page(self, chapter: str) -> str:
+        return f"{EVIDENCE}/{self.dataset}/{chapter}"
+
+    def number(self, key: str) -> float | int | str:
+        """The value stored under "<chapter>/<name>". Raises NotRun or Missing."""
+        self._require_run()
+        numbers = read_json(self.numbers_file)
+        if key not in numbers:
+            raise Missing(f"no number '{key}' for data set '{self.dataset}'{nearest(key, numbers)}")
+        return numbers[key]
+
+    def result(self, kind: str, name: str, suffix: str) -> tuple[Path, dict[str, str]]:
+        """File and description of a figure or table. kind: "figures" or "tables". Raises NotRun or Missing."""
+        self._require_run()
+        file = self.folder / kind / f"{name}{suffix}"
+        if not file.is_file() or not file.with_suffix(".json").is_file():
+            known = [path.stem for path in (self.folder / kind).glob(f"*{suffix}")]
+            raise Missing(f"no {kind[:-1]} '{name}' for data set '{self.dataset}'{nearest(name, known)}")
+        return file, read_json(file.with_suffix(".json"))
+
+    def _require_run(self) -> None:
+        if not self.numbers_file.is_file():
+            raise NotRun(self.dataset)
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """A JSON object. Raises Missing, naming the file, where it is not one."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise Missing(f"{file}: not valid JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise Missing(f"{file}: must hold a JSON object")
+    return content
+
+
+def nearest(name: str, known: Any) -> str:
+    """The end of an error message: the known name most like `name`, or nothing."""
+    near = get_close_matches(name, list(known), n=1)
+    return f"; nearest is '{near[0]}'" if near else ""
+
+
+def locate(env: BuildEnvironment, target: str, levels: int) -> tuple[Evidence, str]:
+    """Split "[<dataset>/]<rest>" into evidence and rest; `levels` is the number of parts of the rest.
+
+    Without a data set it is the current page's. Raises Missing for a target of another shape.
+    """
+    parts = target.split("/")
+    page = env.docname.split("/")
+    if len(parts) == levels and page[0] == EVIDENCE and len(page) > 2:
+        parts.insert(0, page[1])
+    if len(parts) != levels + 1 or not all(parts):
+        shape = "/".join(["<dataset>", "<chapter>", "<name>"][: levels + 1]) if levels > 1 else "<dataset>/<name>"
+        raise Missing(f"'{target}' is not of the form {shape}")
+    found = Evidence(parts[0], Path(env.srcdir) / EVIDENCE / parts[0])
+    # Noted also when absent, so that the page is read again once the data set has been run.
+    env.note_dependency(str(found.numbers_file))
+    return found, "/".join(parts[1:])
+
+
+def render(value: float | int | str, spec: str = "") -> str:
+    """A value as text: `spec` is a Python format, by default .3g for floats; a true minus sign. Raises Missing."""
+    spec = spec or (".3g" if isinstance(value, float) else "")
+    try:
+        text = format(value, spec)
+    except ValueError as error:
+        raise Missing(f"cannot write {value!r} with format '{spec}'") from error
+    return text if isinstance(value, str) else text.replace("-", "\N{MINUS SIGN}")
+
+
+def page_link(docname: str, text: nodes.Node) -> nodes.Node:
+    """`text` as a link to a page of the book."""
+    link = addnodes.pending_xref(
+        "", text, refdomain="std", reftype="doc", reftarget=f"/{docname}", refexplicit=True, refwarn=True
+    )
+    link["classes"].append("computed-link")
+    return link
+
+
+def not_run_note(dataset: str) -> nodes.paragraph:
+    """One sentence that says what is missing and which command computes it."""
+    note = nodes.paragraph("", "", classes=["not-run"])
+    note += nodes.emphasis(text=NOT_RUN.capitalize())
+    note += nodes.Text(f": this copy of the book has no results for {dataset}. ")
+    note += nodes.literal(text=f'make book DATASETS="{dataset}"')
+    note += nodes.Text(" computes them.")
+    return note
+
+
+class Number(SphinxRole):
+    """{num}`<dataset>/<chapter>/<name> <format>`"""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        target, _, spec = self.text.partition(" ")
+        try:
+            evidence, key = locate(self.env, target, levels=2)
+            text = render(evidence.number(key), spec.strip())
+        except NotRun:
+            return [nodes.emphasis(text=NOT_RUN, classes=["not-run"])], []
+        except Missing as problem:
+            logger.warning("num: %s", problem, location=self.get_location(), type="computed", subtype="num")
+            return [nodes.literal(text=f"?{target}?")], []
+        shown = nodes.inline(text=text, classes=["num"])
+        page = evidence.page(key.split("/")[0])
+        return [shown if page == self.env.docname else page_link(page, shown)], []
+
+
+class Result(SphinxDirective):
+    """What figures and tables share: name, label, caption, and what is shown when there is nothing to show."""
+
+    required_arguments = 1
+    option_spec = {"name": directives.unchanged}
+    prefix: str
+
+    def run(self) -> list[nodes.Node]:
+        target = self.arguments[0]
+        try:
+            evidence, name = locate(self.env, target, levels=1)
+            self.options.setdefault("name", f"{self.prefix}-{evidence.dataset}-{name}")
+            try:
+                shown = self.result(evidence, name)
+            except NotRun:
+                shown = self.absent(evidence, name)
+        except Missing as problem:
+            logger.warning(
+                "%s: %s", self.name, problem, location=self.get_location(), type="computed", subtype=self.prefix
+            )
+            return []
+        self.set_source_info(shown)
+        self.add_name(shown)
+        return [shown]
+
+    def caption(self, evidence: Evidence, about: dict[str, str], file: Path) -> list[nodes.Node]:
+        """The stored caption as inline nodes, with a link to the page that computed the result."""
+        if not about.get("caption", "").strip():
+            raise Missing(f"{file.with_suffix('.json')}: the caption is empty")
+        caption, _ = self.parse_inline(about["caption"])
+        page = evidence.page(about.get("chapter", "index"))
+        if page != self.env.docname:
+            caption += [nodes.Text(" "), page_link(page, nodes.inline(text="How it was computed."))]
+        return caption
+
+    def use(self, file: Path) -> str:
+        """Note a file and its description as dependencies of the page; its path from the book's root."""
+        self.env.note_dependency(str(file))
+        self.env.note_dependency(str(file.with_suffix(".json")))
+        return "/" + file.relative_to(self.env.srcdir).as_posix()
+
+
+class ResultFigure(Result):
+    """{result-figure} <dataset>/<name>"""
+
+    prefix = "fig"
+
+    def result(self, evidence: Evidence, name: str) -> nodes.Element:
+        file, about = evidence.result("figures", name, ".png")
+        if not about.get("alt", "").strip():
+            raise Missing(f"{file.with_suffix('.json')}: the alternative text is empty")
+        # A width makes Sphinx link the image to its full-size file; the style sheet decides how wide it is shown.
+        image = nodes.image(uri=self.use(file), alt=about["alt"], width="100%")
+        caption = nodes.caption("", "", *self.caption(evidence, about, file))
+        return nodes.figure("", image, caption, classes=["result-figure"])
+
+    def absent(self, evidence: Evidence, name: str) -> nodes.Element:
+        note = nodes.admonition("", nodes.title(text=NOT_RUN.capitalize()), not_run_note(evidence.dataset))
+        note["classes"].append("not-run")
+        caption = nodes.caption(text=f"{name.replace('_', ' ').capitalize()}, {evidence.dataset}.")
+        return nodes.figure("", note, caption, classes=["result-figure"])
+
+
+class ResultTable(Result):
+    """{result-table} <dataset>/<name>"""
+
+    prefix = "tab"
+
+    def result(self, evidence: Evidence, name: str) -> nodes.Element:
+        file, about = evidence.result("tables", name, ".csv")
+        with file.open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.reader(stream))
+        if len({len(row) for row in rows}) != 1:
+            raise Missing(f"{file}: the rows do not all have the same number of cells")
+        title = nodes.title("", "", *self.caption(evidence, about, file), nodes.Text(" "))
+        title += addnodes.download_reference(
+            "", "", nodes.inline(text="CSV"), reftarget=self.use(file), refdoc=self.env.docname, classes=["csv"]
+        )
+        head, *body = rows
+        return table(title, [heading.replace("_", " ") for heading in head], columns(body, len(head)))
+
+    def absent(self, evidence: Evidence, name: str) -> nodes.Element:
+        title = nodes.title(text=f"{name.replace('_', ' ').capitalize()}, {evidence.dataset}.")
+        body = table(title, [""], [Column((NOT_RUN.capitalize(),), numeric=False)])
+        body["classes"].append("not-run")
+        return body
+
+
+@dataclass(frozen=True)
+class Column:
+    cells: tuple[str, ...]
+    numeric: bool
+
+
+def columns(rows: list[list[str]], width: int) -> list[Column]:
+    """The columns of a table of texts, numbers rounded for reading."""
+    found = []
+    for at in range(width):
+        cells = tuple(row[at] for row in rows)
+        values = [as_number(cell) for cell in cells if cell]
+        numeric = bool(values) and None not in values
+        found.append(Column(rounded(cells) if numeric else cells, numeric))
+    return found
+
+
+def as_number(cell: str) -> float | None:
+    try:
+        return float(cell)
+    except ValueError:
+        return None
+
+
+def rounded(cells: tuple[str, ...]) -> tuple[str, ...]:
+    """Numeric cells with three digits: the same decimals down the column, .3g where these would hide a small value."""
+    values = [float(cell) for cell in cells if cell]
+    sizes = [abs(value) for value in values if math.isfinite(value) and value]
+    if all(re.fullmatch(r"[+-]?\d+", cell) for cell in cells if cell):
+        spec = ".0f"
+    elif sizes and min(sizes) < 5e-4:
+        spec = ".3g"
+    else:
+        spec = f".{max(0, 3 - len(str(int(max(sizes, default=0)))) + (max(sizes, default=0) < 10))}f"
+    return tuple(render(float(cell), spec) if cell else "" for cell in cells)
+
+
+def table(title: nodes.title, headings: list[str], body: list[Column]) -> nodes.table:
+    """A docutils table from its columns."""
+    group = nodes.tgroup("", *(nodes.colspec(colwidth=1) for _ in body), cols=len(body))
+    group += nodes.thead("", nodes.row("", *map(cell, headings, body)))
+    group += nodes.tbody("", *(nodes.row("", *map(cell, row, body)) for row in zip(*(c.cells for c in body), strict=True)))
+    return nodes.table("", title, group, classes=["result-table"])
+
+
+def cell(text: str, column: Column) -> nodes.entry:
+    """One cell; PASS and FAIL carry a class, so that the style sheet can colour the word."""
+    shown = nodes.inline(text=text, classes=[VERDICTS[text]]) if text in VERDICTS else nodes.Text(text)
+    return nodes.entry("", nodes.paragraph("", "", shown), classes=["text-right"] if column.numeric else [])
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_role("num", Number())
+    app.add_directive("result-figure", ResultFigure)
+    app.add_directive("result-table", ResultTable)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,52 @@
+"""Similarity of maps: sensitivity to weight randomization, repeatability, reproducibility (Arun et al., Results).
+
+All three compare two sets of maps by SSIM; they differ in which model states made them, and in which images are paired.
+"""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import pandas as pd
+
+from saltrust.artefacts import SimilaritySpec
+from saltrust.protocols import Protocol
+from saltrust.specs import Spec
+
+
+def agreement(get: Callable, pairs: Iterable[tuple[dict[str, object], Spec, Spec]], protocol: Protocol) -> pd.DataFrame:
+    """SSIM of each image's map in one set with the same image's map in another: columns image, <labels>, ssim.
+
+    pairs: (labels, first, second), where labels are the columns that name the comparison and the two specs have the same
+    images in the same order, or the second begins with those of the first.
+    """
+    frames = []
+    for labels, first, second in pairs:
+        n = min(len(first.images), len(second.images))
+        same = tuple((i, i) for i in range(n))
+        values = get(SimilaritySpec(first, second, same, protocol.similarity, protocol.ssim))
+        ids = get(first.data).ids[list(first.images[:n])]
+        frames.append(pd.DataFrame({"image": ids, **labels, "ssim": values}))
+    return pd.concat(frames, ignore_index=True)
+
+
+def unrelated(get: Callable, maps: Iterable[tuple[str, Spec]], protocol: Protocol, seed: int) -> pd.DataFrame:
+    """SSIM of maps of different images by one trained model: columns image (the pair's number), method, ssim.
+
+    Its mean over the pairs is a method's degradation threshold: similarity that owes nothing to the image or the model.
+    The same pairs serve every method.
+    """
+    frames = []
+    for method, spec in maps:
+        pairs = different_pairs(len(spec.images), protocol.threshold_pairs, seed)
+        values = get(SimilaritySpec(spec, spec, pairs, protocol.similarity, protocol.ssim))
+        frames.append(
+            pd.DataFrame({"image": [f"pair {i}" for i in range(len(pairs))], "method": method, "ssim": values})
+        )
+    return pd.concat(frames, ignore_index=True)
+
+
+def different_pairs(n: int, count: int, seed: int) -> tuple[tuple[int, int], ...]:
+    """At most `count` distinct pairs (i < j) of n images, drawn without replacement."""
+    first, second = np.triu_indices(n, k=1)
+    chosen = np.random.default_rng(seed).permutation(len(first))[:count]
+    return tuple((int(first[k]), int(second[k])) for k in chosen)

@@ -1,0 +1,51 @@
+"""What determines a phantom data set, apart from its seed and its size."""
+
+from dataclasses import dataclass, fields
+
+from saltrust.errors import SaltrustError
+
+
+@dataclass(frozen=True)
+class PhantomParameters:
+    """The choices of a phantom population. Raises SaltrustError for a value outside its range.
+
+    Two parameters set the difficulty: `severity`, from which each positive image draws its own severity uniformly (it
+    sets both the extent and the conspicuity of the finding), and `noise`. `mimic` adds look-alikes to both classes.
+    """
+
+    finding: str = "pneumothorax"  # a name in FINDINGS
+    prevalence: float = 0.22  # fraction of images with the finding
+    severity: tuple[float, float] = (0.0, 1.0)  # 0: at the limit of visibility, 1: extensive
+    conspicuity: float = 1.0  # multiplies the contrast of the finding, not its extent
+    noise: float = 1.0  # relative to a usual exposure; standard deviation, 0 switches quantum noise off
+    scatter: float = 0.35  # scattered fraction of the exposure that reaches the film
+    variation: float = 1.0  # spread of body size, rotation, inspiration and exposure; 0: the same pose for everybody
+    mimic: float = 0.6  # probability of a look-alike of the finding, in either class
+    tube_given_finding: float = 0.15  # probability of a chest tube in an image with the finding
+    tube_given_clear: float = 0.15  # … and in one without; unequal values make the tube a shortcut
+    leads: float = 0.35  # probability of ECG electrodes and wires
+    marker: float = 0.7  # probability of a side letter
+
+    def __post_init__(self) -> None:
+        for name in ("prevalence", "mimic", "tube_given_finding", "tube_given_clear", "leads", "marker"):
+            self._within(name, getattr(self, name), 0, 1)
+        self._within("scatter", self.scatter, 0, 0.9)
+        self._within("noise", self.noise, 0, 10)
+        self._within("variation", self.variation, 0, 1.5)
+        self._within("conspicuity", self.conspicuity, 0, 4)
+        if len(self.severity) != 2 or not 0 <= self.severity[0] <= self.severity[1] <= 1:
+            raise SaltrustError(f"phantom: severity must be (low, high) with 0 <= low <= high <= 1, not {self.severity}")
+
+    def _within(self, name: str, value: float, low: float, high: float) -> None:
+        if not low <= value <= high:
+            raise SaltrustError(f"phantom: {name} must lie between {low} and {high}, not {value}")
+
+    @classmethod
+    def of(cls, **values) -> "PhantomParameters":
+        """Parameters from a data card's mapping; lists become tuples, an unknown name is a SaltrustError."""
+        known = {field.name for field in fields(cls)}
+        if unknown := sorted(set(values) - known):
+            from saltrust.errors import unknown_name
+
+            raise unknown_name("phantom parameter", unknown[0], known)
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})

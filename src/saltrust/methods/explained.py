@@ -1,0 +1,221 @@
+"""The one place that runs a classifier for its gradients; every method is arithmetic on what this returns."""
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from saltrust.errors import SaltrustError
+from saltrust.methods.fusion import fold_batchnorm
+from saltrust.registry import Registry
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """A number to explain: `link` maps the model's outputs (n, n_outputs) to as many values, of which one is taken:
+    the target's, or that of the class which the model predicts for the image."""
+
+    link: Callable[[Tensor], Tensor]
+    of_prediction: bool
+
+
+def _probabilities(outputs: Tensor) -> Tensor:
+    return outputs.sigmoid() if outputs.shape[1] == 1 else outputs.softmax(1)
+
+
+SCALARS: Registry[Scalar] = Registry("explained scalar")
+SCALARS.register("logit")(Scalar(lambda outputs: outputs, of_prediction=False))
+SCALARS.register("argmax_logit")(Scalar(lambda outputs: outputs, of_prediction=True))
+SCALARS.register("probability")(Scalar(_probabilities, of_prediction=False))
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is explained, image by image: `sign` times value number `index`; both (n,).
+
+    It is settled on the image itself. Along a path, or under noise, the question must not change: otherwise the
+    attributions of a predicted class would not add up to the change of any one scalar.
+    """
+
+    index: Tensor
+    sign: Tensor
+
+    def take(self, items: Tensor | slice) -> "Selection":
+        return Selection(self.index[items], self.sign[items])
+
+    def pick(self, values: Tensor) -> Tensor:
+        """The explained scalar of each image (n,) from the model's values (n, n_outputs)."""
+        return self.sign * values.gather(1, self.index[:, None])[:, 0]
+
+
+class Explained:
+    """A classifier, seen as a differentiable scalar function of the image.
+
+    model: maps images (n, channels, height, width) to outputs (n, n_outputs). It is copied, and only the copy is put
+    into evaluation mode, freed of its weights' gradients and run: the model itself is never touched, nor is the
+    global random state. Changes made to the model afterwards are not seen.
+    scalar: "logit" and "probability" of output `target`, or "argmax_logit", the logit of the class predicted for the
+    image (with a single output z: z where z >= 0, else -z). cam_layer: dotted path of the module whose output the class
+    activation maps use. batch_size: images in one pass; no result depends on it beyond rounding.
+    input_range: (black, white) of the model's input.
+
+    Raises SaltrustError for an unknown scalar or module, and for a model that cannot be explained truthfully.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        scalar: str = "logit",
+        target: int = 0,
+        cam_layer: str | None = None,
+        batch_size: int = 32,
+        input_range: tuple[float, float] = (-1.0, 1.0),
+    ):
+        if batch_size < 1:
+            raise SaltrustError(f"batch_size is {batch_size}; it must be at least 1")
+        self.scalar = SCALARS[scalar]
+        self.target = target
+        self.cam_layer = cam_layer
+        self.batch_size = batch_size
+        self.input_range = input_range
+        self._model = _evaluation_copy(model)
+        if cam_layer is not None:
+            self._module(cam_layer)
+        self._folded = fold_and_isolate(self._model, cam_layer)
+        reference = next(self._model.parameters(), torch.zeros(()))
+        self.device, self.dtype = reference.device, reference.dtype
+
+    def accept(self, images: Tensor) -> Tensor:
+        """The images on the model's device and in its precision. Raises SaltrustError unless they are a non-empty
+        batch (n, channels, height, width), finite and within the input range."""
+        if images.ndim != 4 or not images.is_floating_point():
+            raise SaltrustError(
+                f"images must be floats of shape (n, channels, height, width), not {images.dtype} {tuple(images.shape)}"
+            )
+        if not len(images):
+            raise SaltrustError("there are no images to explain")
+        low, high = self.input_range
+        slack = 1e-4 * (high - low)
+        least, most = (float(value) for value in torch.aminmax(images))
+        if not (low - slack <= least and most <= high + slack):  # written so that NaN fails too
+            raise SaltrustError(f"images range from {least:g} to {most:g}; this model's input is {low:g} to {high:g}")
+        return images.detach().to(self.device, self.dtype)
+
+    def select(self, images: Tensor) -> Selection:
+        """What is explained for each of the images (n, channels, height, width): one forward pass for
+        "argmax_logit", none for the other scalars."""
+        sign = torch.ones(len(images), device=self.device, dtype=self.dtype)
+        if not self.scalar.of_prediction:
+            return Selection(torch.full((len(images),), self.target, device=self.device), sign)
+        outputs = self.outputs(images)
+        if outputs.shape[1] > 1:
+            return Selection(outputs.argmax(1), sign)
+        return Selection(torch.zeros_like(outputs[:, 0], dtype=torch.long), torch.where(outputs[:, 0] >= 0, sign, -sign))
+
+    def outputs(self, images: Tensor) -> Tensor:
+        """The model's outputs (n, n_outputs), without gradients."""
+        with _isolated(self.device), torch.no_grad():
+            return torch.cat([self._forward(images[batch]) for batch in self._batches(len(images))])
+
+    def scalars(self, images: Tensor, selection: Selection | None = None) -> Tensor:
+        """The explained scalar of each image (n,)."""
+        return (selection or self.select(images)).pick(self.scalar.link(self.outputs(images)))
+
+    def gradients(self, images: Tensor, selection: Selection | None = None) -> Tensor:
+        """Gradient of the explained scalar with respect to the image, in the shape of the images."""
+        selection = selection or self.select(images)
+        gradients = [self._differentiate(images[b], selection.take(b))[1] for b in self._batches(len(images))]
+        return torch.cat(gradients).contiguous()
+
+    def activations(self, images: Tensor, layer: str | None = None) -> tuple[Tensor, Tensor]:
+        """Output of a module, and the gradient of the explained scalar with respect to it; both (n, c, rows, columns).
+
+        layer: dotted path, by default the cam_layer. Raises SaltrustError where the module does not exist, runs other
+        than once, or returns no spatial map.
+        """
+        layer = self._cam_layer(layer)
+        selection = self.select(images)
+        pairs = [self._differentiate(images[b], selection.take(b), layer) for b in self._batches(len(images))]
+        outputs, gradients = zip(*pairs, strict=True)
+        if outputs[0].ndim != 4:
+            raise SaltrustError(
+                f"module '{layer}' returns shape {tuple(outputs[0].shape)}; a class activation map needs (n, c, h, w)"
+            )
+        return torch.cat(outputs), torch.cat(gradients)
+
+    def output_shapes(self, layers: Sequence[str], images: Tensor) -> dict[str, tuple[int, ...]]:
+        """Shape of the output of each of the modules for these images, from one forward pass."""
+        with _isolated(self.device), torch.no_grad(), self._captured(layers) as captured:
+            self._forward(images)
+        return {layer: tuple(self._only(captured, layer).shape) for layer in layers}
+
+    def _differentiate(self, images: Tensor, selection: Selection, layer: str | None = None) -> tuple[Tensor, Tensor]:
+        """(variable, gradient of the scalar with respect to it); the variable is the image or a module's output."""
+        with _isolated(self.device), self._captured([layer] if layer else []) as captured:
+            images = images.clone(memory_format=torch.channels_last).requires_grad_()
+            values = self.scalar.link(self._forward(images.clone()))  # a clone: the model may work in place
+            variable = self._only(captured, layer) if layer else images
+            total = selection.pick(values).sum()
+            gradient = torch.autograd.grad(total, variable, allow_unused=True)[0] if total.requires_grad else None
+            if gradient is None:
+                raise SaltrustError(
+                    f"the model's output does not depend differentiably on {f'module {layer!r}' if layer else 'the image'}"
+                )
+            return variable.detach(), gradient
+
+    def _forward(self, images: Tensor) -> Tensor:
+        outputs = self._model(images)
+        if not isinstance(outputs, Tensor) or outputs.ndim != 2 or len(outputs) != len(images):
+            found = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+            raise SaltrustError(f"the model must return a tensor (n, n_outputs) for n images; it returned {found}")
+        if not 0 <= self.target < outputs.shape[1]:
+            raise SaltrustError(f"target {self.target} is not among the model's outputs 0 to {outputs.shape[1] - 1}")
+        return outputs
+
+    def _batches(self, n: int) -> Iterator[slice]:
+        return (slice(first, min(first + self.batch_size, n)) for first in range(0, n, self.batch_size))
+
+    @contextmanager
+    def _captured(self, layers: Sequence[str]) -> Iterator[dict[str, list[Tensor]]]:
+        """Record what the modules return. The model goes on with a clone, since a later ReLU may work in place."""
+        captured: dict[str, list[Tensor]] = {layer: [] for layer in layers}
+
+        def record(layer: str) -> Callable:
+            def hook(module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
+                captured[layer].append(output)
+                return output.clone()
+
+            return hook
+
+        handles = [self._module(layer).register_forward_hook(record(layer)) for layer in layers]
+        try:
+            yield captured
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _cam_layer(self, layer: str | None) -> str:
+        layer = layer or self.cam_layer
+        if layer is None:
+            raise SaltrustError("no layer for the class activation map: give its module path as `layer` or `cam_layer`")
+        if layer in self._folded:
+            raise SaltrustError(
+                f"the batch normalization after '{layer}' was folded into it: name the layer when the model is wrapped, "
+                f"Explained(model, cam_layer='{layer}')"
+            )
+        return layer
+
+    def _module(self, layer: str) -> nn.Module:
+        modules = dict(self._model.named_modules())
+        if layer not in modules:
+            raise unknown_module(layer, modules)
+        return modules[layer]
+
+    @staticmethod
+    def _only(captured: dict[str, list[Tensor]], layer: str) -> Tensor:
+        if len(captured[layer]) != 1:
+            raise SaltrustError(f"module '{layer}' runs {len(captured[layer])} times in one pass; it must run once")
+        return captured[layer][0]

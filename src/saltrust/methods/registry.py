@@ -1,0 +1,96 @@
+"""The registry of saliency methods: what each is called, who proposed it, what it costs and what it is made of."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from saltrust.errors import unknown_name
+from saltrust.registry import Registry
+
+Parameters = Mapping[str, Any]
+Parts = dict[str, tuple[str, dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A saliency method.
+
+    A method on a model has the function `f(model, images, keys, **parameters)`: model an Explained, images a float
+    tensor (n, channels, height, width) in the model's input range, keys one tuple of non-negative integers per image
+    that its noise depends on. It returns a tensor (n, c, height, width): raw, signed, not post-processed.
+
+    A composition has the function `f(images, parts, **parameters)`: images uint8 (n, height, width[, 3]), parts the
+    arrays that `parts(parameters)` asks for, each (n, c, height, width). It returns an array (n, c, height, width).
+
+    abbreviation: as in the figures ("GRAD"). cite: BibTeX key. formula: LaTeX, without the dollars. signed: whether a
+    negative value is evidence against the explained output, as opposed to a low rank or a value that cannot occur.
+    """
+
+    name: str
+    abbreviation: str
+    title: str
+    family: str
+    cite: str
+    formula: str
+    signed: bool
+    function: Callable
+    cost: Callable[[Parameters], int]
+    components: Callable[[Parameters], Parts] | None = None
+
+    @property
+    def is_composition(self) -> bool:
+        """Whether the method is computed from the maps of other methods, without a model."""
+        return self.components is not None
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The method's parameters and their default values."""
+        accepted = inspect.signature(self.function).parameters.values()
+        return {p.name: p.default for p in accepted if p.kind is p.KEYWORD_ONLY}
+
+    def complete(self, parameters: Parameters) -> dict[str, Any]:
+        """All parameters of the method: those given, and the defaults of the others.
+
+        Raises SaltrustError for a parameter that the method does not have.
+        """
+        defaults = self.defaults
+        for name in parameters:
+            if name not in defaults:
+                raise unknown_name(f"parameter of method '{self.name}'", name, defaults)
+        return defaults | dict(parameters)
+
+    def passes(self, parameters: Parameters | None = None) -> int:
+        """Forward and backward passes through the model per image; 0 for a composition, whose parts are counted."""
+        return self.cost(self.complete(parameters or {}))
+
+    def parts(self, parameters: Parameters | None = None) -> Parts:
+        """What a composition is made of: name of the part -> (method, its parameters). Empty for other methods."""
+        return self.components(self.complete(parameters or {})) if self.components else {}
+
+
+METHODS: Registry[Method] = Registry("method")
+
+
+def method(
+    name: str,
+    *,
+    abbreviation: str,
+    title: str,
+    family: str,
+    cite: str,
+    formula: str,
+    signed: bool = True,
+    passes: Callable[[Parameters], int] = lambda parameters: 1,
+    parts: Callable[[Parameters], Parts] | None = None,
+) -> Callable[[Callable], Callable]:
+    """Register a function as the saliency method `name`. Its parameters are its keyword-only arguments."""
+
+    def add(function: Callable) -> Callable:
+        cost = (lambda parameters: 0) if parts else passes
+        METHODS.register(name)(
+            Method(name, abbreviation, title, family, cite, formula, signed, function, cost, parts)
+        )
+        return function
+
+    return add

@@ -1,0 +1,92 @@
+"""torchvision, importable also where its compiled operators cannot be loaded.
+
+A CPU-only torch beside torchvision's default wheel leaves torchvision's compiled library unloadable, and a plain
+`import torchvision` then fails with "operator torchvision::nms does not exist". Everything saltrust needs from torchvision
+is Python, but for non-maximum suppression. So where the operators are missing they are declared here, with a plain-PyTorch
+implementation, before the import. Always write
+
+    from saltrust.models.vision import torchvision
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import torch
+from torch import Tensor
+
+# A torch.library.Library withdraws its operators when it is garbage collected: this list keeps it alive.
+_libraries: list[torch.library.Library] = []
+
+
+def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
+    """Greedy non-maximum suppression, as torchvision's compiled operator does it.
+
+    boxes: (n, 4) as x0, y0, x1, y1 in pixels; scores: (n,). From the best score down, a box is kept unless a box already
+    kept overlaps it with IoU > iou_threshold; equal scores keep their order. Returns the (k,) int64 indices kept.
+    """
+    order = torch.argsort(scores, descending=True, stable=True)
+    corners = boxes.float()[order]
+    kept = []
+    while len(order):
+        kept.append(order[:1])
+        best, corners, order = corners[0], corners[1:], order[1:]
+        # ~(iou > t) and not (iou <= t): two empty boxes have IoU 0/0, and the compiled operator keeps both.
+        survives = ~(_iou(best, corners) > iou_threshold)
+        corners, order = corners[survives], order[survives]
+    return torch.cat(kept) if kept else order
+
+
+def _iou(box: Tensor, boxes: Tensor) -> Tensor:
+    overlap = torch.minimum(box[2:], boxes[:, 2:]) - torch.maximum(box[:2], boxes[:, :2])
+    intersection = overlap.clamp(min=0).prod(dim=1)
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1)
+    return intersection / ((box[2:] - box[:2]).prod() + areas - intersection)
+
+
+def _operators_load() -> bool:
+    """Whether torchvision's compiled operators are (or can be) loaded; looks without importing torchvision, because a
+    failed import leaves half-made modules behind."""
+    if hasattr(torch.ops.torchvision, "nms"):
+        return True
+    spec = importlib.util.find_spec("torchvision")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError("torchvision is not installed; pip install torchvision", name="torchvision")
+    folder = Path(next(iter(spec.submodule_search_locations)))
+    for library in (*folder.glob("_C*.so"), *folder.glob("_C*.pyd")):
+        try:
+            torch.ops.load_library(str(library))
+        except OSError:
+            continue
+        return hasattr(torch.ops.torchvision, "nms")
+    return False
+
+
+def _declare_operators() -> None:
+    library = torch.library.Library("torchvision", "DEF")
+    for name in ("nms", "qnms"):
+        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        library.impl(name, nms, "CompositeExplicitAutograd")
+    _libraries.append(library)
+
+
+def _load() -> ModuleType:
+    if "torchvision" in sys.modules:
+        return sys.modules["torchvision"]
+    # Someone else's failed import (a library that tries torchvision and does without) leaves half-made submodules.
+    for name in [name for name in sys.modules if name.startswith("torchvision.")]:
+        del sys.modules[name]
+    if _operators_load():
+        return importlib.import_module("torchvision")
+    _declare_operators()
+    module = importlib.import_module("torchvision")
+    # nms() asks whether the compiled library is there, not whether the operator is; the other operators still ask.
+    importlib.import_module("torchvision.ops.boxes")._assert_has_ops = lambda: None
+    return module
+
+
+torchvision = _load()

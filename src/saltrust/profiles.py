@@ -1,0 +1,120 @@
+"""Profiles: the size of a run. What is computed is the protocol's; how much of it, the profile's."""
+
+from dataclasses import dataclass
+
+from saltrust.registry import Registry
+
+
+@dataclass(frozen=True)
+class Training:
+    """How long one network trains. None leaves the choice to the architecture (the paper's value).
+
+    epochs: at most so many; patience: epochs without a better validation score; steps: batches in an epoch, None for
+    as many as the training images fill.
+    """
+
+    epochs: int
+    patience: int
+    steps: int | None
+    batch_size: int
+    learning_rate: float | None = None
+
+
+@dataclass(frozen=True)
+class Profile:
+    name: str
+    size: int  # side of the square images in pixels
+    train: int | None  # images of each split; None for all that the data card counts
+    val: int | None
+    test: int | None
+    architectures: dict[str, Training]
+    localizers: dict[str, Training]
+    localizer_width: str  # "narrow" or "paper"
+    pretrained: bool  # start from ImageNet weights, where a file or the network provides them
+    explained: int | None  # positive test images that get maps, None for all
+    cascaded: int | None  # of these, how many are followed through the cascade of randomization
+    replicates: int  # cascades with independent random weights
+    samples: int  # caps on the protocol's noisy copies and path steps
+    steps: int
+    batch_size: int  # images of one forward and backward pass when maps are made
+
+
+PROFILES: Registry[Profile] = Registry("profile")
+
+PROFILES.register("smoke")(
+    Profile(
+        name="smoke",
+        size=80,
+        train=48,
+        val=24,
+        test=32,
+        architectures={
+            "inception_v3": Training(epochs=1, patience=1, steps=3, batch_size=12),
+            "densenet121": Training(epochs=1, patience=1, steps=3, batch_size=12),
+        },
+        localizers={
+            "unet": Training(epochs=1, patience=1, steps=3, batch_size=8),
+            "retinanet": Training(epochs=1, patience=1, steps=2, batch_size=4),
+        },
+        localizer_width="narrow",
+        pretrained=False,
+        explained=4,
+        cascaded=2,
+        replicates=1,
+        samples=2,
+        steps=2,
+        batch_size=16,
+    )
+)
+
+PROFILES.register("quick")(
+    Profile(
+        name="quick",
+        size=128,
+        train=1400,
+        val=300,
+        test=400,
+        architectures={
+            "inception_v3": Training(epochs=6, patience=6, steps=24, batch_size=32),
+            "densenet121": Training(epochs=6, patience=6, steps=24, batch_size=32),
+        },
+        localizers={
+            "unet": Training(epochs=8, patience=8, steps=24, batch_size=16),
+            "retinanet": Training(epochs=6, patience=6, steps=24, batch_size=16),
+        },
+        localizer_width="narrow",
+        pretrained=False,
+        explained=30,
+        cascaded=5,
+        replicates=1,
+        samples=5,
+        steps=5,
+        batch_size=32,
+    )
+)
+
+PROFILES.register("full")(  # the sizes of Arun et al., Methods
+    Profile(
+        name="full",
+        size=320,
+        train=None,
+        val=None,
+        test=None,
+        architectures={
+            "inception_v3": Training(epochs=20, patience=4, steps=None, batch_size=32),
+            "densenet121": Training(epochs=30, patience=5, steps=None, batch_size=32),
+        },
+        localizers={
+            "unet": Training(epochs=75, patience=15, steps=None, batch_size=4),
+            "retinanet": Training(epochs=75, patience=15, steps=None, batch_size=4),
+        },
+        localizer_width="paper",
+        pretrained=True,
+        explained=None,
+        cascaded=None,
+        replicates=3,
+        samples=25,
+        steps=100,
+        batch_size=64,
+    )
+)

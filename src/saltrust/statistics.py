@@ -1,0 +1,81 @@
+"""Summaries with bootstrap intervals. Images are the unit of resampling."""
+
+import numpy as np
+import pandas as pd
+
+LEVEL = 0.95
+
+
+def bootstrap_means(values: np.ndarray, n_boot: int, seed: int) -> np.ndarray:
+    """Means (n_boot,) of resamples with replacement of values (n,)."""
+    rng = np.random.default_rng(seed)
+    return values[rng.integers(len(values), size=(n_boot, len(values)))].mean(axis=1)
+
+
+def interval(means: np.ndarray) -> tuple[float, float]:
+    """The central 95 % of bootstrap means (percentile interval)."""
+    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def summarize(frame: pd.DataFrame, score: str, by: list[str], n_boot: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """One row for each group: mean, sd, ci_low, ci_high of `score`, and n, the number of images behind them.
+
+    frame: tidy, with a column `image`; several rows of one image (replicates) are averaged first. Missing scores are left
+    out of the mean and shown by a smaller n. The order of the groups is that of the frame.
+    """
+    rows = []
+    for key, group in frame.groupby(by, sort=False):
+        values = group.groupby("image", sort=False)[score].mean().dropna().to_numpy()
+        low, high = interval(bootstrap_means(values, n_boot, seed)) if len(values) else (np.nan, np.nan)
+        row = dict(zip(by, key, strict=True))
+        sd = values.std(ddof=1) if len(values) > 1 else np.nan
+        row |= {
+            "mean": values.mean() if len(values) else np.nan,
+            "sd": sd,
+            "ci_low": low,
+            "ci_high": high,
+            "n": len(values),
+        }
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def difference(
+    first: np.ndarray, second: np.ndarray | float, *, paired: bool, n_boot: int, seed: int
+) -> dict[str, float]:
+    """Mean of `first` minus mean of `second`, with its bootstrap interval: difference, ci_low, ci_high.
+
+    paired: the two are of the same images in the same order (or `second` is one number), so images are resampled as pairs; else
+    each sample is resampled by itself.
+    """
+    if paired:
+        gaps = np.asarray(first) - second
+        gaps = gaps[~np.isnan(gaps)]
+        means = bootstrap_means(gaps, n_boot, seed)
+        estimate = gaps.mean()
+    else:
+        means = bootstrap_means(first, n_boot, seed) - bootstrap_means(second, n_boot, seed + 1)
+        estimate = np.mean(first) - np.mean(second)
+    low, high = interval(means)
+    return {"difference": float(estimate), "ci_low": low, "ci_high": high}
+
+
+def roc_auc(labels: np.ndarray, scores: np.ndarray, n_boot: int = 1000, seed: int = 0) -> dict[str, float]:
+    """Area under the ROC curve with a bootstrap interval by image: auc, ci_low, ci_high. labels: 0 or 1."""
+    from sklearn.metrics import roc_auc_score
+
+    rng = np.random.default_rng(seed)
+    positive, negative = np.asarray(scores)[labels == 1], np.asarray(scores)[labels == 0]
+    resampled = [
+        _rank_auc(rng.choice(positive, len(positive)), rng.choice(negative, len(negative))) for _ in range(n_boot)
+    ]
+    low, high = interval(np.array(resampled))
+    return {"auc": float(roc_auc_score(labels, scores)), "ci_low": low, "ci_high": high}
+
+
+def _rank_auc(positive: np.ndarray, negative: np.ndarray) -> float:
+    """Share of (positive, negative) pairs in the right order, ties counting one half."""
+    ranked = np.sort(negative)
+    below = np.searchsorted(ranked, positive, "left") + np.searchsorted(ranked, positive, "right")
+    return float(below.mean() / (2 * len(negative)))

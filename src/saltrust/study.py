@@ -1,0 +1,340 @@
+"""The facade that chapters talk to: one data set, one profile, one protocol, one seed."""
+
+import os
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from saltrust import cards
+from saltrust.artefacts import (
+    AverageSpec,
+    ClassifierSpec,
+    DataSpec,
+    HeatSpec,
+    LocalizerSpec,
+    MapsSpec,
+    Randomization,
+    Trained,
+    WeightsSpec,
+    prepared,
+)
+from saltrust.criteria.localization import localization
+from saltrust.criteria.similarity import agreement, unrelated
+from saltrust.criteria.verdicts import Comparison, judge
+from saltrust.errors import SaltrustError, unknown_name
+from saltrust.profiles import PROFILES
+from saltrust.progress import track
+from saltrust.protocols import PROTOCOLS
+from saltrust.quality_control import count_faults
+from saltrust.statistics import roc_auc
+from saltrust.store import Store
+
+MAIN, REPLICATE, OTHER, RANDOM = "inception_v3-1", "inception_v3-2", "densenet121-1", "inception_v3-random"
+CLASSIFIERS = (MAIN, REPLICATE, OTHER)
+SPLITS = ("train", "val", "test")
+
+
+class Study:
+    """Everything that is asked of one data set's saliency maps. What is missing is computed, what is stored is read.
+
+    dataset: the name of a data card. profile: the size of the run. protocol: the choices of the analysis. Models are
+    named `<architecture>-<replicate>`; "inception_v3-random" is the first one with all its weights drawn anew.
+    Raises SaltrustError, before any work, for an unknown name or data that is not on this machine.
+    """
+
+    def __init__(
+        self,
+        dataset: str,
+        profile: str = "quick",
+        protocol: str = "corrected",
+        seed: int = 0,
+        store: Store | None = None,
+    ):
+        self.card = cards.load(dataset)
+        self.profile = PROFILES[profile]
+        self.protocol = PROTOCOLS[protocol]
+        self.seed = seed
+        self.store = store or Store()
+        if not self.card.available:
+            raise SaltrustError(f"data set '{dataset}' is not on this machine: nothing at {self.card.root}")
+
+    # --- data -----------------------------------------------------------------------------------------------------
+
+    def data(self, split: str):
+        """The images, labels and truth of "train", "val" or "test"."""
+        return self.store.get(self._data(split))
+
+    def _data(self, split: str) -> DataSpec:
+        if split not in SPLITS:
+            raise unknown_name("split", split, SPLITS)
+        counted = self.card.counts[split].images
+        count = min(getattr(self.profile, split) or counted, counted)
+        return DataSpec(self.card, self._fingerprint, split, count, self.profile.size, self.seed)
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        from saltrust.datasets.loaders import LOADERS
+
+        return LOADERS[self.card.loader].fingerprint(self.card)
+
+    @cached_property
+    def explained(self) -> tuple[int, ...]:
+        """Positions in the test split of the images that get maps: the first positive ones, as in the paper."""
+        positive = np.flatnonzero(self.data("test").labels == 1)
+        return tuple(int(i) for i in positive[: self.profile.explained])
+
+    @property
+    def cascaded(self) -> tuple[int, ...]:
+        """Those of the explained images that are followed through the cascade."""
+        return self.explained[: self.profile.cascaded]
+
+    # --- models ---------------------------------------------------------------------------------------------------
+
+    def classifier(self, name: str = MAIN) -> Trained:
+        """A trained classifier: its record and its weights."""
+        return self.store.get(self._classifier(name))
+
+    def localizer(self, replicate: int = 1) -> Trained:
+        """A trained localizer of the kind that the card names."""
+        return self.store.get(self._localizer(replicate))
+
+    def models(self, n_boot: int = 1000) -> pd.DataFrame:
+        """One row for each network: model, role, auc, ci_low, ci_high, epochs, best_epoch, seconds, seed, weights."""
+        labels = self.data("test").labels
+        networks = [(name, "classifier", self.classifier(name)) for name in CLASSIFIERS]
+        networks += [(f"{self.card.localizer}-{k}", "localizer", self.localizer(k)) for k in (1, 2)]
+        shown = ("epochs", "best_epoch", "seconds", "seed", "precision", "weights")
+        return pd.DataFrame(
+            {
+                "model": name,
+                "role": role,
+                **roc_auc(labels, np.array(trained.record["test_scores"]), n_boot, self.seed),
+                **{key: trained.record[key] for key in shown},
+            }
+            for name, role, trained in networks
+        )
+
+    def _classifier(self, name: str) -> ClassifierSpec:
+        if name not in CLASSIFIERS:
+            raise unknown_name("classifier", name, CLASSIFIERS)
+        from saltrust.models.plans import classifier_plan
+
+        architecture, replicate = name.rsplit("-", 1)
+        training = self.profile.architectures[architecture]
+        weights = None
+        if self.profile.pretrained:
+            weights = self.store.get(WeightsSpec(architecture, os.environ.get("SALTRUST_WEIGHTS")))
+        plan = classifier_plan(architecture, training, self._model_seed(replicate), weights is not None)
+        splits = (self._data(split) for split in SPLITS)
+        return ClassifierSpec(*splits, plan=plan, architecture=architecture, pretrained=weights)
+
+    def _localizer(self, replicate: int) -> LocalizerSpec:
+        from saltrust.models.plans import localizer_plan
+
+        kind = self.card.localizer
+        plan = localizer_plan(kind, self.profile.localizers[kind], self._model_seed(replicate), self.profile)
+        return LocalizerSpec(*(self._data(split) for split in SPLITS), plan=plan, localizer=kind)
+
+    def _model_seed(self, replicate: int | str) -> int:
+        return 1000 * self.seed + int(replicate)
+
+    # --- maps -----------------------------------------------------------------------------------------------------
+
+    def maps(self, method: str, model: str = MAIN, images: tuple[int, ...] | None = None) -> np.ndarray:
+        """Raw maps (n, channels, height, width) of the explained images."""
+        return self.store.get(self._maps(method, model, images))
+
+    def display(self, method: str, model: str = MAIN) -> np.ndarray:
+        """Maps (n, height, width) in [0, 1] of the explained images, prepared as they are for SSIM."""
+        return prepared(self._maps(method, model), self.protocol.similarity, self.store.get)
+
+    def cascade_display(self, method: str) -> dict[str, np.ndarray]:
+        """Maps in [0, 1] of the cascaded images, by stage of randomization; "original" is the trained model."""
+        states = {"original": None} | self._cascade(0)
+        return {
+            stage: prepared(self._maps(method, MAIN, self.cascaded, state), self.protocol.similarity, self.store.get)
+            for stage, state in states.items()
+        }
+
+    def faults(self, methods: str = "all") -> pd.DataFrame:
+        """How many maps are not finite, constant or empty: one row for each method and model."""
+        return pd.DataFrame(
+            {"method": method, "model": model, **count_faults(self.maps(method, model))}
+            for model in (*CLASSIFIERS, RANDOM)
+            for method in chosen(methods)
+        )
+
+    def _maps(
+        self,
+        method: str,
+        model: str,
+        images: tuple[int, ...] | None = None,
+        randomization: Randomization | None = None,
+    ) -> MapsSpec:
+        from saltrust.methods.registry import METHODS
+
+        if model == RANDOM:
+            model, randomization = MAIN, self._randomization(self.stages[-1], seed=-1)
+        return MapsSpec(
+            method=method,
+            parameters=METHODS[method].complete(self._parameters(method)),
+            model=self._classifier(model),
+            randomization=randomization,
+            scalar=self.protocol.scalar,
+            cam_min_grid=self.protocol.cam_min_grid,
+            data=self._data("test"),
+            images=self.explained if images is None else images,
+            seed=self.seed,
+        )
+
+    def _parameters(self, method: str) -> dict[str, object]:
+        """The protocol's choices for a method, cut to the profile's size."""
+        from saltrust.methods.registry import METHODS
+
+        p = self.protocol
+        xrai_steps = min(p.xrai_steps, self.profile.steps)
+        choices = {
+            "samples": min(p.samples, self.profile.samples),
+            "noise": p.noise,
+            "power": p.power,
+            "steps": xrai_steps if method == "xrai" else min(p.steps, self.profile.steps),
+            "baseline": p.baseline,
+            "baselines": p.xrai_baselines,
+            "quadrature": p.quadrature,
+            "channels": p.xrai_channels,
+            "product": p.guided_gradcam,
+        }
+        return {name: value for name, value in choices.items() if name in METHODS[method].defaults}
+
+    @cached_property
+    def stages(self) -> tuple[str, ...]:
+        """The stages of the cascade, from the logits down to the stem."""
+        from saltrust.models.classifiers import ARCHITECTURES
+
+        return tuple(stage.name for stage in ARCHITECTURES[MAIN.rsplit("-", 1)[0]].stages)
+
+    def _randomization(self, stage: str, seed: int) -> Randomization:
+        p = self.protocol
+        return Randomization(stage, p.initialization, p.batchnorm, self._model_seed(100 + seed))
+
+    def _cascade(self, replicate: int) -> dict[str, Randomization]:
+        return {stage: self._randomization(stage, replicate) for stage in self.stages}
+
+    # --- the four criteria ----------------------------------------------------------------------------------------
+
+    def localization(self, methods: str = "all") -> pd.DataFrame:
+        """Utility: AUPRC by image, method and model, with the average mask, the localizer and a constant map beside."""
+        sets = [
+            (method, model, self._maps(method, model)) for model in (*CLASSIFIERS, RANDOM) for method in chosen(methods)
+        ]
+        sets.append(("average", "control", self._average()))
+        sets += [(self.card.localizer, f"{self.card.localizer}-{k}", self._heat(k)) for k in (1, 2)]
+        return localization(self.store.get, track(sets, "localization"), self.protocol)
+
+    def sensitivity(self, methods: str = "all") -> pd.DataFrame:
+        """SSIM with the trained model's map after each stage of the cascade: image, method, stage, replicate, ssim."""
+        pairs = [
+            (
+                {"method": method, "stage": stage, "replicate": replicate},
+                self._maps(method, MAIN, self.cascaded),
+                self._maps(method, MAIN, self.cascaded, state),
+            )
+            for replicate in range(self.profile.replicates)
+            for stage, state in self._cascade(replicate).items()
+            for method in chosen(methods)
+        ]
+        return agreement(self.store.get, track(pairs, "cascading randomization"), self.protocol)
+
+    def thresholds(self, methods: str = "all") -> pd.DataFrame:
+        """SSIM of the trained model's maps of different images: image (the pair), method, ssim."""
+        sets = [(method, self._maps(method, MAIN)) for method in chosen(methods)]
+        return unrelated(self.store.get, sets, self.protocol, self.seed)
+
+    def repeatability(self, methods: str = "all") -> pd.DataFrame:
+        """SSIM between the maps of two replicates of one architecture: image, method, model, ssim."""
+        return self._agreement(methods, REPLICATE)
+
+    def reproducibility(self, methods: str = "all") -> pd.DataFrame:
+        """SSIM between the maps of two architectures: image, method, model, ssim."""
+        return self._agreement(methods, OTHER)
+
+    def _agreement(self, methods: str, other: str) -> pd.DataFrame:
+        pairs = [
+            ({"method": method, "model": f"{MAIN} ~ {other}"}, self._maps(method, MAIN), self._maps(method, other))
+            for method in chosen(methods)
+        ]
+        kind = self.card.localizer
+        pairs.append(({"method": kind, "model": f"{kind}-1 ~ {kind}-2"}, self._heat(1), self._heat(2)))
+        return agreement(self.store.get, track(pairs, f"{MAIN} ~ {other}"), self.protocol)
+
+    def _heat(self, replicate: int) -> HeatSpec:
+        return HeatSpec(self._localizer(replicate), self._data("test"), self.explained)
+
+    def _average(self) -> AverageSpec:
+        return AverageSpec(self._data("train"), self._data("val"), self._data("test"), self.explained)
+
+    def heat(self, replicate: int = 1) -> np.ndarray:
+        """The localizer's heat maps (n, height, width) in [0, 1] of the explained images."""
+        return self.store.get(self._heat(replicate))[:, 0]
+
+    def average(self) -> np.ndarray:
+        """The average truth (height, width) of the training and validation images with the finding, in [0, 1]."""
+        return self.store.get(self._average())[0, 0]
+
+    # --- the verdict ----------------------------------------------------------------------------------------------
+
+    def verdicts(self, methods: str = "all", n_boot: int = 1000) -> pd.DataFrame:
+        """Table 2: each method against each baseline of the four criteria, PASS or FAIL, with the numbers compared."""
+        utility = _by_method(
+            self.localization(methods).query("model in [@MAIN, 'control', @self._first_localizer]"), "auprc"
+        )
+        randomized = self.sensitivity(methods).query("stage == @self.stages[-1]")
+        randomized = _by_method(
+            randomized.groupby(["image", "method"], sort=False, as_index=False)["ssim"].mean(), "ssim"
+        )
+        threshold = _by_method(self.thresholds(methods), "ssim")
+        stability = {
+            "repeatability": _by_method(self.repeatability(methods), "ssim"),
+            "reproducibility": _by_method(self.reproducibility(methods), "ssim"),
+        }
+        kind, low = self.card.localizer, self.protocol.low_baseline
+        cells = []
+        for method in chosen(methods):
+            cells += [
+                Comparison(method, "utility", "average", utility[method], utility["average"]),
+                Comparison(method, "utility", "localizer", utility[method], utility[kind]),
+                Comparison(
+                    method,
+                    "randomization",
+                    "threshold",
+                    randomized[method],
+                    threshold[method],
+                    larger=False,
+                    paired=False,
+                ),
+            ]
+            for criterion, scores in stability.items():
+                cells += [
+                    Comparison(method, criterion, "low", scores[method], low),
+                    Comparison(method, criterion, "localizer", scores[method], scores[kind]),
+                ]
+        return judge(cells, self.protocol, n_boot, self.seed)
+
+    @property
+    def _first_localizer(self) -> str:
+        return f"{self.card.localizer}-1"
+
+
+def _by_method(frame: pd.DataFrame, score: str) -> dict[str, np.ndarray]:
+    return {method: rows[score].to_numpy() for method, rows in frame.groupby("method", sort=False)}
+
+
+def chosen(methods: str) -> list[str]:
+    """Names from a comma-separated list, or every method for "all". Raises SaltrustError for an unknown one."""
+    from saltrust.methods.registry import METHODS
+
+    names = list(METHODS) if methods == "all" else [name.strip() for name in methods.split(",")]
+    for name in names:
+        METHODS[name]
+    return names
