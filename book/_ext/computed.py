@@ -7,8 +7,9 @@ tables/<name>.csv with <name>.json. Gives
     {result-figure} <dataset>/<name>              a numbered figure, label fig-<dataset>-<name>
     {result-table} <dataset>/<name>               a numbered table, label tab-<dataset>-<name>
 
-On an evidence page the data set may be left out: it is the page's own. A data set that was not run reads "not run
-here"; a name that a run data set lacks is a warning, so that a build with warnings as errors fails.
+On an evidence page the data set may be left out: it is the page's own. What belongs to a chapter that was not run reads
+"not run here"; a name that a run chapter lacks is a warning, so that a build with warnings as errors fails. A figure or
+table outside its chapter names that chapter in the option `:chapter:`.
 """
 
 import csv
@@ -35,12 +36,12 @@ NOT_RUN = "not run here"
 VERDICTS = {"PASS": "verdict-pass", "FAIL": "verdict-fail"}
 
 
-class NotRun(Exception):
-    """The data set has no results in this copy of the book."""
+class NotRunError(Exception):
+    """The chapter was not run on the data set, as far as this copy of the book knows."""
 
 
-class Missing(Exception):
-    """A run data set lacks what a page asks for, or what it holds cannot be shown."""
+class ResultError(Exception):
+    """A run chapter lacks what a page asks for, or what it holds cannot be shown."""
 
 
 @dataclass(frozen=True)
@@ -57,36 +58,39 @@ class Evidence:
     def page(self, chapter: str) -> str:
         return f"{EVIDENCE}/{self.dataset}/{chapter}"
 
+    def numbers(self, chapter: str) -> dict[str, float | int | str]:
+        """The numbers of one chapter by key. Every chapter has some: raises NotRunError where there are none."""
+        found = read_json(self.numbers_file) if self.numbers_file.is_file() else {}
+        found = {key: value for key, value in found.items() if key.startswith(f"{chapter}/")}
+        if not found:
+            raise NotRunError(self.dataset)
+        return found
+
     def number(self, key: str) -> float | int | str:
-        """The value stored under "<chapter>/<name>". Raises NotRun or Missing."""
-        self._require_run()
-        numbers = read_json(self.numbers_file)
+        """The value stored under "<chapter>/<name>". Raises NotRunError or ResultError."""
+        numbers = self.numbers(key.split("/")[0])
         if key not in numbers:
-            raise Missing(f"no number '{key}' for data set '{self.dataset}'{nearest(key, numbers)}")
+            raise ResultError(f"no number '{key}' for data set '{self.dataset}'{nearest(key, numbers)}")
         return numbers[key]
 
-    def result(self, kind: str, name: str, suffix: str) -> tuple[Path, dict[str, str]]:
-        """File and description of a figure or table. kind: "figures" or "tables". Raises NotRun or Missing."""
-        self._require_run()
+    def result(self, kind: str, name: str, suffix: str, chapter: str) -> tuple[Path, dict[str, str]]:
+        """File and description of a figure or table. kind: "figures" or "tables". Raises NotRunError or ResultError."""
+        self.numbers(chapter)
         file = self.folder / kind / f"{name}{suffix}"
         if not file.is_file() or not file.with_suffix(".json").is_file():
             known = [path.stem for path in (self.folder / kind).glob(f"*{suffix}")]
-            raise Missing(f"no {kind[:-1]} '{name}' for data set '{self.dataset}'{nearest(name, known)}")
+            raise ResultError(f"no {kind[:-1]} '{name}' for data set '{self.dataset}'{nearest(name, known)}")
         return file, read_json(file.with_suffix(".json"))
-
-    def _require_run(self) -> None:
-        if not self.numbers_file.is_file():
-            raise NotRun(self.dataset)
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """A JSON object. Raises Missing, naming the file, where it is not one."""
+    """A JSON object. Raises ResultError, naming the file, where it is not one."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise Missing(f"{file}: not valid JSON: {error}") from error
+        raise ResultError(f"{file}: not valid JSON: {error}") from error
     if not isinstance(content, dict):
-        raise Missing(f"{file}: must hold a JSON object")
+        raise ResultError(f"{file}: must hold a JSON object")
     return content
 
 
@@ -99,15 +103,15 @@ def nearest(name: str, known: Any) -> str:
 def locate(env: BuildEnvironment, target: str, levels: int) -> tuple[Evidence, str]:
     """Split "[<dataset>/]<rest>" into evidence and rest; `levels` is the number of parts of the rest.
 
-    Without a data set it is the current page's. Raises Missing for a target of another shape.
+    Without a data set it is the current page's. Raises ResultError for a target of another shape.
     """
     parts = target.split("/")
     page = env.docname.split("/")
     if len(parts) == levels and page[0] == EVIDENCE and len(page) > 2:
         parts.insert(0, page[1])
     if len(parts) != levels + 1 or not all(parts):
-        shape = "/".join(["<dataset>", "<chapter>", "<name>"][: levels + 1]) if levels > 1 else "<dataset>/<name>"
-        raise Missing(f"'{target}' is not of the form {shape}")
+        shape = {1: "<dataset>/<name>", 2: "<dataset>/<chapter>/<name>"}[levels]
+        raise ResultError(f"'{target}' is not of the form {shape}")
     found = Evidence(parts[0], Path(env.srcdir) / EVIDENCE / parts[0])
     # Noted also when absent, so that the page is read again once the data set has been run.
     env.note_dependency(str(found.numbers_file))
@@ -115,31 +119,35 @@ def locate(env: BuildEnvironment, target: str, levels: int) -> tuple[Evidence, s
 
 
 def render(value: float | int | str, spec: str = "") -> str:
-    """A value as text: `spec` is a Python format, by default .3g for floats; a true minus sign. Raises Missing."""
+    """A value as text: `spec` is a Python format, by default .3g for floats; a true minus sign. Raises ResultError."""
     spec = spec or (".3g" if isinstance(value, float) else "")
     try:
         text = format(value, spec)
     except ValueError as error:
-        raise Missing(f"cannot write {value!r} with format '{spec}'") from error
+        raise ResultError(f"cannot write {value!r} with format '{spec}'") from error
     return text if isinstance(value, str) else text.replace("-", "\N{MINUS SIGN}")
 
 
-def page_link(docname: str, text: nodes.Node) -> nodes.Node:
-    """`text` as a link to a page of the book."""
+def page_link(docname: str, text: str, *classes: str) -> nodes.Node:
+    """A quiet link to a page of the book."""
     link = addnodes.pending_xref(
-        "", text, refdomain="std", reftype="doc", reftarget=f"/{docname}", refexplicit=True, refwarn=True
+        "",
+        nodes.inline(text=text),
+        refdomain="std",
+        reftype="doc",
+        reftarget=f"/{docname}",
+        refexplicit=True,
+        refwarn=True,
     )
-    link["classes"].append("computed-link")
+    link["classes"] += ["computed-link", *classes]
     return link
 
 
 def not_run_note(dataset: str) -> nodes.paragraph:
     """One sentence that says what is missing and which command computes it."""
-    note = nodes.paragraph("", "", classes=["not-run"])
-    note += nodes.emphasis(text=NOT_RUN.capitalize())
-    note += nodes.Text(f": this copy of the book has no results for {dataset}. ")
+    note = nodes.paragraph("", f"This copy of the book has no such result for {dataset}. ")
     note += nodes.literal(text=f'make book DATASETS="{dataset}"')
-    note += nodes.Text(" computes them.")
+    note += nodes.Text(" computes it.")
     return note
 
 
@@ -151,21 +159,22 @@ class Number(SphinxRole):
         try:
             evidence, key = locate(self.env, target, levels=2)
             text = render(evidence.number(key), spec.strip())
-        except NotRun:
+        except NotRunError:
             return [nodes.emphasis(text=NOT_RUN, classes=["not-run"])], []
-        except Missing as problem:
+        except ResultError as problem:
             logger.warning("num: %s", problem, location=self.get_location(), type="computed", subtype="num")
             return [nodes.literal(text=f"?{target}?")], []
-        shown = nodes.inline(text=text, classes=["num"])
         page = evidence.page(key.split("/")[0])
-        return [shown if page == self.env.docname else page_link(page, shown)], []
+        if page == self.env.docname:
+            return [nodes.inline(text=text, classes=["num"])], []
+        return [page_link(page, text, "num")], []
 
 
 class Result(SphinxDirective):
     """What figures and tables share: name, label, caption, and what is shown when there is nothing to show."""
 
     required_arguments = 1
-    option_spec = {"name": directives.unchanged}
+    option_spec = {"name": directives.unchanged, "chapter": directives.unchanged_required}
     prefix: str
 
     def run(self) -> list[nodes.Node]:
@@ -175,9 +184,9 @@ class Result(SphinxDirective):
             self.options.setdefault("name", f"{self.prefix}-{evidence.dataset}-{name}")
             try:
                 shown = self.result(evidence, name)
-            except NotRun:
+            except NotRunError:
                 shown = self.absent(evidence, name)
-        except Missing as problem:
+        except ResultError as problem:
             logger.warning(
                 "%s: %s", self.name, problem, location=self.get_location(), type="computed", subtype=self.prefix
             )
@@ -186,14 +195,19 @@ class Result(SphinxDirective):
         self.add_name(shown)
         return [shown]
 
+    @property
+    def chapter(self) -> str:
+        """The chapter that made the result: the option, or the page itself."""
+        return self.options.get("chapter", self.env.docname.rpartition("/")[2])
+
     def caption(self, evidence: Evidence, about: dict[str, str], file: Path) -> list[nodes.Node]:
         """The stored caption as inline nodes, with a link to the page that computed the result."""
         if not about.get("caption", "").strip():
-            raise Missing(f"{file.with_suffix('.json')}: the caption is empty")
+            raise ResultError(f"{file.with_suffix('.json')}: the caption is empty")
         caption, _ = self.parse_inline(about["caption"])
-        page = evidence.page(about.get("chapter", "index"))
+        page = evidence.page(self.chapter)
         if page != self.env.docname:
-            caption += [nodes.Text(" "), page_link(page, nodes.inline(text="How it was computed."))]
+            caption += [nodes.Text(" "), page_link(page, "How it was computed.")]
         return caption
 
     def use(self, file: Path) -> str:
@@ -209,9 +223,9 @@ class ResultFigure(Result):
     prefix = "fig"
 
     def result(self, evidence: Evidence, name: str) -> nodes.Element:
-        file, about = evidence.result("figures", name, ".png")
+        file, about = evidence.result("figures", name, ".png", self.chapter)
         if not about.get("alt", "").strip():
-            raise Missing(f"{file.with_suffix('.json')}: the alternative text is empty")
+            raise ResultError(f"{file.with_suffix('.json')}: the alternative text is empty")
         # A width makes Sphinx link the image to its full-size file; the style sheet decides how wide it is shown.
         image = nodes.image(uri=self.use(file), alt=about["alt"], width="100%")
         caption = nodes.caption("", "", *self.caption(evidence, about, file))
@@ -230,11 +244,11 @@ class ResultTable(Result):
     prefix = "tab"
 
     def result(self, evidence: Evidence, name: str) -> nodes.Element:
-        file, about = evidence.result("tables", name, ".csv")
+        file, about = evidence.result("tables", name, ".csv", self.chapter)
         with file.open(encoding="utf-8", newline="") as stream:
             rows = list(csv.reader(stream))
         if len({len(row) for row in rows}) != 1:
-            raise Missing(f"{file}: the rows do not all have the same number of cells")
+            raise ResultError(f"{file}: the rows do not all have the same number of cells")
         title = nodes.title("", "", *self.caption(evidence, about, file), nodes.Text(" "))
         title += addnodes.download_reference(
             "", "", nodes.inline(text="CSV"), reftarget=self.use(file), refdoc=self.env.docname, classes=["csv"]
@@ -282,7 +296,8 @@ def rounded(cells: tuple[str, ...]) -> tuple[str, ...]:
     elif sizes and min(sizes) < 5e-4:
         spec = ".3g"
     else:
-        spec = f".{max(0, 3 - len(str(int(max(sizes, default=0)))) + (max(sizes, default=0) < 10))}f"
+        before_point = len(str(int(max(sizes, default=0))))
+        spec = f".{max(0, 4 - before_point)}f"
     return tuple(render(float(cell), spec) if cell else "" for cell in cells)
 
 
@@ -290,7 +305,8 @@ def table(title: nodes.title, headings: list[str], body: list[Column]) -> nodes.
     """A docutils table from its columns."""
     group = nodes.tgroup("", *(nodes.colspec(colwidth=1) for _ in body), cols=len(body))
     group += nodes.thead("", nodes.row("", *map(cell, headings, body)))
-    group += nodes.tbody("", *(nodes.row("", *map(cell, row, body)) for row in zip(*(c.cells for c in body), strict=True)))
+    rows = zip(*(column.cells for column in body), strict=True)
+    group += nodes.tbody("", *(nodes.row("", *map(cell, row, body)) for row in rows))
     return nodes.table("", title, group, classes=["result-table"])
 
 

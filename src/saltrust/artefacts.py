@@ -7,8 +7,7 @@ what is stored needs none of them; they also tell the spec which code its result
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -30,6 +29,9 @@ class DataSpec(Spec):
     count: int
     size: int
     seed: int
+
+    def title(self) -> str:
+        return f"{self.split} images of {self.card.name}"
 
     def code(self) -> tuple[str, ...]:
         return (f"saltrust.datasets.{self.card.loader}",)
@@ -118,6 +120,9 @@ class ClassifierSpec(_TrainedSpec):
     architecture: str
     pretrained: str | None  # checksum of the file of ImageNet weights, None from scratch
 
+    def title(self) -> str:
+        return f"{self.architecture}, seed {self.plan.seed}"
+
     def compute(self, get) -> Any:
         from saltrust.models.classifiers import build, imagenet_weights, predict
         from saltrust.models.training import train_classifier
@@ -136,6 +141,9 @@ class LocalizerSpec(_TrainedSpec):
 
     kind: ClassVar[str] = "localizer"
     localizer: str
+
+    def title(self) -> str:
+        return f"{self.localizer}, seed {self.plan.seed}"
 
     def compute(self, get) -> Any:
         from saltrust.models.localizers import LOCALIZERS, build_localizer, localize, train_localizer
@@ -199,14 +207,17 @@ class MapsSpec(_ArraySpec):
 
     kind: ClassVar[str] = "maps"
     method: str
-    parameters: dict[str, Any] = field(hash=False)
+    parameters: dict[str, Any]
     model: ClassifierSpec
     randomization: Randomization | None
     scalar: str
     cam_min_grid: int
     data: DataSpec
     images: tuple[int, ...]
-    seed: int
+
+    def title(self) -> str:
+        state = f", random down to {self.randomization.stage}" if self.randomization else ""
+        return f"{self.method} maps of {self.model.title()}{state}"
 
     def code(self) -> tuple[str, ...]:
         from saltrust.methods.registry import METHODS
@@ -218,15 +229,14 @@ class MapsSpec(_ArraySpec):
 
         method = METHODS[self.method]
         pixels = get(self.data).pixels[list(self.images)]
-        if method.parts is not None:
+        if method.is_composition:
             return self._composed(get, method, pixels)
         from saltrust.models.classifiers import to_input
 
         explained = _explained(self.model, self.randomization, self.scalar, self.cam_min_grid, get)
-        keys = [(self.seed, index) for index in self.images]
-        with explained:
-            maps = method.function(explained, to_input(pixels), keys, **self.parameters)
-        return maps.numpy().astype(np.float32)
+        keys = [(index,) for index in self.images]
+        maps = method.function(explained, to_input(pixels), keys, **self.parameters)
+        return maps.cpu().numpy().astype(np.float32)
 
     def _composed(self, get: Callable, method, pixels: np.ndarray) -> np.ndarray:
         parts = {
@@ -238,9 +248,19 @@ class MapsSpec(_ArraySpec):
         return method.function(pixels, parts, **self.parameters).astype(np.float32)
 
 
-@lru_cache(maxsize=1)
+_LATEST: dict[tuple, Any] = {}  # the one classifier that was explained last
+
+
 def _explained(model: ClassifierSpec, randomization: Randomization | None, scalar: str, min_grid: int, get: Callable):
     """The classifier in that state, ready to be explained; kept while one method after the other asks for it."""
+    key = (model.digest, randomization, scalar, min_grid)
+    if key not in _LATEST:
+        _LATEST.clear()
+        _LATEST[key] = _load_explained(model, randomization, scalar, min_grid, get)
+    return _LATEST[key]
+
+
+def _load_explained(model: ClassifierSpec, randomization: Randomization | None, scalar: str, min_grid: int, get: Callable):
     from saltrust.methods.cam import choose_cam_layer
     from saltrust.methods.explained import Explained
     from saltrust.models.classifiers import ARCHITECTURES, build
@@ -257,7 +277,8 @@ def _explained(model: ClassifierSpec, randomization: Randomization | None, scala
             randomization.seed,
             randomization.batchnorm,
         )
-    layer = choose_cam_layer(network, ARCHITECTURES[model.architecture].cam_layers, model.test.size, min_grid)
+    blocks = [module for stage in ARCHITECTURES[model.architecture].stages for module in stage.modules]
+    layer = choose_cam_layer(network, blocks, model.test.size, min_grid)
     return Explained(network, scalar=scalar, cam_layer=layer)
 
 

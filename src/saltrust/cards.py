@@ -63,7 +63,6 @@ class Card(_Strict):
     modality: str
     truth: Literal["mask", "box"]
     localizer: Literal["unet", "retinanet"]
-    flip: bool  # may training mirror the images left to right?
     licence: str
     cite: tuple[str, ...] = ()
     loader: str

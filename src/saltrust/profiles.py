@@ -7,7 +7,7 @@ from saltrust.registry import Registry
 
 @dataclass(frozen=True)
 class Training:
-    """How long one network trains. None leaves the choice to the architecture (the paper's value).
+    """How long one network trains.
 
     epochs: at most so many; patience: epochs without a better validation score; steps: batches in an epoch, None for
     as many as the training images fill.
@@ -17,7 +17,6 @@ class Training:
     patience: int
     steps: int | None
     batch_size: int
-    learning_rate: float | None = None
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,6 @@ class Profile:
     replicates: int  # cascades with independent random weights
     samples: int  # caps on the protocol's noisy copies and path steps
     steps: int
-    batch_size: int  # images of one forward and backward pass when maps are made
 
 
 PROFILES: Registry[Profile] = Registry("profile")
@@ -63,7 +61,6 @@ PROFILES.register("smoke")(
         replicates=1,
         samples=2,
         steps=2,
-        batch_size=16,
     )
 )
 
@@ -89,7 +86,6 @@ PROFILES.register("quick")(
         replicates=1,
         samples=5,
         steps=5,
-        batch_size=32,
     )
 )
 
@@ -115,6 +111,5 @@ PROFILES.register("full")(  # the sizes of Arun et al., Methods
         replicates=3,
         samples=25,
         steps=100,
-        batch_size=64,
     )
 )

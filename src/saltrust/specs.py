@@ -39,6 +39,10 @@ class Spec:
     def read(self, folder: Path) -> Any:
         raise TypeError(f"{type(self).__name__} does not say how it is read")
 
+    def title(self) -> str:
+        """What the artefact is, for those who watch it being computed."""
+        return self.kind
+
     def code(self) -> tuple[str, ...]:
         """Names of modules that the computation reaches by a registry, so that no import statement shows them."""
         return ()

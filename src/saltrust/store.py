@@ -84,7 +84,7 @@ class Store:
 
     def _compute(self, spec: Spec) -> None:
         folder = self.folder(spec)
-        say(f"computing {spec.kind} {spec.digest}")
+        say(f"computing {spec.title()}")
         start = time.perf_counter()
         value = spec.compute(self.get)
         seconds = time.perf_counter() - start

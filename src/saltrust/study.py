@@ -1,7 +1,7 @@
 """The facade that chapters talk to: one data set, one profile, one protocol, one seed."""
 
 import os
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from saltrust.artefacts import (
     WeightsSpec,
     prepared,
 )
+from saltrust.criteria.examples import Example, extremes
 from saltrust.criteria.localization import localization
 from saltrust.criteria.similarity import agreement, unrelated
 from saltrust.criteria.verdicts import Comparison, judge
@@ -33,6 +34,18 @@ from saltrust.store import Store
 MAIN, REPLICATE, OTHER, RANDOM = "inception_v3-1", "inception_v3-2", "densenet121-1", "inception_v3-random"
 CLASSIFIERS = (MAIN, REPLICATE, OTHER)
 SPLITS = ("train", "val", "test")
+
+# The methods of Arun et al., in the order of their tables.
+THE_EIGHT = (
+    "grad",
+    "smoothgrad",
+    "ig",
+    "smooth_ig",
+    "gradcam",
+    "xrai",
+    "guided_backprop",
+    "guided_gradcam",
+)
 
 
 class Study:
@@ -56,6 +69,8 @@ class Study:
         self.protocol = PROTOCOLS[protocol]
         self.seed = seed
         self.store = store or Store()
+        # Specs are asked for again and again; one instance of each computes its digest once.
+        self._data, self._classifier, self._localizer = map(cache, (self._data, self._classifier, self._localizer))
         if not self.card.available:
             raise SaltrustError(f"data set '{dataset}' is not on this machine: nothing at {self.card.root}")
 
@@ -185,7 +200,6 @@ class Study:
             cam_min_grid=self.protocol.cam_min_grid,
             data=self._data("test"),
             images=self.explained if images is None else images,
-            seed=self.seed,
         )
 
     def _parameters(self, method: str) -> dict[str, object]:
@@ -203,7 +217,8 @@ class Study:
             "baselines": p.xrai_baselines,
             "quadrature": p.quadrature,
             "channels": p.xrai_channels,
-            "product": p.guided_gradcam,
+            "maps": p.guided_gradcam,
+            "seed": self.seed,
         }
         return {name: value for name, value in choices.items() if name in METHODS[method].defaults}
 
@@ -321,6 +336,36 @@ class Study:
                 ]
         return judge(cells, self.protocol, n_boot, self.seed)
 
+    def examples(self, methods: str = "all") -> list[Example]:
+        """The best and the worst example of each of the four questions."""
+        test = self.data("test")
+        order = {image: i for i, image in enumerate(test.ids[list(self.explained)])}
+        found = []
+
+        def add(question: str, frame: pd.DataFrame, score: str, larger: bool, first, second) -> None:
+            for answer, row in extremes(frame.reset_index(drop=True), score, larger):
+                i, label = order[row["image"]], f"{'AUPRC' if score == 'auprc' else 'SSIM'} {row[score]:.2f}"
+                truth = test.truth[self.explained[i]]
+                found.append(
+                    Example(question, answer, row["method"], label, first(row["method"])[i], second(row["method"])[i], truth)
+                )
+
+        images = test.pixels[list(self.explained)]
+        utility = self.localization(methods).query("model == @MAIN")
+        add("utility", utility, "auprc", True, lambda method: images, self.display)
+        last = self.sensitivity(methods).query("stage == @self.stages[-1] and replicate == 0")
+        scrambled = self.stages[-1]
+        add(
+            "randomization", last, "ssim", False, self.display, lambda method: self.cascade_display(method)[scrambled]
+        )
+        for question, scores, other in (
+            ("repeatability", self.repeatability(methods), REPLICATE),
+            ("reproducibility", self.reproducibility(methods), OTHER),
+        ):
+            own = scores[scores["method"].isin(chosen(methods))]
+            add(question, own, "ssim", True, self.display, lambda method, other=other: self.display(method, other))
+        return found
+
     @property
     def _first_localizer(self) -> str:
         return f"{self.card.localizer}-1"
@@ -334,7 +379,8 @@ def chosen(methods: str) -> list[str]:
     """Names from a comma-separated list, or every method for "all". Raises SaltrustError for an unknown one."""
     from saltrust.methods.registry import METHODS
 
-    names = list(METHODS) if methods == "all" else [name.strip() for name in methods.split(",")]
+    every = [*THE_EIGHT, *(name for name in METHODS if name not in THE_EIGHT)]
+    names = every if methods == "all" else [name.strip() for name in methods.split(",")]
     for name in names:
         METHODS[name]
     return names

@@ -4,11 +4,12 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 import torch
 from torch import Tensor, nn
 
-from saltrust.errors import SaltrustError
+from saltrust.errors import SaltrustError, unknown_name
 from saltrust.methods.fusion import fold_batchnorm
 from saltrust.registry import Registry
 
@@ -48,7 +49,8 @@ class Selection:
 
     def pick(self, values: Tensor) -> Tensor:
         """The explained scalar of each image (n,) from the model's values (n, n_outputs)."""
-        return self.sign * values.gather(1, self.index[:, None])[:, 0]
+        index, sign = self.index.clone(), self.sign.clone()  # autograd takes none made in the caller's inference mode
+        return sign * values.gather(1, index[:, None])[:, 0]
 
 
 class Explained:
@@ -60,7 +62,7 @@ class Explained:
     scalar: "logit" and "probability" of output `target`, or "argmax_logit", the logit of the class predicted for the
     image (with a single output z: z where z >= 0, else -z). cam_layer: dotted path of the module whose output the class
     activation maps use. batch_size: images in one pass; no result depends on it beyond rounding.
-    input_range: (black, white) of the model's input.
+    input_range: (black, white) of the model's input. All but `accept` expect images as `accept` returns them.
 
     Raises SaltrustError for an unknown scalar or module, and for a model that cannot be explained truthfully.
     """
@@ -81,10 +83,11 @@ class Explained:
         self.cam_layer = cam_layer
         self.batch_size = batch_size
         self.input_range = input_range
-        self._model = _evaluation_copy(model)
-        if cam_layer is not None:
-            self._module(cam_layer)
-        self._folded = fold_and_isolate(self._model, cam_layer)
+        with _isolated(torch.device("cpu")):
+            self._model = _evaluation_copy(model)
+            if cam_layer is not None:
+                self._module(cam_layer)
+            self._folded = fold_batchnorm(self._model, keep=cam_layer)
         reference = next(self._model.parameters(), torch.zeros(()))
         self.device, self.dtype = reference.device, reference.dtype
 
@@ -113,7 +116,7 @@ class Explained:
         outputs = self.outputs(images)
         if outputs.shape[1] > 1:
             return Selection(outputs.argmax(1), sign)
-        return Selection(torch.zeros_like(outputs[:, 0], dtype=torch.long), torch.where(outputs[:, 0] >= 0, sign, -sign))
+        return Selection(torch.zeros_like(sign, dtype=torch.long), torch.where(outputs[:, 0] >= 0, sign, -sign))
 
     def outputs(self, images: Tensor) -> Tensor:
         """The model's outputs (n, n_outputs), without gradients."""
@@ -161,9 +164,8 @@ class Explained:
             total = selection.pick(values).sum()
             gradient = torch.autograd.grad(total, variable, allow_unused=True)[0] if total.requires_grad else None
             if gradient is None:
-                raise SaltrustError(
-                    f"the model's output does not depend differentiably on {f'module {layer!r}' if layer else 'the image'}"
-                )
+                what = f"module '{layer}'" if layer else "the image"
+                raise SaltrustError(f"the model's output does not depend on {what} in a differentiable way")
             return variable.detach(), gradient
 
     def _forward(self, images: Tensor) -> Tensor:
@@ -185,6 +187,8 @@ class Explained:
 
         def record(layer: str) -> Callable:
             def hook(module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
+                if not isinstance(output, Tensor):
+                    raise SaltrustError(f"module '{layer}' returns a {type(output).__name__}, not a tensor")
                 captured[layer].append(output)
                 return output.clone()
 
@@ -203,15 +207,16 @@ class Explained:
             raise SaltrustError("no layer for the class activation map: give its module path as `layer` or `cam_layer`")
         if layer in self._folded:
             raise SaltrustError(
-                f"the batch normalization after '{layer}' was folded into it: name the layer when the model is wrapped, "
-                f"Explained(model, cam_layer='{layer}')"
+                f"the batch normalization after '{layer}' was folded into it: name the layer where the model is "
+                f"wrapped, Explained(model, cam_layer='{layer}')"
             )
         return layer
 
     def _module(self, layer: str) -> nn.Module:
         modules = dict(self._model.named_modules())
         if layer not in modules:
-            raise unknown_module(layer, modules)
+            near = get_close_matches(layer, modules, n=5) or [name for name, _ in self._model.named_children()]
+            raise unknown_name("module of the model", layer, near)
         return modules[layer]
 
     @staticmethod
@@ -219,3 +224,27 @@ class Explained:
         if len(captured[layer]) != 1:
             raise SaltrustError(f"module '{layer}' runs {len(captured[layer])} times in one pass; it must run once")
         return captured[layer][0]
+
+
+def _evaluation_copy(model: nn.Module) -> nn.Module:
+    for name, module in model.named_modules():
+        if module._backward_hooks or module._backward_pre_hooks:
+            raise SaltrustError(f"module '{name}' carries a backward hook, which may change every map: remove it first")
+    try:
+        own = copy.deepcopy(model)
+    except Exception as error:  # deepcopy runs whatever the model's attributes define
+        raise SaltrustError(f"the model cannot be copied ({error}); explain a fresh instance of it") from error
+    return own.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+@contextmanager
+def _isolated(device: torch.device) -> Iterator[None]:
+    """Gradients on, mixed precision off, whatever the caller has set; and the random state is given back as it was."""
+    devices = [device] if device.type == "cuda" else []
+    with (
+        torch.random.fork_rng(devices),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        torch.autocast(device.type, enabled=False),
+    ):
+        yield

@@ -21,10 +21,12 @@ class Method:
     that its noise depends on. It returns a tensor (n, c, height, width): raw, signed, not post-processed.
 
     A composition has the function `f(images, parts, **parameters)`: images uint8 (n, height, width[, 3]), parts the
-    arrays that `parts(parameters)` asks for, each (n, c, height, width). It returns an array (n, c, height, width).
+    arrays that `parts(parameters)` asks for, each (n, c, height, width), and, for a method with `segments`,
+    parts["segments"]: n stacks (k, height, width) of boolean masks. It returns an array (n, c, height, width).
 
     abbreviation: as in the figures ("GRAD"). cite: BibTeX key. formula: LaTeX, without the dollars. signed: whether a
     negative value is evidence against the explained output, as opposed to a low rank or a value that cannot occur.
+    segments: whether a composition also takes the regions of its images, as parts["segments"].
     """
 
     name: str
@@ -37,6 +39,7 @@ class Method:
     function: Callable
     cost: Callable[[Parameters], int]
     components: Callable[[Parameters], Parts] | None = None
+    segments: bool = False
 
     @property
     def is_composition(self) -> bool:
@@ -83,13 +86,14 @@ def method(
     signed: bool = True,
     passes: Callable[[Parameters], int] = lambda parameters: 1,
     parts: Callable[[Parameters], Parts] | None = None,
+    segments: bool = False,
 ) -> Callable[[Callable], Callable]:
     """Register a function as the saliency method `name`. Its parameters are its keyword-only arguments."""
 
     def add(function: Callable) -> Callable:
         cost = (lambda parameters: 0) if parts else passes
         METHODS.register(name)(
-            Method(name, abbreviation, title, family, cite, formula, signed, function, cost, parts)
+            Method(name, abbreviation, title, family, cite, formula, signed, function, cost, parts, segments)
         )
         return function
 

@@ -43,8 +43,8 @@ class Architecture:
     """A network that can be trained and explained.
 
     builder: number of outputs -> untrained network. adapt: torchvision's ImageNet state -> the state for inputs in
-    [-1, 1] under this network's names. learning_rate: the paper's, for fine-tuning (Arun et al., Methods). stages: output
-    -> input, and so are the modules of a stage.
+    [-1, 1] under this network's names. learning_rate: the paper's, for fine-tuning (Arun et al., Methods). stages:
+    from the output to the input, as are the modules of a stage.
     """
 
     name: str
@@ -172,15 +172,15 @@ def _fill(model: nn.Module, spec: Architecture, path: Path) -> None:
     if wrong or extra:
         first = (wrong or extra)[0]
         raise SaltrustError(
-            f"{path} does not hold weights of {spec.name}: {len(wrong)} of {len(needed)} tensors are missing or of another"
-            f" shape, {len(extra)} belong elsewhere (first: {first})"
+            f"{path} does not hold weights of {spec.name}: {len(wrong)} of {len(needed)} tensors are missing or of"
+            f" another shape, {len(extra)} belong elsewhere (first: {first})"
         )
     model.load_state_dict({k: state[k] for k in wanted if k in state}, strict=False)
 
 
 def _inception_v3(n_outputs: int) -> nn.Module:
     model = torchvision.models.inception_v3(
-        weights=None, num_classes=n_outputs, aux_logits=False, transform_input=False, init_weights=False
+        weights=None, num_classes=n_outputs, aux_logits=False, transform_input=False, init_weights=False, dropout=0.0
     )
     # He's scale, where torchvision draws every layer with sd 0.1 (the default) through a slow sampler.
     for module in model.modules():
@@ -202,8 +202,8 @@ def _adapt_densenet121(state: State) -> State:
     """Rename the old checkpoint's layers, and fold the ImageNet normalization (x - mean)/sd into the first block.
 
     With x = (u + 1)/2 the normalized input is a·u + b, a = 0.5/sd, b = (0.5 - mean)/sd per channel: a scales the first
-    convolution, and what it makes of the constant b moves its batch normalization's mean. Exact but for the border, where
-    the convolution's zero padding stands for another grey.
+    convolution, and what it makes of the constant b moves its batch normalization's mean. Exact but for the border,
+    where the convolution's zero padding stands for another grey.
     """
     layer = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
     state = {layer.sub(r"\1\2", name): value for name, value in state.items()}
@@ -217,7 +217,9 @@ def _adapt_densenet121(state: State) -> State:
     return state
 
 
-_INCEPTION_BLOCKS = tuple(f"Mixed_{block}" for block in ("7c", "7b", "7a", "6e", "6d", "6c", "6b", "6a", "5d", "5c", "5b"))
+_INCEPTION_BLOCKS = tuple(
+    f"Mixed_{block}" for block in ("7c", "7b", "7a", "6e", "6d", "6c", "6b", "6a", "5d", "5c", "5b")
+)
 _INCEPTION_STEM = ("Conv2d_4a_3x3", "Conv2d_3b_1x1", "Conv2d_2b_3x3", "Conv2d_2a_3x3", "Conv2d_1a_3x3")
 
 ARCHITECTURES.register("inception_v3")(

@@ -30,15 +30,19 @@ from saltrust.registry import Registry
 State = dict[str, Tensor]
 
 OPTIMIZERS: Registry[Callable[..., torch.optim.Optimizer]] = Registry("optimizer")
-OPTIMIZERS.register("adam")(lambda weights, plan: torch.optim.Adam(weights, plan.learning_rate))
+OPTIMIZERS.register("adam")(lambda weights, plan: torch.optim.Adam(weights, plan.learning_rate, fused=True))
 OPTIMIZERS.register("adamw")(
-    lambda weights, plan: torch.optim.AdamW(weights, plan.learning_rate, weight_decay=plan.weight_decay)
+    lambda weights, plan: torch.optim.AdamW(weights, plan.learning_rate, weight_decay=plan.weight_decay, fused=True)
 )
 OPTIMIZERS.register("sgd")(
     lambda weights, plan: torch.optim.SGD(
         weights, plan.learning_rate, momentum=0.9, nesterov=True, weight_decay=plan.weight_decay
     )
 )
+
+PRECISIONS: Registry[torch.dtype] = Registry("precision")
+PRECISIONS.register("float32")(torch.float32)
+PRECISIONS.register("bfloat16")(torch.bfloat16)
 
 
 @dataclass(frozen=True)
@@ -48,9 +52,11 @@ class TrainingPlan:
     epochs: at most so many; patience: epochs without a better validation score after which training ends.
     steps_per_epoch: batches of an epoch, None for as many as the training images fill. optimizer: adam, adamw or sgd
     (Nesterov, momentum 0.9). schedule: of the learning rate; "constant", "one_cycle" (linear warm-up over the first
-    `warmup` of all steps, then a cosine down to 0) or "plateau" (x0.1 after 3 epochs without a better validation score).
-    precision: of the products, "float32" or "bfloat16". augment: whether training images are varied (see `augmented`).
-    label_smoothing: e moves the targets 0, 1 to e/2, 1 - e/2. batchnorm_momentum: of the running statistics.
+    `warmup` of all steps, then a cosine down to 0) or "plateau" (x0.1 after 3 epochs without a better validation
+    score). precision: of the products, "float32" or "bfloat16". augment: whether training images are varied (see
+    `random_affine`, `relit`).
+    label_smoothing: e moves the targets 0, 1 to e/2, 1 - e/2. batchnorm_momentum: of the running statistics. Raises
+    SaltrustError on an unknown name and on a size below 1.
     """
 
     epochs: int = 20
@@ -68,6 +74,14 @@ class TrainingPlan:
     batchnorm_momentum: float = 0.1
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        for registry, name in ((OPTIMIZERS, self.optimizer), (SCHEDULES, self.schedule), (PRECISIONS, self.precision)):
+            registry[name]
+        for size in ("epochs", "patience", "batch_size", "steps_per_epoch"):
+            value = getattr(self, size)
+            if value is not None and value < 1:
+                raise SaltrustError(f"training plan: {size} must be at least 1, not {value}")
+
     def steps(self, images: int) -> int:
         """Batches of an epoch over so many images."""
         return self.steps_per_epoch or math.ceil(images / self.batch_size)
@@ -78,8 +92,8 @@ def best_precision() -> str:
     instructions (AMX, AVX512-BF16: about twice as fast), else "float32"."""
     if torch.cuda.is_available():
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    native = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-    return "bfloat16" if native else "float32"
+    instructions = torch.cpu.get_capabilities()
+    return "bfloat16" if instructions.get("amx_bf16") or instructions.get("avx512_bf16") else "float32"
 
 
 def device() -> torch.device:
@@ -89,9 +103,8 @@ def device() -> torch.device:
 
 def autocast(plan: TrainingPlan) -> AbstractContextManager:
     """The arithmetic that the plan asks for."""
-    if plan.precision == "float32":
-        return nullcontext()
-    return torch.autocast(device().type, dtype=torch.bfloat16)
+    precision = PRECISIONS[plan.precision]
+    return nullcontext() if precision is torch.float32 else torch.autocast(device().type, dtype=precision)
 
 
 def train_classifier(
@@ -114,8 +127,9 @@ def train_classifier(
     def loss(indices: np.ndarray, rng: torch.Generator) -> Tensor:
         images = to_input(train.pixels[indices])
         if plan.augment:
-            images, _ = augmented(images, None, rng)
-        logits = model(images.to(device(), memory_format=torch.channels_last))[:, 0]
+            images = relit(moved(images, random_affine(len(images), rng)), rng)
+        with autocast(plan):
+            logits = model(images.to(device(), memory_format=torch.channels_last))[:, 0]
         targets = labels[indices].to(logits.device) * (1 - smooth) + smooth / 2
         return F.binary_cross_entropy_with_logits(logits.float(), targets)
 
@@ -143,12 +157,14 @@ def fit(
     plan: TrainingPlan,
     title: str,
     measure: str,
+    sign: int = 1,
 ) -> tuple[State, dict[str, Any]]:
     """Train `model` in place by a plan; returns the state of the epoch with the best validation score, and a record.
 
     labels: (n,) of the training images, between which batches are balanced. loss: indices of a batch and a random
-    generator -> loss to minimize. score: validation score of the model as it is, larger is better. title: the work, for
-    the progress display. measure: name of the score in the record.
+    generator -> loss to minimize. score: validation score of the model as it is; sign: 1 where larger is better, -1
+    where smaller is. title: the work, for the progress display. measure: name of the score in the record. Raises
+    SaltrustError if the loss is not finite.
     """
     start = time.monotonic()
     steps = plan.steps(len(labels))
@@ -172,10 +188,11 @@ def fit(
             epoch = step // steps
             curves["loss"].append(float(np.mean(losses[-steps:])))
             curves[measure].append(score())
-            schedule.after_epoch(curves[measure][-1])
+            value = sign * curves[measure][-1]
+            schedule.after_epoch(value)
             left = (time.monotonic() - start) / epoch * (plan.epochs - epoch)
             say(_epoch_text(title, epoch, plan.epochs, curves, measure, left))
-            if not best_epoch or curves[measure][-1] > curves[measure][best_epoch - 1]:
+            if not best_epoch or value > sign * curves[measure][best_epoch - 1]:
                 best, best_epoch = copy.deepcopy(model.state_dict()), epoch
             if epoch - best_epoch >= plan.patience:
                 break
@@ -199,10 +216,11 @@ def _step(
     plan: TrainingPlan,
 ) -> float:
     optimizer.zero_grad(set_to_none=True)
-    with autocast(plan):
-        value = loss(indices, rng)
+    value = loss(indices, rng)
     if not torch.isfinite(value):
-        raise SaltrustError(f"training diverged: the loss is {value.item()}; lower the learning rate {plan.learning_rate}")
+        raise SaltrustError(
+            f"training diverged: the loss is {value.item()}; lower the learning rate {plan.learning_rate}"
+        )
     value.backward()
     optimizer.step()
     return value.item()
@@ -270,26 +288,31 @@ def _deal(cards: np.ndarray, rng: np.random.Generator) -> Iterator[int]:
         yield from rng.permutation(cards)
 
 
-def augmented(images: Tensor, masks: Tensor | None, rng: torch.Generator) -> tuple[Tensor, Tensor | None]:
-    """Images (n, c, h, w) in [-1, 1] and their masks (n, 1, h, w), each varied on its own.
+def random_affine(n: int, rng: torch.Generator, rotation: float = 10.0) -> Tensor:
+    """n random maps (n, 2, 3) from output to input positions, both in [-1, 1] across the image.
 
-    Mirrored (half of them), rotated by up to 10 degrees, scaled by 0.9-1.1 and shifted by up to 5 % of the side;
-    contrast x0.8-1.2 about the image's mean, brightness +-0.2. Masks follow the geometry (nearest neighbour).
+    Half of them mirror; rotation up to +-`rotation` degrees, scale 0.9-1.1, shift up to 5 % of the side.
     """
-    n = len(images)
-    uniform = 2 * torch.rand(7, n, generator=rng) - 1
-    angle, scale, shift = uniform[0] * math.radians(10), 1 + 0.1 * uniform[1], 0.1 * uniform[2:4]
+    uniform = 2 * torch.rand(5, n, generator=rng) - 1
+    angle, scale, shift = uniform[0] * math.radians(rotation), 1 + 0.1 * uniform[1], 0.1 * uniform[2:4]
     mirror = torch.where(uniform[4] < 0, -1.0, 1.0)
-    cos, sin = angle.cos() / scale, angle.sin() / scale
-    rows = [torch.stack([mirror * cos, -sin, shift[0]], 1), torch.stack([mirror * sin, cos, shift[1]], 1)]
-    grid = F.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
-    moved = F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
-    mean = moved.mean(dim=(1, 2, 3), keepdim=True)
-    contrast, brightness = (1 + 0.2 * uniform[5]).view(n, 1, 1, 1), (0.2 * uniform[6]).view(n, 1, 1, 1)
-    moved = (mean + contrast * (moved - mean) + brightness).clamp(-1, 1)
-    if masks is None:
-        return moved, None
-    return moved, F.grid_sample(masks, grid, mode="nearest", padding_mode="zeros", align_corners=False)
+    cos, sin = angle.cos() * scale, angle.sin() * scale
+    return torch.stack(
+        [torch.stack([mirror * cos, -sin, shift[0]], 1), torch.stack([mirror * sin, cos, shift[1]], 1)], 1
+    )
+
+
+def moved(images: Tensor, maps: Tensor, mode: str = "bilinear", outside: str = "border") -> Tensor:
+    """Images (n, c, h, w) under affine maps (n, 2, 3); outside: "border" repeats the edge, "zeros" fills with 0."""
+    grid = F.affine_grid(maps, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, mode=mode, padding_mode=outside, align_corners=False)
+
+
+def relit(images: Tensor, rng: torch.Generator) -> Tensor:
+    """Images (n, c, h, w) in [-1, 1] with contrast x0.8-1.2 about each image's mean and brightness +-0.2."""
+    uniform = (2 * torch.rand(2, len(images), 1, 1, 1, generator=rng) - 1) * 0.2
+    mean = images.mean(dim=(1, 2, 3), keepdim=True)
+    return (mean + (1 + uniform[0]) * (images - mean) + uniform[1]).clamp(-1, 1)
 
 
 @contextmanager

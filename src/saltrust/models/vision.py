@@ -1,9 +1,9 @@
 """torchvision, importable also where its compiled operators cannot be loaded.
 
 A CPU-only torch beside torchvision's default wheel leaves torchvision's compiled library unloadable, and a plain
-`import torchvision` then fails with "operator torchvision::nms does not exist". Everything saltrust needs from torchvision
-is Python, but for non-maximum suppression. So where the operators are missing they are declared here, with a plain-PyTorch
-implementation, before the import. Always write
+`import torchvision` then fails with "operator torchvision::nms does not exist". Everything saltrust needs from
+torchvision is Python, but for non-maximum suppression. So where the operators are missing they are declared here, with
+a plain-PyTorch implementation, before the import. Always write
 
     from saltrust.models.vision import torchvision
 """
@@ -26,8 +26,9 @@ _libraries: list[torch.library.Library] = []
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     """Greedy non-maximum suppression, as torchvision's compiled operator does it.
 
-    boxes: (n, 4) as x0, y0, x1, y1 in pixels; scores: (n,). From the best score down, a box is kept unless a box already
-    kept overlaps it with IoU > iou_threshold; equal scores keep their order. Returns the (k,) int64 indices kept.
+    boxes: (n, 4) as x0, y0, x1, y1 in pixels; scores: (n,). From the best score down, a box is kept unless a box
+    already kept overlaps it with IoU > iou_threshold; equal scores keep their order. Returns the (k,) int64 indices
+    of the boxes kept, best first.
     """
     order = torch.argsort(scores, descending=True, stable=True)
     corners = boxes.float()[order]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 
-from saltrust.errors import SaltrustError
+from saltrust.errors import SaltrustError, unknown_name
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,5 @@ class PhantomParameters:
         """Parameters from a data card's mapping; lists become tuples, an unknown name is a SaltrustError."""
         known = {field.name for field in fields(cls)}
         if unknown := sorted(set(values) - known):
-            from saltrust.errors import unknown_name
-
             raise unknown_name("phantom parameter", unknown[0], known)
         return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})

@@ -1,0 +1,116 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # The data set
+#
+# Before any map is judged: what are the images, what is the finding, how large is it, and where does it lie? The last two
+# decide how well a map can score by knowing nothing about the image.
+
+# %% tags=["parameters"]
+dataset = "phantom-pneumothorax"  # a data card
+profile = "quick"  # smoke, quick or full
+protocol = "corrected"  # corrected, published or as_run
+seed = 0  # of everything that is drawn at random
+n_shown = 12  # images in each figure
+
+# %%
+import numpy as np
+import pandas as pd
+
+from saltrust import plots
+from saltrust.report import Page
+from saltrust.study import SPLITS, Study
+
+study = Study(dataset, profile, protocol, seed)
+page = Page("dataset", study)
+finding = study.card.finding
+
+# %%
+splits = {name: study.data(name) for name in SPLITS}
+counts = pd.DataFrame(
+    {"split": name, "images": len(s.labels), "positive": int(s.labels.sum()), "prevalence": s.labels.mean()}
+    for name, s in splits.items()
+)
+test = splits["test"]
+positive = np.flatnonzero(test.labels == 1)
+area = test.truth[positive].mean(axis=(1, 2))
+page.quote(
+    n_train=counts["images"][0],
+    n_test=len(test.labels),
+    n_test_positive=len(positive),
+    prevalence=test.labels.mean(),
+    prevalence_pixels=area.mean(),
+    smallest_area=area.min(),
+    largest_area=area.max(),
+    size=test.pixels.shape[1],
+)
+
+# %% [markdown]
+# ## Splits
+#
+# The test split holds {num}`dataset/n_test` images, {num}`dataset/n_test_positive` of them with the finding. Maps are made for
+# positive test images only, as in the paper.
+
+# %%
+page.table(counts, "splits", caption=f"Images of each split, and the share with {finding}.")
+
+# %% [markdown]
+# ## With the finding
+#
+# The outline is the truth that maps are scored against.
+
+# %%
+shown = positive[:n_shown]
+page.figure(
+    plots.image_grid(test.pixels[shown], [f"{a:.1%}" for a in area[:n_shown]], test.truth[shown]),
+    "positive",
+    caption=f"Test images with {finding}, the truth outlined in yellow; above each, the share of the image it covers.",
+    alt=f"{len(shown)} test images with an outline around the {finding}, which covers between {area[:n_shown].min():.1%} "
+    f"and {area[:n_shown].max():.1%} of the image.",
+)
+
+# %% [markdown]
+# ## Without it
+
+# %%
+negative = np.flatnonzero(test.labels == 0)[:n_shown]
+page.figure(
+    plots.image_grid(test.pixels[negative], [""] * len(negative)),
+    "negative",
+    caption=f"Test images without {finding}.",
+    alt=f"{len(negative)} test images without {finding}, similar in every other respect to those with it.",
+)
+
+# %% [markdown]
+# ## How large the finding is, and where
+#
+# In an image with the finding, the truth covers {num}`dataset/prevalence_pixels .1%` of the pixels on average, from
+# {num}`dataset/smallest_area .1%` to {num}`dataset/largest_area .1%`. That share is what a map of a single value scores by average
+# precision. The average truth is a harder rival: it knows where the finding tends to lie, and never looks at the image.
+
+# %%
+figure, (left, right) = plots.plt.subplots(1, 2, figsize=(plots.WIDTH, 3.8), width_ratios=[1.4, 1])
+left.hist(100 * area, bins=20, color=plots.PASS)
+left.set(xlabel="share of the image inside the truth (%)", ylabel="test images with the finding")
+average = study.average()
+drawn = right.imshow(average, cmap=plots.MAP, vmin=0)
+right.set(xticks=[], yticks=[])
+right.grid(False)
+figure.colorbar(drawn, ax=right, label="share of positive images")
+page.figure(
+    figure,
+    "truth",
+    caption="Left: how much of the image the truth covers. Right: the average truth of all training and validation images "
+    "with the finding, which serves as the baseline AVG.",
+    alt=f"Left, a histogram of truth sizes from {area.min():.1%} to {area.max():.1%} of the image. Right, the average truth, "
+    f"a blurred prior whose highest value is {average.max():.2f}.",
+)
+page.close()

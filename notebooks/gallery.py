@@ -1,0 +1,87 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # A gallery of maps
+#
+# Look before you count. One row is one image; each column is one method on the same network.
+
+# %% tags=["parameters"]
+dataset = "phantom-pneumothorax"  # a data card
+profile = "quick"  # smoke, quick or full
+protocol = "corrected"  # corrected, published or as_run
+seed = 0  # of everything that is drawn at random
+methods = "all"  # names from the registry, comma-separated
+n_shown = 4  # images in the figures
+
+# %%
+from saltrust import plots
+from saltrust.report import Page
+from saltrust.study import MAIN, OTHER, RANDOM, REPLICATE, Study, chosen
+
+study = Study(dataset, profile, protocol, seed)
+page = Page("gallery", study)
+names = chosen(methods)
+test = study.data("test")
+shown = list(study.explained[:n_shown])
+
+
+# %%
+def rows(model):
+    """One row for each shown image: its truth and all its maps by one model."""
+    maps = {plots.abbreviation(name): study.display(name, model) for name in names}
+    return [
+        (str(test.ids[index]), test.pixels[index], test.truth[index], {name: m[i] for name, m in maps.items()})
+        for i, index in enumerate(shown)
+    ]
+
+
+page.figure(
+    plots.map_grid(rows(MAIN)),
+    "gallery_maps",
+    caption="Maps of InceptionV3 for test images with the finding, each scaled to its own range after clipping at the 99th "
+    "percentile: dark is low, bright is high. The truth is outlined in yellow.",
+    alt=f"A grid of {len(shown)} images and their {len(names)} maps. Gradient maps are grainy and spread over the image; Grad-CAM "
+    "is a smooth blob; XRAI fills whole regions.",
+    counterpart="Fig. 2c-d and Fig. S1",
+)
+
+# %% [markdown]
+# ## The same image, other models
+#
+# The second row is a replicate of the same network, the third another architecture, the last a network whose weights were drawn
+# at random. What stays the same from the first row to the last owes nothing to training.
+
+# %%
+first = [(label, rows(model)[0]) for label, model in (
+    ("trained", MAIN), ("replicate", REPLICATE), ("DenseNet121", OTHER), ("random", RANDOM),
+)]
+page.figure(
+    plots.map_grid([(label, *row[1:]) for label, row in first]),
+    "models_compared",
+    caption="Maps of one test image by four networks: InceptionV3, its replicate, DenseNet121, and InceptionV3 with random weights.",
+    alt="A grid of four networks by eight methods for one image, to be compared down each column.",
+)
+
+# %% [markdown]
+# ## Maps that cannot be read
+#
+# A map that holds a value that is not a number, that is the same everywhere, or that is zero everywhere says nothing. Such maps are
+# counted here and never dropped from a score: {num}`gallery/n_faults` of {num}`gallery/n_maps`.
+
+# %%
+faults = study.faults(methods)
+page.table(
+    faults,
+    "faults",
+    caption="For each method and model: maps made, maps with a value that is not finite, maps of one value, maps of zeros.",
+)
+page.quote(n_maps=faults["maps"].sum(), n_faults=faults[["not_finite", "constant", "empty"]].to_numpy().sum())
+page.close()

@@ -1,0 +1,93 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+
+# %% [markdown]
+# # The verdict
+#
+# Each method against each baseline of the four criteria. PASS means that the method did better than the baseline, under the rule that the
+# protocol names; it does not mean that the map can be trusted. How to read it: [](../../concepts/verdict.md).
+
+# %% tags=["parameters"]
+dataset = "phantom-pneumothorax"  # a data card
+profile = "quick"  # smoke, quick or full
+protocol = "corrected"  # corrected, published or as_run
+seed = 0  # of everything that is drawn at random
+methods = "all"  # names from the registry, comma-separated
+n_boot = 1000  # bootstrap resamples of the images
+
+# %%
+from saltrust import plots
+from saltrust.report import Page
+from saltrust.study import Study, chosen
+
+study = Study(dataset, profile, protocol, seed)
+page = Page("verdict", study)
+names = chosen(methods)
+
+# %%
+verdicts = study.verdicts(methods, n_boot)
+passed = verdicts["verdict"] == "PASS"
+tests = verdicts.assign(passed=passed).groupby("method")["passed"]
+low = verdicts[verdicts["baseline"] != "localizer"]
+page.quote(
+    n_methods=len(names),
+    n_tests=int(tests.size().iloc[0]),
+    n_maps_all_pass=int(tests.all().sum()),
+    n_maps_any_fail=int((~tests.all()).sum()),
+    n_pass_low=int((low["verdict"] == "PASS").groupby(low["method"]).all().sum()),
+    n_pass_localizer=int(passed[verdicts["baseline"] == "localizer"].sum()),
+    n_pass=int(passed.sum()),
+    n_cells=len(verdicts),
+    most_passes=int(tests.sum().max()),
+    best_map=plots.abbreviation(tests.sum().idxmax()),
+    **{f"{criterion}_n_pass": int(part["verdict"].eq("PASS").sum()) for criterion, part in low.groupby("criterion")},
+)
+
+# %% [markdown]
+# Of {num}`verdict/n_methods` methods, {num}`verdict/n_maps_all_pass` pass all {num}`verdict/n_tests` comparisons and
+# {num}`verdict/n_pass_low` pass all four criteria against the low baselines. Against the localizers there are {num}`verdict/n_pass_localizer`
+# passes. The most passes, {num}`verdict/most_passes` of {num}`verdict/n_tests`, go to {num}`verdict/best_map`.
+
+# %%
+page.figure(
+    plots.verdict_matrix(verdicts),
+    "verdicts",
+    caption="PASS or FAIL of each method against each baseline; below the word, the method's mean and the baseline's. Utility is AUPRC, the others "
+    "SSIM; randomization passes when the number is *below* the threshold.",
+    alt=f"A matrix of {len(names)} methods by {verdicts.groupby(['criterion', 'baseline']).ngroups} comparisons; {int(passed.sum())} of "
+    f"{len(verdicts)} cells say PASS.",
+    counterpart="Table 2",
+)
+
+# %%
+page.table(
+    verdicts,
+    "verdicts",
+    caption="The verdicts with the numbers behind them: mean of the method (value) and of the baseline (reference), their difference and its 95 % "
+    "bootstrap interval by image.",
+)
+
+# %% [markdown]
+# ## The four questions in pictures
+#
+# For each criterion, the example that does best and the one that does worst on this data set.
+
+# %%
+page.figure(
+    plots.four_questions(study.examples(methods)),
+    "four_questions",
+    caption="Each question with the best and the worst example among the maps computed here. Utility: AUPRC against the truth, outlined. "
+    "Randomization: the map before and after all weights are random (a high SSIM is bad). Repeatability and reproducibility: maps of one image by "
+    "two networks (a high SSIM is good).",
+    alt="Two rows of image and map pairs for the four questions: the upper row shows the best example of each, the lower row the worst.",
+    counterpart="Fig. 1",
+)
+page.close()

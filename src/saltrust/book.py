@@ -1,0 +1,180 @@
+"""Assemble the book: executed chapters become evidence pages beside the narrative, and Jupyter Book renders both."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import yaml
+
+from saltrust import cards, chapters, paths
+from saltrust.cards import Card
+from saltrust.errors import SaltrustError
+from saltrust.report import MIME
+
+EVIDENCE = paths.BOOK / "evidence"
+HTML = paths.BOOK / "_build" / "html" / "index.html"
+
+
+def build(profile: str) -> Path:
+    """Assemble the evidence of one profile and render the book; returns its first page.
+
+    Warnings are errors: a number or figure that the prose asks for and no chapter made stops the build.
+    """
+    toc = assemble(profile)
+    command = ["build", str(paths.BOOK), "--toc", str(toc), "--warningiserror", "--keep-going", "--quiet"]
+    outcome = subprocess.run([sys.executable, "-m", "jupyter_book", *command], check=False)
+    if outcome.returncode:
+        raise SaltrustError("the book was not built: see the warnings above")
+    return HTML
+
+
+def assemble(profile: str) -> Path:
+    """Write book/evidence/ anew: pages, figures, tables and numbers of every data card. Returns the table of contents."""
+    shutil.rmtree(EVIDENCE, ignore_errors=True)
+    parts = []
+    for name in cards.names():
+        card = cards.load(name)
+        folder = EVIDENCE / name
+        folder.mkdir(parents=True)
+        results = paths.results_of(profile, name)
+        for kind in ("figures", "tables", "numbers.json"):
+            _copy(results / kind, folder / kind)
+        for chapter in chapters.ORDER:
+            (folder / f"{chapter}.md").write_text(page(card, chapter, profile), encoding="utf-8")
+            _copy(results / "notebooks" / f"{chapter}.ipynb", folder / "notebooks" / f"{chapter}.ipynb")
+        (folder / "index.md").write_text(overview(card, profile), encoding="utf-8")
+        files = [{"file": f"evidence/{name}/{chapter}"} for chapter in chapters.ORDER]
+        parts.append({"file": f"evidence/{name}/index", "sections": files})
+    toc = yaml.safe_load((paths.BOOK / "_toc.yml").read_text(encoding="utf-8"))
+    toc["parts"].insert(EVIDENCE_PART, {"caption": "Evidence", "chapters": parts})
+    file = EVIDENCE / "_toc.yml"
+    file.write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")
+    return file
+
+
+EVIDENCE_PART = 1  # after the concepts, before what closes the book
+
+
+def page(card: Card, chapter: str, profile: str) -> str:
+    """The evidence page (MyST) of one chapter on one data set."""
+    results = paths.results_of(profile, card.name)
+    executed = results / "notebooks" / f"{chapter}.ipynb"
+    loaded = chapters.load(chapter)
+    heading = f"({card.name}-{chapter})=\n# {loaded.title}\n\n*{card.title}*\n"
+    if not executed.exists():
+        return f"{heading}\n{_not_run(card, chapter, profile)}"
+    notebook = nbformat.read(executed, as_version=4)
+    body = "\n\n".join(block for cell in notebook.cells for block in _blocks(cell))
+    body = body.partition("\n")[2] if body.startswith("# ") else body
+    return f"{heading}\n{body}\n\n{_provenance(card, chapter, profile)}"
+
+
+def overview(card: Card, profile: str) -> str:
+    """The first page of a data set's evidence: what the card says."""
+    counts = "\n".join(f"| {split} | {c.images} | {c.positive} |" for split, c in card.counts.items())
+    cite = f"\nCite {{cite}}`{','.join(card.cite)}`.\n" if card.cite else ""
+    ran = (paths.results_of(profile, card.name) / "notebooks" / f"{chapters.ORDER[-1]}.ipynb").exists()
+    state = "" if ran else f"\n{_not_run(card, chapters.ORDER[0], profile)}\n"
+    return f"""({card.name})=
+# {card.title}
+
+{card.summary}
+{state}
+| | |
+|---|---|
+| Finding | {card.finding} |
+| Modality | {card.modality} |
+| Truth | {card.truth} |
+| Stands for | {card.role} |
+| Licence | {card.licence} |
+| Localizer | {card.localizer} |
+{cite}
+The data card counts these images; the profile `{profile}` may take fewer, at the same share of positives.
+
+| Split | Images | With the finding |
+|---|---:|---:|
+{counts}
+"""
+
+
+def _not_run(card: Card, chapter: str, profile: str) -> str:
+    results = paths.results_of(profile, card.name)
+    if (results / "notebooks" / f"{chapter}.failed.ipynb").exists():
+        why = f"This chapter failed; its notebook is `{results / 'notebooks' / f'{chapter}.failed.ipynb'}`."
+    elif not card.available:
+        why = f"The data set is not on this machine. It comes from {card.get.source} and is expected in `{card.get.root}`."
+    else:
+        why = "This book was built without it."
+    return f""":::{{admonition}} Not run here
+:class: note not-run
+{why} To run it:
+
+```bash
+make book DATASETS={card.name} PROFILE={profile}
+```
+:::
+"""
+
+
+def _blocks(cell: nbformat.NotebookNode) -> list[str]:
+    """A cell as MyST: prose as it is; code folded away, its saved figures and tables as numbered directives."""
+    if cell.cell_type == "markdown":
+        return [cell.source]
+    tags = cell.metadata.get("tags", [])
+    if not cell.source.strip() or "injected-parameters" in tags or "parameters" in tags:
+        return []
+    outputs = [text for output in cell.outputs if (text := _output(output))]
+    return [f"::::{{dropdown}} Code\n:class-container: chapter-code\n```python\n{cell.source}\n```\n::::", *outputs]
+
+
+def _output(output: nbformat.NotebookNode) -> str:
+    if output.output_type == "stream":
+        return f"```text\n{output.text.rstrip()}\n```" if output.name == "stdout" else ""
+    data = output.get("data", {})
+    if MIME in data:
+        return f"```{{result-{data[MIME]['kind']}}} {data[MIME]['name']}\n```"
+    return f"```text\n{data['text/plain']}\n```" if "text/plain" in data else ""
+
+
+def _provenance(card: Card, chapter: str, profile: str) -> str:
+    file = paths.results_of(profile, card.name) / "provenance" / f"{chapter}.json"
+    note = json.loads(file.read_text(encoding="utf-8"))
+    environment = note.get("environment", {})
+    given = {k: v for k, v in note["parameters"].items() if k not in ("dataset", "profile")}
+    defaults = {p.name: p.default for p in chapters.load(chapter).parameters}
+    options = " ".join(f"-p {name}={value}" for name, value in given.items() if value != defaults[name])
+    made = sum(artefact["seconds"] for artefact in note.get("artefacts", []))
+    parameters = ", ".join(f"`{name} = {value}`" for name, value in note["parameters"].items())
+    versions = ", ".join(f"{key} {environment[key]}" for key in VERSIONS if key in environment)
+    return f"""---
+
+:::{{admonition}} How this page was made
+:class: provenance
+- Parameters: {parameters}
+- Code: commit `{environment.get("commit", "unknown")}`; {versions}
+- Machine: {environment.get("machine", "unknown")}, device {environment.get("device", "unknown")}
+- Time: {note["seconds"]:.0f} s for this page; {made:.0f} s to compute the {len(note.get("artefacts", []))} artefacts behind it,
+  which later runs read from the store
+- Download: {{download}}`the executed notebook <notebooks/{chapter}.ipynb>`
+
+Run it again, with other parameters if you like:
+
+```bash
+saltrust run {chapter} --dataset {card.name} --profile {profile} {options}
+```
+:::
+"""
+
+
+VERSIONS = ("python", "saltrust", "torch", "torchvision", "numpy", "scikit-image")
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target)
+    elif source.is_file():
+        target.parent.mkdir(exist_ok=True)
+        shutil.copy(source, target)

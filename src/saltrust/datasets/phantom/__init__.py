@@ -1,0 +1,167 @@
+"""Phantom chest radiographs, generated on demand: the patient, the finding and its exact pixels all come from a key.
+
+Parts: `parameters` (the population), `drawing`, `anatomy` and `skeleton` (the healthy chest), `findings`, `confounders`
+(devices, letters, look-alikes), `imaging` (attenuation to grey values).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from saltrust.cards import Card
+from saltrust.datasets.loaders import LOADERS, Loader
+from saltrust.datasets.phantom.anatomy import Chest, Geometry, chest, geometry, patient
+from saltrust.datasets.phantom.confounders import MIMICS, MIMICS_OF, chest_tube, ecg_leads, side_marker
+from saltrust.datasets.phantom.drawing import film
+from saltrust.datasets.phantom.findings import FINDINGS
+from saltrust.datasets.phantom.imaging import expose
+from saltrust.datasets.phantom.parameters import PhantomParameters
+from saltrust.datasets.split import Split
+from saltrust.errors import SaltrustError, unknown_name
+from saltrust.progress import track
+
+SPLITS = ("train", "val", "test")
+SMALLEST, LARGEST = 32, 2048  # pixels per side
+SIDES = ("right", "left")  # the patient's; his right is on the film's left
+
+# Every part of an image has random numbers of its own, so that switching one part on or off leaves the others as they are.
+PATIENT, ANATOMY, FINDING, CONFOUNDERS, MIMIC, GRAIN, LABEL, ORDER = range(8)
+
+
+@dataclass(frozen=True)
+class Radiograph:
+    """One phantom. pixels: (size, size) uint8. mask: (size, size) bool, exactly the finding. boxes: (k, 4) float32, one per
+    lesion, x0, y0, x1, y1 in pixels, half-open and tight. attributes: what was drawn (label, finding, side, severity, tube,
+    leads, marker, mimic, …)."""
+
+    pixels: np.ndarray
+    mask: np.ndarray
+    boxes: np.ndarray
+    attributes: dict[str, object]
+
+
+def radiograph(key: Sequence[int], size: int, parameters: PhantomParameters, label: bool | None = None) -> Radiograph:
+    """The radiograph of that key, with the finding (label True), without (False), or as the prevalence decides (None).
+
+    key: non-negative integers, such as (seed, split, index). The same key is the same patient, pose, devices and grain
+    whatever the label, and the same patient at every size; with equal tube probabilities, films with and without the
+    finding differ only where the finding lies. Raises SaltrustError for a bad key, size or finding.
+    """
+    _check(key, size, parameters)
+    if label is None:
+        label = bool(_random(key, LABEL).random() < parameters.prevalence)
+    g = geometry(patient(_random(key, PATIENT), parameters.variation), film(size))
+    healthy, attributes = _confounded(g, key, parameters, label)
+    seen, lesions = healthy, ()
+    if label:
+        rng = _random(key, FINDING)
+        severity = rng.uniform(*parameters.severity)
+        side = SIDES.index(attributes["side"])
+        found = FINDINGS[parameters.finding](healthy, g, rng, side, severity, parameters.conspicuity)
+        seen, lesions = found.chest, found.lesions
+        attributes |= {"severity": round(severity, 4), **found.attributes}
+    return Radiograph(
+        pixels=expose(seen, healthy, g, parameters, _random(key, GRAIN)),
+        mask=np.any(lesions, axis=0) if lesions else np.zeros((size, size), bool),
+        boxes=np.array([tight_box(lesion) for lesion in lesions], np.float32).reshape(-1, 4),
+        attributes={"label": bool(label), "finding": parameters.finding, **attributes},
+    )
+
+
+def lung_fields(key: Sequence[int], size: int, parameters: PhantomParameters) -> np.ndarray:
+    """(size, size) bool: the visible lung fields (heart excluded) of that key's patient, if healthy."""
+    _check(key, size, parameters)
+    return geometry(patient(_random(key, PATIENT), parameters.variation), film(size)).fields()
+
+
+def load(
+    parameters: PhantomParameters, split: str, count: int, size: int, seed: int, truth: str = "mask"
+) -> Split:
+    """`count` radiographs of one split, exactly round(prevalence x count) of them with the finding, in random order.
+
+    truth: "mask" (exact pixels, no boxes) or "box" (one box per lesion; the truth is the boxes, filled). Splits and seeds
+    share no patient. Raises SaltrustError for an unknown split or truth, or a bad count, size or seed.
+    """
+    for kind, name, known in (("split", split, SPLITS), ("truth", truth, ("mask", "box"))):
+        if name not in known:
+            raise unknown_name(kind, name, known)
+    if count < 1 or seed < 0:
+        raise SaltrustError(f"phantom: count must be at least 1 and seed not negative, not {count} and {seed}")
+    key = (seed, SPLITS.index(split))
+    labels = np.zeros(count, np.int64)
+    labels[: round(parameters.prevalence * count)] = 1
+    labels = _random(key, ORDER).permutation(labels)
+    images = [
+        radiograph((*key, index), size, parameters, bool(label))
+        for index, label in enumerate(track(labels, f"drawing {parameters.finding} {split}", count))
+    ]
+    boxes = [(index, *box) for index, image in enumerate(images) for box in image.boxes] if truth == "box" else []
+    return Split(
+        pixels=np.stack([image.pixels for image in images]),
+        labels=labels,
+        truth=np.stack([image.mask if truth == "mask" else filled(image.boxes, size) for image in images]),
+        boxes=np.array(boxes, np.float32).reshape(-1, 5),
+        ids=np.array([f"{split}-{index:05d}" for index in range(count)]),
+    )
+
+
+def tight_box(mask: np.ndarray) -> tuple[int, int, int, int]:
+    """The smallest half-open box x0, y0, x1, y1 around the True pixels of a mask that is not empty."""
+    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
+    return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+
+
+def filled(boxes: np.ndarray, size: int) -> np.ndarray:
+    """(size, size) bool, True inside any of the boxes (k, 4) with whole-number corners."""
+    inside = np.zeros((size, size), bool)
+    for x0, y0, x1, y1 in boxes.astype(int):
+        inside[y0:y1, x0:x1] = True
+    return inside
+
+
+def _confounded(g: Geometry, key: Sequence[int], parameters: PhantomParameters, label: bool) -> tuple[Chest, dict]:
+    """The healthy chest with what carries no label, and what that is. The draws are the same for either label."""
+    rng, mimic_rng = _random(key, CONFOUNDERS), _random(key, MIMIC)
+    side, tube, leads, marker, letter, mimic = rng.random(6)
+    side = int(side < 0.5)
+    has_tube = tube < (parameters.tube_given_finding if label else parameters.tube_given_clear)
+    letter = "LR"[int(letter < 0.6)] if marker < parameters.marker else ""
+    look_alike = str(mimic_rng.choice(MIMICS_OF[parameters.finding])) if mimic < parameters.mimic else ""
+    drawn = chest(g, _random(key, ANATOMY))
+    if look_alike:
+        drawn = MIMICS[look_alike](drawn, g, mimic_rng, int(mimic_rng.integers(2)))
+    tube_rng, lead_rng, letter_rng = rng.spawn(3)
+    overlay = drawn.overlay
+    if has_tube:
+        overlay = overlay + chest_tube(g, tube_rng, side)
+    if leads < parameters.leads:
+        overlay = overlay + ecg_leads(g, lead_rng)
+    if letter:
+        overlay = overlay + side_marker(g, letter_rng, letter)
+    attributes = {"side": SIDES[side], "severity": 0.0, "tube": bool(has_tube), "leads": bool(leads < parameters.leads)}
+    return replace(drawn, overlay=overlay), {**attributes, "marker": letter, "mimic": look_alike}
+
+
+def _random(key: Sequence[int], part: int) -> np.random.Generator:
+    return np.random.default_rng([*key, part])
+
+
+def _check(key: Sequence[int], size: int, parameters: PhantomParameters) -> None:
+    if not key or any(number < 0 for number in key):
+        raise SaltrustError(f"phantom: a key is one or more integers >= 0, not {tuple(key)}")
+    if not SMALLEST <= size <= LARGEST:
+        raise SaltrustError(f"phantom: size must lie between {SMALLEST} and {LARGEST} pixels, not {size}")
+    if parameters.finding not in FINDINGS:
+        raise unknown_name("finding", parameters.finding, FINDINGS)
+
+
+def _load_card(card: Card, split: str, count: int | None, size: int, seed: int) -> Split:
+    """One split as the card describes it; its prevalence is that of the card's counts. count: None for all of them."""
+    expected = card.counts[split]
+    parameters = PhantomParameters.of(**{**card.parameters, "prevalence": expected.positive / expected.images})
+    return load(parameters, split, count or expected.images, size, seed, card.truth)
+
+
+# Generated images have no files: the code that draws them is their version.
+LOADERS.register("phantom")(Loader(_load_card, lambda card: "generated"))

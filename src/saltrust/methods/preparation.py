@@ -1,0 +1,50 @@
+"""From a raw map to the grey map that is scored or shown: channels joined, cut from above, rescaled."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from saltrust.errors import SaltrustError, unknown_name
+from saltrust.registry import Registry
+
+CHANNELS: Registry[Callable[[np.ndarray], np.ndarray]] = Registry("channel reduction")
+"""How channels are joined: (n, c, h, w) -> (n, h, w)."""
+CHANNELS.register("sum")(lambda raw: raw.sum(1))
+CHANNELS.register("sum_abs")(lambda raw: np.abs(raw).sum(1))
+CHANNELS.register("abs_sum")(lambda raw: np.abs(raw.sum(1)))
+CHANNELS.register("max")(lambda raw: raw.max(1))
+CHANNELS.register("max_abs")(lambda raw: np.abs(raw).max(1))
+CHANNELS.register("sum_positive")(lambda raw: np.maximum(raw, 0).sum(1))
+
+RESCALINGS = ("minmax", "none")
+
+
+def prepare(raw: np.ndarray, channels: str, clip: float | None = None, rescale: str = "minmax") -> np.ndarray:
+    """Join the channels of raw maps (n, c, h, w), cut them above a percentile and rescale each to [0, 1].
+
+    channels: a name in CHANNELS. clip: percentile (0 to 100] of the map's pixels above which values are cut, None for
+    no cut. rescale: "minmax" or "none". Returns (n, h, w) float64. Every step is monotone in the joined value. A
+    constant map becomes zeros; NaN pixels stay NaN and are left out of percentile, minimum and maximum. Where the
+    percentile is the minimum itself (a sparse map), all that lies above it becomes 1: the limit of a cut just above.
+    """
+    raw = np.asarray(raw)
+    if raw.ndim != 4:
+        raise SaltrustError(f"raw maps have shape (n, channels, height, width), not {raw.shape}")
+    if clip is not None and not 0 < clip <= 100:
+        raise SaltrustError(f"clip is {clip}; it is a percentile above 0 and up to 100, or None")
+    if rescale not in RESCALINGS:
+        raise unknown_name("rescaling", rescale, RESCALINGS)
+    joined = CHANNELS[channels](raw.astype(np.float64))
+    return np.stack([_prepare_one(grey, clip, rescale) for grey in joined]) if len(joined) else joined
+
+
+def _prepare_one(grey: np.ndarray, clip: float | None, rescale: str) -> np.ndarray:
+    if np.isnan(grey).all():
+        return grey
+    cut = np.nanmax(grey) if clip is None else np.nanpercentile(grey, clip)
+    if rescale == "none":
+        return np.minimum(grey, cut)
+    low = np.nanmin(grey)
+    if cut > low:
+        return (np.minimum(grey, cut) - low) / (cut - low)
+    return np.where(np.isnan(grey), np.nan, grey > low)

@@ -1,0 +1,112 @@
+"""Randomized models: a cascade that re-initializes a network's weights stage by stage, from the output to the input.
+
+After Adebayo et al. 2018, sec. 3.1 (cascading randomization). Each stage draws from its own generator, keyed by (seed,
+stage name), so that any state of the cascade can be made alone and is the same as in the whole cascade.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import math
+from collections.abc import Callable, Iterator
+
+from torch import nn
+
+from saltrust.errors import unknown_name
+from saltrust.models.classifiers import ARCHITECTURES, Stage, seeded
+from saltrust.registry import Registry
+
+INITS: Registry[Callable[[nn.Module], None]] = Registry("initialization")
+
+# Variance of a standard normal truncated to [-2, 2], by which the truncation shrinks the variance.
+_TRUNCATED_VARIANCE = 1 - 4 * math.exp(-2) / math.sqrt(2 * math.pi) / math.erf(math.sqrt(2))
+
+
+@INITS.register("truncated_normal")
+def truncated_normal(layer: nn.Module) -> None:
+    """Weights from a normal truncated at 2 sd, of variance 2/fan_in after the truncation (He et al. 2015); biases 0.
+
+    That variance keeps the size of activations and gradients through any number of ReLU layers. Truncated without the
+    correction, the variance would be 0.77 of it at each layer.
+    """
+    fan_in = layer.weight[0].numel()
+    sd = math.sqrt(2 / fan_in / _TRUNCATED_VARIANCE)
+    nn.init.trunc_normal_(layer.weight, std=sd, a=-2 * sd, b=2 * sd)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+
+
+@INITS.register("torch_default")
+def torch_default(layer: nn.Module) -> None:
+    """The layer's own `reset_parameters`: uniform weights and biases, weights of variance 1/(3 fan_in)."""
+    layer.reset_parameters()
+
+
+def keep_statistics(norm: nn.BatchNorm2d) -> None:
+    """Scale 1, shift 0; the running mean and variance stay the trained network's, as where only trainable variables are
+    re-initialized (Adebayo et al.'s code)."""
+    nn.init.ones_(norm.weight)
+    nn.init.zeros_(norm.bias)
+
+
+def reset(norm: nn.BatchNorm2d) -> None:
+    """Scale 1, shift 0, running mean 0 and variance 1: the layer passes its input on unchanged."""
+    norm.reset_parameters()
+
+
+BATCHNORM: dict[str, Callable[[nn.BatchNorm2d], None]] = Registry("batchnorm")
+BATCHNORM.register("keep_statistics")(keep_statistics)
+BATCHNORM.register("reset")(reset)
+
+
+def cascade(
+    model: nn.Module, architecture: str, init: str, seed: int, batchnorm: str = "reset"
+) -> Iterator[tuple[str, nn.Module]]:
+    """(stage name, copy of the model randomized from the top down to and with that stage), top to bottom.
+
+    Each model is a copy of its own and may be kept or changed. Parameters as in `randomize_down_to`.
+    """
+    for stage in ARCHITECTURES[architecture].stages:
+        yield stage.name, randomize_down_to(model, architecture, stage.name, init, seed, batchnorm)
+
+
+def randomize_down_to(
+    model: nn.Module, architecture: str, stage: str, init: str, seed: int, batchnorm: str = "reset"
+) -> nn.Module:
+    """A copy of the model whose weights from the output down to and with `stage` are random; the rest is as it was.
+
+    init: how convolutions and linear layers are drawn, a name in INITS. batchnorm: what becomes of batch
+    normalization, a name in BATCHNORM. Raises SaltrustError on unknown names.
+    """
+    stages = ARCHITECTURES[architecture].stages
+    names = [s.name for s in stages]
+    if stage not in names:
+        raise unknown_name(f"stage of {architecture}", stage, names)
+    draw, normalize = INITS[init], BATCHNORM[batchnorm]
+    model = copy.deepcopy(model)
+    for randomized_stage in stages[: names.index(stage) + 1]:
+        with seeded(_key(seed, randomized_stage.name)):
+            for layer in layers_of(model, randomized_stage):
+                (normalize if isinstance(layer, nn.BatchNorm2d) else draw)(layer)
+    return model
+
+
+def randomized(model: nn.Module, architecture: str, init: str, seed: int, batchnorm: str = "reset") -> nn.Module:
+    """A copy of the model with every weight random: the last state of the cascade."""
+    return randomize_down_to(model, architecture, ARCHITECTURES[architecture].stages[-1].name, init, seed, batchnorm)
+
+
+def layers_of(model: nn.Module, stage: Stage) -> list[nn.Module]:
+    """The layers of a stage that hold weights of their own, in the order of the network's definition."""
+    return [
+        layer
+        for path in stage.modules
+        for layer in model.get_submodule(path).modules()
+        if next(layer.parameters(recurse=False), None) is not None
+    ]
+
+
+def _key(seed: int, stage: str) -> int:
+    """A seed for one stage: 63 bits of a hash, so that the stages of one seed, or of near seeds, share nothing."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{stage}".encode()).digest()[:8], "big") >> 1

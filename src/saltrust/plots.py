@@ -1,0 +1,241 @@
+"""Figures. Each function draws one kind of figure from arrays or a tidy frame and returns it; captions are the chapters'."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from saltrust.criteria.examples import Example
+from saltrust.methods.registry import METHODS
+
+sns.set_theme(style="whitegrid", palette="colorblind", font_scale=1.05)
+plt.rcParams |= {"image.interpolation": "nearest", "axes.titlesize": "medium", "figure.constrained_layout.use": True}
+
+WIDTH = 10.0  # inches; the width of the book's column at which fonts are readable
+TRUTH = "#ffd400"  # outline of the truth: yellow stands out on grey and on the map's colours
+MAP = "inferno"
+PASS, FAIL = "#0072b2", "#d55e00"  # blue and orange stay apart for every kind of colour vision
+
+
+def abbreviation(method: str) -> str:
+    """The label of a method in figures; controls and localizers are shown in capitals."""
+    special = {"average": "AVG", "unet": "U-Net", "retinanet": "RetinaNet", "constant": "CONST"}
+    return METHODS[method].abbreviation if method in METHODS else special.get(method, method.upper())
+
+
+def image_grid(
+    images: np.ndarray, titles: Sequence[str], truth: np.ndarray | None = None, columns: int = 6
+) -> Figure:
+    """Images (n, h, w[, 3]) with their titles, the truth (n, h, w) outlined."""
+    rows = -(-len(images) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, rows * (WIDTH / columns + 0.3)), squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for i, axis in enumerate(axes.flat[: len(images)]):
+        show_image(axis, images[i], None if truth is None else truth[i])
+        axis.set_title(titles[i], fontsize=11)
+    return figure
+
+
+def show_image(axis: Axes, image: np.ndarray, truth: np.ndarray | None = None) -> None:
+    """A grey or colour image without axes, the truth outlined."""
+    axis.imshow(image, cmap="gray", vmin=0, vmax=255)
+    outline(axis, truth)
+    _bare(axis)
+
+
+def show_map(axis: Axes, values: np.ndarray, truth: np.ndarray | None = None) -> None:
+    """A map in [0, 1] without axes, dark for 0 and bright for 1, the truth outlined."""
+    axis.imshow(values, cmap=MAP, vmin=0, vmax=1)
+    outline(axis, truth)
+    _bare(axis)
+
+
+def outline(axis: Axes, truth: np.ndarray | None) -> None:
+    """The border of a mask (h, w) as a thin line."""
+    if truth is not None and truth.any():
+        axis.contour(truth, levels=[0.5], colors=TRUTH, linewidths=1.2)
+
+
+def _bare(axis: Axes) -> None:
+    axis.set(xticks=[], yticks=[])
+    for side in axis.spines.values():
+        side.set_visible(False)
+
+
+def map_grid(
+    rows: Sequence[tuple[str, np.ndarray, np.ndarray | None, Mapping[str, np.ndarray]]],
+    notes: Sequence[Mapping[str, str]] | None = None,
+) -> Figure:
+    """One row for each (label, image, truth, {column: map}); the image stands first. notes: a text above each map."""
+    names = list(rows[0][3])
+    cell = WIDTH / (len(names) + 1)
+    figure, axes = plt.subplots(
+        len(rows), len(names) + 1, figsize=(WIDTH, len(rows) * (cell + 0.28)), squeeze=False
+    )
+    for i, (label, image, truth, maps) in enumerate(rows):
+        show_image(axes[i, 0], image, truth)
+        axes[i, 0].set_ylabel(label, fontsize=10)
+        for j, name in enumerate(names, 1):
+            show_map(axes[i, j], maps[name], truth)
+            note = notes[i].get(name, "") if notes else ""
+            heading = name if i == 0 else ""
+            axes[i, j].set_title("\n".join(filter(None, (heading, note))), fontsize=9)
+    return figure
+
+
+def training_curves(records: Mapping[str, Mapping[str, Sequence[float]]], score: str, label: str) -> Figure:
+    """Training loss and validation score by epoch, one line for each network. records: name -> curves."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.6))
+    markers = "osD^v"
+    for (name, curves), marker in zip(records.items(), markers, strict=False):
+        for axis, key in ((left, "loss"), (right, score)):
+            axis.plot(range(1, len(curves[key]) + 1), curves[key], marker=marker, label=name)
+    left.set(xlabel="epoch", ylabel="training loss")
+    right.set(xlabel="epoch", ylabel=label)
+    right.legend(fontsize=9)
+    return figure
+
+
+def roc_curves(labels: np.ndarray, scores: Mapping[str, np.ndarray]) -> Figure:
+    """ROC curves of several networks on the same images."""
+    from sklearn.metrics import roc_curve
+
+    figure, axis = plt.subplots(figsize=(WIDTH * 0.55, 4.6))
+    for (name, values), style in zip(scores.items(), ("-", "--", ":", "-.", (0, (5, 1))), strict=False):
+        false, true, _ = roc_curve(labels, values)
+        axis.plot(false, true, linestyle=style, linewidth=2, label=name)
+    axis.plot([0, 1], [0, 1], color="0.6", linewidth=1)
+    axis.set(xlabel="false positive rate", ylabel="true positive rate", aspect="equal", xlim=(0, 1), ylim=(0, 1.01))
+    axis.legend(fontsize=9, loc="lower right")
+    return figure
+
+
+def score_boxes(
+    frame: pd.DataFrame, score: str, label: str, *, hue: str | None = None, lines: Mapping[str, float] | None = None
+) -> Figure:
+    """Box plots of a score by method: median solid, mean dashed. lines: horizontal references with their labels."""
+    shown = frame.assign(label=frame["method"].map(abbreviation))
+    figure, axis = plt.subplots(figsize=(WIDTH, 4.4))
+    sns.boxplot(
+        shown,
+        x="label",
+        y=score,
+        hue=hue,
+        ax=axis,
+        showmeans=True,
+        meanline=True,
+        meanprops={"color": "black", "linestyle": "--"},
+        flierprops={"markersize": 3},
+        color=None if hue else "#a6cbe3",
+        linewidth=1,
+    )
+    for (name, value), style in zip((lines or {}).items(), ("--", ":", "-."), strict=False):
+        axis.axhline(value, color="0.25", linestyle=style, linewidth=1.5, label=name)
+    axis.set(xlabel="", ylabel=label)
+    if hue or lines:
+        axis.legend(fontsize=9, ncols=3, loc="upper center", bbox_to_anchor=(0.5, 1.14), frameon=False)
+    return figure
+
+
+def cascade_curves(summary: pd.DataFrame, thresholds: Mapping[str, float], stages: Sequence[str]) -> Figure:
+    """SSIM with the trained model's map after each stage, a panel for each method, its degradation threshold dotted.
+
+    summary: method, stage, mean, ci_low, ci_high.
+    """
+    methods = list(dict.fromkeys(summary["method"]))
+    rows = -(-len(methods) // 4)
+    figure, axes = plt.subplots(rows, 4, figsize=(WIDTH, 2.5 * rows + 0.6), sharex=True, sharey=True, squeeze=False)
+    position = np.arange(len(stages) + 1)
+    for axis, method in zip(axes.flat, methods, strict=False):
+        own = summary[summary["method"] == method].set_index("stage").loc[list(stages)]
+        axis.plot(position, np.r_[1.0, own["mean"]], color=PASS, marker="o", markersize=3.5)
+        axis.fill_between(position, np.r_[1.0, own["ci_low"]], np.r_[1.0, own["ci_high"]], color=PASS, alpha=0.2)
+        axis.axhline(thresholds[method], color=FAIL, linestyle=":", linewidth=2)
+        axis.set_title(abbreviation(method))
+        axis.set_xticks(position, ["original", *stages], rotation=90, fontsize=7.5)
+    for axis in axes.flat[len(methods) :]:
+        axis.set_visible(False)
+    for axis in axes[:, 0]:
+        axis.set_ylabel("SSIM")
+    axes[0, 0].set_ylim(top=1.03)
+    return figure
+
+
+def precision_recall(image: np.ndarray, truth: np.ndarray, maps: Mapping[str, np.ndarray], areas: Mapping[str, float]) -> Figure:
+    """An image, some of its maps, and their precision-recall curves. areas: the AUPRC of each, for the legend."""
+    from saltrust.scores.auprc import precision_recall as curve
+
+    figure, axes = plt.subplots(1, len(maps) + 2, figsize=(WIDTH, 3.0), width_ratios=[1] * (len(maps) + 1) + [1.5])
+    show_image(axes[0], image, truth)
+    axes[0].set_title("image and truth")
+    for axis, (name, values), style in zip(axes[1:-1], maps.items(), ("-", "--", ":"), strict=False):
+        show_map(axis, values, truth)
+        axis.set_title(name)
+        precision, recall = curve(values, truth)
+        axes[-1].plot(recall, precision, style, linewidth=2, label=f"{name}: {areas[name]:.2f}")
+    axes[-1].axhline(truth.mean(), color="0.5", linewidth=1, label=f"constant map: {truth.mean():.2f}")
+    axes[-1].set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
+    axes[-1].legend(fontsize=8, title="average precision", title_fontsize=8)
+    return figure
+
+
+def stability_boxes(frame: pd.DataFrame, low: float) -> Figure:
+    """SSIM by method for each criterion (column `criterion`), with the low baseline as a line."""
+    return score_boxes(frame, "ssim", "SSIM", hue="criterion", lines={f"low baseline {low:g}": low})
+
+
+QUESTIONS = {
+    "utility": ("Does it find the abnormality?", "image", "map"),
+    "randomization": ("Does it depend on the weights?", "trained", "random"),
+    "repeatability": ("Would a replicate agree?", "network 1", "network 2"),
+    "reproducibility": ("Would another architecture agree?", "InceptionV3", "DenseNet121"),
+}
+
+
+def four_questions(examples: Sequence[Example]) -> Figure:
+    """A pair of pictures for each question: the best example in the upper row, the worst in the lower one."""
+    figure = plt.figure(figsize=(WIDTH, 4.4))
+    panels = figure.subfigures(1, len(QUESTIONS), wspace=0.03)
+    for panel, (question, (title, *columns)) in zip(panels, QUESTIONS.items(), strict=True):
+        axes = panel.subplots(2, 2)
+        panel.suptitle(title, fontsize=10.5, weight="bold")
+        for row, answer in zip(axes, ("best", "worst"), strict=True):
+            example = next(e for e in examples if (e.question, e.answer) == (question, answer))
+            first = show_image if question == "utility" else show_map
+            first(row[0], example.first, example.truth)
+            show_map(row[1], example.second, example.truth)
+            colour = PASS if answer == "best" else FAIL
+            row[0].set_title(columns[0], fontsize=9)
+            row[1].set_title(columns[1], fontsize=9)
+            text = f"{answer}: {abbreviation(example.method)}, {example.label}"
+            row[0].text(0, -0.05, text, transform=row[0].transAxes, va="top", fontsize=9, color=colour, weight="bold")
+    return figure
+
+
+def verdict_matrix(verdicts: pd.DataFrame) -> Figure:
+    """Table 2 as a picture: a row for each method, a column for each criterion and baseline, PASS or FAIL in words."""
+    columns = list(dict.fromkeys(zip(verdicts["criterion"], verdicts["baseline"], strict=True)))
+    methods = list(dict.fromkeys(verdicts["method"]))
+    cells = verdicts.set_index(["method", "criterion", "baseline"])
+    figure, axis = plt.subplots(figsize=(WIDTH, 0.48 * len(methods) + 1.5))
+    for i, method in enumerate(methods):
+        for j, column in enumerate(columns):
+            cell = cells.loc[(method, *column)]
+            passed = cell["verdict"] == "PASS"
+            axis.add_patch(plt.Rectangle((j, i), 1, 1, facecolor=PASS if passed else FAIL, edgecolor="white", linewidth=2))
+            axis.text(j + 0.5, i + 0.36, cell["verdict"], ha="center", va="center", color="white", weight="bold", fontsize=10)
+            numbers = f"{cell['value']:.2f} / {cell['reference']:.2f}"
+            axis.text(j + 0.5, i + 0.74, numbers, ha="center", va="center", color="white", fontsize=8)
+    axis.set(xlim=(0, len(columns)), ylim=(len(methods), 0))
+    axis.set_xticks(np.arange(len(columns)) + 0.5, [f"{c}\nvs {b}" for c, b in columns], fontsize=9)
+    axis.set_yticks(np.arange(len(methods)) + 0.5, [abbreviation(m) for m in methods])
+    axis.xaxis.tick_top()
+    axis.grid(False)
+    axis.tick_params(length=0)
+    sns.despine(ax=axis, left=True, bottom=True)
+    return figure

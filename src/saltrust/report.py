@@ -1,0 +1,108 @@
+"""What a chapter leaves behind: figures with caption and alternative text, tables, and numbers that the prose quotes."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from saltrust import paths
+from saltrust.errors import SaltrustError
+from saltrust.store import environment
+from saltrust.study import Study
+
+OUT = "SALTRUST_OUT"  # environment variable: where `saltrust run` wants the chapter's results
+MIME = "application/vnd.saltrust+json"  # marks an output of a notebook as a saved figure or table
+DPI = 180
+
+
+class Page:
+    """The results of one chapter on one data set.
+
+    They go where `saltrust run` says; a notebook that is run by hand writes to `results/by_hand/`, so that the published
+    results stay untouched. `folder` holds figures/, tables/, numbers.json and provenance.json.
+    """
+
+    def __init__(self, chapter: str, study: Study):
+        self.chapter = chapter
+        self.study = study
+        by_hand = paths.RESULTS / "by_hand" / study.profile.name / study.card.name / chapter
+        self.folder = Path(os.environ.get(OUT, by_hand))
+        self.numbers: dict[str, float | int | str] = {}
+
+    def figure(self, figure: Figure, name: str, caption: str, alt: str, counterpart: str = "") -> None:
+        """Save a figure as figures/<name>.png and show it.
+
+        caption: what it shows and what to see in it (MyST). alt: what a reader who cannot see it must know. counterpart:
+        the figure of the paper that it repeats ("Fig. 2a"), added to the caption. Raises SaltrustError without either text.
+        """
+        if not caption.strip() or not alt.strip():
+            raise SaltrustError(f"figure '{name}' of chapter '{self.chapter}' needs a caption and an alternative text")
+        if counterpart:
+            caption += f" Counterpart of {counterpart} of {{cite:t}}`arun2021assessing`."
+        file = self._file("figures", f"{name}.png")
+        figure.savefig(file, dpi=DPI, bbox_inches="tight", facecolor="white")
+        note = {"kind": "figure", "name": name, "caption": caption, "alt": alt, "chapter": self.chapter}
+        note["counterpart"] = counterpart
+        file.with_suffix(".json").write_text(json.dumps(note, indent=1), encoding="utf-8")
+        _close(figure)
+        _show({"image/png": file.read_bytes(), "text/plain": f"{caption}\n[{alt}]", MIME: note})
+
+    def table(self, table: pd.DataFrame, name: str, caption: str) -> None:
+        """Save a table as tables/<name>.csv, every digit kept, and show it rounded. caption: MyST."""
+        if not caption.strip():
+            raise SaltrustError(f"table '{name}' of chapter '{self.chapter}' needs a caption")
+        file = self._file("tables", f"{name}.csv")
+        table.to_csv(file, index=False)
+        note = {"kind": "table", "name": name, "caption": caption, "chapter": self.chapter}
+        file.with_suffix(".json").write_text(json.dumps(note, indent=1), encoding="utf-8")
+        shown = table.to_html(index=False, float_format="{:.3g}".format)
+        _show({"text/html": shown, "text/plain": table.to_string(index=False), MIME: note})
+
+    def quote(self, **values: float | int | str | np.number) -> None:
+        """Keep numbers (or words) that prose will quote, as `<chapter>/<name>` in numbers.json."""
+        for name, value in values.items():
+            plain = value.item() if isinstance(value, np.generic) else value
+            if not isinstance(plain, bool | int | float | str):
+                raise SaltrustError(f"quote '{name}' of chapter '{self.chapter}' must be a number or text, not {plain!r}")
+            self.numbers[f"{self.chapter}/{name}"] = plain
+        file = self._file("", "numbers.json")
+        file.write_text(json.dumps(self.numbers, indent=1), encoding="utf-8")
+
+    def close(self) -> None:
+        """Write down what the page was made from; the last call of every chapter."""
+        store = self.study.store
+        used = [
+            {"artefact": f"{spec.kind}/{digest}", "seconds": store.sidecar(spec)["seconds"]}
+            for digest, spec in store.used.items()
+        ]
+        note: dict[str, Any] = {"environment": environment(), "artefacts": used}
+        self._file("", "provenance.json").write_text(json.dumps(note, indent=1), encoding="utf-8")
+
+    def _file(self, kind: str, name: str) -> Path:
+        folder = self.folder / kind
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / name
+
+
+def _close(figure: Figure) -> None:
+    import matplotlib.pyplot as plt
+
+    plt.close(figure)
+
+
+def _show(bundle: dict[str, Any]) -> None:
+    """Show an output in the notebook, if there is one."""
+    from base64 import b64encode
+
+    from IPython import get_ipython
+    from IPython.display import display
+
+    if get_ipython() is None:
+        return
+    if isinstance(bundle.get("image/png"), bytes):
+        bundle["image/png"] = b64encode(bundle["image/png"]).decode()
+    display(bundle, raw=True)

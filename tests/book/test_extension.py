@@ -1,0 +1,309 @@
+"""The book's Sphinx extensions, on a tiny book in a temporary folder; and what the real pages ask of them."""
+
+import io
+import json
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from skimage.metrics import structural_similarity
+from sklearn.metrics import auc, average_precision_score, precision_recall_curve
+from sphinx.application import Sphinx
+from sphinx.util.console import strip_colors
+from sphinx.util.docutils import docutils_namespace
+
+from saltrust import cards, chapters
+from saltrust.protocols import PROTOCOLS
+
+BOOK = Path(__file__).parents[2] / "book"
+PIXEL = bytes.fromhex(  # a PNG of one pixel
+    "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
+    "1f15c4890000000d49444154789c6360606060000000050001a5f645400000000049454e44ae426082"
+)
+ORPHAN = "---\norphan: true\n---\n"  # a page that no table of contents names
+MATHML = "{http://www.w3.org/1998/Math/MathML}"
+
+
+@pytest.fixture
+def extensions(monkeypatch):
+    """Make the book's extensions importable."""
+    monkeypatch.syspath_prepend(BOOK / "_ext")
+
+
+@pytest.fixture
+def build(tmp_path, extensions):
+    """Write pages, build them, return (html by page, warnings). A second call builds on top of the first."""
+
+    def run(**pages: str) -> tuple[dict[str, str], str]:
+        for name, text in pages.items():
+            file = tmp_path / f"{name.replace('__', '/')}.md"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        warnings = io.StringIO()
+        settings = {
+            "extensions": ["myst_parser", "computed", "mathml"],
+            "myst_enable_extensions": ["dollarmath"],
+            "html_math_renderer": "mathml",
+            "numfig": True,
+            "exclude_patterns": ["_out"],
+        }
+        out = tmp_path / "_out"
+        with docutils_namespace():
+            app = Sphinx(tmp_path, None, out, tmp_path / "_out/trees", "html", settings, status=None, warning=warnings)
+            app.build()
+        html = {file.relative_to(out).with_suffix("").as_posix(): file.read_text() for file in out.rglob("*.html")}
+        return html, strip_colors(warnings.getvalue())
+
+    return run
+
+
+@pytest.fixture
+def evidence(tmp_path):
+    """A run data set `lungs` with one chapter, `localization`."""
+    folder = tmp_path / "evidence/lungs"
+    for kind in ("figures", "tables"):
+        (folder / kind).mkdir(parents=True)
+    numbers = {
+        "localization/best": 0.22449,
+        "localization/drop": -0.5,
+        "localization/map": "XRAI",
+        "localization/n": 246,
+    }
+    (folder / "numbers.json").write_text(json.dumps(numbers))
+    (folder / "figures/boxes.png").write_bytes(PIXEL)
+    about = {"caption": "Scores *by method*.", "alt": "Box plots", "chapter": "localization"}
+    (folder / "figures/boxes.json").write_text(json.dumps(about))
+    (folder / "tables/scores.csv").write_text(
+        "method,mean,p_value,n,verdict\nXRAI,0.2240001,1e-7,246,PASS\nSIG,0.024,,246,FAIL\n"
+    )
+    (folder / "tables/scores.json").write_text(json.dumps(about))
+    (folder / "localization.md").write_text(ORPHAN + "# Localization\n")
+    return folder
+
+
+def test_a_number_is_formatted_and_leads_to_its_chapter(build, evidence):
+    html, warnings = build(index="# A\n\n{num}`lungs/localization/best .2f` {num}`lungs/localization/best`")
+    assert warnings == ""
+    found = re.findall(r'<a class="computed-link num [^"]*" href="([^"]+)"><span class="doc">([^<]+)<', html["index"])
+    assert found == [("evidence/lungs/localization.html", "0.22"), ("evidence/lungs/localization.html", "0.224")]
+
+
+@pytest.mark.parametrize(
+    ("target", "text"),
+    [("best", "0.224"), ("best .1%", "22.4%"), ("drop .1f", "\N{MINUS SIGN}0.5"), ("map", "XRAI"), ("n", "246")],
+)
+def test_an_evidence_page_quotes_its_own_data_set_without_a_link(build, evidence, target, text):
+    html, warnings = build(index="# A", evidence__lungs__localization=ORPHAN + f"# L\n\n{{num}}`localization/{target}`")
+    assert warnings == ""
+    assert f'<p><span class="num">{text}</span></p>' in html["evidence/lungs/localization"]
+
+
+@pytest.mark.parametrize("target", ["hearts/localization/best", "lungs/verdict/n"])
+def test_a_data_set_or_chapter_that_was_not_run_says_so(build, evidence, target):
+    html, warnings = build(index=f"# A\n\n{{num}}`{target} .2f`")
+    assert warnings == ""
+    assert '<em class="not-run">not run here</em>' in html["index"]
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (
+            "lungs/localization/bset",
+            "no number 'localization/bset' for data set 'lungs'; nearest is 'localization/best'",
+        ),
+        ("localization/best", "'localization/best' is not of the form <dataset>/<chapter>/<name>"),
+        ("lungs/localization/map .2f", "cannot write 'XRAI' with format '.2f'"),
+    ],
+)
+def test_a_wrong_number_is_a_warning_that_names_page_and_key(build, evidence, target, message):
+    _, warnings = build(index=f"# A\n\n{{num}}`{target}`")
+    assert message in warnings
+    assert "index.md:3" in warnings
+
+
+def test_broken_numbers_are_a_warning_that_names_the_file(build, evidence):
+    (evidence / "numbers.json").write_text("{")
+    _, warnings = build(index="# A\n\n{num}`lungs/localization/best`")
+    assert re.search(r"num: \S+/evidence/lungs/numbers.json: not valid JSON", warnings)
+
+
+FIGURE = "# A\n\n{{numref}}`{label}`\n\n```{{result-figure}} lungs/boxes\n:chapter: localization\n{option}\n```\n"
+
+
+@pytest.mark.parametrize(("option", "label"), [("", "fig-lungs-boxes"), (":name: fig-own", "fig-own")])
+def test_a_figure_has_caption_alt_number_and_its_full_size_file(build, evidence, option, label):
+    html, warnings = build(index=FIGURE.format(option=option, label=label))
+    assert warnings == ""
+    page = html["index"]
+    assert re.search(r'<a class="[^"]*image-reference[^"]*" href="_images/boxes.png"><img alt="Box plots"', page)
+    assert "Scores <em>by method</em>." in page
+    assert re.search(rf'href="#{label}"><span class="std std-numref">Fig. 1</span>', page)
+    assert 'href="evidence/lungs/localization.html"' in page
+
+
+def test_a_figure_that_was_not_run_keeps_its_number(build):
+    html, warnings = build(index=FIGURE.format(option="", label="fig-lungs-boxes"))
+    assert warnings == ""
+    assert "Not run here" in html["index"]
+    assert "DATASETS=&quot;lungs&quot;" in html["index"]
+    assert '<span class="std std-numref">Fig. 1</span>' in html["index"]
+
+
+def test_a_page_is_read_again_once_its_data_set_has_been_run(build, tmp_path, request):
+    assert "not run here" in build(index="# A\n\n{num}`lungs/localization/best`")[0]["index"]
+    request.getfixturevalue("evidence")
+    html, warnings = build()
+    assert warnings == ""
+    assert '<span class="doc">0.224</span>' in html["index"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "message"),
+    [
+        ("figure", "lungs/boxs", "no figure 'boxs' for data set 'lungs'; nearest is 'boxes'"),
+        ("table", "lungs/score", "no table 'score' for data set 'lungs'; nearest is 'scores'"),
+        ("figure", "boxes", "'boxes' is not of the form <dataset>/<name>"),
+    ],
+)
+def test_a_missing_result_is_a_warning(build, evidence, kind, name, message):
+    _, warnings = build(index=f"# A\n\n```{{result-{kind}}} {name}\n:chapter: localization\n```\n")
+    assert f"result-{kind}: {message}" in warnings
+
+
+@pytest.mark.parametrize("field", ["caption", "alt"])
+def test_a_figure_without_caption_or_alt_is_a_warning(build, evidence, field):
+    about = json.loads((evidence / "figures/boxes.json").read_text())
+    (evidence / "figures/boxes.json").write_text(json.dumps(about | {field: " "}))
+    _, warnings = build(index=FIGURE.format(option="", label="fig-lungs-boxes"))
+    assert "boxes.json: the " in warnings
+    assert "is empty" in warnings
+
+
+def test_a_table_is_rounded_aligned_coloured_and_can_be_downloaded(build, evidence):
+    html, warnings = build(index="# A", evidence__lungs__localization=ORPHAN + "# L\n\n```{result-table} scores\n```\n")
+    assert warnings == ""
+    page = html["evidence/lungs/localization"]
+    cells = [re.sub("<[^>]+>", "", cell) for cell in re.findall(r"<t[hd][ >].*?</t[hd]>", page)]
+    assert [c.partition(">")[2] if ">" in c else c for c in cells] == [
+        *("method", "mean", "p value", "n", "verdict"),
+        *("XRAI", "0.224", "1e\N{MINUS SIGN}07", "246", "PASS"),
+        *("SIG", "0.024", "", "246", "FAIL"),
+    ]
+    assert '<span class="verdict-pass">PASS</span>' in page
+    assert '<span class="verdict-fail">FAIL</span>' in page
+    assert len(re.findall(r'<t[hd] class="[^"]*text-right', page)) == 3 * 3
+    assert re.search(r'href="\S*_downloads/\S+/scores.csv"', page)
+
+
+def test_a_ragged_table_is_a_warning(build, evidence):
+    (evidence / "tables/scores.csv").write_text("a,b\n1\n")
+    _, warnings = build(index="# A", evidence__lungs__localization=ORPHAN + "# L\n\n```{result-table} scores\n```\n")
+    assert "scores.csv: the rows do not all have the same number of cells" in warnings
+
+
+@pytest.mark.parametrize(
+    ("cells", "shown"),
+    [
+        (("1", "-20"), ("1", "\N{MINUS SIGN}20")),
+        (("0.5", "0.1239"), ("0.500", "0.124")),
+        (("12.3456", "1"), ("12.35", "1.00")),
+        (("1234.5", ""), ("1234", "")),
+        (("0.00001", "0.5"), ("1e\N{MINUS SIGN}05", "0.5")),
+        (("nan", "0.5"), ("nan", "0.500")),
+    ],
+)
+def test_rounding(extensions, cells, shown):
+    from computed import rounded
+
+    assert rounded(cells) == shown
+
+
+def test_formulas_are_mathml_without_a_script(build):
+    html, warnings = build(index="# A\n\nIn $x^2$ text.\n\n$$\n\\frac{a}{b}\n$$ (eq-one)\n\nSee {eq}`eq-one`.\n")
+    assert warnings == ""
+    page = html["index"]
+    assert re.search(r'<math [^>]*display="inline"', page)
+    assert re.search(r'id="equation-eq-one".*?<mfrac>.*?<span class="eqno">\(1\)', page, re.S)
+    assert re.search(r'href="#equation-eq-one">\(1\)</a>', page)
+    assert not re.search("<script[^>]*mathjax", page, re.IGNORECASE)
+
+
+@pytest.mark.parametrize("formula", [r"\nosuchcommand x", "a^b^c"])
+def test_a_formula_that_cannot_be_read_is_a_warning(build, formula):
+    html, warnings = build(index=f"# A\n\n${formula}$")
+    assert f"cannot read the formula {formula}" in warnings
+    assert f"<code>{formula}</code>" in html["index"]
+
+
+def test_a_large_formula_in_text_has_limits_above_and_below(extensions):
+    from mathml import to_mathml
+
+    element = ElementTree.fromstring(to_mathml(r"\displaystyle \sum_{k=1}^n x \sim y \setminus z", block=False))
+    assert (element.get("display"), element.get("displaystyle")) == ("inline", "true")
+    assert element.find(f".//{MATHML}munderover") is not None
+    assert {mo.text for mo in element.iter(f"{MATHML}mo")} >= {
+        "\N{N-ARY SUMMATION}",
+        "\N{TILDE OPERATOR}",
+        "\N{SET MINUS}",
+    }
+
+
+# What the real pages say
+
+PAGES = sorted([*BOOK.glob("*.md"), *BOOK.glob("concepts/*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_pages_name_only_data_sets_and_chapters_that_exist(page):
+    text = page.read_text(encoding="utf-8")
+    quoted = [found.split("/") for found in re.findall(r"\{num\}`([^ `]+)", text)]
+    figures = re.findall(r"\{result-(?:figure|table)\} (\S+)/\S+\n:chapter: (\S+)\n", text)
+    assert len(figures) == text.count("{result-"), "a result outside its chapter names the chapter"
+    assert {dataset for dataset, *_ in quoted + figures} <= set(cards.names())
+    assert {chapter for _, chapter, *_ in quoted + figures} <= set(chapters.ORDER)
+
+
+def test_the_table_of_protocols_says_what_the_code_does():
+    text = (BOOK / "concepts/verdict.md").read_text(encoding="utf-8")
+    table = text.partition(":name: tab-protocols\n")[2].partition(":::")[0]
+    _, header, *rows = [[cell.strip() for cell in re.split(r"\n  - ", row)] for row in table.split("\n* - ")]
+    names = [name.strip("`") for name in header[1:]]
+    for choice, *cells in rows:
+        field = re.search(r"\(`(\w+)`\)", choice)[1]
+        for name, cell in zip(names, cells, strict=True):
+            value = getattr(PROTOCOLS[name], field)
+            if isinstance(value, str | int):
+                assert cell.strip("`").split("`")[0].split(":")[0] == str(value), f"{name}.{field}"
+    shown = {re.search(r"\(`(\w+)`\)", row[0])[1] for row in rows}
+    differing = {f for f in vars(PROTOCOLS["corrected"]) if len({repr(getattr(PROTOCOLS[n], f)) for n in names}) > 1}
+    assert shown == differing - {"name"}
+
+
+def test_the_arithmetic_of_the_page_on_auprc_holds():
+    truth = np.arange(1000) < 55
+    constant = np.zeros(1000)
+    precision, recall, _ = precision_recall_curve(truth, constant)
+    assert average_precision_score(truth, constant) == pytest.approx(0.055)
+    assert auc(recall, precision) == pytest.approx(0.5275)
+    ranked = np.array([1, 0, 0, 1, 0, 0, 0, 0, 0, 0]), -np.arange(10)  # exercise 3
+    precision, recall, _ = precision_recall_curve(*ranked)
+    assert average_precision_score(*ranked) == pytest.approx(0.75)
+    assert auc(recall, precision) == pytest.approx(0.708, abs=5e-4)
+
+
+@pytest.mark.parametrize("data_range", [1.0, 2.0])
+def test_two_disjoint_squares_have_the_ssim_that_the_page_says(data_range):
+    a, b = np.zeros((2, 320, 320))
+    a[40:104, 40:104] = b[200:264, 200:264] = 1
+    assert structural_similarity(a, b, data_range=data_range) == pytest.approx(0.90, abs=0.005)
+
+
+def test_the_solution_on_unrelated_noise_is_right():
+    code = re.search(r"```python\n(import numpy.*?)```", (BOOK / "exercises.md").read_text(encoding="utf-8"), re.S)[1]
+    printed = []
+    exec(code, {"print": lambda *values: printed.append(values)})
+    assert [blur for blur, _ in printed] == [0, 3, 10, 30]
+    np.testing.assert_allclose([ssim for _, ssim in printed], [0.04, 0.1, 0.4, 0.7], atol=0.1)

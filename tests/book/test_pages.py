@@ -1,0 +1,137 @@
+"""The rendered book in headless Chromium: offline, whole at phone and desktop width, described, and without errors.
+
+Run by `make test-book` after a build; the environment variable SALTRUST_BOOK names another folder with a rendered book.
+"""
+
+import os
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+
+pytestmark = pytest.mark.book
+
+HTML = Path(os.environ.get("SALTRUST_BOOK", Path(__file__).parents[2] / "book/_build/html")).resolve()
+WIDTHS = {"phone": 390, "desktop": 1280}
+PAGES = sorted(file.relative_to(HTML).as_posix() for file in HTML.rglob("*.html") if "_static" not in file.parts)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A headless browser; its console is recorded."""
+    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    assert None not in (binary, driver), "these tests need chromium and chromedriver (Debian: chromium-driver)"
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    browser = webdriver.Chrome(options=options, service=Service(driver))
+    yield browser
+    browser.quit()
+
+
+def show(browser, page: str, width: int = 1280) -> None:
+    """Open a page of the book in a window of that many CSS pixels."""
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.get((HTML / page).as_uri())
+
+
+def test_the_book_was_built():
+    assert (HTML / "index.html").is_file(), f"no book at {HTML}: run `make book` first, or set SALTRUST_BOOK"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_nothing_leaves_the_machine_and_the_console_is_silent(chromium, page):
+    chromium.get_log("browser")  # what earlier pages said is theirs
+    show(chromium, page)
+    loaded = chromium.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
+    wanted = chromium.execute_script(
+        "return [...document.querySelectorAll('script[src], img[src], link[href], iframe[src], source[src]')]"
+        ".filter(e => !['canonical', 'next', 'prev'].includes(e.rel)).map(e => e.src || e.href)"
+    )
+    foreign = [address for address in loaded + wanted if urlsplit(address).scheme not in ("file", "data", "blob")]
+    assert not foreign
+    assert [entry["message"] for entry in chromium.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+
+
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS.keys())
+@pytest.mark.parametrize("page", PAGES)
+def test_the_page_does_not_scroll_sideways(chromium, page, width):
+    show(chromium, page, width)
+    assert chromium.execute_script("return window.innerWidth") == width
+    assert chromium.execute_script("return document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_images_are_loaded_described_and_captioned(chromium, page):
+    show(chromium, page)
+    images = chromium.execute_script(
+        "return [...document.querySelectorAll('article img')].map(i => ({src: i.src, alt: i.alt, wide: i.naturalWidth,"
+        " caption: i.closest('figure')?.querySelector('figcaption')?.innerText ?? ''}))"
+    )
+    for image in images:
+        assert image["wide"] > 0, f"{image['src']} did not load"
+        assert image["alt"].strip(), f"{image['src']} has no alternative text"
+        assert re.match(r"Fig\. \d+\s+\S", image["caption"]), f"{image['src']} has no numbered caption"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_medical_images_are_not_filtered_in_dark_mode(chromium, page):
+    show(chromium, page)
+    chromium.execute_script("document.documentElement.dataset.mode = document.documentElement.dataset.theme = 'dark'")
+    filters = chromium.execute_script(
+        "return [...document.querySelectorAll('article img')].map(i => getComputedStyle(i).filter)"
+    )
+    assert set(filters) <= {"none"}
+
+
+class Anchors(HTMLParser):
+    """The links of a page and the places in it that links can lead to."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.links: list[str] = []
+        self.places: set[str] = {""}
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.places |= {given[key] for key in ("id", "name") if given.get(key)}
+        if tag == "a" and given.get("href"):
+            self.links.append(given["href"])
+
+
+@pytest.fixture(scope="module")
+def anchors():
+    return {HTML / page: Anchors((HTML / page).read_text(encoding="utf-8")) for page in PAGES}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_inside_the_book_lead_somewhere(anchors, page):
+    broken = []
+    for link in anchors[HTML / page].links:
+        parts = urlsplit(link)
+        if parts.scheme or parts.netloc:
+            continue
+        target = (HTML / page).parent / unquote(parts.path) if parts.path else HTML / page
+        target = target.resolve()
+        if not target.is_file() or (target in anchors and unquote(parts.fragment) not in anchors[target].places):
+            broken.append(link)
+    assert broken == []
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.startswith("concepts/")])
+def test_formulas_are_drawn(chromium, page):
+    show(chromium, page)
+    heights = chromium.execute_script(
+        "return [...document.querySelectorAll('article math')].map(m => m.getBoundingClientRect().height)"
+    )
+    assert all(height > 4 for height in heights)
+    assert not chromium.execute_script("return document.querySelector('article').innerText.includes('\\\\frac')")

@@ -1,0 +1,170 @@
+"""Classifiers: input convention, prediction, and ImageNet weights from a local folder."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from saltrust.errors import SaltrustError
+from saltrust.models import classifiers
+from saltrust.models.classifiers import ARCHITECTURES, build, evaluating, imagenet_weights, predict, to_input
+from saltrust.models.vision import torchvision
+
+
+def test_to_input_maps_black_to_minus_one_and_white_to_one():
+    grey = np.array([[[0, 255], [51, 102]]], np.uint8)
+    images = to_input(grey)
+    assert images.shape == (1, 3, 2, 2)
+    assert images.dtype == torch.float32
+    for channel in range(3):
+        assert images[0, channel].flatten().tolist() == pytest.approx([-1.0, 1.0, -0.6, -0.2], abs=1e-6)
+
+
+def test_to_input_keeps_colour():
+    colour = np.random.default_rng(0).integers(0, 256, (2, 3, 4, 3), dtype=np.uint8)
+    images = to_input(colour)
+    assert images.shape == (2, 3, 3, 4)
+    assert np.allclose(images[1, 2].numpy(), colour[1, :, :, 2] / 127.5 - 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_build_is_determined_by_its_seed_alone(architecture):
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    one, same, other = (build(architecture, seed=s).state_dict() for s in (0, 0, 1))
+    assert torch.equal(before, torch.get_rng_state())
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    head = f"{ARCHITECTURES[architecture].head}.weight"
+    assert not torch.equal(one[head], other[head])
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_predict_is_the_eval_mode_forward_pass_whatever_the_batch_size(architecture):
+    model = build(architecture, n_outputs=2).train()
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 80, 80), dtype=np.uint8)
+    logits = predict(model, pixels, batch_size=2)
+    assert logits.shape == (5, 2)
+    assert logits.dtype == np.float64
+    assert model.training
+    with evaluating(model), torch.no_grad():
+        expected = model(to_input(pixels)).double().numpy()
+    assert np.allclose(logits, expected, atol=1e-4)
+
+
+def test_evaluating_gives_every_mode_back_after_an_error():
+    model = nn.Sequential(nn.BatchNorm2d(1), nn.Dropout()).train()
+    model[0].eval()
+    with pytest.raises(ZeroDivisionError), evaluating(model):
+        assert not model.training
+        raise ZeroDivisionError
+    assert model.training
+    assert not model[0].training
+    assert model[1].training
+
+
+def test_unknown_architecture_suggests_the_nearest():
+    with pytest.raises(SaltrustError, match="did you mean 'inception_v3'"):
+        build("inceptionv3")
+    with pytest.raises(SaltrustError, match="did you mean 'densenet121'"):
+        imagenet_weights("densenet12")
+
+
+@pytest.fixture
+def weights_folder(tmp_path, monkeypatch):
+    """A folder of ImageNet weights as torchvision distributes them, and no network."""
+    monkeypatch.setenv("SALTRUST_WEIGHTS", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    monkeypatch.setattr(classifiers, "_download", lambda url, target: None)
+    return tmp_path
+
+
+def imagenet_densenet() -> nn.Module:
+    torch.manual_seed(0)
+    model = torchvision.models.densenet121(weights=None)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.1, 0.1)
+            module.running_var.uniform_(0.8, 1.2)
+    return model
+
+
+def test_densenet_weights_give_what_torchvision_computes_from_its_own_input(weights_folder):
+    """The checkpoint's old names, and the ImageNet normalization folded into the first block."""
+    reference = imagenet_densenet().eval()
+    old = {
+        name.replace("norm1", "norm.1").replace("norm2", "norm.2").replace("conv1", "conv.1").replace("conv2", "conv.2")
+        if "denselayer" in name
+        else name: value
+        for name, value in reference.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    torch.save(old, weights_folder / "densenet121-a639ec97.pth")
+    path = imagenet_weights("densenet121")
+    assert path == weights_folder / "densenet121-a639ec97.pth"
+    model = build("densenet121", pretrained=path).eval()
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    mean, sd = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    normalized = (images - mean.view(3, 1, 1)) / sd.view(3, 1, 1)
+    with torch.no_grad():
+        expected = reference.features.norm0(reference.features.conv0(normalized))
+        found = model.features.norm0(model.features.conv0(images * 2 - 1))
+    inner = (slice(None), slice(None), slice(2, -2), slice(2, -2))  # the border sees the zero padding
+    assert torch.allclose(found[inner], expected[inner], atol=1e-4)
+    assert torch.equal(model.features.norm5.weight, reference.features.norm5.weight)
+
+
+def test_inception_weights_fill_all_but_the_head(weights_folder):
+    reference = torchvision.models.inception_v3(weights=None, aux_logits=True, init_weights=False)
+    torch.save(reference.state_dict(), weights_folder / "inception_v3.pth")
+    model = build("inception_v3", pretrained=imagenet_weights("inception_v3"), seed=1)
+    fresh = build("inception_v3", seed=1)
+    filled = reference.state_dict()
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, (fresh.state_dict() if name.startswith("fc.") else filled)[name]), name
+
+
+def test_weights_of_another_architecture_are_refused(weights_folder):
+    path = weights_folder / "inception_v3.pth"
+    torch.save(imagenet_densenet().state_dict(), path)
+    with pytest.raises(SaltrustError, match=r"inception_v3\.pth does not hold weights of inception_v3: 470 of 470"):
+        build("inception_v3", pretrained=imagenet_weights("inception_v3"))
+
+
+def test_weights_of_another_shape_are_refused(weights_folder):
+    state = imagenet_densenet().state_dict()
+    state["features.norm5.weight"] = torch.ones(3)
+    torch.save(state, weights_folder / "densenet121.pth")
+    with pytest.raises(SaltrustError, match="1 of 604 tensors are missing or of another shape.*features.norm5.weight"):
+        build("densenet121", pretrained=imagenet_weights("densenet121"))
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(weights_folder):
+    path = weights_folder / "densenet121.pth"
+    path.write_bytes(b"<html>not found</html>")
+    with pytest.raises(SaltrustError, match=r"densenet121\.pth is not a file of DenseNet121 weights"):
+        build("densenet121", pretrained=path)
+
+
+def test_no_file_and_no_network_is_none(weights_folder):
+    assert imagenet_weights("inception_v3") is None
+
+
+def test_a_weights_folder_that_is_not_there_is_an_error(weights_folder, monkeypatch):
+    monkeypatch.setenv("SALTRUST_WEIGHTS", str(weights_folder / "nowhere"))
+    with pytest.raises(SaltrustError, match="SALTRUST_WEIGHTS = .*nowhere is not a folder"):
+        imagenet_weights("inception_v3")
+
+
+def test_download_checks_what_it_got_and_leaves_no_part_behind(tmp_path):
+    source = tmp_path / "source.bin"
+    source.write_bytes(b"weights")
+    target = tmp_path / "cache" / "net-00000000.pth"  # not the digest of the content
+    assert classifiers._download(source.as_uri(), target) is None
+    assert list(target.parent.iterdir()) == []
+    right = tmp_path / "cache" / "net-9a57e10c.pth"
+    import hashlib
+
+    right = right.with_name(f"net-{hashlib.sha256(b'weights').hexdigest()[:8]}.pth")
+    assert classifiers._download(source.as_uri(), right) == right
+    assert right.read_bytes() == b"weights"
+    assert classifiers._download((tmp_path / "absent").as_uri(), target) is None

@@ -1,0 +1,146 @@
+"""Cascading randomization: what changes, what must not, and that the randomized network still works."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from saltrust.errors import SaltrustError
+from saltrust.models.classifiers import ARCHITECTURES, build
+from saltrust.models.randomization import BATCHNORM, INITS, cascade, layers_of, randomize_down_to, randomized
+
+
+@pytest.fixture(scope="module")
+def networks() -> dict[str, nn.Module]:
+    """Stand-ins for trained networks: every tensor, also BatchNorm's, differs from any initial value."""
+    made = {name: build(name, seed=3) for name in ARCHITECTURES}
+    generator = torch.Generator().manual_seed(0)
+    for model in made.values():
+        for tensor in model.state_dict().values():
+            if tensor.is_floating_point():
+                tensor.add_(0.05 * torch.rand(tensor.shape, generator=generator))
+    return made
+
+
+def state(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def changed(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> set[str]:
+    return {name for name in before if not torch.equal(before[name], after[name])}
+
+
+def weights_in(model: nn.Module, architecture: str, first: int) -> set[str]:
+    """Names of the weights in the first so many stages."""
+    paths = [path for stage in ARCHITECTURES[architecture].stages[:first] for path in stage.modules]
+    return {name for name, _ in model.named_parameters() if any(name.startswith(f"{path}.") for path in paths)}
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_weight_belongs_to_exactly_one_stage(architecture, networks):
+    model = networks[architecture]
+    owners = [
+        id(weight)
+        for stage in ARCHITECTURES[architecture].stages
+        for layer in layers_of(model, stage)
+        for weight in layer.parameters(recurse=False)
+    ]
+    assert len(owners) == len(set(owners))
+    assert set(owners) == {id(weight) for weight in model.parameters()}
+
+
+def test_inception_has_the_paper_s_stages():
+    names = [stage.name for stage in ARCHITECTURES["inception_v3"].stages]
+    assert names[0] == "logits"
+    assert names[-1] == "stem"
+    assert len(names) == 13
+
+
+@pytest.mark.parametrize("batchnorm", BATCHNORM)
+@pytest.mark.parametrize("init", INITS)
+def test_stage_k_randomizes_exactly_the_first_k_stages(init, batchnorm, networks):
+    model = networks["densenet121"]
+    before = state(model)
+    for k, (name, copy) in enumerate(cascade(model, "densenet121", init, seed=0, batchnorm=batchnorm), 1):
+        assert name == ARCHITECTURES["densenet121"].stages[k - 1].name
+        moved = changed(before, state(copy))
+        weights = {n for n in moved if not n.endswith(("running_mean", "running_var", "num_batches_tracked"))}
+        assert weights == weights_in(model, "densenet121", k)
+        assert bool(moved - weights) == (batchnorm == "reset" and k > 1)  # the logits have no statistics
+    assert k == 9
+    assert not changed(before, state(model))
+
+
+def test_a_stage_alone_is_the_same_as_in_the_cascade(networks):
+    model = networks["inception_v3"]
+    whole = {name: state(copy) for name, copy in cascade(model, "inception_v3", "truncated_normal", seed=5)}
+    for stage in ("logits", "Mixed_6c", "stem"):
+        alone = state(randomize_down_to(model, "inception_v3", stage, "truncated_normal", seed=5))
+        assert not changed(whole[stage], alone)
+    assert not changed(whole["stem"], state(randomized(model, "inception_v3", "truncated_normal", seed=5)))
+    # What a stage draws does not depend on how far down the cascade goes.
+    assert torch.equal(
+        whole["Mixed_7c"]["Mixed_7c.branch1x1.conv.weight"], whole["stem"]["Mixed_7c.branch1x1.conv.weight"]
+    )
+
+
+def test_stages_and_seeds_draw_differently(networks):
+    model = networks["inception_v3"]
+    zero, one = (state(randomized(model, "inception_v3", "truncated_normal", seed=s)) for s in (0, 1))
+    twins = ("Mixed_6c.branch_pool.conv.weight", "Mixed_6d.branch_pool.conv.weight")  # of the same shape
+    assert not torch.equal(zero[twins[0]], zero[twins[1]])
+    assert not torch.equal(zero[twins[0]], one[twins[0]])
+
+
+def test_truncated_normal_has_he_s_variance_and_no_tail(networks):
+    weight = randomized(
+        networks["inception_v3"], "inception_v3", "truncated_normal", seed=0
+    ).Mixed_7c.branch3x3_1.conv.weight
+    he = 2 / weight[0].numel()
+    assert weight.var().item() == pytest.approx(he, rel=0.01)  # 786,432 draws: the relative error's sd is 0.001
+    # Truncation at 2 sd of the parent normal, which is 1/sqrt(0.774) of the final sd.
+    assert weight.abs().max().item() <= 2 * np.sqrt(he / 0.7737) + 1e-6
+    assert weight.abs().max().item() > 1.9 * np.sqrt(he / 0.7737)
+
+
+def test_batchnorm_options(networks):
+    model = networks["inception_v3"]
+    for option, mean_kept in (("keep_statistics", True), ("reset", False)):
+        norm = randomized(model, "inception_v3", "truncated_normal", 0, option).Mixed_6a.branch3x3.bn
+        assert torch.equal(norm.weight, torch.ones_like(norm.weight))
+        assert torch.equal(norm.bias, torch.zeros_like(norm.bias))
+        assert torch.equal(norm.running_mean, model.Mixed_6a.branch3x3.bn.running_mean) == mean_kept
+        assert torch.equal(norm.running_var, torch.ones_like(norm.running_var)) != mean_kept
+
+
+def test_random_state_is_left_alone(networks):
+    torch.manual_seed(11)
+    before = torch.get_rng_state()
+    randomized(networks["densenet121"], "densenet121", "torch_default", seed=0)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_fully_random_network_is_alive(architecture, networks):
+    """With the corrected choice neither the input's gradient nor its dependence on the image vanishes or explodes."""
+    model = randomized(networks[architecture], architecture, "truncated_normal", seed=0, batchnorm="reset").eval()
+    images = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    logits = model(images)
+    (gradient,) = torch.autograd.grad(logits.sum(), images)
+    size = gradient.flatten(1).norm(dim=1)
+    assert (size > 1e-3).all()
+    assert (size < 1e3).all()
+    assert (gradient[0] - gradient[1]).norm() > 0.1 * size.min()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("Mixed_6x", "truncated_normal", 0, "reset"), "Mixed_6"),
+        (("logits", "truncated_norml", 0, "reset"), "truncated_normal"),
+        (("logits", "truncated_normal", 0, "resett"), "reset"),
+    ],
+)
+def test_bad_names_are_refused(arguments, hint, networks):
+    with pytest.raises(SaltrustError, match=f"did you mean '{hint}"):
+        randomize_down_to(networks["inception_v3"], "inception_v3", *arguments)

@@ -1,0 +1,214 @@
+"""Training: the pieces against their definitions, and a small network on a set that is easy to separate."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from saltrust.datasets.split import Split
+from saltrust.errors import SaltrustError
+from saltrust.models import training
+from saltrust.models.classifiers import ARCHITECTURES, Architecture, Stage
+from saltrust.models.training import TrainingPlan, balanced_batches, fit, moved, random_affine, relit, train_classifier
+
+
+def squares(n: int, seed: int, prevalence: float = 0.3, size: int = 32) -> Split:
+    """Noise; a positive image has a bright square."""
+    rng = np.random.default_rng(seed)
+    labels = (np.arange(n) < prevalence * n).astype(np.int64)
+    pixels = rng.integers(60, 160, (n, size, size))
+    truth = np.zeros((n, size, size), bool)
+    for i in np.flatnonzero(labels):
+        x, y = rng.integers(4, size - 12, 2)
+        truth[i, y : y + 8, x : x + 8] = True
+    pixels = np.clip(pixels + 90 * truth, 0, 255).astype(np.uint8)
+    return Split(pixels, labels, truth, np.zeros((0, 5), np.float32), np.array([str(i) for i in range(n)]))
+
+
+def tiny(n_outputs: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 5, stride=2), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveMaxPool2d(1), nn.Flatten(),
+        nn.Dropout(0.1), nn.Linear(8, n_outputs),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def architecture(monkeypatch):
+    spec = Architecture("tiny", "Tiny", tiny, dict, 1e-3, (Stage("logits", ("6",)), Stage("stem", ("1", "0"))))
+    monkeypatch.setitem(ARCHITECTURES, "tiny", spec)
+    return "tiny"
+
+
+PLAN = TrainingPlan(
+    epochs=6, patience=6, batch_size=16, steps_per_epoch=15, learning_rate=0.02, optimizer="adamw", schedule="one_cycle"
+)
+
+
+def test_training_learns_a_separable_set_and_says_so(architecture):
+    state, record = train_classifier(architecture, squares(120, 0), squares(60, 1), PLAN)
+    assert record["val_auc"] > 0.95
+    assert record["val_auc"] == max(record["curves"]["val_auc"])
+    assert record["curves"]["val_auc"][record["best_epoch"] - 1] == record["val_auc"]
+    assert record["epochs"] == len(record["curves"]["loss"]) <= 6
+    assert record["curves"]["loss"][-1] < 0.5 * record["curves"]["loss"][0]
+    assert (record["weights"], record["precision"], record["seed"]) == ("scratch", "float32", 0)
+    assert record["seconds"] > 0
+    tiny(1).load_state_dict(state)
+
+
+@pytest.mark.parametrize("optimizer", training.OPTIMIZERS)
+@pytest.mark.parametrize("schedule", training.SCHEDULES)
+def test_same_plan_same_weights_and_the_caller_s_random_state_stays(architecture, optimizer, schedule):
+    plan = dataclasses.replace(PLAN, epochs=2, steps_per_epoch=3, optimizer=optimizer, schedule=schedule)
+    train, val = squares(40, 0), squares(20, 1)
+    torch.manual_seed(5)
+    np.random.seed(5)
+    before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    first, _ = train_classifier(architecture, train, val, plan)
+    assert torch.equal(before, torch.get_rng_state())
+    assert np.array_equal(numpy_before, np.random.get_state()[1])
+    torch.manual_seed(6)
+    again, _ = train_classifier(architecture, train, val, plan)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    other, _ = train_classifier(architecture, train, val, dataclasses.replace(plan, seed=1))
+    assert not torch.equal(first["0.weight"], other["0.weight"])
+
+
+def test_batches_are_balanced_and_deal_every_image_before_one_again():
+    labels = np.array([1] * 5 + [0] * 12)
+    batches = balanced_batches(labels, 6, np.random.default_rng(0))
+    dealt = [next(batches) for _ in range(20)]
+    assert all(labels[batch].sum() == 3 for batch in dealt)
+    order = np.concatenate(dealt)
+    positives, negatives = order[labels[order] == 1], order[labels[order] == 0]
+    for deck, size in ((positives, 5), (negatives, 12)):
+        for start in range(0, len(deck) - size + 1, size):
+            assert len(set(deck[start : start + size])) == size
+
+
+def test_an_odd_batch_gives_its_extra_image_to_alternate_classes():
+    labels = np.array([0, 0, 0, 1, 1])
+    batches = balanced_batches(labels, 3, np.random.default_rng(0))
+    assert [int(labels[next(batches)].sum()) for _ in range(4)] == [1, 2, 1, 2]
+
+
+def one_weight() -> nn.Module:
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(model.weight)
+    return model
+
+
+def climb(values: list[float], plan: TrainingPlan, sign: int = 1):
+    """Train one weight, which grows by 1 at each epoch, against a given sequence of validation scores."""
+    model = one_weight()
+    curve = iter(values)
+
+    def loss(indices, rng):
+        return -model.weight.sum()
+
+    return fit(model, np.array([0, 1]), loss, lambda: next(curve), plan, "climb", "score", sign)
+
+
+def test_early_stopping_keeps_the_best_epoch_s_weights():
+    plan = TrainingPlan(epochs=10, patience=3, steps_per_epoch=1, batch_size=2, learning_rate=1.0, optimizer="sgd")
+    state, record = climb([0.5, 0.7, 0.9, 0.6, 0.9, 0.8, 1.0, 1.0, 1.0, 1.0], plan)
+    assert record["best_epoch"] == 3  # a tie later does not count as better
+    assert record["epochs"] == 6
+    assert record["score"] == 0.9
+    stopped, _ = climb([0.5, 0.7, 0.9], dataclasses.replace(plan, epochs=3))
+    assert torch.equal(state["weight"], stopped["weight"])
+
+
+def test_early_stopping_on_a_loss_keeps_the_lowest():
+    plan = TrainingPlan(epochs=5, patience=5, steps_per_epoch=1, batch_size=2, optimizer="sgd")
+    _, record = climb([3.0, 1.0, 2.0, 1.5, 4.0], plan, sign=-1)
+    assert (record["best_epoch"], record["score"]) == (2, 1.0)
+
+
+def learning_rates(plan: TrainingPlan, scores: list[float], steps: int) -> list[float]:
+    optimizer = training.OPTIMIZERS["sgd"](one_weight().parameters(), plan)
+    schedule = training.SCHEDULES[plan.schedule](optimizer, plan, len(scores) * steps)
+    rates = []
+    for value in scores:
+        for _ in range(steps):
+            rates.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            schedule.after_step()
+        schedule.after_epoch(value)
+    return rates
+
+
+def test_one_cycle_rises_over_the_warm_up_and_falls_to_almost_zero():
+    rates = learning_rates(TrainingPlan(schedule="one_cycle", learning_rate=1.0, warmup=0.25), [0.0] * 4, steps=10)
+    assert rates[:10] == pytest.approx([(i + 1) / 10 for i in range(10)])
+    assert (np.diff(rates[10:]) < 0).all()
+    assert 0 < rates[-1] < 0.01
+
+
+def test_plateau_divides_the_rate_by_ten_after_three_epochs_without_progress():
+    plan = TrainingPlan(schedule="plateau", learning_rate=1.0)
+    rates = learning_rates(plan, [0.5, 0.6, 0.6, 0.5, 0.5, 0.5, 0.7, 0.7], steps=1)
+    assert rates == pytest.approx([1, 1, 1, 1, 1, 0.1, 0.1, 0.1])
+
+
+def test_augmentation_moves_masks_with_their_images():
+    n, size = 32, 64
+    rng = torch.Generator().manual_seed(0)
+    masks = torch.zeros(n, 1, size, size)
+    masks[:, :, 20:40, 12:44] = 1
+    maps = random_affine(n, rng)
+    images, truth = moved(masks * 2 - 1, maps), moved(masks, maps, mode="nearest", outside="zeros")
+    assert set(truth.unique().tolist()) == {0.0, 1.0}
+    agree = ((images > 0) == (truth > 0)).float().mean(dim=(1, 2, 3))
+    assert (agree > 0.97).all()  # apart from the outline
+    assert (truth.sum(dim=(1, 2, 3)) / masks.sum(dim=(1, 2, 3)) - 1).abs().max() < 0.3  # scale 0.9-1.1
+
+
+def test_identity_map_moves_nothing_and_mirroring_mirrors():
+    images = torch.rand(1, 1, 9, 9)
+    identity = torch.tensor([[[1.0, 0, 0], [0, 1, 0]]])
+    assert torch.allclose(moved(images, identity), images, atol=1e-6)
+    mirror = torch.tensor([[[-1.0, 0, 0], [0, 1, 0]]])
+    assert torch.allclose(moved(images, mirror), images.flip(3), atol=1e-6)
+
+
+def test_relighting_keeps_the_range_and_the_order_of_greys():
+    images = torch.rand(8, 1, 16, 16, generator=torch.Generator().manual_seed(0)) - 0.5
+    lit = relit(images, torch.Generator().manual_seed(1))
+    assert lit.abs().max() <= 1
+    assert not torch.allclose(lit, images, atol=0.01)
+    for before, after in zip(images, lit, strict=True):
+        order = before.flatten().argsort()
+        assert (after.flatten()[order].diff() >= -1e-6).all()
+
+
+@pytest.mark.parametrize("split", ["training", "validation"])
+def test_a_split_of_one_class_is_refused(architecture, split):
+    one_class = squares(10, 0, prevalence=0.0)
+    splits = (one_class, squares(10, 0)) if split == "training" else (squares(10, 0), one_class)
+    with pytest.raises(SaltrustError, match=f"the {split} images of tiny are all of one class"):
+        train_classifier(architecture, *splits, PLAN)
+
+
+def test_divergence_is_an_error_and_not_a_network(architecture):
+    plan = dataclasses.replace(PLAN, learning_rate=1e30, optimizer="sgd", schedule="constant")
+    with pytest.raises(SaltrustError, match="training diverged"):
+        train_classifier(architecture, squares(40, 0), squares(20, 1), plan)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "hint"),
+    [("optimizer", "adamm", "adam"), ("schedule", "onecycle", "one_cycle"), ("precision", "bfloat", "bfloat16")],
+)
+def test_bad_names_in_a_plan_are_refused_before_training(architecture, field, value, hint):
+    with pytest.raises(SaltrustError, match=f"did you mean '{hint}'"):
+        train_classifier(architecture, squares(10, 0), squares(10, 1), dataclasses.replace(PLAN, **{field: value}))
+
+
+def test_a_real_architecture_trains_in_bfloat16():
+    plan = TrainingPlan(epochs=1, batch_size=4, steps_per_epoch=2, precision="bfloat16", optimizer="adamw")
+    state, record = train_classifier("densenet121", squares(8, 0, 0.5), squares(6, 1, 0.5), plan)
+    assert record["epochs"] == 1
+    assert all(value.dtype in (torch.float32, torch.int64) for value in state.values())
