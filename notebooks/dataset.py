@@ -51,6 +51,7 @@ page.quote(
     smallest_area=area.min(),
     largest_area=area.max(),
     size=test.pixels.shape[1],
+    profile=profile,
 )
 
 # %% [markdown]

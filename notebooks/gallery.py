@@ -38,7 +38,7 @@ def rows(model):
     """One row for each shown image: its truth and all its maps by one model."""
     maps = {plots.abbreviation(name): study.display(name, model) for name in names}
     return [
-        (str(test.ids[index]), test.pixels[index], test.truth[index], {name: m[i] for name, m in maps.items()})
+        (f"image {i + 1}", test.pixels[index], test.truth[index], {name: m[i] for name, m in maps.items()})
         for i, index in enumerate(shown)
     ]
 

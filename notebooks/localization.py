@@ -96,7 +96,7 @@ table = pd.concat([values, baseline], axis=1)
 rows, notes = [], []
 for i, index in enumerate(study.explained[:n_shown]):
     image = test.ids[index]
-    rows.append((str(image), test.pixels[index], test.truth[index], {name: m[i] for name, m in maps.items()}))
+    rows.append((f"image {i + 1}", test.pixels[index], test.truth[index], {name: m[i] for name, m in maps.items()}))
     notes.append({plots.abbreviation(name): f"{table.loc[image, name]:.2f}" for name in [*names, "average", localizer]})
 page.figure(
     plots.map_grid(rows, notes),

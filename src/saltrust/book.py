@@ -25,7 +25,8 @@ def build(profile: str) -> Path:
     """
     toc = assemble(profile)
     command = ["build", str(paths.BOOK), "--toc", str(toc), "--warningiserror", "--keep-going", "--quiet"]
-    outcome = subprocess.run([sys.executable, "-m", "jupyter_book", *command], check=False)
+    script = Path(sys.executable).with_name("jupyter-book")  # of this environment, whatever is on the PATH
+    outcome = subprocess.run([script, *command], check=False)
     if outcome.returncode:
         raise SaltrustError("the book was not built: see the warnings above")
     return HTML
@@ -67,7 +68,7 @@ def page(card: Card, chapter: str, profile: str) -> str:
     if not executed.exists():
         return f"{heading}\n{_not_run(card, chapter, profile)}"
     notebook = nbformat.read(executed, as_version=4)
-    body = "\n\n".join(block for cell in notebook.cells for block in _blocks(cell))
+    body = "\n\n".join(_blocks(notebook.cells))
     body = body.partition("\n")[2] if body.startswith("# ") else body
     return f"{heading}\n{body}\n\n{_provenance(card, chapter, profile)}"
 
@@ -119,15 +120,28 @@ make book DATASETS={card.name} PROFILE={profile}
 """
 
 
-def _blocks(cell: nbformat.NotebookNode) -> list[str]:
-    """A cell as MyST: prose as it is; code folded away, its saved figures and tables as numbered directives."""
-    if cell.cell_type == "markdown":
-        return [cell.source]
-    tags = cell.metadata.get("tags", [])
-    if not cell.source.strip() or "injected-parameters" in tags or "parameters" in tags:
-        return []
-    outputs = [text for output in cell.outputs if (text := _output(output))]
-    return [f"::::{{dropdown}} Code\n:class-container: chapter-code\n```python\n{cell.source}\n```\n::::", *outputs]
+def _blocks(cells: list[nbformat.NotebookNode]) -> list[str]:
+    """Cells as MyST: prose as it is; code folded away, its saved figures and tables as numbered directives.
+
+    Code cells that follow one another without an output in between share one fold.
+    """
+    blocks: list[str] = []
+    code: list[str] = []
+    for cell in cells:
+        if cell.cell_type == "markdown":
+            blocks += [_folded(code), cell.source]
+            code = []
+        elif cell.source.strip() and not {"injected-parameters", "parameters"} & set(cell.metadata.get("tags", [])):
+            code.append(cell.source)
+            if outputs := [text for output in cell.outputs if (text := _output(output))]:
+                blocks += [_folded(code), *outputs]
+                code = []
+    return [block for block in [*blocks, _folded(code)] if block]
+
+
+def _folded(code: list[str]) -> str:
+    source = "\n\n".join(code)
+    return f"::::{{dropdown}} Code\n:class-container: chapter-code\n```python\n{source}\n```\n::::" if code else ""
 
 
 def _output(output: nbformat.NotebookNode) -> str:

@@ -15,7 +15,7 @@ from saltrust.methods.registry import METHODS
 sns.set_theme(style="whitegrid", palette="colorblind", font_scale=1.05)
 plt.rcParams |= {"image.interpolation": "nearest", "axes.titlesize": "medium", "figure.constrained_layout.use": True}
 
-WIDTH = 10.0  # inches; the width of the book's column at which fonts are readable
+WIDTH = 8.0  # inches; shown at the width of the column, about 18 cm, fonts keep their size
 TRUTH = "#ffd400"  # outline of the truth: yellow stands out on grey and on the map's colours
 MAP = "inferno"
 PASS, FAIL = "#0072b2", "#d55e00"  # blue and orange stay apart for every kind of colour vision

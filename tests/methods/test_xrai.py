@@ -68,16 +68,17 @@ def test_heat_map_and_ranks_are_identical_to_pair_saliency(seed, smooth):
     seed=st.integers(0, 10_000),
     count=st.integers(1, 25),
     levels=st.sampled_from([1, 2, 3, 50]),
+    unit=st.sampled_from([1.0, 0.1]),
 )
 @settings(max_examples=60, deadline=None)
-def test_random_overlapping_regions_and_ties_are_ranked_as_by_pair_saliency(seed, count, levels):
-    """Few integer levels make exact ties and constant maps; random boxes leave pixels uncovered."""
+def test_random_overlapping_regions_and_ties_are_ranked_as_by_pair_saliency(seed, count, levels, unit):
+    """Few levels make ties, exact and up to rounding, and constant maps; random boxes leave pixels uncovered."""
     rng = np.random.default_rng(seed)
     segments = np.zeros((count, 24, 24), bool)
     for mask in segments:
         y, x = rng.integers(0, 20, 2)
         mask[y : y + rng.integers(1, 20), x : x + rng.integers(1, 20)] = True
-    grey = rng.integers(0, levels, (24, 24)).astype(float)
+    grey = unit * rng.integers(1, levels + 1, (24, 24))
     gains, ranks = rank_regions(grey, segments)
     expected_gains, expected_ranks = pair(grey, segments)
     np.testing.assert_array_equal(gains, expected_gains)

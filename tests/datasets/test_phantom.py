@@ -1,0 +1,323 @@
+"""The phantom: same key, same patient; findings exactly where their masks say; confounders as often as asked."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from saltrust.datasets.phantom import FINDINGS, PhantomParameters, load, lung_fields, radiograph, tight_box
+from saltrust.datasets.phantom.confounders import MIMICS, MIMICS_OF
+from saltrust.datasets.phantom.drawing import film, polyline, strokes
+from saltrust.errors import SaltrustError
+
+EQUAL_TUBES = {"tube_given_finding": 0.5, "tube_given_clear": 0.5}
+KEYS = [(7, 0, index) for index in range(6)]
+
+
+def both(key, size, parameters):
+    return radiograph(key, size, parameters, True), radiograph(key, size, parameters, False)
+
+
+@pytest.mark.parametrize("finding", FINDINGS)
+def test_same_key_same_radiograph(finding):
+    parameters = PhantomParameters(finding=finding)
+    first, again = (radiograph((3, 1, 4), 64, parameters, True) for _ in range(2))
+    np.testing.assert_array_equal(first.pixels, again.pixels)
+    np.testing.assert_array_equal(first.mask, again.mask)
+    assert first.attributes == again.attributes
+
+
+def test_other_keys_are_other_patients():
+    parameters = PhantomParameters()
+    films = [radiograph(key, 64, parameters, False).pixels for key in [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0)]]
+    for i, one in enumerate(films):
+        for other in films[:i]:
+            assert (one != other).mean() > 0.5
+
+
+def test_the_global_random_state_is_left_alone():
+    before = np.random.get_state()[1].copy()
+    radiograph((0, 0, 0), 64, PhantomParameters(), True)
+    np.testing.assert_array_equal(before, np.random.get_state()[1])
+
+
+@pytest.mark.parametrize("finding", FINDINGS)
+@pytest.mark.parametrize("key", KEYS)
+def test_the_finding_changes_the_film_only_where_it_may(finding, key):
+    """Outside the thorax's lung of that side, the heart and the blur, a pair of films is equal pixel for pixel."""
+    ill, well = both(key, 128, PhantomParameters(finding=finding, conspicuity=1.5, **EQUAL_TUBES))
+    assert ill.mask.any()
+    assert not well.mask.any()
+    assert well.boxes.shape == (0, 4)
+    changed = ill.pixels != well.pixels
+    assert changed[ill.mask].mean() > 0.25
+    # Pneumothorax makes the whole collapsed lung denser, effusion also hides the lung behind the diaphragm, and the
+    # edges of a consolidation are softer than its mask: the influence is wider than the finding, but bounded.
+    margin = {"pneumothorax": 60, "consolidation": 14, "effusion": 20, "cardiomegaly": 20, "nodule": 4}[finding]
+    assert not changed[ndimage.distance_transform_edt(~ill.mask) > margin].any()
+    x = np.arange(128)[None, :] * np.ones((128, 1))
+    if finding in ("pneumothorax", "effusion", "nodule"):
+        other_side = x > 76 if ill.attributes["side"] == "right" else x < 52
+        assert not changed[other_side].any()
+
+
+@pytest.mark.parametrize("finding", ["consolidation", "nodule"])
+def test_opacities_are_brighter_inside_and_unchanged_around(finding):
+    parameters = PhantomParameters(finding=finding, severity=(1, 1), noise=0, **EQUAL_TUBES)
+    for key in KEYS:
+        ill, well = both(key, 128, parameters)
+        gain = ill.pixels.astype(float) - well.pixels
+        assert gain[ill.mask].mean() > 8
+        assert abs(gain[~ndimage.binary_dilation(ill.mask, iterations=16)]).max() == 0
+
+
+def test_free_air_is_darker_and_has_no_markings():
+    parameters = PhantomParameters(severity=(1, 1), noise=0, **EQUAL_TUBES)
+    for key in KEYS:
+        ill, well = both(key, 128, parameters)
+        core = ndimage.binary_erosion(ill.mask, iterations=3)
+        assert core.any()
+        assert (ill.pixels.astype(float) - well.pixels)[core].mean() < -5
+
+
+def test_fluid_is_brighter():
+    ill, well = both((7, 0, 1), 128, PhantomParameters(finding="effusion", severity=(1, 1), noise=0, **EQUAL_TUBES))
+    assert (ill.pixels.astype(float) - well.pixels)[ill.mask].mean() > 30
+
+
+@pytest.mark.parametrize("finding", ["pneumothorax", "consolidation", "effusion", "nodule"])
+def test_findings_of_the_lung_lie_in_the_lung_fields(finding):
+    parameters = PhantomParameters(finding=finding)
+    for index in range(40):
+        key = (11, 2, index)
+        mask = radiograph(key, 96, parameters, True).mask
+        outside = mask & ~lung_fields(key, 96, parameters)
+        # the meniscus wets the diaphragm: half a film's percent below the lung
+        allowed = ndimage.binary_dilation(lung_fields(key, 96, parameters)) if finding == "effusion" else ~outside
+        assert mask.any()
+        assert not (outside & ~allowed).any()
+        assert finding == "effusion" or not outside.any()
+
+
+def test_an_enlarged_heart_covers_the_heart_and_more():
+    parameters = PhantomParameters(finding="cardiomegaly", severity=(1, 1), **EQUAL_TUBES)
+    for key in KEYS:
+        ill, well = both(key, 128, parameters)
+        mask = ill.mask
+        height = np.flatnonzero(mask.any(axis=1))
+        assert 0.30 < mask.any(axis=0).mean() < 0.75
+        assert 0.15 < len(height) / 128 < 0.60
+        lost = lung_fields(key, 128, parameters) & mask
+        assert lost.sum() > 0.1 * mask.sum()
+        assert (ill.pixels.astype(float) - well.pixels)[lost].mean() > 15
+
+
+@pytest.mark.parametrize("finding", FINDINGS)
+def test_severity_grows_the_finding(finding):
+    areas = [
+        np.mean([radiograph(key, 96, PhantomParameters(finding=finding, severity=(s, s)), True).mask.mean() for key in KEYS])
+        for s in (0.0, 0.5, 1.0)
+    ]
+    assert areas[0] < areas[1] < areas[2]
+
+
+@pytest.mark.parametrize("finding", FINDINGS)
+def test_boxes_are_tight_and_cover_the_mask(finding):
+    for index in range(20):
+        image = radiograph((5, 0, index), 96, PhantomParameters(finding=finding), True)
+        assert image.boxes.dtype == np.float32
+        x0, y0, x1, y1 = image.boxes.T
+        union = (x0.min(), y0.min(), x1.max(), y1.max())
+        rows, columns = np.nonzero(image.mask)
+        assert union == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+        inside = np.zeros_like(image.mask)
+        for box in image.boxes.astype(int):
+            part = image.mask[box[1] : box[3], box[0] : box[2]]
+            inside[box[1] : box[3], box[0] : box[2]] = True
+            # a tight box has the finding on each of its four sides
+            assert part[0].any()
+            assert part[-1].any()
+            assert part[:, 0].any()
+            assert part[:, -1].any()
+        assert not (image.mask & ~inside).any()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 7), st.integers(0, 7), st.integers(1, 8), st.integers(1, 8))
+def test_tight_box_of_a_rectangle_is_the_rectangle(x, y, width, height):
+    mask = np.zeros((16, 16), bool)
+    mask[y : y + height, x : x + width] = True
+    assert tight_box(mask) == (x, y, x + width, y + height)
+
+
+@pytest.mark.parametrize("finding", ["pneumothorax", "consolidation"])
+def test_the_same_patient_at_every_size(finding):
+    """A large film, averaged down, shows what the small one shows: anatomy, finding, devices and mask."""
+    parameters = PhantomParameters(finding=finding, noise=0, severity=(0.4, 1))
+    for key in KEYS[:3]:
+        small, large = (radiograph(key, size, parameters, True) for size in (80, 320))
+        reduced = large.pixels.reshape(80, 4, 80, 4).mean(axis=(1, 3))
+        assert np.corrcoef(small.pixels.ravel(), reduced.ravel())[0, 1] > 0.995
+        assert np.abs(small.pixels - reduced).mean() < 5
+        mask = large.mask.reshape(80, 4, 80, 4).mean(axis=(1, 3)) >= 0.5
+        assert 2 * (mask & small.mask).sum() / (mask.sum() + small.mask.sum()) > 0.85
+        assert {k: v for k, v in small.attributes.items()} == large.attributes
+
+
+def test_it_looks_like_a_chest():
+    """Bright spine and abdomen, dark lungs, black outside: the order that any radiograph of a chest has."""
+    for index in range(20):
+        key = (2, 0, index)
+        parameters = PhantomParameters(leads=0, tube_given_clear=0, marker=0)
+        grey = radiograph(key, 128, parameters, False).pixels.astype(float)
+        lungs = ndimage.binary_erosion(lung_fields(key, 128, parameters), iterations=4)
+        assert 0.15 < lungs.mean() < 0.5
+        assert grey[118:, 44:84].mean() > grey[lungs].mean() + 60
+        assert grey[80:92, 62:68].mean() > grey[lungs].mean() + 60
+        assert grey[:4, :10].mean() < 40
+        assert 25 < grey[lungs].mean() < 130
+        assert (grey == 255).mean() < 0.05
+
+
+@pytest.mark.parametrize(("prevalence", "count", "expected"), [(0.22, 50, 11), (0.4, 30, 12), (0, 5, 0), (1, 5, 5)])
+def test_prevalence_is_exact(prevalence, count, expected):
+    split = load(PhantomParameters(prevalence=prevalence), "val", count, 32, 0)
+    assert split.labels.sum() == expected
+    np.testing.assert_array_equal(split.truth.any(axis=(1, 2)), split.labels == 1)
+
+
+def test_load_is_a_list_of_radiographs():
+    parameters = PhantomParameters(prevalence=0.5)
+    split = load(parameters, "test", 8, 48, 9)
+    assert len(split) == 8
+    assert split.boxes.shape == (0, 5)
+    for index, label in enumerate(split.labels):
+        alone = radiograph((9, 2, index), 48, parameters, bool(label))
+        np.testing.assert_array_equal(split.pixels[index], alone.pixels)
+        np.testing.assert_array_equal(split.truth[index], alone.mask)
+    assert set(split.labels[:-1]) == {0, 1}
+
+
+def test_box_truth_is_the_filled_boxes():
+    parameters = PhantomParameters(finding="consolidation", prevalence=0.5)
+    boxed, masked = (load(parameters, "train", 12, 64, 1, truth=truth) for truth in ("box", "mask"))
+    np.testing.assert_array_equal(boxed.pixels, masked.pixels)
+    assert set(boxed.boxes[:, 0].astype(int)) == set(boxed.positives())
+    expected = np.zeros_like(boxed.truth)
+    for index, x0, y0, x1, y1 in boxed.boxes.astype(int):
+        expected[index, y0:y1, x0:x1] = True
+    np.testing.assert_array_equal(boxed.truth, expected)
+    assert not (masked.truth & ~boxed.truth).any()
+
+
+def test_seeds_and_splits_share_no_image():
+    parameters = PhantomParameters(prevalence=0.5)
+    films = [load(parameters, split, 3, 32, seed).pixels for split in ("train", "val", "test") for seed in (0, 1)]
+    flat = np.concatenate(films).reshape(18, -1)
+    assert len(np.unique(flat, axis=0)) == 18
+
+
+def test_tubes_are_as_frequent_as_asked():
+    """With 400 images, a binomial frequency of 0.8 or 0.1 strays by more than 0.08 once in ten thousand times or less."""
+    parameters = PhantomParameters(tube_given_finding=0.8, tube_given_clear=0.1)
+    for label, expected in ((True, 0.8), (False, 0.1)):
+        found = np.mean([radiograph((4, 0, i), 32, parameters, label).attributes["tube"] for i in range(400)])
+        assert abs(found - expected) < 0.08
+
+
+def test_confounders_do_not_know_the_label():
+    parameters = PhantomParameters(**EQUAL_TUBES)
+    for index in range(30):
+        ill, well = (radiograph((6, 0, index), 32, parameters, label).attributes for label in (True, False))
+        for name in ("tube", "leads", "marker", "mimic", "side"):
+            assert ill[name] == well[name]
+
+
+def test_a_tube_and_leads_and_marker_are_visible():
+    base = PhantomParameters(noise=0, mimic=0, leads=0, marker=0, tube_given_clear=0)
+    bare = radiograph((1, 0, 0), 128, base, False).pixels.astype(float)
+    for change in ({"leads": 1.0}, {"marker": 1.0}, {"tube_given_clear": 1.0}):
+        difference = np.abs(radiograph((1, 0, 0), 128, replace(base, **change), False).pixels - bare)
+        assert difference.max() > 20
+        assert (difference > 0).mean() < 0.3
+
+
+def test_prevalence_decides_when_the_label_is_left_open():
+    parameters = PhantomParameters(prevalence=0.3)
+    found = np.mean([radiograph((8, 0, i), 32, parameters).attributes["label"] for i in range(400)])
+    assert abs(found - 0.3) < 0.1
+
+
+def test_every_finding_has_its_mimics():
+    assert set(MIMICS_OF) == set(FINDINGS)
+    assert {name for names in MIMICS_OF.values() for name in names} == set(MIMICS)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"prevalence": 1.2}, "prevalence must lie between 0 and 1, not 1.2"),
+        ({"tube_given_finding": -0.1}, "tube_given_finding"),
+        ({"severity": (0.7, 0.2)}, "severity must be"),
+        ({"severity": (0.1,)}, "severity must be"),
+        ({"noise": -1}, "noise"),
+        ({"noise": float("nan")}, "noise"),
+        ({"scatter": 1.0}, "scatter"),
+        ({"finding": "pneumothorx"}, "did you mean 'pneumothorax'"),
+    ],
+)
+def test_bad_parameters_are_refused(change, message):
+    with pytest.raises(SaltrustError, match=message):
+        load(PhantomParameters(**change), "train", 2, 32, 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("trian", 2, 32, 0), "did you mean 'train'"),
+        (("train", 0, 32, 0), "count"),
+        (("train", 2, 8, 0), "size must lie between"),
+        (("train", 2, 32, -1), "seed"),
+        (("train", 2, 32, 0, "maks"), "did you mean 'mask'"),
+    ],
+)
+def test_bad_requests_are_refused(arguments, message):
+    with pytest.raises(SaltrustError, match=message):
+        load(PhantomParameters(), *arguments)
+
+
+def test_bad_keys_are_refused():
+    for key in ((), (0, -1)):
+        with pytest.raises(SaltrustError, match="key"):
+            radiograph(key, 32, PhantomParameters())
+
+
+def test_parameters_of_a_card():
+    assert PhantomParameters.of(severity=[0.2, 0.8], noise=2).severity == (0.2, 0.8)
+    with pytest.raises(SaltrustError, match="did you mean 'severity'"):
+        PhantomParameters.of(severty=[0, 1])
+
+
+def test_strokes_equal_a_slow_drawing():
+    """Oracle: each pixel's distance to each segment, one by one."""
+    on = film(40)
+    segments = np.array([[-0.3, 0.2, 0.1, 0.5, 0.05, 0.8], [0.0, 0.9, 0.45, 1.05, 0.03, 1.5], [0.2, 0.2, 0.2, 0.2, 0.06, 1.0]])
+    expected = np.zeros((40, 40))
+    for x0, y0, x1, y1, radius, weight in segments:
+        a, d = np.array([x0, y0]), np.array([x1 - x0, y1 - y0])
+        for row in range(40):
+            for column in range(40):
+                point = np.array([(column + 0.5) / 40 - 0.5, (row + 0.5) / 40])
+                along = np.clip((point - a) @ d / max(d @ d, 1e-12), 0, 1)
+                profile = max(0.0, 1 - ((point - a - along * d) ** 2).sum() / radius**2)
+                expected[row, column] = max(expected[row, column], weight * profile)
+    np.testing.assert_allclose(strokes(on, segments), expected, atol=2e-4)
+
+
+def test_thin_strokes_keep_their_weight_at_every_size():
+    line = polyline(np.array([[-0.3, 0.31], [0.3, 0.52]]), 0.003, 1.0)
+    totals = [strokes(film(size), line).mean() for size in (64, 128, 512)]
+    np.testing.assert_allclose(totals, totals[-1], rtol=0.05)

@@ -1,0 +1,129 @@
+"""Specs: the digest changes with everything that can change a result, and with nothing else."""
+
+import ast
+import importlib
+import sys
+import textwrap
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import pytest
+
+from saltrust import specs
+from saltrust.specs import Spec, normalized
+
+
+@dataclass(frozen=True)
+class Number(Spec):
+    kind: ClassVar[str] = "number"
+    value: float = 1.0
+    parts: tuple[int, ...] = ()
+
+    def compute(self, get):
+        return self.value
+
+
+@dataclass(frozen=True)
+class Sum(Spec):
+    kind: ClassVar[str] = "sum"
+    left: Number = Number()
+    right: Number = Number()
+
+
+def test_equal_specs_share_a_digest_and_every_field_counts():
+    assert Number(2.0, (1, 2)).digest == Number(2.0, (1, 2)).digest
+    assert len({Number().digest, Number(2.0).digest, Number(parts=(1,)).digest, Sum().digest}) == 4
+
+
+def test_an_upstream_spec_counts_by_its_digest():
+    base = Sum()
+    assert replace(base, left=Number(3.0)).digest != base.digest
+    assert [spec.value for spec in Sum(Number(1.0), Number(2.0)).upstream()] == [1.0, 2.0]
+
+
+def test_fields_must_be_plain_data():
+    with pytest.raises(TypeError, match="plain data, not object"):
+        _ = Number(value=object()).digest
+
+
+MODULE = '''
+"""Docstring."""
+from dataclasses import dataclass
+from typing import ClassVar
+from saltrust.specs import Spec
+
+
+def helper(x):
+    """What it does."""
+    return x + 1  # a comment
+
+
+def unused(x):
+    return x
+
+
+@dataclass(frozen=True)
+class Made(Spec):
+    kind: ClassVar[str] = "made"
+
+    def compute(self, get):
+        return helper(1)
+'''
+
+
+@pytest.fixture
+def digest_of(tmp_path, monkeypatch):
+    """Digest of the spec `Made` in a module with the given source."""
+    monkeypatch.syspath_prepend(tmp_path)
+    made = 0
+
+    def digest(source: str) -> str:
+        nonlocal made
+        made += 1
+        name = f"scratch_module_{made}"
+        (tmp_path / f"{name}.py").write_text(source)
+        importlib.invalidate_caches()
+        module = importlib.import_module(name)
+        try:
+            return module.Made().digest
+        finally:
+            del sys.modules[name]
+
+    return digest
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ("# a comment", "# another one", True),
+        ("What it does.", "What it really does.", True),
+        ("return x + 1", "return (x  +  1)", True),
+        ("return x\n", "return x * 2\n", True),  # in a function that the spec does not call
+        ("return x + 1", "return x + 2", False),
+        ("return helper(1)", "return helper(2)", False),
+    ],
+)
+def test_code_counts_but_its_comments_and_the_code_beside_it_do_not(digest_of, old, new, same):
+    assert (digest_of(MODULE) == digest_of(MODULE.replace(old, new))) is same
+
+
+def test_modules_imported_inside_a_method_count_transitively():
+    from saltrust.artefacts import ClassifierSpec, UtilitySpec
+
+    def reached(cls):
+        trees = [ast.parse(textwrap.dedent(specs.inspect.getsource(d))) for d in specs._own_definitions(cls)]
+        names = set().union(*(specs._imports(tree, cls.__module__) for tree in trees))
+        return specs._closure(frozenset(names))
+
+    assert {"saltrust.models.training", "saltrust.models.classifiers", "saltrust.models.vision"} <= reached(ClassifierSpec)
+    assert "saltrust.scores.auprc" in reached(UtilitySpec)
+    assert "saltrust.progress" not in reached(ClassifierSpec)
+
+
+def test_relative_imports_are_refused():
+    with pytest.raises(ValueError, match="relative import"):
+        specs._imports(ast.parse("from . import x"), "somewhere")
+
+
+def test_normalized_code_drops_docstrings_only():
+    assert normalized(ast.parse('def f():\n    """Doc."""\n    return "text"')) == "def f():\n    return 'text'"
