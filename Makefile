@@ -46,5 +46,8 @@ lab: .venv/installed ## open the chapters in JupyterLab, paired with their sourc
 	$(BIN)/python -m pip install --quiet jupyterlab
 	$(BIN)/jupyter lab notebooks
 
+lock: ## pin the newest packages that pyproject.toml allows in requirements.lock
+	$(BIN)/python workflow/lock.py
+
 clean: ## remove the built book; results and environment stay
 	rm -rf book/_build book/evidence

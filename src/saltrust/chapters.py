@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+from traitlets.config import Config
 
 from saltrust import cards, paths, progress
 from saltrust.errors import SaltrustError, unknown_name
@@ -147,6 +148,15 @@ def run(chapter: Chapter, given: dict[str, str]) -> Path:
     return notebooks / executed.name
 
 
+# The kernel of this environment, spoken to through files rather than open TCP ports.
+KERNEL = {
+    "kernel_name": "python3",
+    "language": "python",
+    "progress_bar": False,
+    "config": Config({"KernelManager": {"transport": "ipc"}}),
+}
+
+
 def _execute(chapter: Chapter, values: dict[str, Any], executed: Path) -> None:
     import jupytext
     import papermill
@@ -159,9 +169,7 @@ def _execute(chapter: Chapter, values: dict[str, Any], executed: Path) -> None:
     environment = {"SALTRUST_OUT": str(staging), progress.LOG: str(staging / "progress.log")}
     with _Environment(environment), _Echo(staging / "progress.log", label):
         try:
-            papermill.execute_notebook(
-                source, executed, values, kernel_name="python3", progress_bar=False, cwd=paths.PROJECT
-            )
+            papermill.execute_notebook(source, executed, values, cwd=paths.PROJECT, **KERNEL)
         except PapermillExecutionError as error:
             where = f"{chapter.source.name}, cell {error.exec_count}"
             raise SaltrustError(f"{label} failed in {where}: {error.ename}: {error.evalue}") from error

@@ -41,6 +41,7 @@ class Protocol:
     # SmoothGrad: noisy copies, noise sd as a share of the input range, mean (1) or mean of squares (2).
     samples: int
     noise: float
+    spread: str  # the range that `noise` is a share of: of the model's "input", or of the "image" itself
     power: int
 
     # Integrated Gradients.
@@ -78,6 +79,7 @@ _published = Protocol(
     scalar="logit",
     samples=25,
     noise=0.15,
+    spread="input",
     power=1,  # Table 1 says that the maps are smoothed, not squared [paper]
     steps=25,  # Table 1 [paper]
     baseline="black",
@@ -102,8 +104,10 @@ _as_run = replace(
     _published,
     name="as_run",
     scalar="argmax_logit",
+    spread="image",
     power=2,
     steps=10,
+    xrai_baselines=("image_min", "image_max"),
     guided_gradcam="displayed",
     localization=Preparation("sum_abs", clip=99.0),
     similarity=Preparation("sum_abs", clip=99.0),

@@ -211,6 +211,7 @@ class Study:
         choices = {
             "samples": min(p.samples, self.profile.samples),
             "noise": p.noise,
+            "spread": p.spread,
             "power": p.power,
             "steps": xrai_steps if method == "xrai" else min(p.steps, self.profile.steps),
             "baseline": p.baseline,

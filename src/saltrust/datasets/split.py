@@ -12,8 +12,8 @@ class Split:
     """n images with binary labels and pixel truth; checked when made, so that nothing downstream need ask.
 
     pixels: (n, h, w) or (n, h, w, 3) uint8. labels: (n,) int64, 0 or 1. truth: (n, h, w) bool, True inside the finding
-    (box truth: inside any box). boxes: (m, 5) float32 rows image index, x0, y0, x1, y1 in pixels, half-open; m = 0 where
-    the truth is masks. ids: (n,) str. Raises SaltrustError where an array has another shape, type or range.
+    (box truth: inside any box). boxes: (m, 5) float32 rows image index, x0, y0, x1, y1 in pixels, half-open; m = 0
+    where the truth is masks. ids: (n,) str. Raises SaltrustError where an array has another shape, type or range.
     """
 
     pixels: np.ndarray

@@ -25,15 +25,18 @@ SPLITS = ("train", "val", "test")
 SMALLEST, LARGEST = 32, 2048  # pixels per side
 SIDES = ("right", "left")  # the patient's; his right is on the film's left
 
-# Every part of an image has random numbers of its own, so that switching one part on or off leaves the others as they are.
+# Every part of an image has random numbers of its own: switching one part on or off leaves the others as they are.
 PATIENT, ANATOMY, FINDING, CONFOUNDERS, MIMIC, GRAIN, LABEL, ORDER = range(8)
 
 
 @dataclass(frozen=True)
 class Radiograph:
-    """One phantom. pixels: (size, size) uint8. mask: (size, size) bool, exactly the finding. boxes: (k, 4) float32, one per
-    lesion, x0, y0, x1, y1 in pixels, half-open and tight. attributes: what was drawn (label, finding, side, severity, tube,
-    leads, marker, mimic, …)."""
+    """One phantom and what is known about it.
+
+    pixels: (size, size) uint8. mask: (size, size) bool, exactly the finding. boxes: (k, 4) float32, one per lesion:
+    x0, y0, x1, y1 in pixels, half-open and tight. attributes: label, finding, side, severity (0 where clear), tube,
+    leads, marker ("L", "R" or ""), mimic (its name or ""), and what the finding adds (kind, count, level, …).
+    """
 
     pixels: np.ndarray
     mask: np.ndarray
@@ -80,8 +83,8 @@ def load(
 ) -> Split:
     """`count` radiographs of one split, exactly round(prevalence x count) of them with the finding, in random order.
 
-    truth: "mask" (exact pixels, no boxes) or "box" (one box per lesion; the truth is the boxes, filled). Splits and seeds
-    share no patient. Raises SaltrustError for an unknown split or truth, or a bad count, size or seed.
+    truth: "mask" (exact pixels, no boxes) or "box" (one box per lesion; the truth is the boxes, filled). Splits and
+    seeds share no patient. Raises SaltrustError for an unknown split or truth, or a bad count, size or seed.
     """
     for kind, name, known in (("split", split, SPLITS), ("truth", truth, ("mask", "box"))):
         if name not in known:
@@ -138,7 +141,7 @@ def _confounded(g: Geometry, key: Sequence[int], parameters: PhantomParameters, 
     if leads < parameters.leads:
         overlay = overlay + ecg_leads(g, lead_rng)
     if letter:
-        overlay = overlay + side_marker(g, letter_rng, letter)
+        drawn = replace(drawn, cassette=side_marker(g, letter_rng, letter))
     attributes = {"side": SIDES[side], "severity": 0.0, "tube": bool(has_tube), "leads": bool(leads < parameters.leads)}
     return replace(drawn, overlay=overlay), {**attributes, "marker": letter, "mimic": look_alike}
 
@@ -156,7 +159,7 @@ def _check(key: Sequence[int], size: int, parameters: PhantomParameters) -> None
         raise unknown_name("finding", parameters.finding, FINDINGS)
 
 
-def _load_card(card: Card, split: str, count: int | None, size: int, seed: int) -> Split:
+def _from_card(card: Card, split: str, count: int | None, size: int, seed: int) -> Split:
     """One split as the card describes it; its prevalence is that of the card's counts. count: None for all of them."""
     expected = card.counts[split]
     parameters = PhantomParameters.of(**{**card.parameters, "prevalence": expected.positive / expected.images})
@@ -164,4 +167,4 @@ def _load_card(card: Card, split: str, count: int | None, size: int, seed: int) 
 
 
 # Generated images have no files: the code that draws them is their version.
-LOADERS.register("phantom")(Loader(_load_card, lambda card: "generated"))
+LOADERS.register("phantom")(Loader(_from_card, lambda card: "generated"))

@@ -147,9 +147,8 @@ def heart(p: Patient, x: np.ndarray, y: np.ndarray, size: float) -> np.ndarray:
     base = max(p.domes) - 0.005
     half = p.heart * size
     shift = 0.012 * p.turn
-    left_ventricle = ellipsoid(
-        x, y, (0.066 + shift + 0.35 * (half - p.heart), base - 0.075 * (0.6 + 0.4 * size)), (half, 0.115 * size**0.6), p.heart_axis
-    )
+    centre = (0.066 + shift + 0.35 * (half - p.heart), base - 0.075 * (0.6 + 0.4 * size))
+    left_ventricle = ellipsoid(x, y, centre, (half, 0.115 * size**0.6), p.heart_axis)
     right_atrium = ellipsoid(x, y, (-0.012 + shift, base - 0.078), (0.088 * size**0.7, 0.122 * size**0.5), 0.1)
     outflow = ellipsoid(x, y, (0.026 + shift, base - 0.170), (0.078, 0.150), -0.25)
     return np.maximum(np.maximum(left_ventricle, right_atrium), outflow)
@@ -166,12 +165,12 @@ class Chest:
     vessels: np.ndarray  # extra tissue of vessels and hila, cm
     airways: np.ndarray  # air in trachea and bowel, cm
     bone: np.ndarray  # cm of bone
-    overlay: np.ndarray  # optical density of what lies on the patient or was added
+    overlay: np.ndarray  # optical density of what lies on or in the patient besides
+    cassette: np.ndarray  # optical density of what lies on the film, in front of scattered rays too
 
 
 def chest(g: Geometry, rng: np.random.Generator) -> Chest:
     """Draw the healthy chest."""
-    p = g.patient
     return Chest(
         body=_body(g, rng) + _mediastinum(g),
         lung=_lung(g),
@@ -181,6 +180,7 @@ def chest(g: Geometry, rng: np.random.Generator) -> Chest:
         airways=_airways(g, rng),
         bone=skeleton(g, rng),
         overlay=np.zeros_like(g.x),
+        cassette=np.zeros_like(g.x),
     )
 
 
@@ -245,7 +245,8 @@ def _mediastinum(g: Geometry) -> np.ndarray:
 def _vessels(g: Geometry, rng: np.random.Generator) -> np.ndarray:
     """Pulmonary vessels that branch from the hila and thin out before they reach the pleura."""
     p = g.patient
-    hila = [(0.088 + 0.012 * side + 0.012 * p.turn * (1 if side else -1), 0.43 - 0.02 * side + 0.02 * p.inspiration) for side in (0, 1)]
+    level, turn = 0.43 + 0.02 * p.inspiration, 0.012 * p.turn
+    hila = ((0.088 - turn, level), (0.100 + turn, level - 0.02))
     drawn = g.strokes(np.concatenate([branches(rng, side, *hilum) for side, hilum in enumerate(hila)]))
     for side, (x, y) in enumerate(hila):
         sign, angle = (1, 0.35) if side else (-1, -0.35)
@@ -296,7 +297,8 @@ def _airways(g: Geometry, rng: np.random.Generator) -> np.ndarray:
     air = g.strokes(lines)
     if p.bubble > 0.015:
         top = p.domes[1] + 0.026
-        for width, offset, weight in ((1.0, 0.0, 6.0), (rng.uniform(0.5, 0.9), rng.uniform(0.05, 0.13), rng.uniform(0.5, 3.0))):
+        colon = (rng.uniform(0.5, 0.9), rng.uniform(0.05, 0.13), rng.uniform(0.5, 3.0))
+        for width, offset, weight in ((1.0, 0.0, 6.0), colon):
             centre = (0.175 + offset, top + p.bubble * width + offset * 0.35)
             lobe = ellipsoid(g.x, g.y, centre, (p.bubble * 1.7 * width, p.bubble * width), 0.15)
             air += np.float32(weight) * np.sqrt(np.clip(lobe, 0, 1))

@@ -13,12 +13,12 @@ def chest_tube(g: Geometry, rng: np.random.Generator, side: int) -> np.ndarray:
     """Optical density of a drain: it enters between the ribs and runs up to the apex, with its radiopaque stripe."""
     sign = 1 if side else -1
     entry, tip = rng.uniform(0.52, 0.72), (rng.uniform(0.12, 0.22), rng.uniform(0.20, 0.36))
-    path = bezier([(0.53, entry + 0.06), (0.40, entry), (rng.uniform(0.30, 0.36), entry - 0.22), tip])
+    path = bezier([(0.53, entry + 0.06), (0.38, entry), (rng.uniform(0.22, 0.31), entry - 0.20), tip])
     path[:, 0] *= sign
     along = np.gradient(path, axis=0)
     normal = np.stack([-along[:, 1], along[:, 0]], axis=1) / np.linalg.norm(along, axis=1, keepdims=True)
-    lumen = polyline(path, 0.0095, 0.10)
-    walls = [polyline(path + offset * normal, 0.0024, weight) for offset, weight in ((-0.0075, 0.34), (0.0075, 0.22))]
+    lumen = polyline(path, 0.0095, 0.20)
+    walls = [polyline(path + offset * normal, 0.0030, weight) for offset, weight in ((-0.0075, 1.0), (0.0075, 0.6))]
     return g.strokes(lumen) + g.strokes(np.concatenate(walls))
 
 
@@ -37,7 +37,10 @@ def ecg_leads(g: Geometry, rng: np.random.Generator) -> np.ndarray:
 
 LETTERS = {  # strokes on a unit square, y downwards
     "L": [[(0.1, 0.0), (0.1, 1.0), (0.65, 1.0)]],
-    "R": [[(0.1, 1.0), (0.1, 0.0), (0.45, 0.0), (0.62, 0.12), (0.62, 0.38), (0.45, 0.5), (0.1, 0.5)], [(0.35, 0.5), (0.65, 1.0)]],
+    "R": [
+        [(0.1, 1.0), (0.1, 0.0), (0.45, 0.0), (0.62, 0.12), (0.62, 0.38), (0.45, 0.5), (0.1, 0.5)],
+        [(0.35, 0.5), (0.65, 1.0)],
+    ],
 }
 
 
@@ -92,11 +95,12 @@ def bulla(c: Chest, g: Geometry, rng, side: int) -> Chest:
 
 @MIMICS.register("scapular_line")
 def scapular_line(c: Chest, g: Geometry, rng, side: int) -> Chest:
-    """The inner border of a shoulder blade that overlies the lung, or a fold of clothing: a thin line, markings beyond."""
+    """The inner border of a shoulder blade that overlies the lung: a thin line, but with markings beyond it."""
     sign = 1 if side else -1
     x, y = rng.uniform(0.26, 0.34), rng.uniform(0.16, 0.24)
     bottom = (x + rng.uniform(-0.01, 0.06), y + rng.uniform(0.16, 0.30))
-    path = bezier([(x, y), (x + rng.normal(0, 0.015), y + 0.07), (x + rng.normal(0.01, 0.015), bottom[1] - 0.07), bottom])
+    bends = (x + rng.normal(0, 0.015), y + 0.07), (x + rng.normal(0.01, 0.015), bottom[1] - 0.07)
+    path = bezier([(x, y), *bends, bottom])
     path[:, 0] *= sign
     return replace(c, overlay=c.overlay + g.strokes(polyline(path, 0.0040, rng.uniform(0.08, 0.18))))
 
@@ -125,7 +129,8 @@ def atelectasis(c: Chest, g: Geometry, rng, side: int) -> Chest:
     sign = 1 if side else -1
     x, y = sign * rng.uniform(0.13, 0.20), g.patient.domes[side] - rng.uniform(0.04, 0.14)
     end = (x + sign * rng.uniform(0.07, 0.15), y + rng.uniform(-0.05, 0.03))
-    band = g.strokes(polyline(bezier([(x, y), (x + sign * 0.03, y - 0.01), (end[0] - sign * 0.03, end[1]), end], 10), 0.007, 1.0))
+    path = bezier([(x, y), (x + sign * 0.03, y - 0.01), (end[0] - sign * 0.03, end[1]), end], 10)
+    band = g.strokes(polyline(path, 0.007, 1.0))
     return replace(c, vessels=c.vessels + np.float32(rng.uniform(1.0, 2.6)) * band * ramp(g.lung, 0, 0.02))
 
 
@@ -151,5 +156,6 @@ def end_on_vessel(c: Chest, g: Geometry, rng, side: int) -> Chest:
     """Vessels seen end-on near the hilum: small, dense and round."""
     sign = 1 if side else -1
     spots = np.stack([sign * rng.uniform(0.10, 0.20, 2), rng.uniform(0.36, 0.52, 2)], axis=1)
-    rows = [polyline(spot + np.array([[0, 0], [0.001, 0]]), rng.uniform(0.006, 0.011), rng.uniform(1.5, 3.0)) for spot in spots]
-    return replace(c, vessels=c.vessels + g.strokes(np.concatenate(rows)))
+    short = np.array([[0, 0], [0.001, 0]])
+    dots = [polyline(spot + short, rng.uniform(0.006, 0.011), rng.uniform(1.5, 3.0)) for spot in spots]
+    return replace(c, vessels=c.vessels + g.strokes(np.concatenate(dots)))

@@ -1,7 +1,6 @@
 """Findings drawn into a healthy chest, each with the exact pixels that it occupies."""
 
 from dataclasses import dataclass, replace
-from functools import reduce
 
 import numpy as np
 
@@ -14,19 +13,15 @@ FREE_AIR = 1 / LUNG_AIR  # aeration of air without lung in it
 
 @dataclass(frozen=True)
 class Found:
-    """A chest with a finding: one mask (size, size) bool per lesion, none empty, and a description in words and numbers."""
+    """A chest with a finding: one mask (size, size) bool per lesion, none empty, and what it is like."""
 
     chest: Chest
     lesions: tuple[np.ndarray, ...]
     attributes: dict[str, object]
 
-    @property
-    def mask(self) -> np.ndarray:
-        return reduce(np.logical_or, self.lesions)
-
 
 # name -> function(chest, geometry, generator, side, severity, conspicuity) -> Found.
-# side: 0 patient's right, 1 left. severity: 0 at the limit of visibility to 1 extensive. conspicuity: factor on contrast.
+# side: 0 patient's right, 1 left. severity: 0 hardly visible to 1 extensive. conspicuity: factor on contrast.
 FINDINGS: Registry = Registry("finding")
 
 
@@ -52,7 +47,7 @@ def pneumothorax(c: Chest, g: Geometry, rng, side: int, severity: float, conspic
     mask = _not_empty((space > 0) & (g.heart < 0), np.where(g.heart < 0, space, -np.inf))
     air = g.film.soft(space)
     collapse = np.where(on_side, np.float32(0.16 * severity**2 * conspicuity), 0) * (1 - air)
-    lucency = min(1.0, conspicuity * (0.42 + 0.40 * severity))
+    lucency = min(1.0, conspicuity * (0.45 + 0.40 * severity))
     width = max(0.0030, 0.5 / g.film.size)
     line = np.exp(-((pleura * np.float32(1 / width)) ** 2)) * ramp(g.lung, 0.0, 0.012) * on_side
     weight = np.float32(0.24 * conspicuity * 0.0030 / width)
@@ -81,7 +76,7 @@ def consolidation(c: Chest, g: Geometry, rng, side: int, severity: float, conspi
         lesions.append(_not_empty((share > 0.35) & g.fields(), np.where(g.fields(), level, -np.inf)))
         filled = np.maximum(filled, share * rng.uniform(0.8, 1.0))
     bronchi = g.strokes(_bronchograms(g, rng, centre, radius)) * filled
-    opacity = np.float32(conspicuity * (0.17 + 0.38 * severity))
+    opacity = np.float32(conspicuity * (0.16 + 0.36 * severity))
     loss = np.clip(opacity * filled * (1 + np.float32(0.22) * grain) - np.float32(0.35) * opacity * bronchi, 0, 0.95)
     changed = replace(c, aeration=c.aeration * (1 - loss), vessels=c.vessels * (1 - np.float32(0.6) * filled))
     return Found(changed, tuple(lesions), {"count": count})

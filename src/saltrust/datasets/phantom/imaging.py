@@ -19,23 +19,21 @@ def optical_depth(c: Chest) -> np.ndarray:
     return np.float32(SOFT) * tissue + np.float32(BONE) * c.bone + c.overlay
 
 
-def expose(seen: Chest, healthy: Chest, g: Geometry, parameters: PhantomParameters, rng: np.random.Generator) -> np.ndarray:
+def expose(seen: Chest, healthy: Chest, g: Geometry, parameters: PhantomParameters, rng) -> np.ndarray:
     """Radiograph (size, size) uint8 of `seen`: white bone, dark air.
 
-    The veil of scattered rays and the display window are those of `healthy`, so that a finding changes the film only
-    where it lies (and within the blur).
+    The veil of scattered rays and the display window are those of `healthy` without its overlay, so that findings and
+    devices change the film only where they lie (and within the blur).
     """
     size = g.film.size
-    depth = optical_depth(healthy)
-    primary = np.exp(-depth)
-    veil = _veil(primary, size) * np.float32(parameters.scatter / (1 - parameters.scatter))
-    if seen is not healthy:
-        primary = np.exp(-optical_depth(seen))
+    depth = optical_depth(healthy) - healthy.overlay
+    veil = _veil(np.exp(-depth), size) * np.float32(parameters.scatter / (1 - parameters.scatter))
+    primary = np.exp(-optical_depth(seen))
     exposure = ndimage.gaussian_filter(primary, UNSHARPNESS * size, truncate=3.0, mode="nearest") + veil
     typical = _typical(depth, veil)
     grain = rng.standard_normal(exposure.shape, dtype=np.float32)
     noisy = exposure + np.float32(parameters.noise * QUANTA * size / 128) * np.sqrt(exposure * typical[0]) * grain
-    density = -np.log(np.maximum(noisy, np.float32(1e-4)))
+    density = seen.cassette - np.log(np.maximum(noisy, np.float32(1e-4)))
     return _display(density, typical, g.patient.exposure)
 
 
@@ -48,8 +46,9 @@ def _veil(primary: np.ndarray, size: int) -> np.ndarray:
 
 def _typical(depth: np.ndarray, veil: np.ndarray) -> tuple[float, float, float]:
     """Exposure in the lungs, and the densities that the film curve shows as dark and as bright."""
-    step = max(1, depth.shape[0] // 32)
-    trunk = (slice(depth.shape[0] // 5, depth.shape[0] * 9 // 10, step), slice(depth.shape[0] // 8, depth.shape[0] * 7 // 8, step))
+    size = depth.shape[0]
+    step = max(1, size // 32)
+    trunk = slice(size // 5, size * 9 // 10, step), slice(size // 8, size * 7 // 8, step)
     exposure = np.exp(-depth[trunk]) + veil[trunk]
     dark, bright = np.quantile(-np.log(exposure), (0.08, 0.95))
     return float(np.exp(-dark)), float(dark), float(bright)

@@ -15,7 +15,7 @@ class PhantomParameters:
 
     finding: str = "pneumothorax"  # a name in FINDINGS
     prevalence: float = 0.22  # fraction of images with the finding
-    severity: tuple[float, float] = (0.0, 1.0)  # 0: at the limit of visibility, 1: extensive
+    severity: tuple[float, float] = (0.1, 1.0)  # 0: at the limit of visibility, 1: extensive
     conspicuity: float = 1.0  # multiplies the contrast of the finding, not its extent
     noise: float = 1.0  # relative to a usual exposure; standard deviation, 0 switches quantum noise off
     scatter: float = 0.35  # scattered fraction of the exposure that reaches the film
@@ -34,7 +34,7 @@ class PhantomParameters:
         self._within("variation", self.variation, 0, 1.5)
         self._within("conspicuity", self.conspicuity, 0, 4)
         if len(self.severity) != 2 or not 0 <= self.severity[0] <= self.severity[1] <= 1:
-            raise SaltrustError(f"phantom: severity must be (low, high) with 0 <= low <= high <= 1, not {self.severity}")
+            raise SaltrustError(f"phantom: severity must be (low, high), 0 <= low <= high <= 1, not {self.severity}")
 
     def _within(self, name: str, value: float, low: float, high: float) -> None:
         if not low <= value <= high:

@@ -15,7 +15,7 @@ def skeleton(g, rng: np.random.Generator) -> np.ndarray:
 def _ribs(g, rng: np.random.Generator) -> np.ndarray:
     """Two families of arcs: posterior ribs fall from the spine to the side, anterior ones on from there to the front.
 
-    All ribs of a family are level sets of one phase, whose nearest integer is the number of the rib: one pass draws all.
+    All ribs of a family are level sets of one phase; its nearest integer is the number of the rib: one pass draws all.
     """
     p = g.patient
     reach = np.maximum(g.outer, 0.06) + np.float32(0.016)
@@ -88,7 +88,7 @@ def _clavicles(g, rng: np.random.Generator) -> np.ndarray:
     width = 0.0125 + 0.006 * ramp(s, 0.16, 0.0) + 0.003 * ramp(s, 0.8, 1.0)
     relative = np.minimum(np.abs(distance) / width, 1)
     ends = ramp(s, -0.015, 0.02) * ramp(s, 1.12, 1.05)
-    return ends * g.film.soft(width - np.abs(distance)) * (0.80 + 0.35 * relative * relative)
+    return ends * g.film.soft(width - np.abs(distance)) * (1.05 + 0.45 * relative * relative)
 
 
 def _shoulders(g) -> np.ndarray:

@@ -1,0 +1,163 @@
+"""Localizers: the box-to-pixel rule and the other exact pieces, and that both networks learn."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from saltrust.datasets.split import Split
+from saltrust.errors import SaltrustError
+from saltrust.models.localizers import (
+    LOCALIZERS,
+    RetinaNetPlan,
+    UNetPlan,
+    average_mask,
+    box_heat,
+    build_localizer,
+    localize,
+    moved_boxes,
+    train_localizer,
+)
+from saltrust.models.training import moved
+
+UNET = UNetPlan(
+    epochs=3, patience=3, batch_size=8, steps_per_epoch=12, features=(8, 8, 8, 16, 16, 8), learning_rate=0.03,
+    optimizer="adamw", schedule="one_cycle",
+)  # fmt: skip
+RETINANET = RetinaNetPlan(
+    epochs=2, patience=2, batch_size=8, steps_per_epoch=8, backbone="resnet18", width=16, anchors=(12, 24, 48),
+    learning_rate=3e-3, optimizer="adamw", schedule="one_cycle",
+)  # fmt: skip
+PLANS = {"unet": UNET, "retinanet": RETINANET}
+
+
+def squares(n: int, seed: int, size: int = 64) -> Split:
+    """Noise; every second image has a bright square of 16 pixels."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 2
+    pixels, truth, boxes = rng.integers(40, 120, (n, size, size)), np.zeros((n, size, size), bool), []
+    for i in np.flatnonzero(labels):
+        x, y = rng.integers(2, size - 18, 2)
+        truth[i, y : y + 16, x : x + 16] = True
+        boxes.append((i, x, y, x + 16, y + 16))
+    pixels = np.clip(pixels + 110 * truth, 0, 255).astype(np.uint8)
+    return Split(pixels, labels, truth, np.array(boxes, np.float32).reshape(-1, 5), np.array([str(i) for i in range(n)]))
+
+
+def test_each_pixel_takes_the_score_of_the_best_box_over_it():
+    boxes = np.array([[1, 0, 4, 2], [0, 1, 3, 4], [3, 3, 5, 5], [0, 4, 1, 5]], np.float32)
+    scores = np.array([0.9, 0.5, 0.01, 0.011], np.float32)  # the third is at the threshold, and does not count
+    expected = np.array(
+        [
+            [0, 0.9, 0.9, 0.9, 0],
+            [0.5, 0.9, 0.9, 0.9, 0],
+            [0.5, 0.5, 0.5, 0, 0],
+            [0.5, 0.5, 0.5, 0, 0],
+            [0.011, 0, 0, 0, 0],
+        ],
+        np.float32,
+    )
+    for order in (slice(None), slice(None, None, -1)):
+        heat = box_heat(boxes[order], scores[order], (5, 5))
+        assert np.array_equal(heat, expected)
+
+
+def test_a_box_covers_the_pixels_whose_centres_lie_in_it():
+    heat = box_heat(np.array([[0.4, 0.6, 2.5, 3.6]]), np.array([0.7]), (4, 4))
+    assert np.argwhere(heat > 0).tolist() == [[1, 0], [1, 1], [2, 0], [2, 1], [3, 0], [3, 1]]
+
+
+def test_no_box_is_no_heat():
+    heat = box_heat(np.zeros((0, 4)), np.zeros(0), (3, 4))
+    assert heat.shape == (3, 4)
+    assert not heat.any()
+
+
+def test_boxes_move_with_their_image():
+    image = torch.zeros(1, 1, 40, 60)
+    image[:, :, 10:24, 12:36] = 1
+    box = torch.tensor([[12.0, 10, 36, 24]])
+    for row in ([[-1.1, 0, 0.05], [0, 1.1, -0.03]], [[0.9, 0, 0.1], [0, 0.9, 0.1]]):
+        affine = torch.tensor(row)
+        where = torch.nonzero(moved(image, affine[None], outside="zeros")[0, 0] > 0.5)
+        low, high = where.amin(dim=0), where.amax(dim=0) + 1
+        found = moved_boxes(box, affine, (40, 60))[0]
+        assert found.tolist() == pytest.approx([*low.flip(0).tolist(), *high.flip(0).tolist()], abs=0.75)
+
+
+def test_boxes_that_leave_the_image_are_clipped_or_go():
+    shift = torch.tensor([[1.0, 0, 0.5], [0, 1.0, 0]])  # by a quarter of the width to the left
+    boxes = torch.tensor([[0.0, 0, 10, 10], [5.0, 0, 15, 10]])
+    assert moved_boxes(boxes, shift, (40, 40)).tolist() == [[0.0, 0.0, 5.0, 10.0]]
+    assert moved_boxes(boxes[:0], shift, (40, 40)).shape == (0, 4)
+
+
+def test_average_mask_is_the_mean_over_images_with_the_finding():
+    one, two = squares(4, 0), squares(6, 1)
+    average = average_mask([one, two])
+    masks = [m for split in (one, two) for m, label in zip(split.truth, split.labels, strict=True) if label]
+    assert average.shape == (64, 64)
+    assert np.allclose(average, sum(m.astype(float) for m in masks) / 5, atol=1e-12)
+
+
+def test_average_of_no_finding_is_an_error():
+    healthy = squares(1, 0)
+    with pytest.raises(SaltrustError, match="needs an image with the finding"):
+        average_mask([healthy])
+
+
+def test_image_scores():
+    heat = np.zeros((3, 2, 2), np.float32)
+    heat[0] = [[0.0019, 0.4], [0.8, 0]]  # 0.0019 is 0 in 8 bits
+    heat[1] = 1.0
+    assert LOCALIZERS["unet"].image_scores(heat) == pytest.approx([0.6, 1.0, 0.0], abs=1e-6)
+    assert LOCALIZERS["retinanet"].image_scores(heat) == pytest.approx([0.8, 1.0, 0.0], abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", LOCALIZERS)
+def test_a_localizer_learns_where_the_finding_is(kind):
+    train, val = squares(40, 0), squares(16, 1)
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    state, record = train_localizer(kind, train, val, PLANS[kind])
+    assert torch.equal(before, torch.get_rng_state())
+    assert record["curves"]["loss"][-1] < 0.8 * record["curves"]["loss"][0]
+    assert record["val_loss"] == min(record["curves"]["val_loss"])
+    model = build_localizer(kind, PLANS[kind])
+    model.load_state_dict(state)
+    heat = localize(kind, model, val.pixels)
+    assert heat.shape == val.truth.shape
+    assert heat.dtype == np.float32
+    assert heat.min() >= 0
+    assert heat.max() <= 1
+    positive = val.labels == 1
+    inside, outside = heat[positive][val.truth[positive]].mean(), heat[positive][~val.truth[positive]].mean()
+    assert inside > 1.5 * outside
+    assert np.allclose(localize(kind, model, val.pixels[3:4]), heat[3:4], atol=1e-4)
+
+
+def test_the_paper_s_sizes_are_the_defaults():
+    unet, retinanet = UNetPlan(), RetinaNetPlan()
+    assert (unet.learning_rate, unet.batch_size, unet.epochs, unet.patience, unet.schedule) == (1e-4, 4, 75, 15, "plateau")
+    assert (retinanet.backbone, retinanet.width, len(retinanet.anchors)) == ("resnet101", 256, 5)
+    with torch.device("meta"):
+        body = LOCALIZERS["retinanet"].build(retinanet).backbone.body
+    assert sum(isinstance(m, nn.Conv2d) for m in body.modules()) == 104  # 100 of the blocks, 4 of the shortcuts, the stem
+
+
+def test_boxes_are_needed_for_retinanet():
+    split = squares(4, 0)
+    masks = dataclasses.replace(split, boxes=np.zeros((0, 5), np.float32))
+    with pytest.raises(SaltrustError, match="use unet"):
+        train_localizer("retinanet", masks, split, RETINANET)
+
+
+def test_bad_names_and_plans_are_refused():
+    with pytest.raises(SaltrustError, match="did you mean 'unet'"):
+        build_localizer("u-net", UNET)
+    with pytest.raises(SaltrustError, match="unet trains by a UNetPlan, not by a RetinaNetPlan"):
+        build_localizer("unet", RETINANET)
+    with pytest.raises(SaltrustError, match="3 or 5 levels, not 2"):
+        build_localizer("retinanet", dataclasses.replace(RETINANET, anchors=(16, 32)))
