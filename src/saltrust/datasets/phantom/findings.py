@@ -47,7 +47,7 @@ def pneumothorax(c: Chest, g: Geometry, rng, side: int, severity: float, conspic
     mask = _not_empty((space > 0) & (g.heart < 0), np.where(g.heart < 0, space, -np.inf))
     air = g.film.soft(space)
     collapse = np.where(on_side, np.float32(0.16 * severity**2 * conspicuity), 0) * (1 - air)
-    lucency = min(1.0, conspicuity * (0.45 + 0.40 * severity))
+    lucency = min(1.0, conspicuity * (0.42 + 0.40 * severity))
     width = max(0.0030, 0.5 / g.film.size)
     line = np.exp(-((pleura * np.float32(1 / width)) ** 2)) * ramp(g.lung, 0.0, 0.012) * on_side
     weight = np.float32(0.24 * conspicuity * 0.0030 / width)

@@ -15,7 +15,7 @@ class PhantomParameters:
 
     finding: str = "pneumothorax"  # a name in FINDINGS
     prevalence: float = 0.22  # fraction of images with the finding
-    severity: tuple[float, float] = (0.1, 1.0)  # 0: at the limit of visibility, 1: extensive
+    severity: tuple[float, float] = (0.05, 1.0)  # 0: at the limit of visibility, 1: extensive
     conspicuity: float = 1.0  # multiplies the contrast of the finding, not its extent
     noise: float = 1.0  # relative to a usual exposure; standard deviation, 0 switches quantum noise off
     scatter: float = 0.35  # scattered fraction of the exposure that reaches the film
