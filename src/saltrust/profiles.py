@@ -72,15 +72,15 @@ PROFILES.register("quick")(
         val=300,
         test=400,
         architectures={
-            "inception_v3": Training(epochs=6, patience=6, steps=24, batch_size=32),
-            "densenet121": Training(epochs=6, patience=6, steps=24, batch_size=32),
+            "inception_v3": Training(epochs=5, patience=5, steps=60, batch_size=16),
+            "densenet121": Training(epochs=4, patience=4, steps=45, batch_size=16),
         },
         localizers={
             "unet": Training(epochs=8, patience=8, steps=24, batch_size=16),
             "retinanet": Training(epochs=6, patience=6, steps=24, batch_size=16),
         },
         localizer_width="narrow",
-        pretrained=False,
+        pretrained=True,
         explained=30,
         cascaded=5,
         replicates=1,

@@ -43,7 +43,9 @@ def squares(n: int, seed: int, size: int = 64) -> Split:
         truth[i, y : y + 16, x : x + 16] = True
         boxes.append((i, x, y, x + 16, y + 16))
     pixels = np.clip(pixels + 110 * truth, 0, 255).astype(np.uint8)
-    return Split(pixels, labels, truth, np.array(boxes, np.float32).reshape(-1, 5), np.array([str(i) for i in range(n)]))
+    return Split(
+        pixels, labels, truth, np.array(boxes, np.float32).reshape(-1, 5), np.array([str(i) for i in range(n)])
+    )
 
 
 def test_each_pixel_takes_the_score_of_the_best_box_over_it():
@@ -140,11 +142,19 @@ def test_a_localizer_learns_where_the_finding_is(kind):
 
 def test_the_paper_s_sizes_are_the_defaults():
     unet, retinanet = UNetPlan(), RetinaNetPlan()
-    assert (unet.learning_rate, unet.batch_size, unet.epochs, unet.patience, unet.schedule) == (1e-4, 4, 75, 15, "plateau")
+    assert (unet.learning_rate, unet.batch_size, unet.epochs, unet.patience, unet.schedule) == (
+        1e-4,
+        4,
+        75,
+        15,
+        "plateau",
+    )
     assert (retinanet.backbone, retinanet.width, len(retinanet.anchors)) == ("resnet101", 256, 5)
     with torch.device("meta"):
         body = LOCALIZERS["retinanet"].build(retinanet).backbone.body
-    assert sum(isinstance(m, nn.Conv2d) for m in body.modules()) == 104  # 100 of the blocks, 4 of the shortcuts, the stem
+    assert (
+        sum(isinstance(m, nn.Conv2d) for m in body.modules()) == 104
+    )  # 100 of the blocks, 4 of the shortcuts, the stem
 
 
 def test_boxes_are_needed_for_retinanet():

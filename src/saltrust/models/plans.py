@@ -8,7 +8,7 @@ from saltrust.models.training import TrainingPlan, best_precision
 from saltrust.profiles import Profile, Training
 
 # From scratch, on some thousand images: a large rate that rises and falls once. From ImageNet weights: the paper's.
-FROM_SCRATCH = {"optimizer": "adamw", "schedule": "one_cycle", "weight_decay": 1e-2, "learning_rate": 2e-3}
+FROM_SCRATCH = {"optimizer": "adamw", "schedule": "one_cycle", "weight_decay": 1e-2, "learning_rate": 1e-3}
 FINE_TUNING = {"optimizer": "adam", "schedule": "constant"}
 
 # Localizers that two cores train in half a minute at 128 pixels. The default fields of the plans are the paper's sizes.

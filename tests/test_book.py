@@ -1,0 +1,92 @@
+"""Assembling the book: executed chapters become pages with numbered figures; what was not run says so."""
+
+import json
+
+import nbformat
+import pytest
+import yaml
+
+from saltrust import book, cards, chapters, paths
+from saltrust.report import MIME
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    """Results and evidence in a scratch folder."""
+    monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(book, "EVIDENCE", tmp_path / "evidence")
+    return tmp_path
+
+
+@pytest.fixture
+def executed(folders):
+    """The chapter `dataset` of one card, as `saltrust run` leaves it."""
+    results = folders / "results" / "smoke" / "phantom-pneumothorax"
+    for kind in ("notebooks", "figures", "tables", "provenance"):
+        (results / kind).mkdir(parents=True)
+    v4 = nbformat.v4
+    shown = v4.new_output("display_data", {"image/png": "", "text/plain": "x", MIME: {"kind": "figure", "name": "truth"}})
+    cells = [
+        v4.new_markdown_cell("# The data set\n\nHow large is the finding?"),
+        v4.new_code_cell("seed = 0", metadata={"tags": ["parameters"]}),
+        v4.new_code_cell("import numpy"),
+        v4.new_code_cell("page.figure(...)", outputs=[v4.new_output("stream", name="stderr", text="a bar"), shown]),
+        v4.new_code_cell("print(1)", outputs=[v4.new_output("stream", name="stdout", text="1\n")]),
+    ]
+    nbformat.write(v4.new_notebook(cells=cells), results / "notebooks" / "dataset.ipynb")
+    parameters = {p.name: p.default for p in chapters.load("dataset").parameters} | {"n_shown": 3, "profile": "smoke"}
+    note = {
+        "chapter": "dataset",
+        "parameters": parameters,
+        "seconds": 12.3,
+        "environment": {"commit": "abc", "python": "3.11.7"},
+        "artefacts": [{"artefact": "data/1", "seconds": 1.5}, {"artefact": "average/2", "seconds": 2.5}],
+    }
+    (results / "provenance" / "dataset.json").write_text(json.dumps(note))
+    (results / "numbers.json").write_text("{}")
+    return results
+
+
+def test_an_executed_chapter_becomes_a_page(executed):
+    page = book.page(cards.load("phantom-pneumothorax"), "dataset", "smoke")
+    assert page.startswith("(phantom-pneumothorax-dataset)=\n# The data set\n")
+    assert page.count("# The data set") == 1
+    assert "How large is the finding?" in page
+    assert "```{result-figure} truth\n```" in page
+    assert "import numpy\n\npage.figure(...)" in page  # cells without output between them share one fold
+    assert "```text\n1\n```" in page
+    assert "a bar" not in page
+    assert "seed = 0" not in page.replace("`seed = 0`", "")
+
+
+def test_a_page_ends_with_its_provenance_and_its_command(executed):
+    page = book.page(cards.load("phantom-pneumothorax"), "dataset", "smoke")
+    assert "saltrust run dataset --dataset phantom-pneumothorax --profile smoke -p n_shown=3\n" in page
+    for fact in ("commit `abc`", "12 s for this page", "4 s to compute the 2 artefacts", "`n_shown = 3`", "python 3.11.7"):
+        assert fact in page
+
+
+def test_what_was_not_run_says_why_and_how(folders, monkeypatch):
+    monkeypatch.setenv("SALTRUST_DATA", str(folders))
+    absent = book.page(cards.load("brain-tumor-tiles"), "verdict", "quick")
+    assert "Not run here" in absent
+    assert "is not on this machine. It comes from figshare 1512427" in absent
+    assert "make book DATASETS=brain-tumor-tiles PROFILE=quick" in absent
+    failed = paths.results_of("quick", "phantom-pneumonia") / "notebooks" / "models.failed.ipynb"
+    failed.parent.mkdir(parents=True)
+    failed.touch()
+    assert "This chapter failed; its notebook is" in book.page(cards.load("phantom-pneumonia"), "models", "quick")
+
+
+def test_assembly_lists_every_card_and_carries_the_results(executed, folders):
+    toc = yaml.safe_load(book.assemble("smoke").read_text())
+    evidence = next(part for part in toc["parts"] if part["caption"] == "Evidence")
+    assert {group["file"] for group in evidence["chapters"]} == {f"evidence/{name}/index" for name in cards.names()}
+    for group in evidence["chapters"]:
+        assert [s["file"].rsplit("/")[-1] for s in group["sections"]] == list(chapters.ORDER)
+        for file in (group, *group["sections"]):
+            assert (folders / f"{file['file']}.md").exists()
+    copied = folders / "evidence" / "phantom-pneumothorax"
+    assert (copied / "numbers.json").exists()
+    assert (copied / "notebooks" / "dataset.ipynb").exists()
+    assert not (folders / "evidence" / "phantom-pneumonia" / "numbers.json").exists()

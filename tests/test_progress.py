@@ -1,0 +1,36 @@
+"""Progress: every item passes, lines say how far and how long, and without a log a bar is shown."""
+
+import pytest
+
+from saltrust import progress
+
+
+def test_a_line_shows_share_work_and_time_left():
+    assert progress.bar("maps", 5, 20, elapsed=30.0) == "█████░░░░░░░░░░░░░░░  25%  maps  1:30 left"
+
+
+@pytest.mark.parametrize("log", [True, False])
+def test_items_pass_unchanged(tmp_path, monkeypatch, log):
+    if log:
+        monkeypatch.setenv(progress.LOG, str(tmp_path / "log"))
+    else:
+        monkeypatch.delenv(progress.LOG, raising=False)
+    assert list(progress.track("abc", "letters")) == ["a", "b", "c"]
+    assert list(progress.track(iter("ab"), "letters", total=2)) == ["a", "b"]
+
+
+def test_lines_are_written_at_most_once_an_interval(tmp_path, monkeypatch):
+    log = tmp_path / "log"
+    monkeypatch.setenv(progress.LOG, str(log))
+    monkeypatch.setattr(progress, "INTERVAL", 0.0)
+    list(progress.track(range(4), "counting"))
+    assert [line.split()[1] for line in log.read_text().splitlines()] == ["25%", "50%", "75%"]
+    monkeypatch.setattr(progress, "INTERVAL", 60.0)
+    list(progress.track(range(4), "counting"))
+    assert len(log.read_text().splitlines()) == 3
+
+
+def test_saying_without_a_log_is_silent(monkeypatch, capsys):
+    monkeypatch.delenv(progress.LOG, raising=False)
+    progress.say("nothing")
+    assert capsys.readouterr() == ("", "")
