@@ -11,8 +11,8 @@
 # %% [markdown]
 # # The data set
 #
-# Before any map is judged: what are the images, what is the finding, how large is it, and where does it lie? The last two
-# decide how well a map can score by knowing nothing about the image.
+# Before any map is judged: what are the images, what is the finding, how large is it, and where does it lie? The last
+# two decide how well a map can score by knowing nothing about the image.
 
 # %% tags=["parameters"]
 dataset = "phantom-pneumothorax"  # a data card
@@ -57,8 +57,8 @@ page.quote(
 # %% [markdown]
 # ## Splits
 #
-# The test split holds {num}`dataset/n_test` images, {num}`dataset/n_test_positive` of them with the finding. Maps are made for
-# positive test images only, as in the paper.
+# The test split holds {num}`dataset/n_test` images, {num}`dataset/n_test_positive` of them with the finding. Maps are
+# made for positive test images only, as in the paper.
 
 # %%
 page.table(counts, "splits", caption=f"Images of each split, and the share with {finding}.")
@@ -94,8 +94,9 @@ page.figure(
 # ## How large the finding is, and where
 #
 # In an image with the finding, the truth covers {num}`dataset/prevalence_pixels .1%` of the pixels on average, from
-# {num}`dataset/smallest_area .1%` to {num}`dataset/largest_area .1%`. That share is what a map of a single value scores by average
-# precision. The average truth is a harder rival: it knows where the finding tends to lie, and never looks at the image.
+# {num}`dataset/smallest_area .1%` to {num}`dataset/largest_area .1%`. That share is what a map of a single value
+# scores by average precision. The average truth is a harder rival: it knows where the finding tends to lie, and never
+# looks at the image.
 
 # %%
 figure, (left, right) = plots.plt.subplots(1, 2, figsize=(plots.WIDTH, 3.8), width_ratios=[1.4, 1])

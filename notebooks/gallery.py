@@ -56,13 +56,19 @@ page.figure(
 # %% [markdown]
 # ## The same image, other models
 #
-# The second row is a replicate of the same network, the third another architecture, the last a network whose weights were drawn
-# at random. What stays the same from the first row to the last owes nothing to training.
+# The second row is a replicate of the same network, the third another architecture, the last a network whose weights
+# were drawn at random. What stays the same from the first row to the last owes nothing to training.
 
 # %%
-first = [(label, rows(model)[0]) for label, model in (
-    ("trained", MAIN), ("replicate", REPLICATE), ("DenseNet121", OTHER), ("random", RANDOM),
-)]
+first = [
+    (label, rows(model)[0])
+    for label, model in (
+        ("trained", MAIN),
+        ("replicate", REPLICATE),
+        ("DenseNet121", OTHER),
+        ("random", RANDOM),
+    )
+]
 page.figure(
     plots.map_grid([(label, *row[1:]) for label, row in first]),
     "models_compared",
@@ -73,8 +79,8 @@ page.figure(
 # %% [markdown]
 # ## Maps that cannot be read
 #
-# A map that holds a value that is not a number, that is the same everywhere, or that is zero everywhere says nothing. Such maps are
-# counted here and never dropped from a score: {num}`gallery/n_faults` of {num}`gallery/n_maps`.
+# A map that holds a value that is not a number, that is the same everywhere, or that is zero everywhere says nothing.
+# Such maps are counted here and never dropped from a score: {num}`gallery/n_faults` of {num}`gallery/n_maps`.
 
 # %%
 faults = study.faults(methods)

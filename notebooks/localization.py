@@ -12,8 +12,8 @@
 # %% [markdown]
 # # Utility: does the map find the abnormality?
 #
-# Each pixel of a map is read as a prediction of "inside the finding", and scored against the truth by the area under the
-# precision-recall curve (AUPRC).
+# Each pixel of a map is read as a prediction of "inside the finding", and scored against the truth by the area under
+# the precision-recall curve (AUPRC).
 
 # %% tags=["parameters"]
 dataset = "phantom-pneumothorax"  # a data card
@@ -57,14 +57,17 @@ page.quote(
 
 # %% [markdown]
 # The best map is {num}`localization/best_map` with a mean AUPRC of {num}`localization/best_auprc .3f` over
-# {num}`localization/n_images` images, the worst {num}`localization/worst_map` with {num}`localization/worst_auprc .3f`. The average
-# truth, which never looks at the image, scores {num}`localization/average_auprc .3f`: {num}`localization/n_above_average` methods have a
-# higher mean. The localizer, trained on the truth, scores {num}`localization/localizer_auprc .3f`.
+# {num}`localization/n_images` images, the worst {num}`localization/worst_map` with {num}`localization/worst_auprc
+# .3f`. The average truth, which never looks at the image, scores {num}`localization/average_auprc .3f`:
+# {num}`localization/n_above_average` methods have a higher mean. The localizer, trained on the truth, scores
+# {num}`localization/localizer_auprc .3f`.
 
 # %%
 frame = scores.query("model == @MAIN or method in ['average', 'constant'] or model == @localizer + '-1'")
 page.figure(
-    plots.score_boxes(frame, "auprc", "AUPRC", lines={"average truth, mean": others["average"], "localizer, mean": others[localizer]}),
+    plots.score_boxes(
+        frame, "auprc", "AUPRC", lines={"average truth, mean": others["average"], "localizer, mean": others[localizer]}
+    ),
     "localization",
     caption="AUPRC of the maps of the first InceptionV3 on test images with the finding, beside the average truth (AVG), the "
     "localizer and a constant map. Solid line: median; dashed: mean; box: quartiles.",
@@ -91,7 +94,9 @@ test = study.data("test")
 values = scores.query("model == @MAIN").pivot(index="image", columns="method", values="auprc")
 maps = {plots.abbreviation(name): study.display(name) for name in names}
 maps |= {"AVG": np.repeat(study.average()[None], len(study.explained), 0), plots.abbreviation(localizer): study.heat()}
-baseline = scores.query("model in ['control', @localizer + '-1']").pivot(index="image", columns="method", values="auprc")
+baseline = scores.query("model in ['control', @localizer + '-1']").pivot(
+    index="image", columns="method", values="auprc"
+)
 table = pd.concat([values, baseline], axis=1)
 rows, notes = [], []
 for i, index in enumerate(study.explained[:n_shown]):
@@ -111,21 +116,26 @@ page.figure(
 # %% [markdown]
 # ## One map, one curve
 #
-# A map is cut at each of its values in turn. Precision is the share of the pixels kept that lie inside the truth, recall the share of
-# the truth that is kept.
+# A map is cut at each of its values in turn. Precision is the share of the pixels kept that lie inside the truth,
+# recall the share of the truth that is kept.
 
 # %%
 best = main.idxmax()
 i = int(np.nanargmax(values[best].loc[test.ids[list(study.explained)]].to_numpy()))
 index = study.explained[i]
-curves = {plots.abbreviation(name): study.display(name)[i] for name in dict.fromkeys([best, "gradcam" if "gradcam" in names else names[0]])}
+curves = {
+    plots.abbreviation(name): study.display(name)[i]
+    for name in dict.fromkeys([best, "gradcam" if "gradcam" in names else names[0]])
+}
 areas = {name: AUPRC["average_precision"](m, test.truth[index]) for name, m in curves.items()}
 page.figure(
     plots.precision_recall(test.pixels[index], test.truth[index], curves, areas),
     "pr_curve",
     caption="One test image with the truth outlined, its map by the best method and by Grad-CAM, and their precision-recall curves. "
     "The grey line is the precision of a constant map: the share of the image inside the truth.",
-    alt="An image, its maps, and their precision-recall curves with areas " + ", ".join(f"{n} {a:.2f}" for n, a in areas.items()) + ".",
+    alt="An image, its maps, and their precision-recall curves with areas "
+    + ", ".join(f"{n} {a:.2f}" for n, a in areas.items())
+    + ".",
     counterpart="Fig. S4",
 )
 
@@ -133,8 +143,8 @@ page.figure(
 # ## Two definitions of the area
 #
 # The paper's code joins the points of the curve by straight lines. On these images a constant map then scores
-# {num}`localization/constant_trapezoid .3f`, against {num}`localization/constant_ap .3f` by average precision, which is used here unless the
-# protocol says otherwise.
+# {num}`localization/constant_trapezoid .3f`, against {num}`localization/constant_ap .3f` by average precision, which
+# is used here unless the protocol says otherwise.
 
 # %%
 truth = test.truth[list(study.explained)]
@@ -144,21 +154,30 @@ page.quote(constant_ap=constant["average_precision"], constant_trapezoid=constan
 # %% [markdown]
 # ## Trained against random weights
 #
-# If a map of a network with random weights finds the abnormality as well, training has nothing to do with it. The difference is by
-# image, with its 95 % bootstrap interval.
+# If a map of a network with random weights finds the abnormality as well, training has nothing to do with it. The
+# difference is by image, with its 95 % bootstrap interval.
 
 # %%
-by_model = {model: scores.query("model == @model").pivot(index="image", columns="method", values="auprc") for model in (MAIN, OTHER, RANDOM)}
+by_model = {
+    model: scores.query("model == @model").pivot(index="image", columns="method", values="auprc")
+    for model in (MAIN, OTHER, RANDOM)
+}
 gaps = pd.DataFrame(
     {
         "method": name,
         "trained": by_model[MAIN][name].mean(),
         "random": by_model[RANDOM][name].mean(),
-        **difference(by_model[MAIN][name].to_numpy(), by_model[RANDOM][name].to_numpy(), paired=True, n_boot=n_boot, seed=seed),
+        **difference(
+            by_model[MAIN][name].to_numpy(), by_model[RANDOM][name].to_numpy(), paired=True, n_boot=n_boot, seed=seed
+        ),
     }
     for name in names
 )
-page.table(gaps, "trained_against_random", caption="Mean AUPRC of maps of the trained and of a random InceptionV3, and their difference.")
+page.table(
+    gaps,
+    "trained_against_random",
+    caption="Mean AUPRC of maps of the trained and of a random InceptionV3, and their difference.",
+)
 page.quote(n_better_than_random=int((gaps["ci_low"] > 0).sum()), n_methods=len(names))
 
 # %% [markdown]

@@ -11,8 +11,9 @@
 # %% [markdown]
 # # The models
 #
-# Maps explain models, so the models come first. Two replicates of InceptionV3 differ in nothing but their seed; DenseNet121 has
-# another architecture; two localizers are trained on the truth itself, and show what can be found in these images.
+# Maps explain models, so the models come first. Two replicates of InceptionV3 differ in nothing but their seed;
+# DenseNet121 has another architecture; two localizers are trained on the truth itself, and show what can be found in
+# these images.
 
 # %% tags=["parameters"]
 dataset = "phantom-pneumothorax"  # a data card
@@ -48,9 +49,10 @@ page.quote(
 )
 
 # %% [markdown]
-# The first InceptionV3 reaches an AUC of {num}`models/inception_v3-1_auc .3f`, its replicate {num}`models/inception_v3-2_auc .3f`,
-# DenseNet121 {num}`models/densenet121-1_auc .3f`. The paper reports 0.889, 0.907 and 0.909 on SIIM-ACR, and 0.936, 0.940 and 0.927 on
-# RSNA {cite:p}`arun2021assessing`. Initial weights here: {num}`models/weights`.
+# The first InceptionV3 reaches an AUC of {num}`models/inception_v3-1_auc .3f`, its replicate
+# {num}`models/inception_v3-2_auc .3f`, DenseNet121 {num}`models/densenet121-1_auc .3f`. The paper reports 0.889,
+# 0.907 and 0.909 on SIIM-ACR, and 0.936, 0.940 and 0.927 on RSNA {cite:p}`arun2021assessing`. Initial weights here:
+# {num}`models/weights`.
 #
 # ## Training
 

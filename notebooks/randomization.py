@@ -12,8 +12,9 @@
 # %% [markdown]
 # # Randomization: does the map depend on what the model has learned?
 #
-# The weights of InceptionV3 are drawn anew, stage by stage, from the logits down to the stem, and the map is made again after each stage.
-# A map that explains the model must change; SSIM with the trained model's map says by how much.
+# The weights of InceptionV3 are drawn anew, stage by stage, from the logits down to the stem, and the map is made
+# again after each stage. A map that explains the model must change; SSIM with the trained model's map says by how
+# much.
 
 # %% tags=["parameters"]
 dataset = "phantom-pneumothorax"  # a data card
@@ -43,8 +44,9 @@ threshold = summarize(study.thresholds(methods), "ssim", ["method"], n_boot, see
 # %% [markdown]
 # ## The cascade
 #
-# The dotted line is each method's degradation threshold: the mean SSIM of {num}`randomization/n_pairs` pairs of the trained model's maps of
-# *different* images. A map whose SSIM stays above it after all weights are random is more like its old self than like another image's map.
+# The dotted line is each method's degradation threshold: the mean SSIM of {num}`randomization/n_pairs` pairs of the
+# trained model's maps of *different* images. A map whose SSIM stays above it after all weights are random is more
+# like its old self than like another image's map.
 
 # %%
 page.figure(
@@ -53,14 +55,21 @@ page.figure(
     caption=f"SSIM between the trained InceptionV3's map and the map after each stage of randomization, mean over {len(study.cascaded)} "
     "test images with its 95 % bootstrap interval (band). Orange, dotted: degradation threshold.",
     alt="Eight line charts of SSIM against the stage of randomization. SSIM after the last stage: "
-    + ", ".join(f"{plots.abbreviation(r.method)} {r.mean:.2f}" for r in summary.query("stage == @study.stages[-1]").itertuples())
+    + ", ".join(
+        f"{plots.abbreviation(r.method)} {r.mean:.2f}" for r in summary.query("stage == @study.stages[-1]").itertuples()
+    )
     + ".",
     counterpart="Fig. 3a",
 )
 
 # %%
 last = summary.query("stage == @study.stages[-1]").set_index("method")
-final = last[["mean", "sd", "ci_low", "ci_high", "n"]].add_prefix("random_").join(threshold.add_prefix("threshold_")).reset_index()
+final = (
+    last[["mean", "sd", "ci_low", "ci_high", "n"]]
+    .add_prefix("random_")
+    .join(threshold.add_prefix("threshold_"))
+    .reset_index()
+)
 gap = (last["mean"] - threshold["mean"]).sort_values()
 page.quote(
     n_pairs=int(threshold["n"].max()),
@@ -82,10 +91,10 @@ page.table(
 )
 
 # %% [markdown]
-# After the last stage the mean lies below the threshold for {num}`randomization/n_below` of {num}`randomization/n_methods` methods. Furthest
-# below (or least above) is {num}`randomization/most_sensitive` with SSIM {num}`randomization/most_sensitive_ssim .3f`; furthest above is
-# {num}`randomization/least_sensitive` with {num}`randomization/least_sensitive_ssim .3f`. Whether the difference is more than chance is
-# decided in the verdict.
+# After the last stage the mean lies below the threshold for {num}`randomization/n_below` of
+# {num}`randomization/n_methods` methods. Furthest below (or least above) is {num}`randomization/most_sensitive` with
+# SSIM {num}`randomization/most_sensitive_ssim .3f`; furthest above is {num}`randomization/least_sensitive` with
+# {num}`randomization/least_sensitive_ssim .3f`. Whether the difference is more than chance is decided in the verdict.
 
 # %%
 page.table(
@@ -105,7 +114,12 @@ cascades = {name: study.cascade_display(name) for name in names}
 steps = ["original", *study.stages[::3]] + ([study.stages[-1]] if (len(study.stages) - 1) % 3 else [])
 ssim = scores.query("replicate == 0 and image == @test.ids[@index]").set_index(["method", "stage"])["ssim"]
 rows = [
-    (plots.abbreviation(name), test.pixels[index], test.truth[index], {step: cascades[name][step][shown] for step in steps})
+    (
+        plots.abbreviation(name),
+        test.pixels[index],
+        test.truth[index],
+        {step: cascades[name][step][shown] for step in steps},
+    )
     for name in names
 ]
 notes = [{step: f"{ssim[name, step]:.2f}" for step in steps[1:]} for name in names]

@@ -12,8 +12,8 @@
 # %% [markdown]
 # # Repeatability and reproducibility: would another model say the same?
 #
-# Two networks that classify equally well should point to the same place. Repeatability compares the maps of two replicates of InceptionV3,
-# reproducibility those of InceptionV3 and DenseNet121.
+# Two networks that classify equally well should point to the same place. Repeatability compares the maps of two
+# replicates of InceptionV3, reproducibility those of InceptionV3 and DenseNet121.
 
 # %% tags=["parameters"]
 dataset = "phantom-pneumothorax"  # a data card
@@ -45,13 +45,15 @@ means = {name: table.set_index("method")["mean"] for name, table in summaries.it
 unrelated = summarize(study.thresholds(methods), "ssim", ["method"], n_boot, seed).set_index("method")["mean"]
 for name, prefix in (("repeatability", ""), ("reproducibility", "reproducibility_")):
     maps = means[name][names]
-    page.quote(**{
-        f"{prefix}best_map": plots.abbreviation(maps.idxmax()),
-        f"{prefix}best_ssim": maps.max(),
-        f"{prefix}worst_map": plots.abbreviation(maps.idxmin()),
-        f"{prefix}worst_ssim": maps.min(),
-        f"{prefix}n_above_low": int((maps > low).sum()),
-    })
+    page.quote(
+        **{
+            f"{prefix}best_map": plots.abbreviation(maps.idxmax()),
+            f"{prefix}best_ssim": maps.max(),
+            f"{prefix}worst_map": plots.abbreviation(maps.idxmin()),
+            f"{prefix}worst_ssim": maps.min(),
+            f"{prefix}n_above_low": int((maps > low).sum()),
+        }
+    )
 page.quote(
     localizer_ssim=means["repeatability"][localizer],
     unrelated_ssim=unrelated.mean(),
@@ -62,9 +64,10 @@ page.quote(
 )
 
 # %% [markdown]
-# The most repeatable map is {num}`repeatability/best_map` with a mean SSIM of {num}`repeatability/best_ssim .3f`, the least
-# {num}`repeatability/worst_map` with {num}`repeatability/worst_ssim .3f`; two localizers agree by {num}`repeatability/localizer_ssim .3f`. Between
-# architectures the best is {num}`repeatability/reproducibility_best_map` with {num}`repeatability/reproducibility_best_ssim .3f`.
+# The most repeatable map is {num}`repeatability/best_map` with a mean SSIM of {num}`repeatability/best_ssim .3f`, the
+# least {num}`repeatability/worst_map` with {num}`repeatability/worst_ssim .3f`; two localizers agree by
+# {num}`repeatability/localizer_ssim .3f`. Between architectures the best is
+# {num}`repeatability/reproducibility_best_map` with {num}`repeatability/reproducibility_best_ssim .3f`.
 
 # %%
 frame = pd.concat([table.assign(criterion=name) for name, table in scores.items()])
@@ -83,10 +86,10 @@ page.figure(
 # %% [markdown]
 # ## What SSIM is worth here
 #
-# Maps of *different* images by one model have a mean SSIM of {num}`repeatability/unrelated_ssim .3f` over the methods, and for
-# {num}`repeatability/unrelated_largest_map` {num}`repeatability/unrelated_largest .3f`. The low baseline of
-# {num}`repeatability/low_baseline .1f` is therefore no midpoint between alike and unlike: each method has its own. See
-# [](../../concepts/ssim.md).
+# Maps of *different* images by one model have a mean SSIM of {num}`repeatability/unrelated_ssim .3f` over the
+# methods, and for {num}`repeatability/unrelated_largest_map` {num}`repeatability/unrelated_largest .3f`. The low
+# baseline of {num}`repeatability/low_baseline .1f` is therefore no midpoint between alike and unlike: each method has
+# its own. See [](../../concepts/ssim.md).
 
 # %%
 for name, table in summaries.items():

@@ -12,8 +12,9 @@
 # %% [markdown]
 # # The verdict
 #
-# Each method against each baseline of the four criteria. PASS means that the method did better than the baseline, under the rule that the
-# protocol names; it does not mean that the map can be trusted. How to read it: [](../../concepts/verdict.md).
+# Each method against each baseline of the four criteria. PASS means that the method did better than the baseline,
+# under the rule that the protocol names; it does not mean that the map can be trusted. How to read it:
+# [](../../concepts/verdict.md).
 
 # %% tags=["parameters"]
 dataset = "phantom-pneumothorax"  # a data card
@@ -53,8 +54,9 @@ page.quote(
 
 # %% [markdown]
 # Of {num}`verdict/n_methods` methods, {num}`verdict/n_maps_all_pass` pass all {num}`verdict/n_tests` comparisons and
-# {num}`verdict/n_pass_low` pass all four criteria against the low baselines. Against the localizers there are {num}`verdict/n_pass_localizer`
-# passes. The most passes, {num}`verdict/most_passes` of {num}`verdict/n_tests`, go to {num}`verdict/best_map`.
+# {num}`verdict/n_pass_low` pass all four criteria against the low baselines. Against the localizers there are
+# {num}`verdict/n_pass_localizer` passes. The most passes, {num}`verdict/most_passes` of {num}`verdict/n_tests`, go to
+# {num}`verdict/best_map`.
 
 # %%
 page.figure(

@@ -25,7 +25,9 @@ def executed(folders):
     for kind in ("notebooks", "figures", "tables", "provenance"):
         (results / kind).mkdir(parents=True)
     v4 = nbformat.v4
-    shown = v4.new_output("display_data", {"image/png": "", "text/plain": "x", MIME: {"kind": "figure", "name": "truth"}})
+    shown = v4.new_output(
+        "display_data", {"image/png": "", "text/plain": "x", MIME: {"kind": "figure", "name": "truth"}}
+    )
     cells = [
         v4.new_markdown_cell("# The data set\n\nHow large is the finding?"),
         v4.new_code_cell("seed = 0", metadata={"tags": ["parameters"]}),
@@ -62,7 +64,13 @@ def test_an_executed_chapter_becomes_a_page(executed):
 def test_a_page_ends_with_its_provenance_and_its_command(executed):
     page = book.page(cards.load("phantom-pneumothorax"), "dataset", "smoke")
     assert "saltrust run dataset --dataset phantom-pneumothorax --profile smoke -p n_shown=3\n" in page
-    for fact in ("commit `abc`", "12 s for this page", "4 s to compute the 2 artefacts", "`n_shown = 3`", "python 3.11.7"):
+    for fact in (
+        "commit `abc`",
+        "12 s for this page",
+        "4 s to compute the 2 artefacts",
+        "`n_shown = 3`",
+        "python 3.11.7",
+    ):
         assert fact in page
 
 

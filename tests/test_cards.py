@@ -48,7 +48,10 @@ def test_a_good_card_is_read(write, monkeypatch, tmp_path):
 
 def test_prose_licence_and_place_do_not_change_what_the_card_names(write):
     first = cards.parse(write()).identity()
-    assert first == cards.parse(write(title="Another title", licence="other", get={"root": "/x", "source": "y"})).identity()
+    assert (
+        first
+        == cards.parse(write(title="Another title", licence="other", get={"root": "/x", "source": "y"})).identity()
+    )
     assert first != cards.parse(write(truth="mask", table=GOOD["table"] | {"label": "other"})).identity()
 
 

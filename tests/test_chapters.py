@@ -89,9 +89,7 @@ def test_a_mistake_is_one_clear_line_and_a_bad_exit(tmp_path, arguments, message
 
 
 def test_a_run_publishes_figures_tables_numbers_and_provenance(tmp_path):
-    outcome = saltrust(
-        "run", "dataset", "--profile", "smoke", "-p", "n_shown=2", SALTRUST_RESULTS=str(tmp_path)
-    )
+    outcome = saltrust("run", "dataset", "--profile", "smoke", "-p", "n_shown=2", SALTRUST_RESULTS=str(tmp_path))
     assert outcome.returncode == 0, outcome.stderr
     results = tmp_path / "smoke" / "phantom-pneumothorax"
     assert outcome.stdout.strip() == str(results / "notebooks" / "dataset.ipynb")
@@ -105,7 +103,12 @@ def test_a_run_publishes_figures_tables_numbers_and_provenance(tmp_path):
     provenance = json.loads((results / "provenance" / "dataset.json").read_text())
     assert provenance["parameters"]["n_shown"] == 2
     assert {a["artefact"].split("/")[0] for a in provenance["artefacts"]} == {"data", "average"}
-    assert {path.name for path in results.iterdir() if path.is_dir()} == {"figures", "tables", "notebooks", "provenance"}
+    assert {path.name for path in results.iterdir() if path.is_dir()} == {
+        "figures",
+        "tables",
+        "notebooks",
+        "provenance",
+    }
 
 
 @pytest.fixture

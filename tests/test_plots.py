@@ -61,4 +61,9 @@ def test_map_grids_outline_the_truth_and_note_the_scores():
 
 
 def test_labels_are_the_papers():
-    assert [plots.abbreviation(m) for m in ("grad", "guided_gradcam", "average", "unet")] == ["GRAD", "GGCAM", "AVG", "U-Net"]
+    assert [plots.abbreviation(m) for m in ("grad", "guided_gradcam", "average", "unet")] == [
+        "GRAD",
+        "GGCAM",
+        "AVG",
+        "U-Net",
+    ]

@@ -115,7 +115,9 @@ def test_modules_imported_inside_a_method_count_transitively():
         names = set().union(*(specs._imports(tree, cls.__module__) for tree in trees))
         return specs._closure(frozenset(names))
 
-    assert {"saltrust.models.training", "saltrust.models.classifiers", "saltrust.models.vision"} <= reached(ClassifierSpec)
+    assert {"saltrust.models.training", "saltrust.models.classifiers", "saltrust.models.vision"} <= reached(
+        ClassifierSpec
+    )
     assert "saltrust.scores.auprc" in reached(UtilitySpec)
     assert "saltrust.progress" not in reached(ClassifierSpec)
 

@@ -97,7 +97,7 @@ def test_damage_is_found_and_repaired(tmp_path, damage):
     assert COMPUTED == [50, 50]
 
 
-WORKER = '''
+WORKER = """
 import sys, time
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,7 +125,7 @@ store = Store(Path(sys.argv[1]))
 for n in range(6):
     assert store.get(Slow(n)) == [200_000] * 20
 print("done")
-'''
+"""
 
 
 def _worker(tmp_path: Path) -> subprocess.Popen:

@@ -86,7 +86,10 @@ def test_the_cascade_follows_every_stage_and_starts_from_the_trained_maps(study,
 
 
 def test_stability_compares_the_same_images_of_two_models(study):
-    for frame, other in ((study.repeatability("grad"), "inception_v3-2"), (study.reproducibility("grad"), "densenet121-1")):
+    for frame, other in (
+        (study.repeatability("grad"), "inception_v3-2"),
+        (study.reproducibility("grad"), "densenet121-1"),
+    ):
         assert set(frame["model"]) == {f"{MAIN} ~ {other}", "unet-1 ~ unet-2"}
         assert frame.groupby("method")["image"].nunique().eq(3).all()
     pairs = study.thresholds("grad")

@@ -1,7 +1,7 @@
 """The artefacts of a study, each named by a spec that says how it is computed and stored.
 
-data -> classifier, localizer -> maps, heat maps -> utility, similarity. Heavy imports stand inside the methods, so that reading
-what is stored needs none of them; they also tell the spec which code its result depends on.
+data -> classifier, localizer -> maps, heat maps -> utility, similarity. Heavy imports stand inside the methods, so
+that reading what is stored needs none of them; they also tell the spec which code its result depends on.
 """
 
 import hashlib
@@ -260,7 +260,9 @@ def _explained(model: ClassifierSpec, randomization: Randomization | None, scala
     return _LATEST[key]
 
 
-def _load_explained(model: ClassifierSpec, randomization: Randomization | None, scalar: str, min_grid: int, get: Callable):
+def _load_explained(
+    model: ClassifierSpec, randomization: Randomization | None, scalar: str, min_grid: int, get: Callable
+):
     from saltrust.methods.cam import choose_cam_layer
     from saltrust.methods.explained import Explained
     from saltrust.models.classifiers import ARCHITECTURES, build
@@ -348,7 +350,7 @@ class UtilitySpec(_ArraySpec):
 
 @dataclass(frozen=True)
 class SimilaritySpec(_ArraySpec):
-    """SSIM (k,) between maps of two model states; pair i joins map pairs[i][0] of the first and pairs[i][1] of the second."""
+    """SSIM (k,) of maps of two model states; pair i joins map pairs[i][0] of the first, pairs[i][1] of the second."""
 
     kind: ClassVar[str] = "similarity"
     first: MapsSpec | HeatSpec

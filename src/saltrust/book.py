@@ -33,7 +33,7 @@ def build(profile: str) -> Path:
 
 
 def assemble(profile: str) -> Path:
-    """Write book/evidence/ anew: pages, figures, tables and numbers of every data card. Returns the table of contents."""
+    """Write book/evidence/ anew: pages, figures, tables, numbers of every data card. Returns the table of contents."""
     shutil.rmtree(EVIDENCE, ignore_errors=True)
     parts = []
     for name in cards.names():
@@ -106,7 +106,8 @@ def _not_run(card: Card, chapter: str, profile: str) -> str:
     if (results / "notebooks" / f"{chapter}.failed.ipynb").exists():
         why = f"This chapter failed; its notebook is `{results / 'notebooks' / f'{chapter}.failed.ipynb'}`."
     elif not card.available:
-        why = f"The data set is not on this machine. It comes from {card.get.source} and is expected in `{card.get.root}`."
+        where = f"It comes from {card.get.source} and is expected in `{card.get.root}`."
+        why = f"The data set is not on this machine. {where}"
     else:
         why = "This book was built without it."
     return f""":::{{admonition}} Not run here
@@ -170,8 +171,8 @@ def _provenance(card: Card, chapter: str, profile: str) -> str:
 - Parameters: {parameters}
 - Code: commit `{environment.get("commit", "unknown")}`; {versions}
 - Machine: {environment.get("machine", "unknown")}, device {environment.get("device", "unknown")}
-- Time: {note["seconds"]:.0f} s for this page; {made:.0f} s to compute the {len(note.get("artefacts", []))} artefacts behind it,
-  which later runs read from the store
+- Time: {note["seconds"]:.0f} s for this page; {made:.0f} s to compute the {len(note.get("artefacts", []))} artefacts
+  behind it, which later runs read from the store
 - Download: {{download}}`the executed notebook <notebooks/{chapter}.ipynb>`
 
 Run it again, with other parameters if you like:

@@ -1,4 +1,4 @@
-"""Chapters: notebooks with typed parameters. Inspect them, check what a user gives them, and execute them by Papermill."""
+"""Chapters: notebooks with typed parameters. Inspect them, check what a user gives, and execute them by Papermill."""
 
 import ast
 import io
@@ -45,7 +45,9 @@ class Parameter:
                 return kind(text)
             except ValueError:
                 pass
-        raise SaltrustError(f"parameter '{self.name}': '{text}' is not of type {kind.__name__} (default: {self.default})")
+        raise SaltrustError(
+            f"parameter '{self.name}': '{text}' is not of type {kind.__name__} (default: {self.default})"
+        )
 
 
 @dataclass(frozen=True)
@@ -148,15 +150,6 @@ def run(chapter: Chapter, given: dict[str, str]) -> Path:
     return notebooks / executed.name
 
 
-# The kernel of this environment, spoken to through files rather than open TCP ports.
-KERNEL = {
-    "kernel_name": "python3",
-    "language": "python",
-    "progress_bar": False,
-    "config": Config({"KernelManager": {"transport": "ipc"}}),
-}
-
-
 def _execute(chapter: Chapter, values: dict[str, Any], executed: Path) -> None:
     import jupytext
     import papermill
@@ -167,9 +160,24 @@ def _execute(chapter: Chapter, values: dict[str, Any], executed: Path) -> None:
     jupytext.write(jupytext.read(chapter.source), source)
     label = f"{values['dataset']} {chapter.name}"
     environment = {"SALTRUST_OUT": str(staging), progress.LOG: str(staging / "progress.log")}
-    with _Environment(environment), _Echo(staging / "progress.log", label):
+    with (
+        tempfile.TemporaryDirectory(prefix="saltrust-") as sockets,  # under /tmp: the path of a socket must be short
+        _Environment(environment),
+        _Echo(staging / "progress.log", label),
+    ):
+        # Kernels are spoken to through files of their own rather than open TCP ports.
+        transport = Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/kernel"}})
         try:
-            papermill.execute_notebook(source, executed, values, cwd=paths.PROJECT, **KERNEL)
+            papermill.execute_notebook(
+                source,
+                executed,
+                values,
+                kernel_name="python3",
+                language="python",
+                progress_bar=False,
+                cwd=paths.PROJECT,
+                config=transport,
+            )
         except PapermillExecutionError as error:
             where = f"{chapter.source.name}, cell {error.exec_count}"
             raise SaltrustError(f"{label} failed in {where}: {error.ename}: {error.evalue}") from error

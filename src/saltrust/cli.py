@@ -18,10 +18,10 @@ def run_chapter(
     chapter: str,
     dataset: Annotated[str, typer.Option(help="name of a data card")] = "",
     profile: Annotated[str, typer.Option(help="smoke, quick or full")] = "",
-    parameter: Annotated[list[str], typer.Option("-p", help="name=value, a parameter of the chapter")] = [],  # noqa: B006
+    parameter: Annotated[list[str] | None, typer.Option("-p", help="name=value, a parameter of the chapter")] = None,
 ) -> None:
     """Execute one chapter on one data set."""
-    given = dict(_split(text) for text in parameter)
+    given = dict(_split(text) for text in parameter or ())
     given |= {name: value for name, value in (("dataset", dataset), ("profile", profile)) if value}
     print(chapters.run(chapters.load(chapter), given))
 
@@ -46,7 +46,9 @@ def list_datasets() -> None:
 
 
 @app.command("methods")
-def list_methods(as_json: Annotated[bool, typer.Option("--json", help="name, family, citation and passes")] = False) -> None:
+def list_methods(
+    as_json: Annotated[bool, typer.Option("--json", help="name, family, citation and passes")] = False,
+) -> None:
     """List the saliency methods."""
     from saltrust.methods.registry import METHODS
 

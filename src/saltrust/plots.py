@@ -1,4 +1,4 @@
-"""Figures. Each function draws one kind of figure from arrays or a tidy frame and returns it; captions are the chapters'."""
+"""Figures. Each function draws one kind from arrays or a tidy frame and returns it; captions are the chapters'."""
 
 from collections.abc import Mapping, Sequence
 
@@ -27,9 +27,7 @@ def abbreviation(method: str) -> str:
     return METHODS[method].abbreviation if method in METHODS else special.get(method, method.upper())
 
 
-def image_grid(
-    images: np.ndarray, titles: Sequence[str], truth: np.ndarray | None = None, columns: int = 6
-) -> Figure:
+def image_grid(images: np.ndarray, titles: Sequence[str], truth: np.ndarray | None = None, columns: int = 6) -> Figure:
     """Images (n, h, w[, 3]) with their titles, the truth (n, h, w) outlined."""
     rows = -(-len(images) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, rows * (WIDTH / columns + 0.3)), squeeze=False)
@@ -74,9 +72,7 @@ def map_grid(
     """One row for each (label, image, truth, {column: map}); the image stands first. notes: a text above each map."""
     names = list(rows[0][3])
     cell = WIDTH / (len(names) + 1)
-    figure, axes = plt.subplots(
-        len(rows), len(names) + 1, figsize=(WIDTH, len(rows) * (cell + 0.28)), squeeze=False
-    )
+    figure, axes = plt.subplots(len(rows), len(names) + 1, figsize=(WIDTH, len(rows) * (cell + 0.28)), squeeze=False)
     for i, (label, image, truth, maps) in enumerate(rows):
         show_image(axes[i, 0], image, truth)
         axes[i, 0].set_ylabel(label, fontsize=10)
@@ -166,7 +162,9 @@ def cascade_curves(summary: pd.DataFrame, thresholds: Mapping[str, float], stage
     return figure
 
 
-def precision_recall(image: np.ndarray, truth: np.ndarray, maps: Mapping[str, np.ndarray], areas: Mapping[str, float]) -> Figure:
+def precision_recall(
+    image: np.ndarray, truth: np.ndarray, maps: Mapping[str, np.ndarray], areas: Mapping[str, float]
+) -> Figure:
     """An image, some of its maps, and their precision-recall curves. areas: the AUPRC of each, for the legend."""
     from saltrust.scores.auprc import precision_recall as curve
 
@@ -227,8 +225,12 @@ def verdict_matrix(verdicts: pd.DataFrame) -> Figure:
         for j, column in enumerate(columns):
             cell = cells.loc[(method, *column)]
             passed = cell["verdict"] == "PASS"
-            axis.add_patch(plt.Rectangle((j, i), 1, 1, facecolor=PASS if passed else FAIL, edgecolor="white", linewidth=2))
-            axis.text(j + 0.5, i + 0.36, cell["verdict"], ha="center", va="center", color="white", weight="bold", fontsize=10)
+            axis.add_patch(
+                plt.Rectangle((j, i), 1, 1, facecolor=PASS if passed else FAIL, edgecolor="white", linewidth=2)
+            )
+            axis.text(
+                j + 0.5, i + 0.36, cell["verdict"], ha="center", va="center", color="white", weight="bold", fontsize=10
+            )
             numbers = f"{cell['value']:.2f} / {cell['reference']:.2f}"
             axis.text(j + 0.5, i + 0.74, numbers, ha="center", va="center", color="white", fontsize=8)
     axis.set(xlim=(0, len(columns)), ylim=(len(methods), 0))

@@ -1,7 +1,7 @@
 """Protocols: every choice of the analysis, in one place and by name.
 
-`published` does what the text of Arun et al. says, `as_run` what their code did, `corrected` (the default) what we argue
-for. Where a choice comes from is noted beside it: [paper] the text, [code] QTIM-Lab/Assessing-Saliency-Maps.
+`published` does what the text of Arun et al. says, `as_run` what their code did, `corrected` (the default) what we
+argue for. Where a choice comes from is noted beside it: [paper] the text, [code] QTIM-Lab/Assessing-Saliency-Maps.
 """
 
 from dataclasses import dataclass, replace

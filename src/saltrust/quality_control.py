@@ -1,10 +1,10 @@
-"""What is wrong with a set of maps before any score is taken: NaN, constant and empty maps are counted, never dropped."""
+"""What is wrong with a set of maps before any score: NaN, constant and empty maps are counted, never dropped."""
 
 import numpy as np
 
 
 def count_faults(maps: np.ndarray) -> dict[str, int]:
-    """How many raw maps (n, channels, height, width) hold NaN or infinity, are constant but not zero, or are all zero."""
+    """How many raw maps (n, channels, height, width) hold NaN or infinity, are constant but not 0, or are all 0."""
     flat = maps.reshape(len(maps), -1)
     broken = ~np.isfinite(flat).all(axis=1)
     level = flat.min(axis=1) == flat.max(axis=1)

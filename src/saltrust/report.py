@@ -1,4 +1,4 @@
-"""What a chapter leaves behind: figures with caption and alternative text, tables, and numbers that the prose quotes."""
+"""What a chapter leaves behind: figures with caption and alternative text, tables, numbers that the prose quotes."""
 
 import json
 import os
@@ -22,8 +22,8 @@ DPI = 180
 class Page:
     """The results of one chapter on one data set.
 
-    They go where `saltrust run` says; a notebook that is run by hand writes to `results/by_hand/`, so that the published
-    results stay untouched. `folder` holds figures/, tables/, numbers.json and provenance.json.
+    They go where `saltrust run` says; a notebook that is run by hand writes to `results/by_hand/`, so that the
+    published results stay untouched. `folder` holds figures/, tables/, numbers.json and provenance.json.
     """
 
     def __init__(self, chapter: str, study: Study):
@@ -36,8 +36,10 @@ class Page:
     def figure(self, figure: Figure, name: str, caption: str, alt: str, counterpart: str = "") -> None:
         """Save a figure as figures/<name>.png and show it.
 
-        caption: what it shows and what to see in it (MyST). alt: what a reader who cannot see it must know. counterpart:
-        the figure of the paper that it repeats ("Fig. 2a"), added to the caption. Raises SaltrustError without either text.
+        caption: what it shows and what to see in it (MyST). alt: what a reader who cannot see it must know.
+        counterpart:
+        the figure of the paper that it repeats ("Fig. 2a"), added to the caption. Raises SaltrustError without either
+        text.
         """
         if not caption.strip() or not alt.strip():
             raise SaltrustError(f"figure '{name}' of chapter '{self.chapter}' needs a caption and an alternative text")
@@ -67,7 +69,9 @@ class Page:
         for name, value in values.items():
             plain = value.item() if isinstance(value, np.generic) else value
             if not isinstance(plain, bool | int | float | str):
-                raise SaltrustError(f"quote '{name}' of chapter '{self.chapter}' must be a number or text, not {plain!r}")
+                raise SaltrustError(
+                    f"quote '{name}' of chapter '{self.chapter}' must be a number or text, not {plain!r}"
+                )
             self.numbers[f"{self.chapter}/{name}"] = plain
         file = self._file("", "numbers.json")
         file.write_text(json.dumps(self.numbers, indent=1), encoding="utf-8")

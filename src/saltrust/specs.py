@@ -1,7 +1,8 @@
 """Specs: frozen dataclasses that name an artefact by everything that determines it.
 
-A spec's digest covers its class, its fields (other specs by their digests) and the code that computes it: the class's own
-source, the functions of its module that it calls, and every saltrust module imported inside them, followed transitively. Comments, docstrings and formatting do not count.
+A spec's digest covers its class, its fields (other specs by their digests) and the code that computes it: the class's
+own source, the functions of its module that it calls, and every saltrust module imported inside them, followed
+transitively. Comments, docstrings and formatting do not count.
 """
 
 import ast
@@ -88,7 +89,7 @@ def _plain(value: Any) -> Any:
 
 @cache
 def code_digest(cls: type, modules: tuple[str, ...] = ()) -> str:
-    """Digest of the source that `cls` computes with: its own, and the saltrust modules reached from it or from `modules`."""
+    """Digest of the source that `cls` computes with: its own, and the modules reached from it or from `modules`."""
     own = [ast.parse(textwrap.dedent(inspect.getsource(thing))) for thing in _own_definitions(cls)]
     reached = set(modules).union(*(_imports(tree, cls.__module__) for tree in own))
     parts = [normalized(tree) for tree in own]

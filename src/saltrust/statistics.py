@@ -21,8 +21,8 @@ def interval(means: np.ndarray) -> tuple[float, float]:
 def summarize(frame: pd.DataFrame, score: str, by: list[str], n_boot: int = 1000, seed: int = 0) -> pd.DataFrame:
     """One row for each group: mean, sd, ci_low, ci_high of `score`, and n, the number of images behind them.
 
-    frame: tidy, with a column `image`; several rows of one image (replicates) are averaged first. Missing scores are left
-    out of the mean and shown by a smaller n. The order of the groups is that of the frame.
+    frame: tidy, with a column `image`; several rows of one image (replicates) are averaged first. Missing scores are
+    left out of the mean and shown by a smaller n. The order of the groups is that of the frame.
     """
     rows = []
     for key, group in frame.groupby(by, sort=False):
@@ -46,8 +46,8 @@ def difference(
 ) -> dict[str, float]:
     """Mean of `first` minus mean of `second`, with its bootstrap interval: difference, ci_low, ci_high.
 
-    paired: the two are of the same images in the same order (or `second` is one number), so images are resampled as pairs; else
-    each sample is resampled by itself.
+    paired: the two are of the same images in the same order (or `second` is one number), so images are resampled as
+    pairs; else each sample is resampled by itself.
     """
     if paired:
         gaps = np.asarray(first) - second

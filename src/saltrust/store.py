@@ -1,7 +1,9 @@
 """The store: each artefact is computed once, written atomically, and checked when it is read.
 
-An artefact lies in `<root>/<kind>/<digest>/` beside `sidecar.json`, which says what it is, what it was made from, with which
-versions, on what device and how long that took, and holds a checksum of every file. A folder appears under its name only
+An artefact lies in `<root>/<kind>/<digest>/` beside `sidecar.json`, which says what it is, what it was made from,
+with which
+versions, on what device and how long that took, and holds a checksum of every file. A folder appears under its name
+only
 when it is whole: it is written elsewhere first and then renamed, so a killed run leaves nothing that could be read.
 """
 
@@ -30,7 +32,7 @@ from saltrust.specs import Spec
 SIDECAR = "sidecar.json"
 
 
-class Damaged(Exception):
+class DamagedError(Exception):
     """A stored artefact whose files do not match their checksums."""
 
 
@@ -65,14 +67,14 @@ class Store:
         if folder.exists():
             try:
                 return self._read(spec)
-            except Damaged as damage:
+            except DamagedError as damage:
                 warnings.warn(f"{damage}; computing it again", stacklevel=3)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(self._lock(spec)):
             if folder.exists():  # another process finished it while this one waited, or it is damaged
                 try:
                     return self._read(spec)
-                except Damaged:
+                except DamagedError:
                     shutil.rmtree(folder)
             self._compute(spec)
         return spec.read(folder)  # also right after computing: what is used is what was stored
@@ -112,9 +114,9 @@ class Store:
         try:
             expected = self.sidecar(spec)["checksums"]
         except (OSError, ValueError, KeyError) as error:
-            raise Damaged(f"{folder} has no readable {SIDECAR}") from error
+            raise DamagedError(f"{folder} has no readable {SIDECAR}") from error
         if checksums(folder) != expected:
-            raise Damaged(f"{folder} does not match its checksums")
+            raise DamagedError(f"{folder} does not match its checksums")
         return spec.read(folder)
 
 

@@ -348,7 +348,9 @@ class Study:
                 i, label = order[row["image"]], f"{'AUPRC' if score == 'auprc' else 'SSIM'} {row[score]:.2f}"
                 truth = test.truth[self.explained[i]]
                 found.append(
-                    Example(question, answer, row["method"], label, first(row["method"])[i], second(row["method"])[i], truth)
+                    Example(
+                        question, answer, row["method"], label, first(row["method"])[i], second(row["method"])[i], truth
+                    )
                 )
 
         images = test.pixels[list(self.explained)]
@@ -356,9 +358,7 @@ class Study:
         add("utility", utility, "auprc", True, lambda method: images, self.display)
         last = self.sensitivity(methods).query("stage == @self.stages[-1] and replicate == 0")
         scrambled = self.stages[-1]
-        add(
-            "randomization", last, "ssim", False, self.display, lambda method: self.cascade_display(method)[scrambled]
-        )
+        add("randomization", last, "ssim", False, self.display, lambda method: self.cascade_display(method)[scrambled])
         for question, scores, other in (
             ("repeatability", self.repeatability(methods), REPLICATE),
             ("reproducibility", self.reproducibility(methods), OTHER),

@@ -140,5 +140,7 @@ def test_wrong_files_are_refused(masks, tmp_path):
     with pytest.raises(SaltrustError, match=r"i0\.png: pixels of mode 'I;16'"):
         folder.load(masks, "test", None, 20, seed=0)
     (tmp_path / "t.csv").unlink()
-    with pytest.raises(SaltrustError, match=r"'made-up' is not on this machine: no file .*t\.csv \(get it from nowhere\)"):
+    with pytest.raises(
+        SaltrustError, match=r"'made-up' is not on this machine: no file .*t\.csv \(get it from nowhere\)"
+    ):
         folder.load(masks, "test", None, 20, seed=0)

@@ -1,1 +1,1 @@
-"""The four criteria of trust. Each is a function from artefacts to a tidy data frame: image x method x model x score."""
+"""The four criteria of trust. Each is a function from artefacts to a tidy frame: image x method x model x score."""

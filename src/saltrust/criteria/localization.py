@@ -14,8 +14,8 @@ from saltrust.specs import Spec
 def localization(get: Callable, maps: Iterable[tuple[str, str, Spec]], protocol: Protocol) -> pd.DataFrame:
     """AUPRC of every map against its image's truth: columns image, method, model, auprc.
 
-    maps: (method, model, maps spec) for each set of maps, controls and localizers among them. A control named "constant" is
-    added: what a map that says nothing scores on the same images.
+    maps: (method, model, maps spec) for each set of maps, controls and localizers among them. A control named
+    "constant" is added: what a map that says nothing scores on the same images.
     """
     maps = list(maps)
     frames = [

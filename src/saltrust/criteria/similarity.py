@@ -16,8 +16,8 @@ from saltrust.specs import Spec
 def agreement(get: Callable, pairs: Iterable[tuple[dict[str, object], Spec, Spec]], protocol: Protocol) -> pd.DataFrame:
     """SSIM of each image's map in one set with the same image's map in another: columns image, <labels>, ssim.
 
-    pairs: (labels, first, second), where labels are the columns that name the comparison and the two specs have the same
-    images in the same order, or the second begins with those of the first.
+    pairs: (labels, first, second), where labels are the columns that name the comparison and the two specs have the
+    same images in the same order, or the second begins with those of the first.
     """
     frames = []
     for labels, first, second in pairs:

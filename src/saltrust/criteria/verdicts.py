@@ -11,7 +11,8 @@ from saltrust.statistics import difference
 
 @dataclass(frozen=True)
 class Comparison:
-    """One cell of Table 2. values, reference: scores by image (or one number); `larger`: must values exceed the reference?
+    """One cell of Table 2. values, reference: scores by image (or one number); `larger`: must values exceed the
+    reference?
 
     paired: values and reference belong to the same images in the same order.
     """

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from PIL import Image, UnidentifiedImageError
-from saltrust.datasets.loaders import LOADERS, Loader
-from saltrust.datasets.split import Split
 from skimage.transform import resize
 
 from saltrust.cards import Card
+from saltrust.datasets.loaders import LOADERS, Loader
+from saltrust.datasets.split import Split
 from saltrust.errors import SaltrustError
 from saltrust.progress import track
 
@@ -22,9 +22,9 @@ EIGHT_BIT = {"1": "L", "L": "L", "LA": "L", "P": "RGB", "RGB": "RGB", "RGBA": "R
 def load(card: Card, split: str, count: int | None, size: int, seed: int) -> Split:
     """Read one split, every image resized to size x size pixels.
 
-    count: how many images, drawn with `seed` at the split's own prevalence; None for all. Grey images stay grey (n, h, w);
-    if any image of the split has colour, all become RGB. A pixel of a reduced mask is True where at least half of it was.
-    Raises SaltrustError naming the file, row or column that is missing or wrong.
+    count: how many images, drawn with `seed` at the split's own prevalence; None for all. Grey images stay grey
+    (n, h, w); if any image of the split has colour, all become RGB. A pixel of a reduced mask is True where at least
+    half of it was. Raises SaltrustError naming the file, row or column that is missing or wrong.
     """
     rows = _draw(card, _images_of(card, split), count, seed)
     pixels, truth, boxes = [], [], []

@@ -10,7 +10,7 @@ from saltrust.registry import Registry
 
 @dataclass(frozen=True)
 class Loader:
-    """load(card, split, count, size, seed) reads or makes one split; fingerprint(card) tells versions of the files apart."""
+    """load(card, split, count, size, seed) makes one split; fingerprint(card) tells versions of the files apart."""
 
     load: Callable[[Card, str, int, int, int], Split]
     fingerprint: Callable[[Card], str]

@@ -10,8 +10,8 @@ AUPRC: Registry = Registry("AUPRC definition")
 def precision_recall(scores: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Precision and recall of one map at each of its distinct values, from the strictest threshold to the laxest.
 
-    scores, truth: arrays of one shape; scores any real numbers, truth boolean with at least one True. Equal scores enter
-    together. Raises ValueError when the truth is empty or a score is not a number.
+    scores, truth: arrays of one shape; scores any real numbers, truth boolean with at least one True. Equal scores
+    enter together. Raises ValueError when the truth is empty or a score is not a number.
     """
     scores, truth = np.ravel(scores), np.ravel(truth).astype(bool)
     if scores.shape != truth.shape:

@@ -78,9 +78,7 @@ def lung_fields(key: Sequence[int], size: int, parameters: PhantomParameters) ->
     return geometry(patient(_random(key, PATIENT), parameters.variation), film(size)).fields()
 
 
-def load(
-    parameters: PhantomParameters, split: str, count: int, size: int, seed: int, truth: str = "mask"
-) -> Split:
+def load(parameters: PhantomParameters, split: str, count: int, size: int, seed: int, truth: str = "mask") -> Split:
     """`count` radiographs of one split, exactly round(prevalence x count) of them with the finding, in random order.
 
     truth: "mask" (exact pixels, no boxes) or "box" (one box per lesion; the truth is the boxes, filled). Splits and
