@@ -41,9 +41,11 @@ check: .venv/installed ## lint, layers, and notebooks without outputs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	@! git ls-files '*.ipynb' | grep . || (echo "notebooks are committed as py:percent, without outputs"; exit 1)
 
 lab: .venv/installed ## open the chapters in JupyterLab, paired with their sources
 	$(BIN)/python -m pip install --quiet jupyterlab
+	$(BIN)/jupytext --quiet --sync notebooks/*.py
 	$(BIN)/jupyter lab notebooks
 
 lock: ## pin the newest packages that pyproject.toml allows in requirements.lock
