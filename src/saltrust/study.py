@@ -1,7 +1,8 @@
 """The facade that chapters talk to: one data set, one profile, one protocol, one seed."""
 
 import os
-from functools import cache, cached_property
+from collections.abc import Sequence
+from functools import cache, cached_property, partial
 
 import numpy as np
 import pandas as pd
@@ -95,14 +96,16 @@ class Study:
 
     @cached_property
     def explained(self) -> tuple[int, ...]:
-        """Positions in the test split of the images that get maps: the first positive ones, as in the paper."""
-        positive = np.flatnonzero(self.data("test").labels == 1)
-        return tuple(int(i) for i in positive[: self.profile.explained])
+        """Positions in the test split of the images that get maps: positive ones, as in the paper, evenly spread.
+
+        Spread, because neighbours in a table may be neighbouring slices of one patient.
+        """
+        return spread(np.flatnonzero(self.data("test").labels == 1), self.profile.explained)
 
     @property
     def cascaded(self) -> tuple[int, ...]:
-        """Those of the explained images that are followed through the cascade."""
-        return self.explained[: self.profile.cascaded]
+        """Those of the explained images that are followed through the cascade, evenly spread."""
+        return spread(self.explained, self.profile.cascaded)
 
     # --- models ---------------------------------------------------------------------------------------------------
 
@@ -166,10 +169,10 @@ class Study:
 
     def cascade_display(self, method: str) -> dict[str, np.ndarray]:
         """Maps in [0, 1] of the cascaded images, by stage of randomization; "original" is the trained model."""
-        states = {"original": None} | self._cascade(0)
-        return {
+        original = self.display(method)[[self.explained.index(image) for image in self.cascaded]]
+        return {"original": original} | {
             stage: prepared(self._maps(method, MAIN, self.cascaded, state), self.protocol.similarity, self.store.get)
-            for stage, state in states.items()
+            for stage, state in self._cascade(0).items()
         }
 
     def faults(self, methods: str = "all") -> pd.DataFrame:
@@ -253,7 +256,7 @@ class Study:
         pairs = [
             (
                 {"method": method, "stage": stage, "replicate": replicate},
-                self._maps(method, MAIN, self.cascaded),
+                self._maps(method, MAIN),
                 self._maps(method, MAIN, self.cascaded, state),
             )
             for replicate in range(self.profile.replicates)
@@ -340,36 +343,44 @@ class Study:
     def examples(self, methods: str = "all") -> list[Example]:
         """The best and the worst example of each of the four questions."""
         test = self.data("test")
-        order = {image: i for i, image in enumerate(test.ids[list(self.explained)])}
+        position = {test.ids[index]: index for index in self.explained}
         found = []
 
         def add(question: str, frame: pd.DataFrame, score: str, larger: bool, first, second) -> None:
             for answer, row in extremes(frame.reset_index(drop=True), score, larger):
-                i, label = order[row["image"]], f"{'AUPRC' if score == 'auprc' else 'SSIM'} {row[score]:.2f}"
-                truth = test.truth[self.explained[i]]
-                found.append(
-                    Example(
-                        question, answer, row["method"], label, first(row["method"])[i], second(row["method"])[i], truth
-                    )
-                )
+                index = position[row["image"]]
+                label = f"{'AUPRC' if score == 'auprc' else 'SSIM'} {row[score]:.2f}"
+                pair = first(row["method"], index), second(row["method"], index)
+                found.append(Example(question, answer, row["method"], label, *pair, test.truth[index]))
 
-        images = test.pixels[list(self.explained)]
+        def shown(method: str, index: int, model: str = MAIN) -> np.ndarray:
+            return self.display(method, model)[self.explained.index(index)]
+
+        def scrambled(method: str, index: int) -> np.ndarray:
+            return self.cascade_display(method)[self.stages[-1]][self.cascaded.index(index)]
+
         utility = self.localization(methods).query("model == @MAIN")
-        add("utility", utility, "auprc", True, lambda method: images, self.display)
+        add("utility", utility, "auprc", True, lambda method, index: test.pixels[index], shown)
         last = self.sensitivity(methods).query("stage == @self.stages[-1] and replicate == 0")
-        scrambled = self.stages[-1]
-        add("randomization", last, "ssim", False, self.display, lambda method: self.cascade_display(method)[scrambled])
+        add("randomization", last, "ssim", False, shown, scrambled)
         for question, scores, other in (
             ("repeatability", self.repeatability(methods), REPLICATE),
             ("reproducibility", self.reproducibility(methods), OTHER),
         ):
             own = scores[scores["method"].isin(chosen(methods))]
-            add(question, own, "ssim", True, self.display, lambda method, other=other: self.display(method, other))
+            add(question, own, "ssim", True, shown, partial(shown, model=other))
         return found
 
     @property
     def _first_localizer(self) -> str:
         return f"{self.card.localizer}-1"
+
+
+def spread(positions: Sequence[int], count: int | None) -> tuple[int, ...]:
+    """`count` of the positions, evenly spread from the first to the last; None for all."""
+    count = len(positions) if count is None else min(count, len(positions))
+    chosen_ones = np.linspace(0, len(positions) - 1, count).round().astype(int)
+    return tuple(int(positions[i]) for i in chosen_ones)
 
 
 def _by_method(frame: pd.DataFrame, score: str) -> dict[str, np.ndarray]:

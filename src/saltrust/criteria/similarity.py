@@ -16,15 +16,15 @@ from saltrust.specs import Spec
 def agreement(get: Callable, pairs: Iterable[tuple[dict[str, object], Spec, Spec]], protocol: Protocol) -> pd.DataFrame:
     """SSIM of each image's map in one set with the same image's map in another: columns image, <labels>, ssim.
 
-    pairs: (labels, first, second), where labels are the columns that name the comparison and the two specs have the
-    same images in the same order, or the second begins with those of the first.
+    pairs: (labels, first, second), where labels are the columns that name the comparison. Images that only one of the
+    two specs has are left out.
     """
     frames = []
     for labels, first, second in pairs:
-        n = min(len(first.images), len(second.images))
-        same = tuple((i, i) for i in range(n))
+        both = [image for image in second.images if image in first.images]
+        same = tuple((first.images.index(image), second.images.index(image)) for image in both)
         values = get(SimilaritySpec(first, second, same, protocol.similarity, protocol.ssim))
-        ids = get(first.data).ids[list(first.images[:n])]
+        ids = get(first.data).ids[both]
         frames.append(pd.DataFrame({"image": ids, **labels, "ssim": values}))
     return pd.concat(frames, ignore_index=True)
 
