@@ -10,7 +10,7 @@ from saltrust.profiles import PROFILES, Training
 from saltrust.protocols import PROTOCOLS
 from saltrust.scores.auprc import average_precision
 from saltrust.store import Store
-from saltrust.study import CLASSIFIERS, MAIN, RANDOM, THE_EIGHT, Study, chosen
+from saltrust.study import CLASSIFIERS, MAIN, RANDOM, THE_EIGHT, Study, chosen, spread
 
 METHODS = "grad,gradcam,xrai,guided_gradcam"
 
@@ -70,7 +70,9 @@ def test_maps_are_made_for_images_with_the_finding(study):
     test = study.data("test")
     assert len(study.explained) == 3
     assert (test.labels[list(study.explained)] == 1).all()
-    assert study.cascaded == study.explained[:2]
+    assert study.cascaded == (study.explained[0], study.explained[-1])
+    assert spread(range(10), 4) == (0, 3, 6, 9)
+    assert spread((5, 7), 4) == spread((5, 7), None) == (5, 7)
 
 
 def test_the_cascade_follows_every_stage_and_starts_from_the_trained_maps(study, store):

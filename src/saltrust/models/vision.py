@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,22 +32,24 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     of the boxes kept, best first.
     """
     order = torch.argsort(scores, descending=True, stable=True)
-    corners = boxes.float()[order]
-    kept = []
-    while len(order):
-        kept.append(order[:1])
-        best, corners, order = corners[0], corners[1:], order[1:]
+    # In numpy: a step works on few numbers, and a torch call costs more than the arithmetic.
+    corners = boxes.detach()[order].float().cpu().numpy()
+    waiting, kept = np.arange(len(corners)), []
+    while len(waiting):
+        best, waiting = waiting[0], waiting[1:]
+        kept.append(best)
         # ~(iou > t) and not (iou <= t): two empty boxes have IoU 0/0, and the compiled operator keeps both.
-        survives = ~(_iou(best, corners) > iou_threshold)
-        corners, order = corners[survives], order[survives]
-    return torch.cat(kept) if kept else order
+        waiting = waiting[~(_iou(corners[best], corners[waiting]) > iou_threshold)]
+    return order[torch.as_tensor(np.array(kept, dtype=np.int64), device=order.device)]
 
 
-def _iou(box: Tensor, boxes: Tensor) -> Tensor:
-    overlap = torch.minimum(box[2:], boxes[:, 2:]) - torch.maximum(box[:2], boxes[:, :2])
-    intersection = overlap.clamp(min=0).prod(dim=1)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1)
-    return intersection / ((box[2:] - box[:2]).prod() + areas - intersection)
+def _iou(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    width = np.minimum(box[2], boxes[:, 2]) - np.maximum(box[0], boxes[:, 0])
+    height = np.minimum(box[3], boxes[:, 3]) - np.maximum(box[1], boxes[:, 1])
+    intersection = width.clip(min=0) * height.clip(min=0)
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    with np.errstate(invalid="ignore"):
+        return intersection / ((box[2] - box[0]) * (box[3] - box[1]) + areas - intersection)
 
 
 def _operators_load() -> bool:
