@@ -157,6 +157,19 @@ def test_the_paper_s_sizes_are_the_defaults():
     )  # 100 of the blocks, 4 of the shortcuts, the stem
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_retinanet_sees_images_at_their_own_size(training):
+    """torchvision enlarges images to 800 pixels unless stopped, in evaluation also where told to skip it."""
+    model = build_localizer("retinanet", RETINANET).train(training)
+    seen = []
+    model.backbone.register_forward_pre_hook(lambda module, inputs: seen.append(tuple(inputs[0].shape)))
+    image = torch.zeros(3, 64, 64)
+    target = {"boxes": torch.tensor([[4.0, 4, 20, 20]]), "labels": torch.zeros(1, dtype=torch.int64)}
+    with torch.no_grad():
+        model([image, image], [target, target] if training else None)
+    assert seen == [(2, 3, 64, 64)]
+
+
 def test_boxes_are_needed_for_retinanet():
     split = squares(4, 0)
     masks = dataclasses.replace(split, boxes=np.zeros((0, 5), np.float32))

@@ -189,17 +189,23 @@ def _build_retinanet(plan: RetinaNetPlan) -> nn.Module:
         num_classes=1,
         anchor_generator=anchors,
         head=head,
-        image_mean=[0.0] * 3,  # the images are in [-1, 1] already
-        image_std=[1.0] * 3,
         score_thresh=BOX_THRESHOLD,
-        _skip_resize=True,
     )
+    model.transform = _AsTheyAre(min_size=1, max_size=1, image_mean=[0.0] * 3, image_std=[1.0] * 3)
     # Under bfloat16 the anchors take the features' type and the losses that of the outputs: both would be rounded.
     for part in (model.backbone, model.head):
         part.register_forward_hook(
             lambda module, inputs, output: {name: value.float() for name, value in output.items()}
         )
     return model
+
+
+class _AsTheyAre(torchvision.models.detection.transform.GeneralizedRCNNTransform):
+    """Images in [-1, 1] at their own size. torchvision's `_skip_resize` holds in training only: in evaluation it would
+    still enlarge them, to 800 pixels, and no anchor would fit."""
+
+    def resize(self, image: Tensor, target: dict[str, Tensor] | None = None) -> tuple[Tensor, dict[str, Tensor] | None]:
+        return image, target
 
 
 class _NoMoreLevels(torchvision.ops.feature_pyramid_network.ExtraFPNBlock):
