@@ -25,6 +25,7 @@ n_boot = 1000  # bootstrap resamples of the images
 n_shown = 2  # images in the example figure
 
 # %%
+import numpy as np
 import pandas as pd
 
 from saltrust import plots
@@ -56,6 +57,8 @@ for name, prefix in (("repeatability", ""), ("reproducibility", "reproducibility
     )
 page.quote(
     localizer_ssim=means["repeatability"][localizer],
+    localizer_floor_1=float(np.median(study.heat(1))),
+    localizer_floor_2=float(np.median(study.heat(2))),
     unrelated_ssim=unrelated.mean(),
     unrelated_largest=unrelated.max(),
     unrelated_largest_map=plots.abbreviation(unrelated.idxmax()),
@@ -90,6 +93,10 @@ page.figure(
 # methods, and for {num}`repeatability/unrelated_largest_map` {num}`repeatability/unrelated_largest .3f`. The low
 # baseline of {num}`repeatability/low_baseline .1f` is therefore no midpoint between alike and unlike: each method has
 # its own. See [](../../concepts/ssim.md).
+#
+# The localizers are compared by their probabilities as they are. Away from the finding these are not zero but, at the
+# median, {num}`repeatability/localizer_floor_1 .3f` and {num}`repeatability/localizer_floor_2 .3f`; where two such
+# floors differ, SSIM falls although both networks point to the same place.
 
 # %%
 for name, table in summaries.items():

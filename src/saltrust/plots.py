@@ -56,7 +56,7 @@ def show_map(axis: Axes, values: np.ndarray, truth: np.ndarray | None = None) ->
 def outline(axis: Axes, truth: np.ndarray | None) -> None:
     """The border of a mask (h, w) as a thin line."""
     if truth is not None and truth.any():
-        axis.contour(truth, levels=[0.5], colors=TRUTH, linewidths=1.2)
+        axis.contour(truth, levels=[0.5], colors=TRUTH, linewidths=1.0)
 
 
 def _bare(axis: Axes) -> None:
@@ -188,30 +188,39 @@ def stability_boxes(frame: pd.DataFrame, low: float) -> Figure:
 
 
 QUESTIONS = {
-    "utility": ("Does it find the abnormality?", "image", "map"),
-    "randomization": ("Does it depend on the weights?", "trained", "random"),
-    "repeatability": ("Would a replicate agree?", "network 1", "network 2"),
-    "reproducibility": ("Would another architecture agree?", "InceptionV3", "DenseNet121"),
+    "utility": ("Does it find\nthe abnormality?", "image", "map"),
+    "randomization": ("Does it depend\non the weights?", "trained", "random"),
+    "repeatability": ("Would a replicate\nagree?", "network 1", "network 2"),
+    "reproducibility": ("Would another\narchitecture agree?", "InceptionV3", "DenseNet121"),
 }
 
 
 def four_questions(examples: Sequence[Example]) -> Figure:
     """A pair of pictures for each question: the best example in the upper row, the worst in the lower one."""
-    figure = plt.figure(figsize=(WIDTH, 4.4))
-    panels = figure.subfigures(1, len(QUESTIONS), wspace=0.03)
-    for panel, (question, (title, *columns)) in zip(panels, QUESTIONS.items(), strict=True):
-        axes = panel.subplots(2, 2)
-        panel.suptitle(title, fontsize=10.5, weight="bold")
-        for row, answer in zip(axes, ("best", "worst"), strict=True):
+    widths = [1, 1, 0.25] * len(QUESTIONS)
+    figure, axes = plt.subplots(
+        2,
+        len(widths),
+        figsize=(WIDTH, 3.3),
+        layout="none",
+        width_ratios=widths,
+        gridspec_kw={"wspace": 0.06, "hspace": 0.35},
+    )
+    for axis in axes[:, 2::3].flat:
+        axis.set_visible(False)
+    for column, (question, (title, *names)) in enumerate(QUESTIONS.items()):
+        pairs = axes[:, 3 * column : 3 * column + 2]
+        pairs[0, 0].text(1.03, 1.3, title, transform=pairs[0, 0].transAxes, ha="center", fontsize=9, weight="bold")
+        for row, answer in zip(pairs, ("best", "worst"), strict=True):
             example = next(e for e in examples if (e.question, e.answer) == (question, answer))
             first = show_image if question == "utility" else show_map
             first(row[0], example.first, example.truth)
             show_map(row[1], example.second, example.truth)
+            for axis, name in zip(row, names, strict=True):
+                axis.set_title(name, fontsize=8, pad=3)
+            text = f"{answer}: {abbreviation(example.method)}\n{example.label}"
             colour = PASS if answer == "best" else FAIL
-            row[0].set_title(columns[0], fontsize=9)
-            row[1].set_title(columns[1], fontsize=9)
-            text = f"{answer}: {abbreviation(example.method)}, {example.label}"
-            row[0].text(0, -0.05, text, transform=row[0].transAxes, va="top", fontsize=9, color=colour, weight="bold")
+            row[0].text(0, -0.06, text, transform=row[0].transAxes, va="top", fontsize=8, color=colour, weight="bold")
     return figure
 
 
