@@ -191,7 +191,7 @@ QUESTIONS = {
     "utility": ("Does it find\nthe abnormality?", "image", "map"),
     "randomization": ("Does it depend\non the weights?", "trained", "random"),
     "repeatability": ("Would a replicate\nagree?", "network 1", "network 2"),
-    "reproducibility": ("Would another\narchitecture agree?", "InceptionV3", "DenseNet121"),
+    "reproducibility": ("Would another\narchitecture agree?", "Inception", "DenseNet"),
 }
 
 
@@ -204,7 +204,7 @@ def four_questions(examples: Sequence[Example]) -> Figure:
         figsize=(WIDTH, 3.3),
         layout="none",
         width_ratios=widths,
-        gridspec_kw={"wspace": 0.06, "hspace": 0.35},
+        gridspec_kw={"wspace": 0.06, "hspace": 0.28},
     )
     for axis in axes[:, 2::3].flat:
         axis.set_visible(False)
