@@ -76,7 +76,6 @@ page.quote(
     n_images=len(study.cascaded),
     n_stages=len(study.stages),
     n_below=int((gap < 0).sum()),
-    n_pass=int((gap < 0).sum()),
     n_methods=len(names),
     most_sensitive=plots.abbreviation(gap.idxmin()),
     least_sensitive=plots.abbreviation(gap.idxmax()),
