@@ -229,23 +229,23 @@ class MapsSpec(_ArraySpec):
 
         method = METHODS[self.method]
         pixels = get(self.data).pixels[list(self.images)]
+        keys = [(index,) for index in self.images]
         if method.is_composition:
-            return self._composed(get, method, pixels)
+            return self._composed(get, method, pixels, keys)
         from saltrust.models.classifiers import to_input
 
         explained = _explained(self.model, self.randomization, self.scalar, self.cam_min_grid, get)
-        keys = [(index,) for index in self.images]
         maps = method.function(explained, to_input(pixels), keys, **self.parameters)
         return maps.cpu().numpy().astype(np.float32)
 
-    def _composed(self, get: Callable, method, pixels: np.ndarray) -> np.ndarray:
+    def _composed(self, get: Callable, method, pixels: np.ndarray, keys: list[tuple[int, ...]]) -> np.ndarray:
         parts = {
             name: get(replace(self, method=part, parameters=parameters))
             for name, (part, parameters) in method.parts(self.parameters).items()
         }
         if method.segments:
             parts["segments"] = get(SegmentsSpec(self.data, self.images))
-        return method.function(pixels, parts, **self.parameters).astype(np.float32)
+        return method.function(pixels, keys, parts, **self.parameters).astype(np.float32)
 
 
 _LATEST: dict[tuple, Any] = {}  # the one classifier that was explained last

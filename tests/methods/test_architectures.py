@@ -143,7 +143,7 @@ def test_compositions(network):
             part: METHODS[of].function(explained, images(), KEYS, **given).numpy()
             for part, (of, given) in method.parts(parameters).items()
         }
-        maps = method.function(pixels, parts | {"segments": segments}, **parameters)
+        maps = method.function(pixels, KEYS, parts | {"segments": segments}, **parameters)
         assert maps.shape in ((2, 1, SIZE, SIZE), (2, 3, SIZE, SIZE))
         assert np.isfinite(maps).all()
         assert all(np.ptp(one) > 0 for one in maps)

@@ -150,12 +150,12 @@ def test_guided_gradcam_is_a_product():
     rng = np.random.default_rng(0)
     parts = {"gradcam": rng.random((2, 1, 9, 9)), "guided_backprop": rng.normal(size=(2, 3, 9, 9))}
     pixels = np.zeros((2, 9, 9), np.uint8)
-    raw = guided_gradcam(pixels, parts)
+    raw = guided_gradcam(pixels, [], parts)
     assert raw.shape == (2, 3, 9, 9)
     np.testing.assert_array_equal(raw[:, 2], parts["gradcam"][:, 0] * parts["guided_backprop"][:, 2])
-    displayed = guided_gradcam(pixels, parts, maps="displayed")
+    displayed = guided_gradcam(pixels, [], parts, maps="displayed")
     assert displayed.shape == (2, 1, 9, 9)
     shown = [prepare(parts[name], "sum_abs", clip=99.0) for name in parts]
     np.testing.assert_array_equal(displayed[:, 0], shown[0] * shown[1])
     with pytest.raises(SaltrustError, match="unknown kind of maps"):
-        guided_gradcam(pixels, parts, maps="shown")
+        guided_gradcam(pixels, [], parts, maps="shown")

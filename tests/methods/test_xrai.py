@@ -117,14 +117,14 @@ def test_xrai_is_pair_saliency_given_the_mean_attribution():
     parts = {name: maps.transpose(0, 3, 1, 2) for name, maps in parts.items()}
     segments = np.empty(2, object)
     segments[:] = [segment(image) for image in images]
-    maps = xrai(images, parts | {"segments": segments})
+    maps = xrai(images, [], parts | {"segments": segments})
     assert maps.shape == (2, 1, 80, 80)
     for i in range(2):
         colour = np.repeat(images[i][..., None], 3, axis=2).astype(float)
         expected = saliency.core.XRAI().GetMask(colour, None, base_attribution=hwc[i])
         np.testing.assert_array_equal(maps[i, 0], expected)
     assert set(METHODS["xrai"].parts()) == {"ig_black", "ig_white"}
-    summed = xrai(images, parts | {"segments": segments}, channels="sum")
+    summed = xrai(images, [], parts | {"segments": segments}, channels="sum")
     np.testing.assert_array_equal(summed[0, 0], rank_regions(hwc[0].sum(-1), segments[0])[0])
     with pytest.raises(SaltrustError, match="at least one baseline"):
-        xrai(images, {"segments": segments}, baselines=())
+        xrai(images, [], {"segments": segments}, baselines=())

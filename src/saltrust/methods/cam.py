@@ -1,6 +1,7 @@
 """Class activation maps: what the channels of one layer see, weighed by their influence on the explained output."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -10,18 +11,20 @@ from saltrust.errors import SaltrustError
 from saltrust.methods.explained import Explained
 from saltrust.methods.registry import method
 
+Layer = Annotated[str | None, "module path of the layer; None for the model's cam_layer"]
+
 
 @method(
     "gradcam",
     abbreviation="GCAM",
     title="Grad-CAM",
-    family="class activation map",
+    family="cam",
     cite="selvaraju2017gradcam",
     formula=r"\mathrm{ReLU}\left(\sum_k \alpha_k A^k\right), "
     r"\quad \alpha_k = \frac{1}{Z} \sum_{i,j} \frac{\partial f(x)}{\partial A^k_{ij}}",
     signed=False,
 )
-def gradcam(model: Explained, images: Tensor, keys: Sequence[tuple[int, ...]], *, layer: str | None = None) -> Tensor:
+def gradcam(model: Explained, images: Tensor, keys: Sequence[tuple[int, ...]], *, layer: Layer = None) -> Tensor:
     """Grad-CAM (Selvaraju et al. 2017, equations 1 and 2), enlarged bilinearly to the size of the image.
 
     images: (n, channels, height, width) in the model's input range. layer: dotted path of a module that returns

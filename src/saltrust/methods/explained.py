@@ -8,6 +8,7 @@ from difflib import get_close_matches
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from saltrust.errors import SaltrustError, unknown_name
 from saltrust.methods.fusion import fold_batchnorm
@@ -53,6 +54,22 @@ class Selection:
         return sign * values.gather(1, index[:, None])[:, 0]
 
 
+class Rules(TorchFunctionMode):
+    """Changes what the model's operations do, on the way forward or backward; used by `Explained.under`.
+
+    The calls themselves are seen, wherever they come from: modules, functions and methods, in place or not, in a module
+    that runs once or many times. The network's code is not rewritten. path: dotted path of the module that is running,
+    "" for the model itself and for the link from its outputs to the explained scalar.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.path = ""
+
+    def restart(self) -> None:
+        """Called before each run of the model."""
+
+
 class Explained:
     """A classifier, seen as a differentiable scalar function of the image.
 
@@ -88,6 +105,7 @@ class Explained:
             if cam_layer is not None:
                 self._module(cam_layer)
             self._folded = fold_batchnorm(self._model, keep=cam_layer)
+        self._rules: Rules | None = None
         reference = next(self._model.parameters(), torch.zeros(()))
         self.device, self.dtype = reference.device, reference.dtype
 
@@ -124,14 +142,62 @@ class Explained:
             return torch.cat([self._forward(images[batch]) for batch in self._batches(len(images))])
 
     def scalars(self, images: Tensor, selection: Selection | None = None) -> Tensor:
-        """The explained scalar of each image (n,)."""
-        return (selection or self.select(images)).pick(self.scalar.link(self.outputs(images)))
+        """The explained scalar of each image (n,), without gradients."""
+        selection = selection or self.select(images)
+        with _isolated(self.device), torch.no_grad():
+            batches = ((images[b], selection.take(b)) for b in self._batches(len(images)))
+            return torch.cat([one.pick(self._values(batch)) for batch, one in batches])
 
     def gradients(self, images: Tensor, selection: Selection | None = None) -> Tensor:
         """Gradient of the explained scalar with respect to the image, in the shape of the images."""
         selection = selection or self.select(images)
         gradients = [self._differentiate(images[b], selection.take(b))[1] for b in self._batches(len(images))]
         return torch.cat(gradients).contiguous()
+
+    def features(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+        """Outputs of some modules, without gradients: one forward pass for each image.
+
+        Raises SaltrustError where a module does not exist, runs other than once, or its output was changed by folding.
+        """
+        layers = [self._whole(layer) for layer in layers]
+        with _isolated(self.device), torch.no_grad(), self._captured(layers) as captured:
+            for batch in self._batches(len(images)):
+                self._forward(images[batch])
+        runs = -(-len(images) // self.batch_size)
+        return {layer: torch.cat(self._only(captured, layer, runs)) for layer in layers}
+
+    @property
+    def blocks(self) -> list[str]:
+        """Paths of the blocks that run one after the other from the image to the output: the model's children, with
+        plain sequences opened."""
+        return _opened(self._model, "")
+
+    @contextmanager
+    def under(self, rules: Rules) -> Iterator[None]:
+        """Run the model under other rules for its operations; what `rules` learns about the runs stays in it.
+
+        They hold for the model and for the link to the explained scalar, not for the arithmetic around them.
+        """
+        paths = {module: path for path, module in self._model.named_modules()}
+        running: list[str] = []
+
+        def enter(module: nn.Module, inputs: tuple) -> None:
+            running.append(rules.path)
+            rules.path = paths[module]
+
+        def leave(module: nn.Module, inputs: tuple, output: object) -> None:
+            rules.path = running.pop()
+
+        handles = []
+        try:
+            for module in paths:
+                handles += [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
+            self._rules = rules
+            yield
+        finally:
+            self._rules = None
+            for handle in handles:
+                handle.remove()
 
     def activations(self, images: Tensor, layer: str | None = None) -> tuple[Tensor, Tensor]:
         """Output of a module, and the gradient of the explained scalar with respect to it; both (n, c, rows, columns).
@@ -153,20 +219,29 @@ class Explained:
         """Shape of the output of each of the modules for these images, from one forward pass."""
         with _isolated(self.device), torch.no_grad(), self._captured(layers) as captured:
             self._forward(images)
-        return {layer: tuple(self._only(captured, layer).shape) for layer in layers}
+        return {layer: tuple(self._only(captured, layer)[0].shape) for layer in layers}
 
     def _differentiate(self, images: Tensor, selection: Selection, layer: str | None = None) -> tuple[Tensor, Tensor]:
         """(variable, gradient of the scalar with respect to it); the variable is the image or a module's output."""
         with _isolated(self.device), self._captured([layer] if layer else []) as captured:
             images = images.clone(memory_format=torch.channels_last).requires_grad_()
-            values = self.scalar.link(self._forward(images.clone()))  # a clone: the model may work in place
-            variable = self._only(captured, layer) if layer else images
+            values = self._values(images.clone())  # a clone: the model may work in place
+            variable = self._only(captured, layer)[0] if layer else images
             total = selection.pick(values).sum()
             gradient = torch.autograd.grad(total, variable, allow_unused=True)[0] if total.requires_grad else None
             if gradient is None:
                 what = f"module '{layer}'" if layer else "the image"
                 raise SaltrustError(f"the model's output does not depend on {what} in a differentiable way")
             return variable.detach(), gradient
+
+    def _values(self, images: Tensor) -> Tensor:
+        """What the scalar's link makes of the model's outputs: (n, n_outputs)."""
+        if self._rules is None:
+            return self.scalar.link(self._forward(images))
+        self._rules.path = ""
+        self._rules.restart()
+        with self._rules:
+            return self.scalar.link(self._forward(images))
 
     def _forward(self, images: Tensor) -> Tensor:
         outputs = self._model(images)
@@ -205,6 +280,9 @@ class Explained:
         layer = layer or self.cam_layer
         if layer is None:
             raise SaltrustError("no layer for the class activation map: give its module path as `layer` or `cam_layer`")
+        return self._whole(layer)
+
+    def _whole(self, layer: str) -> str:
         if layer in self._folded:
             raise SaltrustError(
                 f"the batch normalization after '{layer}' was folded into it: name the layer where the model is "
@@ -220,10 +298,21 @@ class Explained:
         return modules[layer]
 
     @staticmethod
-    def _only(captured: dict[str, list[Tensor]], layer: str) -> Tensor:
-        if len(captured[layer]) != 1:
-            raise SaltrustError(f"module '{layer}' runs {len(captured[layer])} times in one pass; it must run once")
-        return captured[layer][0]
+    def _only(captured: dict[str, list[Tensor]], layer: str, runs: int = 1) -> list[Tensor]:
+        if len(captured[layer]) != runs:
+            times = len(captured[layer]) / runs
+            raise SaltrustError(f"module '{layer}' runs {times:g} times in one pass; it must run once")
+        return captured[layer]
+
+
+def _opened(module: nn.Module, path: str) -> list[str]:
+    children = [(f"{path}.{name}".lstrip("."), child) for name, child in module.named_children()]
+    if len(children) == 1 and not path:  # a wrapper around the network
+        return _opened(children[0][1], children[0][0]) or [children[0][0]]
+    nested = [
+        _opened(child, name) if type(child) is nn.Sequential and len(child) else [name] for name, child in children
+    ]
+    return [name for names in nested for name in names]
 
 
 def _evaluation_copy(model: nn.Module) -> nn.Module:

@@ -1,6 +1,7 @@
 """Gradient methods: the gradient, SmoothGrad, Integrated Gradients and their combination."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 from torch import Tensor
@@ -8,6 +9,15 @@ from torch import Tensor
 from saltrust.methods.explained import Explained
 from saltrust.methods.registry import method
 from saltrust.methods.streams import BASELINES, Key, path_attributions, quadrature_rule
+
+Samples = Annotated[int, "noisy copies of the image"]
+Noise = Annotated[float, "standard deviation of the noise, as a share of `spread`"]
+Spread = Annotated[str, 'what the noise is a share of: the range of the "input", or of the "image" itself']
+Power = Annotated[int, "1: mean over the samples; 2: mean of their squares"]
+Seed = Annotated[int, "of the noise"]
+Steps = Annotated[int, "points on the path"]
+Baseline = Annotated[str, "where the path starts: a name in BASELINES, or several joined by + and averaged"]
+Quadrature = Annotated[str, "how the points on the path are placed and weighed"]
 
 
 def completeness_residual(model: Explained, images: Tensor, maps: Tensor, baseline: str = "black") -> Tensor:
@@ -74,11 +84,11 @@ def smoothgrad(
     images: Tensor,
     keys: Sequence[Key],
     *,
-    samples: int = 25,
-    noise: float = 0.15,
-    spread: str = "input",
-    power: int = 1,
-    seed: int = 0,
+    samples: Samples = 25,
+    noise: Noise = 0.15,
+    spread: Spread = "input",
+    power: Power = 1,
+    seed: Seed = 0,
 ) -> Tensor:
     """Mean over noisy copies of the gradient (`power` 1; Smilkov et al. 2017, section 2), or of its square (`power` 2,
     the default of PAIR saliency).
@@ -103,9 +113,9 @@ def integrated_gradients(
     images: Tensor,
     keys: Sequence[Key],
     *,
-    steps: int = 25,
-    baseline: str = "black",
-    quadrature: str = "gauss_legendre",
+    steps: Steps = 25,
+    baseline: Baseline = "black",
+    quadrature: Quadrature = "gauss_legendre",
 ) -> Tensor:
     """Path integral of the gradient from a baseline to the image (Sundararajan et al. 2017, equation 1).
 
@@ -131,14 +141,14 @@ def smooth_integrated_gradients(
     images: Tensor,
     keys: Sequence[Key],
     *,
-    samples: int = 25,
-    noise: float = 0.15,
-    spread: str = "input",
-    power: int = 1,
-    seed: int = 0,
-    steps: int = 25,
-    baseline: str = "black",
-    quadrature: str = "gauss_legendre",
+    samples: Samples = 25,
+    noise: Noise = 0.15,
+    spread: Spread = "input",
+    power: Power = 1,
+    seed: Seed = 0,
+    steps: Steps = 25,
+    baseline: Baseline = "black",
+    quadrature: Quadrature = "gauss_legendre",
 ) -> Tensor:
     """Mean over noisy copies of Integrated Gradients, or of its square.
 

@@ -1,7 +1,7 @@
 """Guided backpropagation, for every ReLU that runs: modules, functions, methods, in place or not, reused or not."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -78,7 +78,7 @@ class GuidedReLU(TorchFunctionMode):
     "guided_backprop",
     abbreviation="GBP",
     title="Guided Backpropagation",
-    family="modified backward pass",
+    family="modified_backward",
     cite="springenberg2015striving",
     formula=r"R^{l} = \mathbb{1}[f^{l} > 0] \, \mathbb{1}[R^{l+1} > 0] \, R^{l+1}",
 )
@@ -104,13 +104,18 @@ def guided_backprop(model: Explained, images: Tensor, keys: Sequence[tuple[int, 
     "guided_gradcam",
     abbreviation="GGCAM",
     title="Guided Grad-CAM",
-    family="modified backward pass",
+    family="modified_backward",
     cite="selvaraju2017gradcam",
     formula=r"\mathrm{GCAM}(x) \odot \mathrm{GBP}(x)",
     parts=lambda p: {"gradcam": ("gradcam", {"layer": p["layer"]}), "guided_backprop": ("guided_backprop", {})},
 )
 def guided_gradcam(
-    images: np.ndarray, parts: dict[str, np.ndarray], *, layer: str | None = None, maps: str = "raw"
+    images: np.ndarray,
+    keys: Sequence[tuple[int, ...]],
+    parts: dict[str, np.ndarray],
+    *,
+    layer: Annotated[str | None, "module path of Grad-CAM's layer; None for the model's cam_layer"] = None,
+    maps: Annotated[str, '"raw" maps, or as "displayed"'] = "raw",
 ) -> np.ndarray:
     """Grad-CAM times guided backpropagation, pixel by pixel (Selvaraju et al. 2017, section 3.2).
 

@@ -1,6 +1,7 @@
 """The registry of saliency methods: what each is called, who proposed it, what it costs and what it is made of."""
 
 import inspect
+import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,14 @@ from saltrust.registry import Registry
 Parameters = Mapping[str, Any]
 Parts = dict[str, tuple[str, dict[str, Any]]]
 
+# In the order of the book: one file, and one page, for each.
+FAMILIES: Registry[str] = Registry("family of methods")
+FAMILIES.register("gradient")("Gradients")
+FAMILIES.register("modified_backward")("Modified backward passes")
+FAMILIES.register("cam")("Class activation maps")
+FAMILIES.register("perturbation")("Regions and perturbation")
+FAMILIES.register("control")("Controls")
+
 
 @dataclass(frozen=True)
 class Method:
@@ -20,13 +29,17 @@ class Method:
     tensor (n, channels, height, width) in the model's input range, keys one tuple of non-negative integers per image
     that its noise depends on. It returns a tensor (n, c, height, width): raw, signed, not post-processed.
 
-    A composition has the function `f(images, parts, **parameters)`: images uint8 (n, height, width[, 3]), parts the
-    arrays that `parts(parameters)` asks for, each (n, c, height, width), and, for a method with `segments`,
-    parts["segments"]: n stacks (k, height, width) of boolean masks. It returns an array (n, c, height, width).
+    A composition has the function `f(images, keys, parts, **parameters)`: images uint8 (n, height, width[, 3]), parts
+    the arrays that `parts(parameters)` asks for, each (n, c, height, width), and, for a method with `segments`,
+    parts["segments"]: n stacks (k, height, width) of boolean masks. It returns an array (n, c, height, width). Controls
+    are compositions of nothing but the image.
 
-    abbreviation: as in the figures ("GRAD"). cite: BibTeX key. formula: LaTeX, without the dollars. signed: whether a
-    negative value is evidence against the explained output, as opposed to a low rank or a value that cannot occur.
-    segments: whether a composition also takes the regions of its images, as parts["segments"].
+    abbreviation: as in the figures ("GRAD"). family: a name in FAMILIES. cite: BibTeX key, "" for a control of ours.
+    formula: LaTeX, without the dollars. needs: what a network must offer, beyond a differentiable output. signed:
+    whether a negative value is evidence against the explained output, as opposed to a low rank or a value that cannot
+    occur. backward: whether each pass also runs backward. total: for a method whose map adds up to a known number,
+    `total(model, images, **parameters)` gives it (n,), in units of the explained scalar; images as accepted by the
+    model. segments: whether a composition also takes the regions of its images, as parts["segments"].
     """
 
     name: str
@@ -35,15 +48,18 @@ class Method:
     family: str
     cite: str
     formula: str
+    needs: str
     signed: bool
+    backward: bool
     function: Callable
     cost: Callable[[Parameters], int]
+    total: Callable | None = None
     components: Callable[[Parameters], Parts] | None = None
     segments: bool = False
 
     @property
     def is_composition(self) -> bool:
-        """Whether the method is computed from the maps of other methods, without a model."""
+        """Whether the method is computed from the image and the maps of other methods, without a model."""
         return self.components is not None
 
     @property
@@ -51,6 +67,12 @@ class Method:
         """The method's parameters and their default values."""
         accepted = inspect.signature(self.function).parameters.values()
         return {p.name: p.default for p in accepted if p.kind is p.KEYWORD_ONLY}
+
+    @property
+    def help(self) -> dict[str, str]:
+        """What each parameter means, with its unit: the note in its type annotation."""
+        hints = typing.get_type_hints(self.function, include_extras=True)
+        return {name: hints[name].__metadata__[0] for name in self.defaults}
 
     def complete(self, parameters: Parameters) -> dict[str, Any]:
         """All parameters of the method: those given, and the defaults of the others.
@@ -64,8 +86,10 @@ class Method:
         return defaults | dict(parameters)
 
     def passes(self, parameters: Parameters | None = None) -> int:
-        """Forward and backward passes through the model per image; 0 for a composition, whose parts are counted."""
-        return self.cost(self.complete(parameters or {}))
+        """Passes through the model per image, those of a composition's parts included; each runs forward and, where
+        `backward`, backward. 0 where there is no model, or where the number depends on the network."""
+        complete = self.complete(parameters or {})
+        return self.cost(complete) + sum(METHODS[name].passes(given) for name, given in self.parts(complete).values())
 
     def parts(self, parameters: Parameters | None = None) -> Parts:
         """What a composition is made of: name of the part -> (method, its parameters). Empty for other methods."""
@@ -83,17 +107,25 @@ def method(
     family: str,
     cite: str,
     formula: str,
+    needs: str = "",
     signed: bool = True,
+    backward: bool = True,
     passes: Callable[[Parameters], int] = lambda parameters: 1,
+    total: Callable | None = None,
     parts: Callable[[Parameters], Parts] | None = None,
     segments: bool = False,
 ) -> Callable[[Callable], Callable]:
-    """Register a function as the saliency method `name`. Its parameters are its keyword-only arguments."""
+    """Register a function as the saliency method `name`. Its parameters are its keyword-only arguments, each annotated
+    with what it means: `steps: Annotated[int, "points on the path"] = 25`."""
+    FAMILIES[family]
 
     def add(function: Callable) -> Callable:
         cost = (lambda parameters: 0) if parts else passes
         METHODS.register(name)(
-            Method(name, abbreviation, title, family, cite, formula, signed, function, cost, parts, segments)
+            Method(
+                *(name, abbreviation, title, family, cite, formula, needs, signed, backward),
+                *(function, cost, total, parts, segments),
+            )
         )
         return function
 

@@ -1,7 +1,7 @@
 """XRAI: regions of the image, ranked by how much attribution each adds."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -116,7 +116,7 @@ def _parts(parameters: Mapping[str, Any]) -> Parts:
     "xrai",
     abbreviation="XRAI",
     title="XRAI",
-    family="regions",
+    family="perturbation",
     cite="kapishnikov2019xrai",
     formula=r"\max_{s} \frac{1}{|s \setminus m|} \sum_{i \in s \setminus m} \overline{\mathrm{IG}}_i(x)",
     signed=False,
@@ -125,12 +125,16 @@ def _parts(parameters: Mapping[str, Any]) -> Parts:
 )
 def xrai(
     images: np.ndarray,
+    keys: Sequence[tuple[int, ...]],
     parts: Mapping[str, np.ndarray],
     *,
-    steps: int = 25,
-    quadrature: str = "gauss_legendre",
-    baselines: tuple[str, ...] = ("black", "white"),
-    channels: str = "max",
+    steps: Annotated[int, "points on each path"] = 25,
+    quadrature: Annotated[str, "how the points are placed and weighed"] = "gauss_legendre",
+    baselines: Annotated[tuple[str, ...], "where the paths start; their attributions are averaged"] = (
+        "black",
+        "white",
+    ),
+    channels: Annotated[str, "how the channels of the attribution are joined"] = "max",
 ) -> np.ndarray:
     """Regions ranked by their Integrated Gradients, averaged over baselines (Kapishnikov et al. 2019, section 3).
 
