@@ -60,7 +60,7 @@ def test_localization_is_tidy_and_has_its_controls(study):
     test = study.data("test")
     truth = test.truth[study.explained[0]]
     first = frame.query("method == 'grad' and model == @MAIN").iloc[0]
-    expected = average_precision(np.abs(study.maps("grad")[0]).sum(axis=0), truth)
+    expected = average_precision(np.abs(study.maps("grad").values[0]).sum(axis=0), truth)
     assert first["auprc"] == pytest.approx(expected, abs=1e-9)
     constant = frame.query("method == 'constant'").iloc[0]
     assert constant["auprc"] == pytest.approx(truth.mean())
@@ -149,6 +149,52 @@ def test_the_named_protocols_run(store, protocol):
     assert ((verdicts["verdict"] == "PASS") == (sign * verdicts["difference"] > 0)).all()
 
 
+def test_other_scores_of_the_same_maps(study):
+    frame = study.localization("grad", "hit_rate", models=(MAIN,))
+    assert list(frame.columns) == ["image", "method", "model", "hit_rate"]
+    assert set(frame["method"]) == {"grad", "average", "constant", "unet"}
+    truth = study.data("test").truth[list(study.explained)]
+    constant = frame.query("method == 'constant'")["hit_rate"]
+    np.testing.assert_allclose(constant, truth.mean((1, 2)))
+
+
+def test_randomization_in_another_order_and_by_another_score(study):
+    down = study.sensitivity("grad", score="spearman")
+    up = study.sensitivity("grad", "bottom_up", "spearman")
+    assert list(up.columns) == ["image", "method", "stage", "replicate", "spearman"]
+    assert list(up["stage"].unique()) == list(study.stages[::-1])
+    last = {
+        order: frame[frame["stage"] == study.stages_of(order)[-1]]["spearman"].to_numpy()
+        for order, frame in (("top_down", down), ("bottom_up", up))
+    }
+    np.testing.assert_allclose(last["top_down"], last["bottom_up"], atol=1e-6)  # all weights random, the same ones
+    one = study.sensitivity("grad", score="spearman", stage=study.stages[3])
+    assert one["stage"].unique() == [study.stages[3]]
+    assert study.thresholds("grad", "hog")["hog"].between(-1, 1).all()
+
+
+def test_complete_methods_keep_what_their_maps_should_add_up_to(study):
+    maps = study.maps("ig", baseline="white")
+    assert maps.totals.shape == (3,)
+    np.testing.assert_allclose(maps.residuals, maps.values.sum((1, 2, 3)) - maps.totals, atol=1e-5)
+    assert study.maps("grad").totals is None
+    assert not np.array_equal(maps.totals, study.maps("ig").totals)  # another baseline, another total
+    faults = study.faults("ig,grad", (MAIN,)).set_index("method")
+    assert faults.loc["ig", "residual"] > 0
+    assert np.isnan(faults.loc["grad", "residual"])
+
+
+def test_maps_of_some_images_with_other_parameters(study):
+    images = study.explained[:2]
+    maps = study.maps("xrai", images=images, baselines=("black",))
+    assert maps.values.shape[:2] == (2, 1)
+    np.testing.assert_array_equal(study.maps("grad", images=images).values, study.maps("grad").values[:2])
+    assert study.seconds("guided_gradcam", None) == pytest.approx(
+        sum(study.seconds(name) for name in ("gradcam", "guided_backprop"))
+        + study.store.sidecar(study._maps("guided_gradcam", MAIN))["seconds"]
+    )
+
+
 def test_faults_count_every_map(study):
     faults = study.faults("grad,gradcam")
     assert faults["maps"].eq(3).all()
@@ -156,7 +202,10 @@ def test_faults_count_every_map(study):
 
 
 def test_names_are_checked():
-    assert chosen("all")[:8] == list(THE_EIGHT)
+    assert chosen("paper") == list(THE_EIGHT)
+    assert set(chosen("all")) > set(THE_EIGHT)
+    assert chosen("gradcam, gradient, grad")[:2] == ["gradcam", "grad"]
+    assert chosen("gradcam,gradient,grad").count("grad") == 1
     for call, message in (
         (lambda: chosen("grad,gardcam"), "did you mean 'gradcam'"),
         (lambda: Study("phantom"), "unknown data set 'phantom'"),

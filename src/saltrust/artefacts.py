@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from saltrust.cards import Card
-from saltrust.protocols import Preparation, Similarity
+from saltrust.protocols import Preparation
 from saltrust.specs import Spec
 
 
@@ -158,12 +158,14 @@ class LocalizerSpec(_TrainedSpec):
 
 @dataclass(frozen=True)
 class Randomization:
-    """Re-initialized weights, from the top stage of a network down to `stage`."""
+    """Re-initialized weights. order: which stages are random in the state that is named for `stage`: "top_down" for
+    those from the output down to it, "bottom_up" for those from the input up to it, "independent" for it alone."""
 
     stage: str
     initialization: str
     batchnorm: str
     seed: int
+    order: str = "top_down"
 
 
 @dataclass(frozen=True)
@@ -202,8 +204,22 @@ class SegmentsSpec(Spec):
 
 
 @dataclass(frozen=True)
-class MapsSpec(_ArraySpec):
-    """Raw maps (n, channels, height, width), float32, of some images by one method on one state of one classifier."""
+class Maps:
+    """Raw maps (n, channels, height, width), float32, and for a complete method what each should add up to: totals (n,)
+    in units of the explained scalar, computed from the model's outputs; None for other methods."""
+
+    values: np.ndarray
+    totals: np.ndarray | None = None
+
+    @property
+    def residuals(self) -> np.ndarray | None:
+        """By how much each map misses its total (n,), in units of the explained scalar: 0 for exact attribution."""
+        return None if self.totals is None else self.values.sum((1, 2, 3), dtype=np.float64) - self.totals
+
+
+@dataclass(frozen=True)
+class MapsSpec(Spec):
+    """Maps of some images by one method on one state of one classifier."""
 
     kind: ClassVar[str] = "maps"
     method: str
@@ -216,7 +232,7 @@ class MapsSpec(_ArraySpec):
     images: tuple[int, ...]
 
     def title(self) -> str:
-        state = f", random down to {self.randomization.stage}" if self.randomization else ""
+        state = f", {self.randomization.order} randomized to {self.randomization.stage}" if self.randomization else ""
         return f"{self.method} maps of {self.model.title()}{state}"
 
     def code(self) -> tuple[str, ...]:
@@ -224,7 +240,7 @@ class MapsSpec(_ArraySpec):
 
         return (METHODS[self.method].function.__module__,)
 
-    def compute(self, get) -> np.ndarray:
+    def compute(self, get) -> Maps:
         from saltrust.methods.registry import METHODS
 
         method = METHODS[self.method]
@@ -235,17 +251,30 @@ class MapsSpec(_ArraySpec):
         from saltrust.models.classifiers import to_input
 
         explained = _explained(self.model, self.randomization, self.scalar, self.cam_min_grid, get)
-        maps = method.function(explained, to_input(pixels), keys, **self.parameters)
-        return maps.cpu().numpy().astype(np.float32)
+        images = to_input(pixels)
+        values = method.function(explained, images, keys, **self.parameters).cpu().numpy().astype(np.float32)
+        if method.total is None:
+            return Maps(values)
+        totals = method.total(explained, explained.accept(images), **self.parameters)
+        return Maps(values, totals.double().cpu().numpy())
 
-    def _composed(self, get: Callable, method, pixels: np.ndarray, keys: list[tuple[int, ...]]) -> np.ndarray:
+    def _composed(self, get: Callable, method, pixels: np.ndarray, keys: list[tuple[int, ...]]) -> Maps:
         parts = {
-            name: get(replace(self, method=part, parameters=parameters))
+            name: get(replace(self, method=part, parameters=parameters)).values
             for name, (part, parameters) in method.parts(self.parameters).items()
         }
         if method.segments:
             parts["segments"] = get(SegmentsSpec(self.data, self.images))
-        return method.function(pixels, keys, parts, **self.parameters).astype(np.float32)
+        return Maps(method.function(pixels, keys, parts, **self.parameters).astype(np.float32))
+
+    def write(self, value: Maps, folder: Path) -> None:
+        np.save(folder / "maps.npy", value.values)
+        if value.totals is not None:
+            np.save(folder / "totals.npy", value.totals)
+
+    def read(self, folder: Path) -> Maps:
+        totals = folder / "totals.npy"
+        return Maps(np.load(folder / "maps.npy"), np.load(totals) if totals.exists() else None)
 
 
 _LATEST: dict[tuple, Any] = {}  # the one classifier that was explained last
@@ -266,19 +295,13 @@ def _load_explained(
     from saltrust.methods.cam import choose_cam_layer
     from saltrust.methods.explained import Explained
     from saltrust.models.classifiers import ARCHITECTURES, build
-    from saltrust.models.randomization import randomize_down_to
+    from saltrust.models.randomization import randomize
 
     network = build(model.architecture)
     network.load_state_dict(get(model).state())
     if randomization is not None:
-        network = randomize_down_to(
-            network,
-            model.architecture,
-            randomization.stage,
-            randomization.initialization,
-            randomization.seed,
-            randomization.batchnorm,
-        )
+        r = randomization
+        network = randomize(network, model.architecture, r.stage, r.initialization, r.seed, r.batchnorm, r.order)
     blocks = [module for stage in ARCHITECTURES[model.architecture].stages for module in stage.modules]
     layer = choose_cam_layer(network, blocks, model.test.size, min_grid)
     return Explained(network, scalar=scalar, cam_layer=layer)
@@ -323,26 +346,29 @@ def prepared(maps: Spec, preparation: Preparation, get: Callable) -> np.ndarray:
     from saltrust.methods.preparation import prepare
     from saltrust.methods.registry import METHODS
 
-    raw = get(maps)
     if not isinstance(maps, MapsSpec):
-        return raw[:, 0].astype(np.float64)
+        return get(maps)[:, 0].astype(np.float64)
     channels = preparation.channels if METHODS[maps.method].signed else "sum"
-    return prepare(raw, channels, preparation.clip)
+    return prepare(get(maps).values, channels, preparation.clip)
 
 
 @dataclass(frozen=True)
 class UtilitySpec(_ArraySpec):
-    """AUPRC (n,) of each map against its image's truth; NaN for a map that holds NaN."""
+    """Score (n,) of each map against its image's truth; NaN for a map that holds NaN.
+
+    score: a name in AUPRC or in LOCALIZATION.
+    """
 
     kind: ClassVar[str] = "utility"
     maps: MapsSpec | HeatSpec | AverageSpec
     preparation: Preparation
-    auprc: str
+    score: str
 
     def compute(self, get) -> np.ndarray:
         from saltrust.scores.auprc import AUPRC
+        from saltrust.scores.localization import LOCALIZATION
 
-        score = AUPRC[self.auprc]
+        score = AUPRC[self.score] if self.score in AUPRC else LOCALIZATION[self.score]
         truth = get(self.maps.data).truth[list(self.maps.images)]
         maps = prepared(self.maps, self.preparation, get)
         return np.array([np.nan if np.isnan(m).any() else score(m, t) for m, t in zip(maps, truth, strict=True)])
@@ -350,25 +376,22 @@ class UtilitySpec(_ArraySpec):
 
 @dataclass(frozen=True)
 class SimilaritySpec(_ArraySpec):
-    """SSIM (k,) of maps of two model states; pair i joins map pairs[i][0] of the first, pairs[i][1] of the second."""
+    """Likeness (k,) of maps of two model states; pair i joins map pairs[i][0] of the first, pairs[i][1] of the second.
+
+    score: a name in SIMILARITY, called with `settings`.
+    """
 
     kind: ClassVar[str] = "similarity"
     first: MapsSpec | HeatSpec
     second: MapsSpec | HeatSpec
     pairs: tuple[tuple[int, int], ...]
     preparation: Preparation
-    similarity: Similarity
+    score: str
+    settings: dict[str, Any]
 
     def compute(self, get) -> np.ndarray:
-        from saltrust.scores.ssim import ssim
+        from saltrust.scores.similarity import SIMILARITY
 
         left, right = (prepared(maps, self.preparation, get) for maps in (self.first, self.second))
-        settings = self.similarity
-        return ssim(
-            left[[i for i, _ in self.pairs]],
-            right[[j for _, j in self.pairs]],
-            data_range=settings.data_range,
-            window=settings.window,
-            size=settings.size,
-            sigma=settings.sigma,
-        )
+        firsts, seconds = ([pair[side] for pair in self.pairs] for side in (0, 1))
+        return SIMILARITY[self.score](left[firsts], right[seconds], **self.settings)

@@ -33,8 +33,14 @@ def build(profile: str) -> Path:
 
 
 def assemble(profile: str) -> Path:
-    """Write book/evidence/ anew: pages, figures, tables, numbers of every data card. Returns the table of contents."""
+    """Write book/evidence/ anew: pages, figures, tables, numbers of every data card; what the registry says of the
+    methods; what the benchmarks measured. Returns the table of contents."""
+    from saltrust.methods.registry import catalogue  # imports torch, which the other commands need not wait for
+
     shutil.rmtree(EVIDENCE, ignore_errors=True)
+    EVIDENCE.mkdir()
+    (EVIDENCE / "methods.json").write_text(json.dumps(catalogue(), indent=1), encoding="utf-8")
+    _copy(paths.RESULTS / "benchmarks.json", EVIDENCE / "benchmarks.json")
     parts = []
     for name in cards.names():
         card = cards.load(name)

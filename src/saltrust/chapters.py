@@ -23,7 +23,7 @@ from saltrust.profiles import PROFILES
 from saltrust.protocols import PROTOCOLS
 
 # In the order of the book: each may use what those before it have stored.
-ORDER = ("dataset", "models", "gallery", "localization", "randomization", "repeatability", "verdict")
+ORDER = ("dataset", "models", "gallery", "every_method", "localization", "randomization", "repeatability", "verdict")
 
 
 @dataclass(frozen=True)
@@ -113,11 +113,18 @@ def _check_methods(value: str) -> None:
     chosen(value)
 
 
+def _check_order(value: str) -> None:
+    from saltrust.models.randomization import ORDERS
+
+    ORDERS[value]
+
+
 CHOICES = {
     "dataset": lambda value: cards.load(value),
     "profile": lambda value: PROFILES[value],
     "protocol": lambda value: PROTOCOLS[value],
     "methods": _check_methods,
+    "order": _check_order,
 }
 
 

@@ -47,17 +47,18 @@ def list_datasets() -> None:
 
 @app.command("methods")
 def list_methods(
-    as_json: Annotated[bool, typer.Option("--json", help="name, family, citation and passes")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="everything that the registry knows of each")] = False,
 ) -> None:
-    """List the saliency methods."""
-    from saltrust.methods.registry import METHODS
+    """List the saliency methods by family, with their parameters, defaults and what they mean."""
+    from saltrust.methods.registry import FAMILIES, by_family, catalogue
 
     if as_json:
-        rows = [{"name": m.name, "family": m.family, "cite": m.cite, "passes": m.passes()} for m in METHODS.values()]
-        print(json.dumps(rows, indent=1))
+        print(json.dumps(catalogue(), indent=1))
         return
-    for method in METHODS.values():
-        print(f"{method.name}  {method.abbreviation}  {method.title} ({method.family})")
+    for method in by_family():
+        print(f"{method.name}  {method.abbreviation}  {method.title} ({FAMILIES[method.family].lower()})")
+        for name, note in method.help.items():
+            print(f"    {name} = {method.defaults[name]!r}  {note}")
 
 
 @app.command("book")

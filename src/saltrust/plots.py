@@ -8,6 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from saltrust.criteria.examples import Example
 from saltrust.methods.registry import METHODS
@@ -138,6 +139,30 @@ def score_boxes(
     return figure
 
 
+def residual_lines(frame: pd.DataFrame) -> Figure:
+    """Residual against the number of points on the path, a line for each rule. frame: rule, steps, residual."""
+    figure, axis = plt.subplots(figsize=(WIDTH * 0.7, 3.6))
+    sns.lineplot(frame, x="steps", y="residual", hue="rule", style="rule", markers=True, markersize=8, ax=axis)
+    axis.set_xscale("log", base=2)
+    axis.set_xticks(sorted(frame["steps"].unique()), sorted(frame["steps"].unique()))
+    axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axis.set(xlabel="points on the path", ylabel="residual, share of the total", ylim=(0, None))
+    axis.legend(title="", fontsize=10)
+    return figure
+
+
+def score_matrix(means: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
+    """Mean scores (methods x scores) as a matrix of numbers, shaded by rank within each column."""
+    ranks = means.rank(ascending=False)
+    figure, axis = plt.subplots(figsize=(WIDTH, 1.9 + 0.32 * len(means)))
+    sns.heatmap(ranks, annot=means, fmt=".2f", cmap="Blues_r", cbar=False, linewidths=1, annot_kws={"size": 8}, ax=axis)
+    axis.set_yticks(np.arange(len(means)) + 0.5, [abbreviation(method) for method in means.index], rotation=0)
+    axis.set_xticks(np.arange(means.shape[1]) + 0.5, [titles[s] for s in means], rotation=35, ha="left", fontsize=9)
+    axis.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
+    axis.set(xlabel="", ylabel="")
+    return figure
+
+
 def cascade_curves(summary: pd.DataFrame, thresholds: Mapping[str, float], stages: Sequence[str]) -> Figure:
     """SSIM with the trained model's map after each stage, a panel for each method, its degradation threshold dotted.
 
@@ -159,6 +184,29 @@ def cascade_curves(summary: pd.DataFrame, thresholds: Mapping[str, float], stage
     for axis in axes[:, 0]:
         axis.set_ylabel("SSIM")
     axes[0, 0].set_ylim(top=1.03)
+    return figure
+
+
+def likeness(frame: pd.DataFrame) -> Figure:
+    """Likeness after randomization (dots) beside each method's threshold (bars), a panel for each score.
+
+    frame: method, score, random, threshold.
+    """
+    labels = {"ssim": "SSIM", "spearman": "rank correlation", "spearman_abs": "rank corr., absolute", "hog": "HOG"}
+    scores = list(dict.fromkeys(frame["score"]))
+    methods = list(dict.fromkeys(frame["method"]))
+    figure, axes = plt.subplots(1, len(scores), figsize=(WIDTH, 0.9 + 0.34 * len(methods)), sharey=True, squeeze=False)
+    row = np.arange(len(methods))
+    for axis, score in zip(axes.flat, scores, strict=True):
+        own = frame[frame["score"] == score].set_index("method").loc[methods]
+        axis.scatter(own["threshold"], row, marker="|", s=220, linewidth=3, color=FAIL, label="different images")
+        axis.scatter(own["random"], row, s=36, color=PASS, zorder=3, label="random weights")
+        axis.axvline(0, color="0.6", linewidth=0.8)
+        axis.set_title(labels.get(score, score), fontsize=11)
+    axes[0, 0].set_yticks(row, [abbreviation(method) for method in methods])
+    axes[0, 0].invert_yaxis()
+    handles, names = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=2, frameon=False, fontsize=10, markerscale=0.7)
     return figure
 
 

@@ -35,6 +35,8 @@ class Profile:
     replicates: int  # cascades with independent random weights
     samples: int  # caps on the protocol's noisy copies and path steps
     steps: int
+    perturbations: int  # perturbed copies of an image for LIME and KernelSHAP
+    channels: int | None  # most active channels of each layer that Poly-CAM tries, None for all
 
 
 PROFILES: Registry[Profile] = Registry("profile")
@@ -61,6 +63,8 @@ PROFILES.register("smoke")(
         replicates=1,
         samples=2,
         steps=2,
+        perturbations=20,
+        channels=4,
     )
 )
 
@@ -86,6 +90,8 @@ PROFILES.register("quick")(
         replicates=1,
         samples=5,
         steps=5,
+        perturbations=300,
+        channels=32,
     )
 )
 
@@ -111,5 +117,7 @@ PROFILES.register("full")(  # the sizes of Arun et al., Methods
         replicates=3,
         samples=25,
         steps=100,
+        perturbations=1000,
+        channels=None,
     )
 )

@@ -4,7 +4,7 @@
 argue for. Where a choice comes from is noted beside it: [paper] the text, [code] QTIM-Lab/Assessing-Saliency-Maps.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from saltrust.registry import Registry
 
@@ -47,7 +47,7 @@ class Protocol:
     # Integrated Gradients.
     steps: int
     baseline: str  # "black" or "white"
-    quadrature: str  # "gauss_legendre" or "riemann"
+    quadrature: str  # a name in QUADRATURES: "riemann_middle", "riemann", "gauss_legendre", ...
 
     # XRAI: IG steps per baseline, and the baselines whose attributions are averaged.
     xrai_steps: int
@@ -70,6 +70,15 @@ class Protocol:
 
     low_baseline: float  # SSIM that repeatability and reproducibility must exceed
     rule: str  # PASS by the sign of the "mean" difference, or only when its whole 95 % "interval" agrees
+
+    def likeness(self, score: str) -> tuple[Preparation, dict[str, float | int | str]]:
+        """How maps are prepared for a similarity score, and the score's settings.
+
+        Rank correlations take the raw map, with or without its signs (Adebayo et al. 2018, sec. 2.3); clipping would
+        tie the ranks that matter most.
+        """
+        ranked = {"spearman": Preparation("sum", clip=None), "spearman_abs": Preparation("abs_sum", clip=None)}
+        return ranked.get(score, self.similarity), asdict(self.ssim) if score == "ssim" else {}
 
 
 PROTOCOLS: Registry[Protocol] = Registry("protocol")
@@ -117,7 +126,7 @@ _as_run = replace(
 _corrected = replace(
     _published,
     name="corrected",
-    quadrature="gauss_legendre",  # for the same passes, a smaller completeness residual
+    quadrature="riemann_middle",  # gradients jump along the path: more exact than end points or a high order
     xrai_steps=25,  # so that the black path is the one of IG, and is computed once
     xrai_channels="sum",  # the sum over channels is what completeness speaks of; grey images have equal channels
     cam_min_grid=4,  # a coarser grid cannot localize; matters for small images only

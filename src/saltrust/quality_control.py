@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from saltrust.artefacts import Maps
+
 
 def count_faults(maps: np.ndarray) -> dict[str, int]:
     """How many raw maps (n, channels, height, width) hold NaN or infinity, are constant but not 0, or are all 0."""
@@ -15,3 +17,11 @@ def count_faults(maps: np.ndarray) -> dict[str, int]:
         "constant": int((level & ~zero & ~broken).sum()),
         "empty": int(zero.sum()),
     }
+
+
+def residual(maps: Maps) -> float:
+    """By what share a set of maps misses what it should add up to: sum |residual| / sum |total|, 0 for exact
+    attribution. NaN for a method that has no total."""
+    if maps.totals is None:
+        return float("nan")
+    return float(np.abs(maps.residuals).sum() / np.abs(maps.totals).sum())

@@ -1,7 +1,8 @@
 """The facade that chapters talk to: one data set, one profile, one protocol, one seed."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache, cached_property, partial
 
 import numpy as np
@@ -14,6 +15,7 @@ from saltrust.artefacts import (
     DataSpec,
     HeatSpec,
     LocalizerSpec,
+    Maps,
     MapsSpec,
     Randomization,
     Trained,
@@ -25,10 +27,11 @@ from saltrust.criteria.localization import localization
 from saltrust.criteria.similarity import agreement, unrelated
 from saltrust.criteria.verdicts import Comparison, judge
 from saltrust.errors import SaltrustError, unknown_name
+from saltrust.methods.registry import FAMILIES, METHODS, by_family
 from saltrust.profiles import PROFILES
 from saltrust.progress import track
 from saltrust.protocols import PROTOCOLS
-from saltrust.quality_control import count_faults
+from saltrust.quality_control import count_faults, residual
 from saltrust.statistics import roc_auc
 from saltrust.store import Store
 
@@ -159,29 +162,47 @@ class Study:
 
     # --- maps -----------------------------------------------------------------------------------------------------
 
-    def maps(self, method: str, model: str = MAIN, images: tuple[int, ...] | None = None) -> np.ndarray:
-        """Raw maps (n, channels, height, width) of the explained images."""
-        return self.store.get(self._maps(method, model, images))
+    def maps(self, method: str, model: str = MAIN, images: tuple[int, ...] | None = None, **parameters: object) -> Maps:
+        """Raw maps of the explained images, or of some test images; parameters: where they differ from the protocol."""
+        return self.store.get(self._maps(method, model, images, parameters=parameters))
 
-    def display(self, method: str, model: str = MAIN) -> np.ndarray:
-        """Maps (n, height, width) in [0, 1] of the explained images, prepared as they are for SSIM."""
-        return prepared(self._maps(method, model), self.protocol.similarity, self.store.get)
+    def display(
+        self, method: str, model: str = MAIN, images: tuple[int, ...] | None = None, **parameters: object
+    ) -> np.ndarray:
+        """Those maps (n, height, width) in [0, 1], prepared as they are for SSIM."""
+        spec = self._maps(method, model, images, parameters=parameters)
+        return prepared(spec, self.protocol.similarity, self.store.get)
 
-    def cascade_display(self, method: str) -> dict[str, np.ndarray]:
+    def seconds(self, method: str, images: tuple[int, ...] | None = None) -> float:
+        """How long the maps took to compute, those that they are composed of included."""
+        spec = self._maps(method, MAIN, images)
+        parts = METHODS[method].parts(spec.parameters).values()
+        own = self.store.sidecar(spec)["seconds"]
+        shared = [self.store.sidecar(replace(spec, method=part, parameters=given))["seconds"] for part, given in parts]
+        return own + sum(shared)
+
+    def cascade_display(self, method: str, order: str = "top_down") -> dict[str, np.ndarray]:
         """Maps in [0, 1] of the cascaded images, by stage of randomization; "original" is the trained model."""
         original = self.display(method)[[self.explained.index(image) for image in self.cascaded]]
         return {"original": original} | {
             stage: prepared(self._maps(method, MAIN, self.cascaded, state), self.protocol.similarity, self.store.get)
-            for stage, state in self._cascade(0).items()
+            for stage, state in self._cascade(0, order).items()
         }
 
-    def faults(self, methods: str = "all") -> pd.DataFrame:
-        """How many maps are not finite, constant or empty: one row for each method and model."""
-        return pd.DataFrame(
-            {"method": method, "model": model, **count_faults(self.maps(method, model))}
-            for model in (*CLASSIFIERS, RANDOM)
-            for method in chosen(methods)
-        )
+    def faults(
+        self,
+        methods: str = "paper",
+        models: Sequence[str] = (*CLASSIFIERS, RANDOM),
+        images: tuple[int, ...] | None = None,
+    ) -> pd.DataFrame:
+        """How many maps are not finite, constant or empty, and by what share they miss the total that they should add
+        up to (residual; NaN for methods without one): one row for each method and model."""
+        rows = []
+        for model in models:
+            for method in chosen(methods):
+                maps = self.maps(method, model, images)
+                rows.append({"method": method, "model": model, **count_faults(maps.values), "residual": residual(maps)})
+        return pd.DataFrame(rows)
 
     def _maps(
         self,
@@ -189,14 +210,13 @@ class Study:
         model: str,
         images: tuple[int, ...] | None = None,
         randomization: Randomization | None = None,
+        parameters: Mapping[str, object] | None = None,
     ) -> MapsSpec:
-        from saltrust.methods.registry import METHODS
-
         if model == RANDOM:
             model, randomization = MAIN, self._randomization(self.stages[-1], seed=-1)
         return MapsSpec(
             method=method,
-            parameters=METHODS[method].complete(self._parameters(method)),
+            parameters=METHODS[method].complete(self.parameters(method) | dict(parameters or {})),
             model=self._classifier(model),
             randomization=randomization,
             scalar=self.protocol.scalar,
@@ -205,26 +225,36 @@ class Study:
             images=self.explained if images is None else images,
         )
 
-    def _parameters(self, method: str) -> dict[str, object]:
+    def parameters(self, method: str) -> dict[str, object]:
         """The protocol's choices for a method, cut to the profile's size."""
-        from saltrust.methods.registry import METHODS
-
-        p = self.protocol
-        xrai_steps = min(p.xrai_steps, self.profile.steps)
-        choices = {
-            "samples": min(p.samples, self.profile.samples),
+        p, size = self.protocol, self.profile
+        shared = {
+            "samples": min(p.samples, size.samples),
             "noise": p.noise,
             "spread": p.spread,
             "power": p.power,
-            "steps": xrai_steps if method == "xrai" else min(p.steps, self.profile.steps),
-            "baseline": p.baseline,
-            "baselines": p.xrai_baselines,
+            "steps": min(p.steps, size.steps),
             "quadrature": p.quadrature,
-            "channels": p.xrai_channels,
-            "maps": p.guided_gradcam,
             "seed": self.seed,
         }
-        return {name: value for name, value in choices.items() if name in METHODS[method].defaults}
+        start = {"baseline": p.baseline}
+        own = {
+            "ig": start,
+            "smooth_ig": start,
+            "deeplift": start,
+            "gradient_shap": {"noise": 0.0},
+            "xrai": {
+                "steps": min(p.xrai_steps, size.steps),
+                "baselines": p.xrai_baselines,
+                "channels": p.xrai_channels,
+            },
+            "guided_gradcam": {"maps": p.guided_gradcam},
+            "polycam": {"channels": size.channels},
+            "lime": {"samples": size.perturbations},
+            "kernel_shap": {"samples": size.perturbations},
+        }
+        known = METHODS[method].defaults
+        return {name: value for name, value in (shared | own.get(method, {})).items() if name in known}
 
     @cached_property
     def stages(self) -> tuple[str, ...]:
@@ -233,48 +263,59 @@ class Study:
 
         return tuple(stage.name for stage in ARCHITECTURES[MAIN.rsplit("-", 1)[0]].stages)
 
-    def _randomization(self, stage: str, seed: int) -> Randomization:
-        p = self.protocol
-        return Randomization(stage, p.initialization, p.batchnorm, self._model_seed(100 + seed))
+    def stages_of(self, order: str) -> tuple[str, ...]:
+        """The stages in the order in which they are randomized."""
+        return self.stages[::-1] if order == "bottom_up" else self.stages
 
-    def _cascade(self, replicate: int) -> dict[str, Randomization]:
-        return {stage: self._randomization(stage, replicate) for stage in self.stages}
+    def _randomization(self, stage: str, seed: int, order: str = "top_down") -> Randomization:
+        p = self.protocol
+        return Randomization(stage, p.initialization, p.batchnorm, self._model_seed(100 + seed), order)
+
+    def _cascade(self, replicate: int, order: str = "top_down") -> dict[str, Randomization]:
+        return {stage: self._randomization(stage, replicate, order) for stage in self.stages_of(order)}
 
     # --- the four criteria ----------------------------------------------------------------------------------------
 
-    def localization(self, methods: str = "all") -> pd.DataFrame:
-        """Utility: AUPRC by image, method and model, with the average mask, the localizer and a constant map beside."""
-        sets = [
-            (method, model, self._maps(method, model)) for model in (*CLASSIFIERS, RANDOM) for method in chosen(methods)
-        ]
-        sets.append(("average", "control", self._average()))
-        sets += [(self.card.localizer, f"{self.card.localizer}-{k}", self._heat(k)) for k in (1, 2)]
-        return localization(self.store.get, track(sets, "localization"), self.protocol)
+    def localization(
+        self, methods: str = "paper", score: str = "auprc", models: Sequence[str] = (*CLASSIFIERS, RANDOM)
+    ) -> pd.DataFrame:
+        """Utility: score by image, method and model, with the average mask, a constant map and the localizers beside.
 
-    def sensitivity(self, methods: str = "all") -> pd.DataFrame:
-        """SSIM with the trained model's map after each stage of the cascade: image, method, stage, replicate, ssim."""
+        score: "auprc", or a name in LOCALIZATION.
+        """
+        sets = [(method, model, self._maps(method, model)) for model in models for method in chosen(methods)]
+        sets += [("average", "control", self._average()), ("constant", "control", self._maps("constant", MAIN))]
+        sets += [(self.card.localizer, f"{self.card.localizer}-{k}", self._heat(k)) for k in (1, 2)]
+        return localization(self.store.get, track(sets, f"localization, {score}"), self.protocol, score)
+
+    def sensitivity(
+        self, methods: str = "paper", order: str = "top_down", score: str = "ssim", stage: str | None = None
+    ) -> pd.DataFrame:
+        """Likeness to the trained model's map after each stage of randomization, or after one of them: image, method,
+        stage, replicate, <score>. order: a name in ORDERS; score: a name in SIMILARITY."""
         pairs = [
             (
-                {"method": method, "stage": stage, "replicate": replicate},
+                {"method": method, "stage": name, "replicate": replicate},
                 self._maps(method, MAIN),
                 self._maps(method, MAIN, self.cascaded, state),
             )
             for replicate in range(self.profile.replicates)
-            for stage, state in self._cascade(replicate).items()
+            for name, state in self._cascade(replicate, order).items()
+            if stage in (None, name)
             for method in chosen(methods)
         ]
-        return agreement(self.store.get, track(pairs, "cascading randomization"), self.protocol)
+        return agreement(self.store.get, track(pairs, f"randomization, {score}"), self.protocol, score)
 
-    def thresholds(self, methods: str = "all") -> pd.DataFrame:
-        """SSIM of the trained model's maps of different images: image (the pair), method, ssim."""
+    def thresholds(self, methods: str = "paper", score: str = "ssim") -> pd.DataFrame:
+        """Likeness of the trained model's maps of different images: image (the pair), method, <score>."""
         sets = [(method, self._maps(method, MAIN)) for method in chosen(methods)]
-        return unrelated(self.store.get, sets, self.protocol, self.seed)
+        return unrelated(self.store.get, sets, self.protocol, self.seed, score)
 
-    def repeatability(self, methods: str = "all") -> pd.DataFrame:
+    def repeatability(self, methods: str = "paper") -> pd.DataFrame:
         """SSIM between the maps of two replicates of one architecture: image, method, model, ssim."""
         return self._agreement(methods, REPLICATE)
 
-    def reproducibility(self, methods: str = "all") -> pd.DataFrame:
+    def reproducibility(self, methods: str = "paper") -> pd.DataFrame:
         """SSIM between the maps of two architectures: image, method, model, ssim."""
         return self._agreement(methods, OTHER)
 
@@ -303,7 +344,7 @@ class Study:
 
     # --- the verdict ----------------------------------------------------------------------------------------------
 
-    def verdicts(self, methods: str = "all", n_boot: int = 1000) -> pd.DataFrame:
+    def verdicts(self, methods: str = "paper", n_boot: int = 1000) -> pd.DataFrame:
         """Table 2: each method against each baseline of the four criteria, PASS or FAIL, with the numbers compared."""
         utility = _by_method(
             self.localization(methods).query("model in [@MAIN, 'control', @self._first_localizer]"), "auprc"
@@ -340,7 +381,7 @@ class Study:
                 ]
         return judge(cells, self.protocol, n_boot, self.seed)
 
-    def examples(self, methods: str = "all") -> list[Example]:
+    def examples(self, methods: str = "paper") -> list[Example]:
         """The best and the worst example of each of the four questions."""
         test = self.data("test")
         position = {test.ids[index]: index for index in self.explained}
@@ -388,11 +429,15 @@ def _by_method(frame: pd.DataFrame, score: str) -> dict[str, np.ndarray]:
 
 
 def chosen(methods: str) -> list[str]:
-    """Names from a comma-separated list, or every method for "all". Raises SaltrustError for an unknown one."""
-    from saltrust.methods.registry import METHODS
+    """Names of methods from a comma-separated list of names and groups, each once and in that order.
 
-    every = [*THE_EIGHT, *(name for name in METHODS if name not in THE_EIGHT)]
-    names = every if methods == "all" else [name.strip() for name in methods.split(",")]
-    for name in names:
-        METHODS[name]
-    return names
+    Groups: "paper" for the eight of Arun et al., "all", and the families. Raises SaltrustError for an unknown name.
+    """
+    groups = {family: [m.name for m in by_family() if m.family == family] for family in FAMILIES}
+    groups |= {"all": [m.name for m in by_family()], "paper": list(THE_EIGHT)}
+    found: dict[str, None] = {}
+    for name in (name.strip() for name in methods.split(",")):
+        if name not in groups and name not in METHODS:
+            raise unknown_name("method", name, [*METHODS, *groups])
+        found |= dict.fromkeys(groups.get(name, [name]))
+    return list(found)

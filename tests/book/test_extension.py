@@ -15,6 +15,7 @@ from sphinx.util.console import strip_colors
 from sphinx.util.docutils import docutils_namespace
 
 from saltrust import cards, chapters
+from saltrust.methods.registry import METHODS, catalogue
 from saltrust.protocols import PROTOCOLS
 
 BOOK = Path(__file__).parents[2] / "book"
@@ -43,7 +44,8 @@ def build(tmp_path, extensions):
             file.write_text(text, encoding="utf-8")
         warnings = io.StringIO()
         settings = {
-            "extensions": ["myst_parser", "computed", "mathml"],
+            "extensions": ["myst_parser", "sphinxcontrib.bibtex", "computed", "catalogue", "mathml"],
+            "bibtex_bibfiles": [str(BOOK / "references.bib")],
             "myst_enable_extensions": ["dollarmath"],
             "html_math_renderer": "mathml",
             "numfig": True,
@@ -81,6 +83,63 @@ def evidence(tmp_path):
     (folder / "tables/scores.json").write_text(json.dumps(about))
     (folder / "localization.md").write_text(ORPHAN + "# Localization\n")
     return folder
+
+
+@pytest.fixture
+def registry(tmp_path):
+    """What the registry says of the methods, as the book is given it."""
+    (tmp_path / "evidence").mkdir(exist_ok=True)
+    (tmp_path / "evidence/methods.json").write_text(json.dumps(catalogue()))
+
+
+def test_a_method_card_says_what_the_registry_says(build, registry):
+    page = "# A\n\n```{method-card} ig\n```\n\n```{method-card} centre\n```\n\n```{bibliography}\n```"
+    html, warnings = build(index=page)
+    assert warnings == ""
+    text = re.sub(r"<[^>]+>", "", html["index"])
+    assert "passes: 25 " in text
+    assert "steps = 25" in text
+    assert METHODS["ig"].help["steps"] in text
+    assert "Sundararajan" in text
+    assert "passes: none" in text
+    assert html["index"].count("<math") == 2
+
+
+def test_an_unknown_method_is_a_warning_that_names_the_nearest(build, registry):
+    _, warnings = build(index="# A\n\n```{method-card} smothgrad\n```")
+    assert "no method 'smothgrad'; nearest is 'smoothgrad'" in warnings
+
+
+def test_the_table_of_methods_links_each_to_its_section(build, registry):
+    labels = "".join(f"(method-{name.replace('_', '-')})=\n## {name}\n\n" for name in METHODS)
+    html, warnings = build(index=f"# A\n\n```{{method-table}}\n```\n\n{{numref}}`tab-methods`\n\n{labels}")
+    assert warnings == ""
+    assert html["index"].count('href="#method-') >= len(METHODS)
+    _, warnings = build(index="# A\n\n```{method-table}\n```\n")
+    assert "undefined label" in warnings
+
+
+def test_benchmarks_are_shown_with_what_they_had_to_reach(build, tmp_path):
+    page = "# A\n\n```{benchmark-table}\n```"
+    html, warnings = build(index=page)
+    assert warnings == ""
+    assert "make benchmark" in re.sub(r"<[^>]+>", "", html["index"])
+    row = {"work": "XRAI", "ours_seconds": 0.2, "theirs_seconds": 4.0, "ratio": 20.0, "target": 15, "agree": True}
+    floor = row | {"work": "IG", "ratio": 1.02, "target": 1.05, "better": "lower", "agree": False}
+    (tmp_path / "evidence").mkdir()
+    (tmp_path / "evidence/benchmarks.json").write_text(json.dumps([row, floor]))
+    html, warnings = build(index=page)
+    assert warnings == ""
+    cells = re.findall(r"<td[^>]*><p>([^<]*)</p>", html["index"])
+    assert cells == ["XRAI", "0.2", "4", "20", "≥ 15", "yes", "IG", "0.2", "4", "1.02", "≤ 1.05", "no"]
+
+
+def test_every_method_has_its_card_on_the_page_of_its_family():
+    for method in METHODS.values():
+        page = (BOOK / "concepts" / f"methods-{method.family.replace('_', '-')}.md").read_text(encoding="utf-8")
+        label = f"(method-{method.name.replace('_', '-')})="
+        assert f"{label}\n## " in page, method.name
+        assert page.count(f"```{{method-card}} {method.name}\n") == 1, method.name
 
 
 def test_a_number_is_formatted_and_leads_to_its_chapter(build, evidence):

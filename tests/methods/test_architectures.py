@@ -1,4 +1,5 @@
-"""The two networks of the paper, in double precision, against plain autograd and captum on the untouched model."""
+"""The two networks of the paper, in double precision, against plain autograd and captum on the untouched model; and
+every method on the networks of the field."""
 
 import captum.attr
 import numpy as np
@@ -9,7 +10,6 @@ from torch.nn import functional
 
 from saltrust.methods.cam import choose_cam_layer
 from saltrust.methods.explained import Explained
-from saltrust.methods.gradient import completeness_residual
 from saltrust.methods.registry import METHODS
 from saltrust.methods.xrai import segment
 from saltrust.models.vision import torchvision
@@ -79,8 +79,8 @@ def test_integrated_gradients(network):
     maps = METHODS["ig"].function(explained, images(), KEYS, steps=4)
     assert_maps_close(maps, expected, tolerance=1e-6)  # captum keeps its points and weights in float32
     change = explained.scalars(images()) - explained.scalars(-torch.ones_like(images()))
-    residual = completeness_residual(explained, images(), maps)
-    torch.testing.assert_close(residual, maps.sum((1, 2, 3)) - change, rtol=0, atol=1e-12)
+    total = METHODS["ig"].total(explained, images(), **METHODS["ig"].defaults)
+    torch.testing.assert_close(total, change, rtol=0, atol=1e-12)
 
 
 def test_smoothing_runs_on_both_networks(network):
@@ -158,3 +158,78 @@ def test_the_cam_layer_follows_from_the_grid():
     assert (
         choose_cam_layer(densenet, ["classifier", "features.norm5", "features.denseblock3"], 128, 4) == "features.norm5"
     )
+
+
+CHEAP = {"samples": 12, "steps": 2, "references": 2, "segments": 25, "window": 0.5, "stride": 0.25}
+ON_MODEL = [name for name, m in sorted(METHODS.items()) if not m.is_composition]
+
+
+def small_grey_network():
+    """A network of one's own: one channel, ReLU as a function and as a module that runs twice, a skip, two outputs."""
+
+    class Own(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Conv2d(1, 6, 5, stride=2, padding=2)
+            self.second = nn.Conv2d(6, 6, 3, padding=1)
+            self.act = nn.ReLU(inplace=True)
+            self.head = nn.Linear(6, 3)
+
+        def forward(self, x):
+            x = self.act(self.first(x))
+            x = x + functional.max_pool2d(self.act(self.second(x)), 3, 1, 1)
+            return self.head(functional.adaptive_avg_pool2d(x, 1).flatten(1))
+
+    return Own()
+
+
+FIELD = {
+    "inception_v3": lambda: torchvision.models.inception_v3(
+        weights=None, aux_logits=False, init_weights=False, num_classes=3
+    ),
+    "densenet121": lambda: torchvision.models.densenet121(num_classes=3),
+    "resnet34": lambda: torchvision.models.resnet34(num_classes=3),
+    "vgg16": lambda: torchvision.models.vgg16(num_classes=3, init_weights=False),
+    "alexnet": lambda: torchvision.models.alexnet(num_classes=3),
+    "own": small_grey_network,
+}
+
+
+@pytest.fixture(scope="module", params=sorted(FIELD))
+def explained(request):
+    """The probability of the third class, by each network of the field."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = FIELD[request.param]()
+        coarse = torch.rand(6, next(model.parameters()).shape[1], 6, 6) * 2 - 1  # soft shapes, as super-pixels want
+        x = functional.interpolate(coarse, (SIZE, SIZE), mode="bicubic").clamp(-1, 1)
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = 1.0
+        with torch.no_grad():
+            model.train()(x)
+            model.eval()
+            outputs = model(x)
+            (head,) = [m for m in model.modules() if isinstance(m, nn.Linear) and m.out_features == 3]
+            # The outputs differ from image to image, but even under noise the probability is not saturated.
+            head.bias -= outputs.mean(0)
+            for parameter in (head.weight.T, head.bias):
+                parameter /= 5 * outputs.std(0)
+    return Explained(model, scalar="probability", target=2), x[:1]
+
+
+@pytest.mark.parametrize("name", ON_MODEL)
+def test_every_method_works_on_the_networks_of_the_field(explained, name):
+    model, x = explained
+    method = METHODS[name]
+    parameters = {key: CHEAP[key] for key in method.defaults if key in CHEAP}
+    if name == "polycam":
+        parameters["channels"] = 2
+    maps = method.function(model, x, [(0,)], **parameters)
+    assert maps.shape in ((1, 1, SIZE, SIZE), (1, x.shape[1], SIZE, SIZE))
+    assert maps.isfinite().all()
+    if name != "polycam":  # empty where none of the few channels raises the probability
+        assert maps.amax() > maps.amin()
+    if name in ("deeplift", "deeplift_shap", "kernel_shap"):
+        total = method.total(model, model.accept(x), **method.complete(parameters))
+        torch.testing.assert_close(maps.double().sum((1, 2, 3)), total.double(), rtol=1e-2, atol=1e-3)  # float32

@@ -12,7 +12,8 @@ from saltrust.methods.registry import METHODS
 
 KEYS = [(0, 0), (0, 1), (0, 2)]
 ON_MODEL = [name for name, m in sorted(METHODS.items()) if not m.is_composition]
-FEW = {"smoothgrad": {"samples": 2}, "ig": {"steps": 2}, "smooth_ig": {"samples": 2, "steps": 2}}
+CHEAP = {"samples": 2, "steps": 2, "references": 2, "segments": 4}
+FEW = {name: {key: CHEAP[key] for key in METHODS[name].defaults if key in CHEAP} for name in ON_MODEL}
 
 
 class Net(nn.Module):
@@ -63,7 +64,7 @@ def test_model_and_random_state_are_as_before(name):
     model.features.weight.requires_grad_(False)
     model.head.register_forward_hook(lambda *_: None)
     weights, before, random = copy.deepcopy(model.state_dict()), state(model), torch.get_rng_state()
-    METHODS[name].function(Explained(model, cam_layer="features"), images(), KEYS, **FEW.get(name, {}))
+    METHODS[name].function(Explained(model, cam_layer="features"), images(), KEYS, **FEW[name])
     assert state(model) == before
     assert torch.equal(torch.get_rng_state(), random)
     assert all(torch.equal(weights[key], value) for key, value in model.state_dict().items())
@@ -89,12 +90,12 @@ def test_model_and_random_state_are_as_before_after_an_exception(name):
     before, own, random = state(model), state(explained._model), torch.get_rng_state()
     Fails.runs = 0
     with pytest.raises(KeyError, match="half-way"):
-        METHODS[name].function(explained, images(), KEYS, **FEW.get(name, {}))
+        METHODS[name].function(explained, images(), KEYS, **FEW[name])
     assert state(model) == before
     assert state(explained._model) == own
     assert torch.equal(torch.get_rng_state(), random)
     assert torch.relu(torch.tensor([-1.0], requires_grad=True)).grad_fn is not None  # no rule of ours is left active
-    assert METHODS[name].function(explained, images(), KEYS, **FEW.get(name, {})).isfinite().all()
+    assert METHODS[name].function(explained, images(), KEYS, **FEW[name]).isfinite().all()
 
 
 @pytest.mark.parametrize("name", ON_MODEL)
@@ -103,18 +104,18 @@ def test_model_and_random_state_are_as_before_after_an_exception(name):
 )
 def test_the_callers_contexts_do_not_change_a_map(name, context):
     explained = Explained(net(), cam_layer="features")
-    plain = METHODS[name].function(explained, images(), KEYS, **FEW.get(name, {}))
+    plain = METHODS[name].function(explained, images(), KEYS, **FEW[name])
     with context():
-        inside = METHODS[name].function(explained, images(), KEYS, **FEW.get(name, {}))
+        inside = METHODS[name].function(explained, images(), KEYS, **FEW[name])
         made_inside = Explained(net(), cam_layer="features")
-        assert torch.equal(plain, METHODS[name].function(made_inside, images(), KEYS, **FEW.get(name, {})))
+        assert torch.equal(plain, METHODS[name].function(made_inside, images(), KEYS, **FEW[name]))
     assert torch.equal(plain, inside)
 
 
 @pytest.mark.parametrize("name", ON_MODEL)
 def test_batch_size_and_order_do_not_matter(name):
     # double precision: what remains is the order of summation inside convolutions
-    x, parameters = images(5), FEW.get(name, {})
+    x, parameters = images(5), FEW[name]
     keys = [(7, i) for i in range(5)]
     whole = METHODS[name].function(Explained(net(), cam_layer="features", batch_size=32), x, keys, **parameters)
     assert whole.abs().max() > 1e-6

@@ -8,15 +8,18 @@ from hypothesis import strategies as st
 from saliency.core.base import INPUT_OUTPUT_GRADIENTS
 from torch import nn
 
+from saltrust.errors import SaltrustError
 from saltrust.methods.explained import Explained
 from saltrust.methods.gradient import (
-    completeness_residual,
     gradient,
+    gradient_shap,
+    input_x_gradient,
     integrated_gradients,
     smooth_integrated_gradients,
     smoothgrad,
 )
-from saltrust.methods.streams import BASELINES
+from saltrust.methods.registry import METHODS
+from saltrust.methods.streams import BASELINES, baseline_set
 
 EXACT = {"rtol": 0, "atol": 1e-12}
 
@@ -165,10 +168,12 @@ def test_completeness_of_a_smooth_network(seed, baseline, scalar):
     """sum of the map = f(image) - f(baseline), to 1e-9 with 25 Gauss-Legendre points where the network is smooth."""
     explained, x = Explained(network(nn.Tanh), scalar), images(seed=seed)
     maps = integrated_gradients(explained, x, keys(), baseline=baseline)
-    residual = completeness_residual(explained, x, maps, baseline)
-    assert residual.abs().max() < 1e-9
-    wrong = completeness_residual(explained, x, maps * 1.01, baseline)
-    torch.testing.assert_close(wrong - residual, 0.01 * maps.sum((1, 2, 3)), rtol=0, atol=1e-12)
+    total = METHODS["ig"].total(explained, x, **METHODS["ig"].complete({"baseline": baseline}))
+    torch.testing.assert_close(maps.sum((1, 2, 3)), total, rtol=0, atol=1e-9)
+    start = BASELINES[baseline](x, -1.0, 1.0).expand_as(x)
+    selection = explained.select(x)
+    change = explained.scalars(x, selection) - explained.scalars(start, selection)
+    torch.testing.assert_close(total, change, **EXACT)
 
 
 def test_the_completeness_residual_of_a_relu_network_shrinks_with_the_steps():
@@ -177,7 +182,7 @@ def test_the_completeness_residual_of_a_relu_network_shrinks_with_the_steps():
     residual = []
     for steps in (5, 50, 500):
         maps = integrated_gradients(explained, x, keys(8), steps=steps)
-        residual.append(float((completeness_residual(explained, x, maps).abs() / change.abs()).max()))
+        residual.append(float(((maps.sum((1, 2, 3)) - change).abs() / change.abs()).max()))
     assert residual[2] < 0.01
     assert residual[0] > residual[1] > residual[2]
 
@@ -187,3 +192,78 @@ def test_maps_of_float32_models_are_float32():
     maps = smooth_integrated_gradients(explained, images(), keys(), samples=2, steps=2)
     assert maps.dtype == torch.float32
     assert maps.is_contiguous()
+
+
+def test_several_baselines_are_averaged_and_counted():
+    explained, x = Explained(network()), images()
+    both = integrated_gradients(explained, x, keys(), steps=6, baseline="black+white")
+    one_by_one = [integrated_gradients(explained, x, keys(), steps=6, baseline=name) for name in ("black", "white")]
+    torch.testing.assert_close(both, (one_by_one[0] + one_by_one[1]) / 2, **EXACT)
+    assert METHODS["ig"].passes({"steps": 6, "baseline": "black+white"}) == 12
+    parameters = METHODS["ig"].complete({"baseline": "black+white"})
+    totals = [METHODS["ig"].total(explained, x, **parameters | {"baseline": name}) for name in ("black", "white")]
+    torch.testing.assert_close(METHODS["ig"].total(explained, x, **parameters), (totals[0] + totals[1]) / 2, **EXACT)
+
+
+def test_a_baseline_of_ones_own():
+    explained, x = Explained(network()), images()
+    own = images(seed=5)
+    expected = captum.attr.IntegratedGradients(network()).attribute(x, own, target=0, n_steps=9)
+    maps = integrated_gradients(explained, x, keys(), steps=9, baseline=own)
+    torch.testing.assert_close(maps, expected, rtol=0, atol=1e-6 * float(expected.abs().max()))
+    with pytest.raises(SaltrustError, match=r"baseline \(2, 3, 12, 10\) does not broadcast to images \(3, 3, 12, 10\)"):
+        integrated_gradients(explained, x, keys(), baseline=own[:2])
+
+
+def test_the_blurred_baseline_keeps_tones_and_loses_detail():
+    flat = torch.full((1, 1, 32, 32), 0.3, dtype=torch.float64)
+    torch.testing.assert_close(BASELINES["blur"](flat, -1.0, 1.0), flat)
+    detail = flat + torch.randn(flat.shape, generator=torch.Generator().manual_seed(0)).double().clamp(-1, 1) / 2
+    blurred = BASELINES["blur"](detail, -1.0, 1.0)
+    assert blurred.std() < detail.std() / 4
+    assert blurred.mean() == pytest.approx(float(detail.mean()), abs=0.02)
+
+
+def test_input_x_gradient_equals_captum():
+    expected = captum.attr.InputXGradient(network()).attribute(images().requires_grad_(), target=1).detach()
+    torch.testing.assert_close(input_x_gradient(Explained(network(), target=1), images(), keys()), expected, **EXACT)
+
+
+def test_gradient_shap_of_a_linear_model_is_weight_times_mean_displacement():
+    """With one baseline (black) the map is exact, whatever is drawn."""
+    model, x = Polynomial(1), images(height=5, width=4)
+    maps = gradient_shap(Explained(model), x, keys(), samples=3, references=1)
+    torch.testing.assert_close(maps, (model.weight * (x + 1)).detach(), **EXACT)
+
+
+def test_gradient_shap_adds_up_in_expectation():
+    """f = sum w x^3, baselines black, grey and white: the mean over many draws is the analytic integral, 5 sd wide."""
+    model, x = Polynomial(3), images(1, 5, 4)
+    explained = Explained(model, batch_size=512)
+    draws = torch.cat([gradient_shap(explained, x, keys(1), samples=512, references=3, seed=seed) for seed in range(8)])
+    expected = model.weight * x**3  # f of the three baselines adds up to 0
+    error = draws.std(0) / 8**0.5
+    assert ((draws.mean(0) - expected[0]).abs() < 5 * error + 1e-9).all()
+    total = METHODS["gradient_shap"].total(explained, x, **METHODS["gradient_shap"].complete({"references": 3}))
+    torch.testing.assert_close(total, expected.sum((1, 2, 3)).detach(), **EXACT)
+
+
+def test_gradient_shap_equals_captum_on_one_near_black_baseline_at_a_linear_model():
+    model, x = Polynomial(1), images(height=5, width=4)
+    baselines = baseline_set("near_black", x, 1, 0, -1.0, 1.0)[:, 0]
+    torch.manual_seed(0)
+    expected = captum.attr.GradientShap(model).attribute(x, baselines, n_samples=4, stdevs=0.0, target=0)
+    maps = gradient_shap(Explained(model), x, keys(), samples=4, references=1, distribution="near_black")
+    torch.testing.assert_close(maps, expected.detach(), rtol=0, atol=1e-6)
+    assert (baselines + 1).abs().max() < 0.01
+    assert (baselines + 1).std() > 1e-3
+
+
+def test_gradient_shap_depends_on_neither_batch_size_nor_order():
+    x = images(4)
+    whole = gradient_shap(Explained(network()), x, keys(4), samples=5, noise=0.1)
+    for batch_size in (1, 3):
+        few = gradient_shap(Explained(network(), batch_size=batch_size), x, keys(4), samples=5, noise=0.1)
+        torch.testing.assert_close(few, whole, **EXACT)
+    turned = gradient_shap(Explained(network()), x.flip(0), keys(4)[::-1], samples=5, noise=0.1)
+    torch.testing.assert_close(turned.flip(0), whole, **EXACT)

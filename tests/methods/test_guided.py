@@ -8,7 +8,7 @@ from torch.nn import functional
 from saltrust.errors import SaltrustError
 from saltrust.methods.explained import Explained
 from saltrust.methods.gradient import gradient
-from saltrust.methods.guided import OTHER_RECTIFIERS, GuidedReLU, guided_backprop, guided_gradcam
+from saltrust.methods.guided import OTHER_RECTIFIERS, deconvolution, guided_backprop, guided_gradcam
 from saltrust.methods.preparation import prepare
 
 KEYS = [(0,), (1,), (2,)]
@@ -23,7 +23,10 @@ FORMS = {
     "torch_": torch.relu_,
     "method": lambda x: x.relu(),
     "method_": lambda x: x.relu_(),
+    "in place, what is returned is discarded": lambda x: (functional.relu(x, inplace=True), x)[1],
 }
+# method, whether it stops what did not fire forward
+METHODS = {"guided_backprop": (guided_backprop, True), "deconvolution": (deconvolution, False)}
 
 
 class Net(nn.Module):
@@ -45,8 +48,8 @@ def images(n=3):
     return torch.rand(n, 3, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(5)) * 2 - 1
 
 
-def by_matrices(model, x, target):
-    """Guided backpropagation of one image, in numpy: every layer as a dense matrix, the rule written out by hand."""
+def by_matrices(model, x, target, stops_unfired):
+    """One image, in numpy: every layer as a dense matrix, the rule written out by hand."""
 
     def matrix(layer, shape):
         basis = torch.eye(int(np.prod(shape)), dtype=torch.float64).view(-1, *shape)
@@ -59,25 +62,30 @@ def by_matrices(model, x, target):
     z1 = first @ x.flatten().numpy() + bias[0]
     z2 = second @ np.maximum(z1, 0) + bias[1]
     relevance = model.head.weight.detach().numpy()[target]
-    relevance = np.where((z2 > 0) & (relevance > 0), relevance, 0) @ second
-    relevance = np.where((z1 > 0) & (relevance > 0), relevance, 0) @ first
+    relevance = np.where(((z2 > 0) | (not stops_unfired)) & (relevance > 0), relevance, 0) @ second
+    relevance = np.where(((z1 > 0) | (not stops_unfired)) & (relevance > 0), relevance, 0) @ first
     return relevance.reshape(x.shape)
 
 
+@pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("form", sorted(FORMS))
-def test_every_form_of_relu_is_guided(form):
-    model = Net(FORMS[form])
-    maps = guided_backprop(Explained(model, target=1), images(), KEYS)
-    expected = np.stack([by_matrices(model, x, 1) for x in images()])
+def test_every_form_of_relu_is_gated(form, name):
+    model, (method, stops_unfired) = Net(FORMS[form]), METHODS[name]
+    maps = method(Explained(model, target=1), images(), KEYS)
+    expected = np.stack([by_matrices(model, x, 1, stops_unfired) for x in images()])
     np.testing.assert_allclose(maps, expected, **EXACT)
     assert (maps - gradient(Explained(model, target=1), images(), KEYS)).abs().max() > 1e-3
 
 
-def test_guided_backprop_equals_captum_where_relus_are_modules():
-    layers = [nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 5, 3), nn.ReLU(), nn.Flatten(), nn.Linear(80, 2)]
-    model = nn.Sequential(*layers).double()
-    expected = captum.attr.GuidedBackprop(model).attribute(images().requires_grad_(), target=0)
-    torch.testing.assert_close(guided_backprop(Explained(model), images(), KEYS), expected, **EXACT)
+@pytest.mark.parametrize(
+    ("method", "theirs"),
+    [(guided_backprop, captum.attr.GuidedBackprop), (deconvolution, captum.attr.Deconvolution)],
+)
+def test_maps_equal_captums_where_relus_are_modules(method, theirs):
+    layers = [nn.Conv2d(3, 6, 3), nn.ReLU(), nn.MaxPool2d(3, 1), nn.Conv2d(6, 5, 3), nn.ReLU(), nn.Flatten()]
+    model = nn.Sequential(*layers, nn.Linear(20, 2)).double()
+    expected = theirs(model).attribute(images().requires_grad_(), target=0)
+    torch.testing.assert_close(method(Explained(model), images(), KEYS), expected, **EXACT)
 
 
 class ResidualNet(Net):
@@ -108,41 +116,77 @@ def test_the_rule_acts_on_the_whole_gradient_of_a_branching_output():
     torch.testing.assert_close(maps, expected, **EXACT)
 
 
-def test_a_model_without_relu_is_refused():
+@pytest.mark.parametrize("name", METHODS)
+def test_a_model_without_relu_is_refused(name):
     with pytest.raises(SaltrustError, match="found no ReLU"):
-        guided_backprop(Explained(Net(torch.tanh)), images(), KEYS)
+        METHODS[name][0](Explained(Net(torch.tanh)), images(), KEYS)
 
 
-def test_a_map_that_is_the_plain_gradient_is_refused():
+def all_positive():
     model = Net(torch.relu)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.abs_()
+    return Explained(model)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_map_that_is_the_plain_gradient_is_refused(name):
     with pytest.raises(SaltrustError, match="equals the plain gradient"):
-        guided_backprop(Explained(model), images(), KEYS)
+        METHODS[name][0](all_positive(), images().abs(), KEYS)
 
 
-def test_a_dead_model_gives_an_empty_map_and_no_error():
+def test_deconvolution_differs_from_the_gradient_where_units_are_off():
+    explained = all_positive()
+    with pytest.raises(SaltrustError, match="equals the plain gradient"):
+        guided_backprop(explained, images(), KEYS)
+    assert (deconvolution(explained, images(), KEYS) - explained.gradients(images())).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_dead_model_gives_an_empty_map_and_no_error(name):
     model = Net(torch.relu)
     nn.init.zeros_(model.head.weight)
-    assert not guided_backprop(Explained(model), images(), KEYS).any()
+    assert not METHODS[name][0](Explained(model), images(), KEYS).any()
 
 
-@pytest.mark.parametrize(
-    "rectify", [nn.LeakyReLU(), nn.ReLU6(), nn.SiLU(), nn.GELU(), nn.ELU(), nn.Hardswish(), nn.PReLU().double()]
-)
-def test_other_rectifiers_are_refused(rectify):
-    assert len(OTHER_RECTIFIERS) >= 18
-    with pytest.raises(SaltrustError, match="the model also calls"):
-        guided_backprop(Explained(Net(lambda x: rectify(functional.relu(x)))), images(), KEYS)
+RECTIFIERS = {
+    "leaky_relu": nn.LeakyReLU(),
+    "hardtanh": nn.ReLU6(),
+    "silu": nn.SiLU(),
+    "gelu": nn.GELU(),
+    "elu": nn.ELU(inplace=True),
+    "hardswish": nn.Hardswish(),
+    "prelu": nn.PReLU().double(),
+    "clamp": lambda x: x.clamp(min=0),
+    "clamp_min": lambda x: x.clamp_min_(0),
+    "maximum": lambda x: torch.maximum(x, torch.zeros_like(x)),
+}
+
+
+@pytest.mark.parametrize("called", RECTIFIERS)
+def test_other_rectifiers_are_refused(called):
+    class Mixed(Net):
+        def forward(self, x):
+            return self.head(self.rectify(functional.relu(self.b(self.a(x)))).flatten(1))
+
+    where = f"module 'rectify' also calls '{called}'" if isinstance(RECTIFIERS[called], nn.Module) else "own forward"
+    assert called in OTHER_RECTIFIERS
+    with pytest.raises(SaltrustError, match=f"{where}.*write it as relu"):
+        guided_backprop(Explained(Mixed(RECTIFIERS[called])), images(), KEYS)
+
+
+def test_sigmoid_is_no_rectifier():
+    gated = guided_backprop(Explained(Net(lambda x: functional.relu(x).sigmoid())), images(), KEYS)
+    assert gated.isfinite().all()
 
 
 def test_the_rule_ends_with_its_context():
+    explained = Explained(Net(torch.relu))
+    before = explained.gradients(images())
+    guided_backprop(explained, images(), KEYS)
+    assert torch.equal(explained.gradients(images()), before)
     x = torch.tensor([1.0, 2.0], requires_grad=True)
-    with GuidedReLU() as rule:
-        guided = torch.relu(x)
-    assert rule.calls == 1
-    assert torch.equal(torch.autograd.grad(guided, x, torch.tensor([-1.0, 1.0]))[0], torch.tensor([0.0, 1.0]))
     assert torch.equal(torch.autograd.grad(torch.relu(x), x, torch.tensor([-1.0, 1.0]))[0], torch.tensor([-1.0, 1.0]))
 
 

@@ -1,4 +1,4 @@
-"""Cascading randomization: what changes, what must not, and that the randomized network still works."""
+"""Randomization of weights: what changes, what must not, and that the randomized network still works."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from torch import nn
 
 from saltrust.errors import SaltrustError
 from saltrust.models.classifiers import ARCHITECTURES, build
-from saltrust.models.randomization import BATCHNORM, INITS, cascade, layers_of, randomize_down_to, randomized
+from saltrust.models.randomization import BATCHNORM, INITS, ORDERS, cascade, layers_of, randomize, randomized
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +30,9 @@ def changed(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> 
     return {name for name in before if not torch.equal(before[name], after[name])}
 
 
-def weights_in(model: nn.Module, architecture: str, first: int) -> set[str]:
-    """Names of the weights in the first so many stages."""
-    paths = [path for stage in ARCHITECTURES[architecture].stages[:first] for path in stage.modules]
+def weights_in(model: nn.Module, architecture: str, stages: slice) -> set[str]:
+    """Names of the weights in those of the stages, counted from the output."""
+    paths = [path for stage in ARCHITECTURES[architecture].stages[stages] for path in stage.modules]
     return {name for name, _ in model.named_parameters() if any(name.startswith(f"{path}.") for path in paths)}
 
 
@@ -65,23 +65,49 @@ def test_stage_k_randomizes_exactly_the_first_k_stages(init, batchnorm, networks
         assert name == ARCHITECTURES["densenet121"].stages[k - 1].name
         moved = changed(before, state(copy))
         weights = {n for n in moved if not n.endswith(("running_mean", "running_var", "num_batches_tracked"))}
-        assert weights == weights_in(model, "densenet121", k)
+        assert weights == weights_in(model, "densenet121", slice(k))
         assert bool(moved - weights) == (batchnorm == "reset" and k > 1)  # the logits have no statistics
     assert k == 9
     assert not changed(before, state(model))
 
 
 def test_a_stage_alone_is_the_same_as_in_the_cascade(networks):
-    model = networks["inception_v3"]
-    whole = {name: state(copy) for name, copy in cascade(model, "inception_v3", "truncated_normal", seed=5)}
-    for stage in ("logits", "Mixed_6c", "stem"):
-        alone = state(randomize_down_to(model, "inception_v3", stage, "truncated_normal", seed=5))
+    model = networks["densenet121"]
+    whole = {name: state(copy) for name, copy in cascade(model, "densenet121", "truncated_normal", seed=5)}
+    for stage in ("logits", "transition2", "stem"):
+        alone = state(randomize(model, "densenet121", stage, "truncated_normal", seed=5))
         assert not changed(whole[stage], alone)
-    assert not changed(whole["stem"], state(randomized(model, "inception_v3", "truncated_normal", seed=5)))
-    # What a stage draws does not depend on how far down the cascade goes.
-    assert torch.equal(
-        whole["Mixed_7c"]["Mixed_7c.branch1x1.conv.weight"], whole["stem"]["Mixed_7c.branch1x1.conv.weight"]
-    )
+    assert not changed(whole["stem"], state(randomized(model, "densenet121", "truncated_normal", seed=5)))
+
+
+@pytest.mark.parametrize(
+    ("order", "random"),
+    [
+        ("top_down", lambda k: slice(k + 1)),
+        ("bottom_up", lambda k: slice(k, None)),
+        ("independent", lambda k: slice(k, k + 1)),
+    ],
+)
+def test_an_order_randomizes_exactly_its_stages(order, random, networks):
+    model = networks["densenet121"]
+    before = state(model)
+    entire = state(randomized(model, "densenet121", "truncated_normal", seed=0))
+    for k, stage in enumerate(ARCHITECTURES["densenet121"].stages):
+        after = state(randomize(model, "densenet121", stage.name, "truncated_normal", seed=0, order=order))
+        expected = weights_in(model, "densenet121", random(k))
+        assert changed(before, after) & weights_in(model, "densenet121", slice(None)) == expected
+        # What is random has its weights and statistics from the entirely random network; the rest is as it was.
+        assert not changed(entire, after) & changed(before, after)
+    assert not changed(before, state(model))
+
+
+def test_a_cascade_runs_from_the_fewest_random_stages_to_the_most(networks):
+    names = [stage.name for stage in ARCHITECTURES["densenet121"].stages]
+    model = networks["densenet121"]
+    runs = {order: list(cascade(model, "densenet121", "truncated_normal", seed=0, order=order)) for order in ORDERS}
+    visited = {order: [name for name, _ in run] for order, run in runs.items()}
+    assert visited == {"top_down": names, "bottom_up": names[::-1], "independent": names}
+    assert not changed(state(runs["top_down"][-1][1]), state(runs["bottom_up"][-1][1]))
 
 
 def test_stages_and_seeds_draw_differently(networks):
@@ -139,8 +165,9 @@ def test_a_fully_random_network_is_alive(architecture, networks):
         (("Mixed_6x", "truncated_normal", 0, "reset"), "Mixed_6"),
         (("logits", "truncated_norml", 0, "reset"), "truncated_normal"),
         (("logits", "truncated_normal", 0, "resett"), "reset"),
+        (("logits", "truncated_normal", 0, "reset", "topdown"), "top_down"),
     ],
 )
 def test_bad_names_are_refused(arguments, hint, networks):
     with pytest.raises(SaltrustError, match=f"did you mean '{hint}"):
-        randomize_down_to(networks["inception_v3"], "inception_v3", *arguments)
+        randomize(networks["inception_v3"], "inception_v3", *arguments)

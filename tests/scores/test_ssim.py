@@ -29,6 +29,18 @@ def test_equals_scikit_image(settings, reference, data_range):
     np.testing.assert_allclose(ssim(first, second, data_range=data_range, **settings), expected, atol=1e-10)
 
 
+@pytest.mark.parametrize("shape", [(11, 11), (11, 80), (26, 27), (58, 43)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_equals_scikit_image_for_any_size(shape, dtype):
+    """From one window to many: the inner map need not be a multiple of the blocks that it is smoothed in."""
+    first, second = maps(1, n=1, shape=shape).astype(dtype)
+    settings = {"gaussian_weights": True, "sigma": 1.5, "win_size": 11, "use_sample_covariance": False}
+    a, b = (x[0].astype(np.float64) for x in (first, second))
+    assert ssim(first, second, data_range=1.0) == pytest.approx(
+        structural_similarity(a, b, data_range=1.0, **settings), abs=1e-10
+    )
+
+
 @given(st.integers(0, 10_000))
 def test_is_symmetric_bounded_and_one_for_equal_maps(seed):
     first, second = maps(seed, n=1, shape=(16, 16))

@@ -14,6 +14,9 @@ from saltrust.errors import SaltrustError, unknown_name
 from saltrust.methods.fusion import fold_batchnorm
 from saltrust.registry import Registry
 
+# Such blocks thin out what the one before them has found, and find nothing themselves.
+_PASSIVE = ("torch.nn.modules.pooling", "torch.nn.modules.dropout")
+
 
 @dataclass(frozen=True)
 class Scalar:
@@ -78,8 +81,10 @@ class Explained:
     global random state. Changes made to the model afterwards are not seen.
     scalar: "logit" and "probability" of output `target`, or "argmax_logit", the logit of the class predicted for the
     image (with a single output z: z where z >= 0, else -z). cam_layer: dotted path of the module whose output the class
-    activation maps use. batch_size: images in one pass; no result depends on it beyond rounding.
-    input_range: (black, white) of the model's input. All but `accept` expect images as `accept` returns them.
+    activation maps use; None for the end of the coarsest scale. batch_size: images in one pass; no result depends on it
+    beyond rounding. input_range: (black, white) of the model's input.
+
+    All methods but `accept` expect images as `accept` returns them.
 
     Raises SaltrustError for an unknown scalar or module, and for a model that cannot be explained truthfully.
     """
@@ -150,9 +155,14 @@ class Explained:
 
     def gradients(self, images: Tensor, selection: Selection | None = None) -> Tensor:
         """Gradient of the explained scalar with respect to the image, in the shape of the images."""
+        return self.scalars_and_gradients(images, selection)[1]
+
+    def scalars_and_gradients(self, images: Tensor, selection: Selection | None = None) -> tuple[Tensor, Tensor]:
+        """Both, from the same passes."""
         selection = selection or self.select(images)
-        gradients = [self._differentiate(images[b], selection.take(b))[1] for b in self._batches(len(images))]
-        return torch.cat(gradients).contiguous()
+        results = [self._differentiate(images[b], selection.take(b)) for b in self._batches(len(images))]
+        scalars, gradients, _ = zip(*results, strict=True)
+        return torch.cat(scalars), torch.cat(gradients).contiguous()
 
     def features(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         """Outputs of some modules, without gradients: one forward pass for each image.
@@ -171,6 +181,21 @@ class Explained:
         """Paths of the blocks that run one after the other from the image to the output: the model's children, with
         plain sequences opened."""
         return _opened(self._model, "")
+
+    def block_grids(self, images: Tensor) -> dict[str, tuple[int, int]]:
+        """Rows and columns of the blocks that run once and return a map of their own, from one forward pass."""
+        blocks = [
+            block
+            for block in self.blocks
+            if block not in self._folded and type(self._module(block)).__module__ not in _PASSIVE
+        ]
+        with self._captured(blocks) as captured:
+            self.outputs(images)
+        return {
+            block: tuple(outputs[0].shape[2:])
+            for block, outputs in captured.items()
+            if len(outputs) == 1 and outputs[0].ndim == 4
+        }
 
     @contextmanager
     def under(self, rules: Rules) -> Iterator[None]:
@@ -207,8 +232,8 @@ class Explained:
         """
         layer = self._cam_layer(layer)
         selection = self.select(images)
-        pairs = [self._differentiate(images[b], selection.take(b), layer) for b in self._batches(len(images))]
-        outputs, gradients = zip(*pairs, strict=True)
+        results = [self._differentiate(images[b], selection.take(b), layer) for b in self._batches(len(images))]
+        _, gradients, outputs = zip(*results, strict=True)
         if outputs[0].ndim != 4:
             raise SaltrustError(
                 f"module '{layer}' returns shape {tuple(outputs[0].shape)}; a class activation map needs (n, c, h, w)"
@@ -221,18 +246,21 @@ class Explained:
             self._forward(images)
         return {layer: tuple(self._only(captured, layer)[0].shape) for layer in layers}
 
-    def _differentiate(self, images: Tensor, selection: Selection, layer: str | None = None) -> tuple[Tensor, Tensor]:
-        """(variable, gradient of the scalar with respect to it); the variable is the image or a module's output."""
+    def _differentiate(
+        self, images: Tensor, selection: Selection, layer: str | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(scalars, their gradient with respect to the variable, the variable): the image, or a module's output."""
         with _isolated(self.device), self._captured([layer] if layer else []) as captured:
             images = images.clone(memory_format=torch.channels_last).requires_grad_()
             values = self._values(images.clone())  # a clone: the model may work in place
             variable = self._only(captured, layer)[0] if layer else images
-            total = selection.pick(values).sum()
-            gradient = torch.autograd.grad(total, variable, allow_unused=True)[0] if total.requires_grad else None
+            scalars = selection.pick(values)
+            differentiable = scalars.requires_grad
+            gradient = torch.autograd.grad(scalars.sum(), variable, allow_unused=True)[0] if differentiable else None
             if gradient is None:
                 what = f"module '{layer}'" if layer else "the image"
                 raise SaltrustError(f"the model's output does not depend on {what} in a differentiable way")
-            return variable.detach(), gradient
+            return scalars.detach(), gradient, variable.detach()
 
     def _values(self, images: Tensor) -> Tensor:
         """What the scalar's link makes of the model's outputs: (n, n_outputs)."""

@@ -1,77 +1,81 @@
-"""Guided backpropagation, for every ReLU that runs: modules, functions, methods, in place or not, reused or not."""
+"""Guided backpropagation and its kin, for every ReLU that runs: modules, functions, in place or not, reused or not."""
 
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import numpy as np
-import torch
 from torch import Tensor
-from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 
 from saltrust.errors import SaltrustError, unknown_name
-from saltrust.methods.explained import Explained
+from saltrust.methods.explained import Explained, Rules
 from saltrust.methods.preparation import prepare
 from saltrust.methods.registry import method
+from saltrust.methods.rules import KINDS, Call, apply, parse, place, rescaled
 
-RELUS = frozenset({functional.relu, functional.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_})
-
-# The rule is defined for ReLU. A network that mixes others in would get a map that is neither the gradient nor guided.
+# The rules are defined for ReLU: among others, a map would be neither the gradient nor guided.
+SATURATING = frozenset({"sigmoid", "log_sigmoid", "hardsigmoid", "tanh", "softsign"})
 OTHER_RECTIFIERS = frozenset(
-    getattr(functional, name)
-    for name in (
-        *("celu", "elu", "gelu", "hardswish", "hardtanh", "leaky_relu", "mish", "prelu", "relu6", "rrelu", "selu"),
-        *(
-            "silu",
-            "softplus",
-            "threshold",
-            "elu_",
-            "celu_",
-            "hardtanh_",
-            "leaky_relu_",
-            "rrelu_",
-            "selu_",
-            "threshold_",
-        ),
-    )
-)
+    {name for name, kind in KINDS.items() if kind == "elementwise"} - SATURATING - {"relu"}
+) | {"maximum"}
+
+Gate = Callable[[Tensor, Tensor], Tensor]
+"""(gradient at a ReLU's output, where the ReLU fired) -> gradient at its input."""
 
 
-class GuidedReLU(TorchFunctionMode):
-    """While active, no ReLU lets a negative gradient pass.
+class GatedReLU(Rules):
+    """No ReLU passes the gradient on but through the gate."""
 
-    ReLU's own backward pass then stops what did not fire forward, which together is the rule of Springenberg et al.
-    2015 (section 3.4). The network's code is not rewritten: the calls themselves are seen, wherever they come from.
-    """
-
-    def __init__(self) -> None:
+    def __init__(self, method: str, gate: Gate) -> None:
         super().__init__()
+        self.method = method
+        self.gate = gate
         self.calls = 0
         self._effects: list[Tensor] = []
 
     def __torch_function__(self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        if func in OTHER_RECTIFIERS:
+        call = parse(func, args, kwargs)
+        if call.name in OTHER_RECTIFIERS and call.dependent:
             raise SaltrustError(
-                f"guided backpropagation is defined for ReLU; the model also calls {func.__name__}. Use another method"
+                f"{self.method} is defined for ReLU; {place(self.path)} also calls '{call.name}'. Where that is a ReLU "
+                "in other words, write it as relu; else use another method"
             )
-        output = func(*args, **(kwargs or {}))
-        if func in RELUS:
+        if call.name == "relu" and call.dependent:
             self.calls += 1
-            if output.requires_grad:
-                output.register_hook(self._guide(output.detach()))
+            return apply(call, self._gated)
+        return func(*args, **(kwargs or {}))
+
+    def _gated(self, call: Call) -> Tensor:
+        value = call.run(Tensor.detach)
+        fired = value > 0
+
+        def through(gradient: Tensor) -> Tensor:
+            passed = self.gate(gradient, fired)
+            self._effects.append((passed != gradient * fired).any())
+            return passed
+
+        output = rescaled(call.dependent[0], value)
+        output.register_hook(through)
         return output
-
-    def _guide(self, output: Tensor) -> Callable[[Tensor], Tensor]:
-        def positive(gradient: Tensor) -> Tensor:
-            self._effects.append(((gradient < 0) & (output > 0)).any())
-            return gradient.clamp(min=0)
-
-        return positive
 
     @property
     def changed_something(self) -> bool:
-        """Whether a negative gradient was stopped that plain backpropagation would have let pass."""
+        """Whether any ReLU passed on another gradient than its own."""
         return any(bool(effect) for effect in self._effects)
+
+
+def _gated_gradients(model: Explained, images: Tensor, method: str, gate: Gate) -> Tensor:
+    accepted = model.accept(images)
+    rules = GatedReLU(method, gate)
+    with model.under(rules):
+        maps = model.gradients(accepted)
+    if not rules.calls:
+        raise SaltrustError(f"{method} found no ReLU in the model, so its map would be the plain gradient")
+    if not rules.changed_something and bool(maps.any()):
+        raise SaltrustError(
+            f"{method} equals the plain gradient: at none of the model's {rules.calls} ReLU calls does the rule stop "
+            "or pass anything else. Use 'grad'"
+        )
+    return maps.to(images.device)
 
 
 @method(
@@ -81,23 +85,36 @@ class GuidedReLU(TorchFunctionMode):
     family="modified_backward",
     cite="springenberg2015striving",
     formula=r"R^{l} = \mathbb{1}[f^{l} > 0] \, \mathbb{1}[R^{l+1} > 0] \, R^{l+1}",
+    needs="ReLU, and no other rectifier",
 )
 def guided_backprop(model: Explained, images: Tensor, keys: Sequence[tuple[int, ...]]) -> Tensor:
-    """The gradient where each ReLU lets only positive gradients pass (Springenberg et al. 2015, section 3.4).
+    """The gradient where each ReLU that fired passes positive gradients on, and nothing else (Springenberg et al. 2015,
+    section 3.4).
 
     images: (n, channels, height, width) in the model's input range. Returns the same shape. Raises SaltrustError where
     the model calls no ReLU, calls other rectifiers, or the map would equal the plain gradient.
     """
-    with GuidedReLU() as rule:
-        maps = model.gradients(model.accept(images))
-    if not rule.calls:
-        raise SaltrustError("guided backpropagation found no ReLU in the model, so its map would be the plain gradient")
-    if not rule.changed_something and bool(maps.any()):
-        raise SaltrustError(
-            f"guided backpropagation equals the plain gradient: no negative gradient reaches the model's {rule.calls} "
-            "ReLU calls. Use 'grad'"
-        )
-    return maps.to(images.device)
+    return _gated_gradients(model, images, "guided backpropagation", lambda g, fired: g.clamp(min=0) * fired)
+
+
+@method(
+    "deconvolution",
+    abbreviation="DECONV",
+    title="Deconvolution",
+    family="modified_backward",
+    cite="zeiler2014visualizing",
+    formula=r"R^{l} = \mathbb{1}[R^{l+1} > 0] \, R^{l+1}",
+    needs="ReLU, and no other rectifier",
+)
+def deconvolution(model: Explained, images: Tensor, keys: Sequence[tuple[int, ...]]) -> Tensor:
+    """The gradient where each ReLU, fired or not, passes positive gradients on, and nothing else (Zeiler & Fergus 2014,
+    section 2.1; as a rule for gradients, Springenberg et al. 2015, section 3.4).
+
+    Max pooling passes signals back to where the maximum was: the switches of the deconvolutional network. images: (n,
+    channels, height, width) in the model's input range. Returns the same shape. Raises SaltrustError where the model
+    calls no ReLU, calls other rectifiers, or the map would equal the plain gradient.
+    """
+    return _gated_gradients(model, images, "deconvolution", lambda g, fired: g.clamp(min=0))
 
 
 @method(

@@ -99,6 +99,23 @@ class Method:
 METHODS: Registry[Method] = Registry("method")
 
 
+def by_family() -> list[Method]:
+    """All methods, in the order of FAMILIES."""
+    return [method for family in FAMILIES for method in METHODS.values() if method.family == family]
+
+
+def catalogue() -> list[dict[str, Any]]:
+    """What a reader must know of each method, as plain data for JSON. passes: runs of the network per image with the
+    default parameters, each forward and, where `backward`, backward."""
+    return [
+        {key: getattr(method, key) for key in ("name", "abbreviation", "title", "family", "cite", "formula", "needs")}
+        | {"passes": method.passes(), "backward": method.backward}
+        | {"parameters": {k: {"default": method.defaults[k], "meaning": note} for k, note in method.help.items()}}
+        for method in by_family()
+    ]
+
+
+
 def method(
     name: str,
     *,

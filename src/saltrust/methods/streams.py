@@ -1,9 +1,11 @@
 """The stream of passes behind all path-based methods: noisy samples, points on straight paths, fixed-size batches."""
 
 from collections.abc import Callable, Sequence
+from typing import Annotated
 
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from saltrust.errors import SaltrustError
@@ -12,13 +14,74 @@ from saltrust.registry import Registry
 
 Key = tuple[int, ...]
 
+Baseline = Annotated[str | Tensor, "what the image is compared with: black, white, grey, blur; several joined by +"]
+Distribution = Annotated[str, "the set of baselines: greys from black to white, or near_black"]
+References = Annotated[int, "number of baselines"]
+Seed = Annotated[int, "of what is drawn at random"]
+
+BLUR = 1 / 16  # sd of the blur, as a share of the shorter side: no detail smaller than an organ survives
+
 BASELINES: Registry[Callable[[Tensor, float, float], Tensor]] = Registry("baseline")
-"""Where a path starts: (images, black, white) -> tensor that broadcasts to the images."""
+"""What an image is compared with: (images, black, white) -> tensor that broadcasts to the images."""
 BASELINES.register("black")(lambda images, black, white: torch.full_like(images[:, :1, :1, :1], black))
 BASELINES.register("white")(lambda images, black, white: torch.full_like(images[:, :1, :1, :1], white))
 BASELINES.register("grey")(lambda images, black, white: torch.full_like(images[:, :1, :1, :1], (black + white) / 2))
 BASELINES.register("image_min")(lambda images, black, white: images.amin((1, 2, 3), keepdim=True))
 BASELINES.register("image_max")(lambda images, black, white: images.amax((1, 2, 3), keepdim=True))
+
+
+@BASELINES.register("blur")
+def blurred(images: Tensor, black: float, white: float) -> Tensor:
+    """The image without its detail: same tones, same places, no edges (Sturmfels et al. 2020)."""
+    sd = BLUR * min(images.shape[2:])
+    return torch.as_tensor(gaussian_filter(images.cpu().numpy(), (0, 0, sd, sd))).to(images)
+
+
+def starts(baseline: str | Tensor, images: Tensor, black: float, white: float) -> tuple[Tensor, ...]:
+    """The baselines of a name in BASELINES, of several joined by "+" ("black+white"), or of a tensor of one's own.
+
+    Each broadcasts to the images. Raises SaltrustError for an unknown name or a tensor that does not fit.
+    """
+    if isinstance(baseline, str):
+        return tuple(BASELINES[name](images, black, white) for name in baseline.split("+"))
+    try:
+        torch.broadcast_to(baseline, images.shape)
+    except RuntimeError:
+        raise SaltrustError(
+            f"a baseline {tuple(baseline.shape)} does not broadcast to images {tuple(images.shape)}"
+        ) from None
+    return (baseline.to(images),)
+
+
+def count_starts(baseline: str | Tensor) -> int:
+    """How many baselines `starts` will return."""
+    return baseline.count("+") + 1 if isinstance(baseline, str) else 1
+
+
+DISTRIBUTIONS: Registry[Callable[[Tensor, int, int, float, float], Tensor]] = Registry("distribution of baselines")
+"""Sets of baselines: (images, count, seed, black, white) -> (count, 1, c or 1, h or 1, w or 1)."""
+
+
+@DISTRIBUTIONS.register("greys")
+def greys(images: Tensor, count: int, seed: int, black: float, white: float) -> Tensor:
+    """Uniform images at grey levels evenly spread from black to white."""
+    levels = torch.linspace(black, white, count, dtype=images.dtype, device=images.device)
+    return levels[:, None, None, None, None]
+
+
+@DISTRIBUTIONS.register("near_black")
+def near_black(images: Tensor, count: int, seed: int, black: float, white: float) -> Tensor:
+    """Black with normal noise of a thousandth of the input range, as in Tjoa & Guan's code."""
+    noise = torch.stack([noise_sample(images.shape[1:], seed, (), k) for k in range(count)])
+    return black + 0.001 * (white - black) * noise.to(images)[:, None]
+
+
+def baseline_set(distribution: str, images: Tensor, count: int, seed: int, black: float, white: float) -> Tensor:
+    """`count` baselines from a distribution, the same for all images: (count, 1, c or 1, h or 1, w or 1)."""
+    if count < 1:
+        raise SaltrustError(f"there are {count} baselines; at least one is needed")
+    return DISTRIBUTIONS[distribution](images, count, seed, black, white)
+
 
 SPREADS: Registry[Callable[[Tensor, float, float], Tensor]] = Registry("noise spread")
 """What the noise level is a fraction of: (images, black, white) -> tensor (n, 1, 1, 1)."""

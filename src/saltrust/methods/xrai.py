@@ -1,16 +1,18 @@
 """XRAI: regions of the image, ranked by how much attribution each adds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
+from scipy.ndimage import find_objects
 from scipy.sparse import csr_array
-from skimage.segmentation import felzenszwalb
 from skimage.transform import resize
 
 from saltrust.errors import SaltrustError
 from saltrust.methods.preparation import CHANNELS
 from saltrust.methods.registry import Parts, method
+from saltrust.registry import Registry
 
 SCALES = (50, 100, 150, 250, 500, 1200)  # of Felzenszwalb's segmentation, from fine to coarse
 SIGMA = 0.8
@@ -27,6 +29,8 @@ def segment(image: np.ndarray) -> np.ndarray:
     dilated by 5 pixels: the parameters and, segment for segment, the result of PAIR saliency (core/xrai.py), but for
     segments that vanish in resizing. A grey image counts as three equal channels. A constant image is one region.
     """
+    from saltrust.methods.felzenszwalb import felzenszwalb  # imports numba, which whoever has the segments can spare
+
     if image.ndim not in (2, 3) or 0 in image.shape:
         raise SaltrustError(f"an image has shape (height, width) or (height, width, channels), not {image.shape}")
     colour = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
@@ -34,76 +38,116 @@ def segment(image: np.ndarray) -> np.ndarray:
     if not high > low:
         return np.ones((1, *colour.shape[:2]), dtype=bool)
     scaled = (colour - low) / (high - low) * 2 - 1
+    # The channels of a grey image come out different in the last bits, and such bits decide between equal edges.
     scaled = resize(scaled, (SIDE, SIDE), order=3, mode="constant", preserve_range=True, anti_aliasing=True)
-    masks = []
-    for scale in SCALES:
-        labels = felzenszwalb(scaled, scale=scale, sigma=SIGMA, min_size=MIN_SIZE)
-        labels = resize(
-            labels, colour.shape[:2], order=0, mode="constant", preserve_range=True, anti_aliasing=False
-        ).astype(int)
-        masks.append(labels == np.unique(labels)[:, None, None])
-    return dilate(np.concatenate(masks), DILATION)
+    enlarge = partial(resize, order=0, mode="constant", preserve_range=True, anti_aliasing=False)
+    segmentations = felzenszwalb(scaled, SCALES, SIGMA, MIN_SIZE)
+    return dilated_masks([enlarge(labels, colour.shape[:2]).astype(int) for labels in segmentations], DILATION)
 
 
-def dilate(masks: np.ndarray, radius: int) -> np.ndarray:
-    """Dilate each mask of a stack (k, h, w) by a disk {(x, y): x^2 + y^2 <= radius^2}, in pixels.
+def dilated_masks(segmentations: Sequence[np.ndarray], radius: int) -> np.ndarray:
+    """Mask of each label of each segmentation (h, w), integers from 0: (k, h, w), each dilated as by `dilate`.
 
-    The disk is a pile of horizontal runs, so that a shift per row suffices, for all masks at once.
+    A label that does not occur has no mask.
     """
-    height, width = masks.shape[1:]
-    padded = np.pad(masks, ((0, 0), (radius, radius), (radius, radius)))
-    run = padded[:, :, radius : radius + width].copy()  # each pixel stands for the pixels within `reach` beside it
-    dilated = np.zeros_like(masks)
+    found = [(labels, *one) for labels in segmentations for one in enumerate(find_objects(labels + 1)) if one[1]]
+    masks = np.zeros((len(found), *segmentations[0].shape), dtype=bool)
+    for mask, (labels, label, box) in zip(masks, found, strict=True):
+        grown = tuple(slice(max(side.start - radius, 0), side.stop + radius) for side in box)
+        mask[grown] = dilate(labels[grown] == label, radius)
+    return masks
+
+
+def dilate(mask: np.ndarray, radius: int) -> np.ndarray:
+    """Dilate a boolean mask (h, w) by a disk {(x, y): x^2 + y^2 <= radius^2}, in pixels.
+
+    The disk is a pile of horizontal runs, so that a shift per row suffices.
+    """
+    height, width = mask.shape
+    padded = np.zeros((height + 2 * radius, width + 2 * radius), dtype=bool)
+    padded[radius : radius + height, radius : radius + width] = mask
+    run = padded[:, radius : radius + width].copy()  # each pixel stands for the pixels within `reach` beside it
+    dilated = np.zeros_like(mask)
     rows_of_reach = {row: int((radius**2 - row**2) ** 0.5) for row in range(-radius, radius + 1)}
     for reach in range(radius + 1):
         if reach:
-            run |= padded[:, :, radius - reach : radius - reach + width]
-            run |= padded[:, :, radius + reach : radius + reach + width]
+            run |= padded[:, radius - reach : radius - reach + width]
+            run |= padded[:, radius + reach : radius + reach + width]
         for row, half_width in rows_of_reach.items():
             if half_width == reach:
-                dilated |= run[:, radius + row : radius + row + height]
+                dilated |= run[radius + row : radius + row + height]
     return dilated
 
 
-def rank_regions(
-    attribution: np.ndarray, segments: np.ndarray, min_pixels: int = MIN_GAIN_PIXELS
-) -> tuple[np.ndarray, np.ndarray]:
-    """Cover the image with regions, always by the one whose still uncovered pixels have the highest mean attribution
-    (Kapishnikov et al. 2019, algorithm 1, in the full form of PAIR saliency).
+Regions = list[tuple[np.ndarray, float]]
+ALGORITHMS: Registry[Callable[[np.ndarray, list[np.ndarray], int], Regions]] = Registry("XRAI algorithm")
+"""How the image is covered: (value of each pixel, pixels of each segment, fewest pixels that a region may add) ->
+the pixels that each region adds, and their mean value, as they are chosen. Ties go to the earlier segment."""
 
-    attribution: (h, w). segments: (k, h, w) bool. A region that would add fewer than min_pixels is dropped for good.
-    Returns (gains, ranks), both (h, w): the mean attribution of the region that covered the pixel, and the rank of that
-    gain from 1. Pixels that no region covers share their own mean, and the last rank. Ties go to the earlier segment.
+
+@ALGORITHMS.register("full")
+def _best_of_the_rest(values: np.ndarray, segments: list[np.ndarray], min_pixels: int) -> Regions:
+    """Always the region whose still uncovered pixels have the highest mean."""
+    pixels, counts = np.concatenate(segments), np.array([len(segment) for segment in segments])
+    shape = len(segments), len(values)
+    worth = csr_array((values[pixels].astype(np.float64), pixels, np.r_[0, np.cumsum(counts)]), shape)
+    worth = worth.T.tocsr()  # from each pixel to its few segments
+    sums = worth.sum(0)
+    rounding = np.finfo(values.dtype).eps ** 0.5 * np.abs(values).max()
+    covered = np.zeros(len(values), dtype=bool)
+    regions: Regions = []
+    while (counts >= min_pixels).any():
+        means = np.where(counts >= min_pixels, sums / np.maximum(counts, 1), -np.inf)
+        close = np.flatnonzero(means >= means.max() - rounding)
+        added = [segments[k][~covered[segments[k]]] for k in close]
+        gains = [values[pixels].mean() for pixels in added]  # running sums only shortlist: rounding must not decide
+        best = int(np.argmax(gains))
+        regions.append((added[best], gains[best]))
+        covered[added[best]] = True
+        lost = worth[added[best]]
+        counts -= np.bincount(lost.indices, minlength=len(segments))
+        sums -= np.bincount(lost.indices, lost.data, minlength=len(segments))
+    return regions
+
+
+@ALGORITHMS.register("fast")
+def _by_mean_over_all_pixels(values: np.ndarray, segments: list[np.ndarray], min_pixels: int) -> Regions:
+    """In the order of the means over whole segments, whatever is already covered."""
+    means = [values[segment].mean() if len(segment) else -np.inf for segment in segments]
+    covered = np.zeros(len(values), dtype=bool)
+    regions: Regions = []
+    for k in np.argsort(-np.array(means), kind="stable"):
+        added = segments[k][~covered[segments[k]]]
+        if len(added) >= min_pixels:
+            regions.append((added, values[added].mean()))
+            covered[added] = True
+    return regions
+
+
+def rank_regions(
+    attribution: np.ndarray, segments: np.ndarray, algorithm: str = "full", min_pixels: int = MIN_GAIN_PIXELS
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cover the image with regions, the most attributed first (Kapishnikov et al. 2019, algorithm 1).
+
+    attribution: (h, w). segments: (k, h, w) bool. algorithm: "full" weighs, each time anew, the pixels that a region
+    would add; "fast" ranks the regions once, by all of their pixels. Both are those of PAIR saliency (core/xrai.py). A
+    region that would add fewer than min_pixels is dropped for good. Returns (gains, ranks), both (h, w): the mean
+    attribution of the region that covered the pixel, and the rank of that gain from 1. Pixels that no region covers
+    share their own mean, and the last rank. All are NaN, and 0, where the attribution is not finite.
     """
-    if segments.ndim != 3 or segments.shape[1:] != attribution.shape:
+    if segments.ndim != 3 or not len(segments) or segments.shape[1:] != attribution.shape:
         raise SaltrustError(f"segments {segments.shape} do not fit the attribution map {attribution.shape}: (k, h, w)")
-    values = attribution.astype(np.float64).ravel()
+    values = attribution.astype(np.result_type(attribution, np.float32)).ravel()
     if not np.isfinite(values).all():
         return np.full(attribution.shape, np.nan), np.zeros(attribution.shape, dtype=int)
-    masks = segments.reshape(len(segments), -1)
-    member = csr_array(masks.T, dtype=float)  # (pixels, k): a pixel lies in few segments
-    counts, sums = masks.sum(1), values @ member
-    rounding = 1e-9 * np.abs(values).max(initial=0)
-    covered = np.zeros(len(values), dtype=bool)
-    regions: list[tuple[np.ndarray, float]] = []
-    while (counts >= min_pixels).any():
-        gains = np.where(counts >= min_pixels, sums / np.maximum(counts, 1), -np.inf)
-        close = np.flatnonzero(gains >= gains.max() - rounding)
-        added = [np.flatnonzero(masks[k] & ~covered) for k in close]
-        exact = [values[pixels].mean() for pixels in added]  # running sums only shortlist: rounding must not decide
-        best = int(np.argmax(exact))
-        regions.append((added[best], exact[best]))
-        covered[added[best]] = True
-        lost = member[added[best]]
-        counts -= lost.sum(0).astype(int)
-        sums -= values[added[best]] @ lost
+    regions = ALGORITHMS[algorithm](values, [np.flatnonzero(mask) for mask in segments], max(min_pixels, 1))
     regions.sort(key=lambda region: -region[1])
-    if not covered.all():
-        rest = np.flatnonzero(~covered)
-        regions.append((rest, values[rest].mean()))
-    gain_map, ranks = np.empty(len(values)), np.empty(len(values), dtype=int)
+    gain_map, ranks = np.empty(len(values)), np.zeros(len(values), dtype=int)
     for rank, (pixels, gain) in enumerate(regions, start=1):
         gain_map[pixels], ranks[pixels] = gain, rank
+    rest = ranks == 0
+    if rest.any():
+        gain_map[rest], ranks[rest] = values[rest].mean(), len(regions) + 1
     return gain_map.reshape(attribution.shape), ranks.reshape(attribution.shape)
 
 
@@ -135,17 +179,18 @@ def xrai(
         "white",
     ),
     channels: Annotated[str, "how the channels of the attribution are joined"] = "max",
+    algorithm: Annotated[str, '"full", or "fast": regions ranked once, whatever is already covered'] = "full",
 ) -> np.ndarray:
     """Regions ranked by their Integrated Gradients, averaged over baselines (Kapishnikov et al. 2019, section 3).
 
     images: (n, height, width[, channels]). parts: "ig_<baseline>" of each baseline (n, channels, height, width), and
     "segments", n stacks (k, height, width) of boolean masks as from `segment`. channels: how those of the attribution
-    are joined; PAIR saliency takes the "max". steps and quadrature are those of the parts. Returns (n, 1, height,
-    width): for each pixel the mean attribution that its region added.
+    are joined; PAIR saliency takes the "max". steps and quadrature are those of the parts. algorithm: as in
+    `rank_regions`. Returns (n, 1, height, width): for each pixel the mean attribution that its region added.
     """
     if not baselines:
         raise SaltrustError("XRAI needs at least one baseline")
     attribution = sum(parts[f"ig_{baseline}"].astype(np.float64) for baseline in baselines) / len(baselines)
     grey = CHANNELS[channels](attribution)
     pairs = zip(grey, parts["segments"], strict=True)
-    return np.stack([rank_regions(one, segments)[0] for one, segments in pairs])[:, None]
+    return np.stack([rank_regions(one, segments, algorithm)[0] for one, segments in pairs])[:, None]

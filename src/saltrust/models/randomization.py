@@ -1,7 +1,8 @@
-"""Randomized models: a cascade that re-initializes a network's weights stage by stage, from the output to the input.
+"""Randomized models: networks with the weights of some stages re-initialized.
 
-After Adebayo et al. 2018, sec. 3.1 (cascading randomization). Each stage draws from its own generator, keyed by (seed,
-stage name), so that any state of the cascade can be made alone and is the same as in the whole cascade.
+An order says which stages are random in the state named after a stage: those from the output down to it, those from the
+input up to it, or it alone. Each stage draws from its own generator, keyed by (seed, stage name), so that any state can
+be made alone, and a stage's random weights are the same in every state and order.
 
 A random network must still depend on its image, or its maps say nothing. Measured on an InceptionV3 with the running
 statistics of a short training, fully randomized, 8 phantoms at 128 px, seeds 0 and 1 (logit: sd over the images;
@@ -23,7 +24,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from torch import nn
 
@@ -74,41 +75,73 @@ BATCHNORM.register("keep_statistics")(keep_statistics)
 BATCHNORM.register("reset")(reset)
 
 
+ORDERS: Registry[Callable[[Sequence[str], str], Sequence[str]]] = Registry("order of randomization")
+"""(all stages from the output to the input, a stage) -> the stages that are random in that stage's state."""
+
+
+@ORDERS.register("top_down")
+def top_down(stages: Sequence[str], stage: str) -> Sequence[str]:
+    """From the output down to and with the stage: cascading randomization (Adebayo et al. 2018, sec. 3.1)."""
+    return stages[: stages.index(stage) + 1]
+
+
+@ORDERS.register("bottom_up")
+def bottom_up(stages: Sequence[str], stage: str) -> Sequence[str]:
+    """From the input up to and with the stage, so that no trained stage sees the image before a random one.
+
+    Top-down, the trained lower stages still pass on which activations are large (Binder et al. 2023).
+    """
+    return stages[stages.index(stage) :]
+
+
+@ORDERS.register("independent")
+def independent(stages: Sequence[str], stage: str) -> Sequence[str]:
+    """The stage alone, all others trained: independent randomization (Adebayo et al. 2018, sec. 3.2)."""
+    return [stage]
+
+
 def cascade(
-    model: nn.Module, architecture: str, init: str, seed: int, batchnorm: str = "reset"
+    model: nn.Module, architecture: str, init: str, seed: int, batchnorm: str = "reset", order: str = "top_down"
 ) -> Iterator[tuple[str, nn.Module]]:
-    """(stage name, copy of the model randomized from the top down to and with that stage), top to bottom.
+    """(stage name, copy of the model in that stage's state), from the fewest random stages to the most.
 
-    Each model is a copy of its own and may be kept or changed. Parameters as in `randomize_down_to`.
+    So bottom_up runs from the input to the output, the others from the output to the input. Each model is a copy of its
+    own and may be kept or changed. Parameters as in `randomize`.
     """
-    for stage in ARCHITECTURES[architecture].stages:
-        yield stage.name, randomize_down_to(model, architecture, stage.name, init, seed, batchnorm)
+    stages = [stage.name for stage in ARCHITECTURES[architecture].stages]
+    for stage in sorted(stages, key=lambda stage: len(ORDERS[order](stages, stage))):
+        yield stage, randomize(model, architecture, stage, init, seed, batchnorm, order)
 
 
-def randomize_down_to(
-    model: nn.Module, architecture: str, stage: str, init: str, seed: int, batchnorm: str = "reset"
+def randomize(
+    model: nn.Module,
+    architecture: str,
+    stage: str,
+    init: str,
+    seed: int,
+    batchnorm: str = "reset",
+    order: str = "top_down",
 ) -> nn.Module:
-    """A copy of the model whose weights from the output down to and with `stage` are random; the rest is as it was.
+    """A copy of the model with random weights in the stages that the order names for `stage`; the rest is as it was.
 
-    init: how convolutions and linear layers are drawn, a name in INITS. batchnorm: what becomes of batch
-    normalization, a name in BATCHNORM. Raises SaltrustError on unknown names.
+    init: how convolutions and linear layers are drawn, a name in INITS. batchnorm: what becomes of the random stages'
+    batch normalization, a name in BATCHNORM. order: a name in ORDERS. Raises SaltrustError on unknown names.
     """
-    stages = ARCHITECTURES[architecture].stages
-    names = [s.name for s in stages]
-    if stage not in names:
-        raise unknown_name(f"stage of {architecture}", stage, names)
+    stages = {s.name: s for s in ARCHITECTURES[architecture].stages}
+    if stage not in stages:
+        raise unknown_name(f"stage of {architecture}", stage, stages)
     draw, normalize = INITS[init], BATCHNORM[batchnorm]
     model = copy.deepcopy(model)
-    for randomized_stage in stages[: names.index(stage) + 1]:
-        with seeded(_key(seed, randomized_stage.name)):
-            for layer in layers_of(model, randomized_stage):
+    for name in ORDERS[order](list(stages), stage):
+        with seeded(_key(seed, name)):
+            for layer in layers_of(model, stages[name]):
                 (normalize if isinstance(layer, nn.BatchNorm2d) else draw)(layer)
     return model
 
 
 def randomized(model: nn.Module, architecture: str, init: str, seed: int, batchnorm: str = "reset") -> nn.Module:
-    """A copy of the model with every weight random: the last state of the cascade."""
-    return randomize_down_to(model, architecture, ARCHITECTURES[architecture].stages[-1].name, init, seed, batchnorm)
+    """A copy of the model with every weight random: the last state of the cascade, from either end."""
+    return randomize(model, architecture, ARCHITECTURES[architecture].stages[-1].name, init, seed, batchnorm)
 
 
 def layers_of(model: nn.Module, stage: Stage) -> list[nn.Module]:

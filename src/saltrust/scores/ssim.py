@@ -1,12 +1,16 @@
 """Structural similarity of two maps (Wang et al. 2004), for many pairs at once."""
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
-from scipy.ndimage import correlate1d
 
 from saltrust.errors import SaltrustError
 from saltrust.registry import Registry
+from saltrust.scores.pairs import for_each_pair
 
 WINDOWS: Registry = Registry("SSIM window")
+
+_BLOCK = 16  # pixels that one matrix product smooths: the fastest size measured, for windows of 5 to 11
 
 
 @WINDOWS.register("gaussian")
@@ -40,22 +44,62 @@ def ssim(
     window lies inside the map. Equals scikit-image's `structural_similarity` with `use_sample_covariance=False`.
     Raises SaltrustError for maps of different shapes or smaller than the window.
     """
-    if first.shape != second.shape:
-        raise SaltrustError(f"SSIM needs maps of one shape, not {first.shape} and {second.shape}")
     if size % 2 == 0 or min(first.shape[-2:]) < size:
         raise SaltrustError(f"SSIM window {size}: must be odd and no larger than the map, {first.shape[-2:]}")
-    weights, cut = WINDOWS[window](size, sigma), size // 2
-    inner = (..., slice(cut, first.shape[-2] - cut), slice(cut, first.shape[-1] - cut))
-
-    def local_mean(x: np.ndarray) -> np.ndarray:
-        return correlate1d(correlate1d(x, weights, axis=-1), weights, axis=-2)[inner]
-
-    x, y = first.astype(np.float64), second.astype(np.float64)
-    mean_x, mean_y = local_mean(x), local_mean(y)
-    product = mean_x * mean_y
-    squares = mean_x**2 + mean_y**2
-    spread = local_mean(x * x + y * y) - squares
-    shared = local_mean(x * y) - product
+    height, width = first.shape[-2:]
+    local_means = _smoothing(WINDOWS[window](size, sigma), 4, height, width)
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
-    similarity = ((2 * product + c1) * (2 * shared + c2)) / ((squares + c1) * (spread + c2))
-    return similarity.mean(axis=(-2, -1))
+    fields = np.empty((4, height, width))
+
+    def of_pair(x: np.ndarray, y: np.ndarray) -> float:
+        # In place throughout: fetching new memory for each pair takes longer than the arithmetic.
+        fields[:2] = x, y
+        np.multiply(fields[0], fields[1], out=fields[3])
+        np.add(np.square(fields[0], out=fields[2]), fields[1] * fields[1], out=fields[2])
+        mean_x, mean_y, spread, shared = local_means(fields)
+        product = mean_x * mean_y
+        squares = np.add(np.square(mean_x, out=mean_x), np.square(mean_y, out=mean_y), out=mean_x)
+        spread -= squares
+        shared -= product
+        similarity = _scaled(product, 2, c1)
+        similarity *= _scaled(shared, 2, c2)
+        similarity /= _scaled(squares, 1, c1)
+        similarity /= _scaled(spread, 1, c2)
+        return similarity.mean()
+
+    return for_each_pair(of_pair, first, second)
+
+
+def _scaled(x: np.ndarray, factor: float, offset: float) -> np.ndarray:
+    """factor * x + offset, in place."""
+    x *= factor
+    x += offset
+    return x
+
+
+def _smoothing(weights: np.ndarray, k: int, height: int, width: int) -> Callable[[np.ndarray], np.ndarray]:
+    """A function from maps (k, height, width) to the means (k, height - cut, width - cut) of all whole windows, cut
+    being the weights' number less 1. Each call overwrites the result of the last.
+
+    Both directions are products with a band matrix, block by block along the band, as dense products are what a
+    processor does fastest.
+    """
+    cut = len(weights) - 1
+    band = np.zeros((_BLOCK, _BLOCK + cut))
+    for i, row in enumerate(band):
+        row[i : i + len(weights)] = weights
+    across, down = np.empty((k, height, width - cut)), np.empty((k, height - cut, width - cut))
+
+    def blocks(length: int) -> Iterator[tuple[slice, slice, np.ndarray]]:
+        for start in range(0, length, _BLOCK):
+            count = min(_BLOCK, length - start)
+            yield slice(start, start + count), slice(start, start + count + cut), band[:count, : count + cut]
+
+    def smooth(maps: np.ndarray) -> np.ndarray:
+        for to, source, rows in blocks(width - cut):
+            np.matmul(maps[:, :, source], rows.T, out=across[:, :, to])
+        for to, source, rows in blocks(height - cut):
+            np.matmul(rows, across[:, source], out=down[:, to])
+        return down
+
+    return smooth

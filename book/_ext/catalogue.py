@@ -1,0 +1,163 @@
+"""Sphinx extension: pages show what the code's own registry says of a method, and what the benchmarks measured.
+
+Reads `evidence/methods.json` (`saltrust methods --json`) and `evidence/benchmarks.json` (`make benchmark`). Gives
+
+    {method-card} <name>      formula, source, cost, needs and parameters of one method
+    {method-table}            all methods by family, each linked to the section with its label `method-<name>`
+    {benchmark-table}         each piece of work: our time, theirs, the ratio and what it had to reach
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from computed import NOT_RUN, Column, nearest, table
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+logger = logging.getLogger(__name__)
+
+CONTROLS = "control"
+
+
+def passes(method: dict[str, Any]) -> str:
+    """The cost of a method in words."""
+    if not method["passes"]:
+        return "none" if method["family"] == CONTROLS else "depends on the network"
+    return f"{method['passes']}{'' if method['backward'] else ', forward only'}"
+
+
+class Catalogue(SphinxDirective):
+    """What the directives share: their file."""
+
+    file: str
+
+    def read(self) -> list[dict[str, Any]]:
+        """The rows of the file; none where it is not there. The page is read again when it changes."""
+        path = Path(self.env.srcdir) / "evidence" / self.file
+        self.env.note_dependency(str(path))
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+
+    def named(self, shown: nodes.Element, label: str) -> nodes.Element:
+        """The table under a label that {numref} finds."""
+        self.options["name"] = label
+        self.set_source_info(shown)
+        self.add_name(shown)
+        return shown
+
+    def inline(self, text: str) -> list[nodes.Node]:
+        return self.parse_inline(text)[0]
+
+
+class MethodCard(Catalogue):
+    """{method-card} <name>"""
+
+    required_arguments = 1
+    file = "methods.json"
+
+    def run(self) -> list[nodes.Node]:
+        name = self.arguments[0]
+        methods = {method["name"]: method for method in self.read()}
+        if name not in methods:
+            message = f"no method '{name}'{nearest(name, methods)}"
+            logger.warning("method-card: %s", message, location=self.get_location(), type="catalogue")
+            return []
+        method = methods[name]
+        formula = nodes.math_block(method["formula"], method["formula"], number=None, label=None)
+        card = nodes.container("", formula, self.facts(method), classes=["method-card"])
+        self.set_source_info(formula)
+        if method["parameters"]:
+            card += self.parameters(method["parameters"])
+        return [card]
+
+    def facts(self, method: dict[str, Any]) -> nodes.Node:
+        text = f"`{method['name']}` · passes: {passes(method)}"
+        text += f" · needs {method['needs']}" if method["needs"] else ""
+        text += f" · {{cite}}`{method['cite']}`" if method["cite"] else ""
+        return nodes.paragraph("", "", *self.inline(text), classes=["method-facts"])
+
+    def parameters(self, parameters: dict[str, dict[str, Any]]) -> nodes.Node:
+        items = []
+        for name, about in parameters.items():
+            default = about["default"]
+            shown = " ".join(default) if isinstance(default, list) else "none" if default is None else str(default)
+            term = nodes.term("", "", nodes.literal(text=name), nodes.Text(f" = {shown or 'automatic'}"))
+            items.append(
+                nodes.definition_list_item(
+                    "", term, nodes.definition("", nodes.paragraph("", "", nodes.Text(about["meaning"])))
+                )
+            )
+        return nodes.definition_list("", *items)
+
+
+class MethodTable(Catalogue):
+    """{method-table}"""
+
+    file = "methods.json"
+
+    def run(self) -> list[nodes.Node]:
+        methods = self.read()
+        titles = [self.link(method) for method in methods]
+        body = [
+            Column(tuple(m["abbreviation"] for m in methods), numeric=False),
+            Column(tuple(m["family"].replace("_", " ") for m in methods), numeric=False),
+            Column(tuple(passes(m) for m in methods), numeric=False),
+        ]
+        caption = nodes.title(text="Every method of this book, with the passes of its default parameters.")
+        shown = table(
+            caption, ["Method", "in figures", "family", "passes"], [Column(("",) * len(methods), False), *body]
+        )
+        for entry, link in zip(shown.findall(nodes.row), [None, *titles], strict=True):
+            if link is not None:
+                entry[0][0] = nodes.paragraph("", "", link)
+        return [self.named(shown, "tab-methods")]
+
+    def link(self, method: dict[str, Any]) -> nodes.Node:
+        return addnodes.pending_xref(
+            "",
+            nodes.inline(text=method["title"]),
+            refdomain="std",
+            reftype="ref",
+            reftarget=f"method-{method['name']}".replace("_", "-"),
+            refexplicit=True,
+            refwarn=True,
+        )
+
+
+class BenchmarkTable(Catalogue):
+    """{benchmark-table}"""
+
+    file = "benchmarks.json"
+
+    def run(self) -> list[nodes.Node]:
+        rows = self.read()
+        if not rows:
+            note = nodes.paragraph("", f"{NOT_RUN.capitalize()}. ", nodes.literal(text="make benchmark"))
+            note += nodes.Text(" measures it.")
+            return [nodes.admonition("", nodes.title(text=NOT_RUN.capitalize()), note, classes=["not-run"])]
+        body = [
+            Column(tuple(row["work"] for row in rows), numeric=False),
+            Column(tuple(f"{row['ours_seconds']:.3g}" for row in rows), numeric=True),
+            Column(tuple(f"{row['theirs_seconds']:.3g}" for row in rows), numeric=True),
+            Column(tuple(f"{row['ratio']:.3g}" for row in rows), numeric=True),
+            Column(tuple(goal(row) for row in rows), numeric=True),
+            Column(tuple("yes" if row["agree"] else "no" for row in rows), numeric=False),
+        ]
+        caption = nodes.title(text="Measured side by side in one run. Times in seconds.")
+        shown = table(caption, ["work", "ours", "beside", "ratio", "to reach", "outputs agree"], body)
+        return [self.named(shown, "tab-benchmarks")]
+
+
+def goal(row: dict[str, Any]) -> str:
+    """What the ratio had to reach: at least for a speed-up, at most for a share of the floor."""
+    return f"{'≤' if row.get('better') == 'lower' else '≥'} {row['target']:g}"
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_directive("method-card", MethodCard)
+    app.add_directive("method-table", MethodTable)
+    app.add_directive("benchmark-table", BenchmarkTable)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

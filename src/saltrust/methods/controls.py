@@ -1,0 +1,190 @@
+"""Controls: maps of the image alone, or of nothing at all. A saliency map that does not beat them says nothing."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+from scipy.ndimage import sobel as derivative
+from skimage.feature import canny as canny_edges
+
+from saltrust.errors import SaltrustError, unknown_name
+from saltrust.methods.registry import Parts, method
+from saltrust.methods.streams import Key
+
+LUMINANCE = (0.2125, 0.7154, 0.0721)  # of red, green and blue: Rec. 709, as in scikit-image
+POLARITIES = ("bright", "dark")
+TRUNCATE = 4.0  # standard deviations after which the random field's kernel ends
+
+
+def luminance(images: np.ndarray) -> np.ndarray:
+    """Grey levels in [0, 1] (n, height, width) of uint8 images (n, height, width[, 3])."""
+    colour = images.ndim == 4 and images.shape[3] == 3
+    if images.dtype != np.uint8 or not (images.ndim == 3 or colour):
+        raise SaltrustError(f"images are uint8 (n, height, width[, 3]), not {images.dtype} {images.shape}")
+    return (images @ np.array(LUMINANCE) if colour else images) / 255
+
+
+def _nothing(parameters: Mapping[str, Any]) -> Parts:
+    return {}
+
+
+@method(
+    "sobel",
+    abbreviation="SOBEL",
+    title="Sobel edges",
+    family="control",
+    cite="",
+    formula=r"\sqrt{\frac{1}{2} \left(S_u \ast x\right)^2 + \frac{1}{2} \left(S_v \ast x\right)^2}",
+    signed=False,
+    parts=_nothing,
+)
+def sobel(images: np.ndarray, keys: Sequence[Key], parts: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Strength of the image's edges: root mean square of its two Sobel derivatives, scaled as in scikit-image.
+
+    images: uint8 (n, height, width[, 3]). Returns (n, 1, height, width): the difference of grey levels in [0, 1] across
+    two pixels; exactly 0 where the image is even.
+    """
+    edges = [np.hypot(derivative(grey, 0), derivative(grey, 1)) for grey in luminance(images)]
+    return np.stack(edges)[:, None] / 4 / 2**0.5
+
+
+@method(
+    "canny",
+    abbreviation="CANNY",
+    title="Canny edges",
+    family="control",
+    cite="canny1986computational",
+    formula=r"\mathbb{1}[x \; \mathrm{has \; an \; edge \; at} \; (u, v)]",
+    signed=False,
+    parts=_nothing,
+)
+def canny(
+    images: np.ndarray,
+    keys: Sequence[Key],
+    parts: Mapping[str, np.ndarray],
+    *,
+    sigma: Annotated[float, "standard deviation of the blur before, in pixels"] = 0.8,
+    low: Annotated[float, "Sobel sum at which an edge may go on, in grey levels of 255 (a step of 1 gives 4)"] = 30.0,
+    high: Annotated[float, "Sobel sum at which an edge begins, in grey levels of 255"] = 90.0,
+) -> np.ndarray:
+    """Where the image has edges, 1, and elsewhere 0 (Canny 1986; scikit-image): the low baseline of Venkatesh et al.
+
+    The defaults are those of their code, which blurs with a mean over 3 x 3 pixels: its standard deviation is 0.8.
+    images: uint8 (n, height, width[, 3]). Returns (n, 1, height, width).
+    """
+    if not (sigma >= 0 and 0 <= low <= high):
+        raise SaltrustError(f"sigma is at least 0, and 0 <= low <= high; not {sigma=}, {low=}, {high=}")
+    edges = [canny_edges(grey, sigma, low / 255, high / 255) for grey in luminance(images)]
+    return np.stack(edges)[:, None].astype(float)
+
+
+@method(
+    "centre",
+    abbreviation="CENTRE",
+    title="Centre prior",
+    family="control",
+    cite="",
+    formula=r"\exp\left(-\frac{u^2 + v^2}{2 \sigma^2}\right)",
+    signed=False,
+    parts=_nothing,
+)
+def centre(
+    images: np.ndarray,
+    keys: Sequence[Key],
+    parts: Mapping[str, np.ndarray],
+    *,
+    sd: Annotated[float, "standard deviation, as a share of the image's height and of its width"] = 0.25,
+) -> np.ndarray:
+    """A Gaussian around the middle of the image, whatever the image shows. Returns (n, 1, height, width) in (0, 1]."""
+    if not sd > 0:
+        raise SaltrustError(f"sd is {sd}; it must be above 0")
+    grey = luminance(images)
+    v, u = (np.exp(-((((np.arange(n) + 0.5) / n - 0.5) / sd) ** 2) / 2) for n in grey.shape[1:])
+    return np.broadcast_to(np.outer(v, u), grey[:, None].shape).copy()
+
+
+@method(
+    "constant",
+    abbreviation="CONST",
+    title="Constant map",
+    family="control",
+    cite="",
+    formula="1",
+    signed=False,
+    parts=_nothing,
+)
+def constant(images: np.ndarray, keys: Sequence[Key], parts: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The same everywhere: a map that says nothing. Returns ones (n, 1, height, width)."""
+    return np.ones_like(luminance(images)[:, None])
+
+
+@method(
+    "random_field",
+    abbreviation="RANDOM",
+    title="Random field",
+    family="control",
+    cite="",
+    formula=r"g \ast \varepsilon, \quad \varepsilon \sim \mathcal{N}(0, 1)",
+    signed=False,
+    parts=_nothing,
+)
+def random_field(
+    images: np.ndarray,
+    keys: Sequence[Key],
+    parts: Mapping[str, np.ndarray],
+    *,
+    length: Annotated[float, "correlation length, as a share of the image's shorter side"] = 0.1,
+    seed: Annotated[int, "of the field"] = 0,
+) -> np.ndarray:
+    """A smooth random map that knows nothing of the image: normal noise of unit variance, correlated over a distance r
+    as exp(-r^2 / (2 length^2)) everywhere, also at the border.
+
+    The field depends on (seed, key) and the size of the image alone. Returns (n, 1, height, width), each field shifted
+    so that its least value is 0.
+    """
+    if not length > 0:
+        raise SaltrustError(f"length is {length}; it must be above 0")
+    shape = luminance(images).shape
+    if len(keys) != len(images):
+        raise SaltrustError(f"{len(images)} images need as many noise keys, not {len(keys)}")
+    sd = length * min(shape[1:]) / 2**0.5  # white noise under a Gaussian is correlated over sqrt(2) of its width
+    return np.stack([_field(shape[1:], sd, seed, key) for key in keys])[:, None]
+
+
+def _field(shape: tuple[int, int], sd: float, seed: int, key: Key) -> np.ndarray:
+    margin = int(TRUNCATE * sd + 0.5)  # the kernel's reach: no kept pixel sees where the noise ends
+    impulse = np.zeros(2 * margin + 1)
+    impulse[margin] = 1
+    gain = (gaussian_filter(impulse, sd, truncate=TRUNCATE, mode="constant") ** 2).sum()  # of variance, on each axis
+    noise = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
+    white = noise.standard_normal([side + 2 * margin for side in shape])
+    kept = tuple(slice(margin, margin + side) for side in shape)
+    field = gaussian_filter(white, sd, truncate=TRUNCATE, mode="constant")[kept] / gain
+    return field - field.min()
+
+
+@method(
+    "image",
+    abbreviation="IMAGE",
+    title="Image intensity",
+    family="control",
+    cite="",
+    formula=r"x \;\; \mathrm{or} \;\; 1 - x",
+    signed=False,
+    parts=_nothing,
+)
+def image(
+    images: np.ndarray,
+    keys: Sequence[Key],
+    parts: Mapping[str, np.ndarray],
+    *,
+    polarity: Annotated[str, 'which pixels rank high: "bright" ones, or "dark" ones, for a finding such as air'] = (
+        "bright"
+    ),
+) -> np.ndarray:
+    """The image itself as a map, or its negative. Returns grey levels in [0, 1], (n, 1, height, width)."""
+    if polarity not in POLARITIES:
+        raise unknown_name("polarity", polarity, POLARITIES)
+    grey = luminance(images)[:, None]
+    return grey if polarity == "bright" else 1 - grey

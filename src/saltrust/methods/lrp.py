@@ -1,0 +1,166 @@
+"""Layer-wise relevance propagation: the explained scalar, shared out from layer to layer down to the image."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from saltrust.errors import SaltrustError
+from saltrust.methods.explained import Explained
+from saltrust.methods.registry import method
+from saltrust.methods.rules import Call, Operations, rescaled
+
+# The tensors keep the network's values; what flows back through them is relevance instead of a gradient.
+
+Epsilon = Annotated[float, "added to the size of each denominator, in units of the layer's output"]
+Rule = Callable[[Call], Tensor]
+
+STABILIZER = 1e-6  # of all rules of the composite but the dense layers', as in zennit
+
+
+def _shared_by(total: Tensor, value: Tensor, small: float) -> Tensor:
+    """A tensor of this value, whose relevance is divided by `total`, moved away from 0 by `small`."""
+    size = total.detach()
+    return rescaled(total, value, 1 / (size + small * size.sign().where(size != 0, 1)))
+
+
+def _share(operand: Tensor) -> Tensor:
+    """The operand, whose share of the relevance is proportional to its value. A copy: the model may overwrite it."""
+    value = operand.detach().clone()
+    return rescaled(operand, value, value)
+
+
+def epsilon_rule(call: Call, small: float) -> Tensor:
+    """R_i = sum_j x_i w_ij / (z_j + small sign z_j) R_j, with sign 0 = 1 (Bach et al. 2015, equation 58).
+
+    z includes the bias, whose share of the relevance is lost, as in captum and zennit.
+    """
+    total = call.run(_share)
+    return _shared_by(total, total, small)
+
+
+def z_plus_rule(call: Call, small: float) -> Tensor:
+    """The epsilon rule for the positive contributions x_i w_ij and bias alone (Bach et al. 2015, equation 60, alpha 1
+    and beta 0; with negative inputs, as zennit's ZPlus)."""
+    x = call.dependent[0]
+    positive, negative = x.detach().clamp(min=0), x.detach().clamp(max=0)
+    total = _weighted(call, rescaled(x, positive, positive), lambda w: w.clamp(min=0), lambda b: b.clamp(min=0))
+    if bool(negative.any()):
+        total = total + _weighted(call, rescaled(x, negative, negative), lambda w: w.clamp(max=0), lambda b: None)
+    return _shared_by(total, call.run(Tensor.detach), small)
+
+
+def flat_rule(call: Call, small: float) -> Tensor:
+    """The same share for every input of an output, whatever values and weights (Lapuschkin et al. 2019)."""
+    x = call.dependent[0]
+    total = _weighted(call, rescaled(x, torch.ones_like(x)), torch.ones_like, lambda b: None)
+    return _shared_by(total, call.run(Tensor.detach), small)
+
+
+def pass_rule(call: Call) -> Tensor:
+    """Relevance as it is, from each value to the value it was computed from."""
+    value = call.run(Tensor.detach)
+    return rescaled(call.dependent[0].expand_as(value), value)
+
+
+def _weighted(
+    call: Call, x: Tensor, weight: Callable[[Tensor], Tensor], bias: Callable[[Tensor], Tensor | None]
+) -> Tensor:
+    """A convolution or linear layer on another input, with changed weight and bias."""
+    names = ("input", "weight", "bias")
+    given = dict(zip(names, call.args, strict=False)) | dict(call.kwargs)
+    options = {name: value for name, value in call.kwargs.items() if name not in names}
+    own_bias = given.get("bias")
+    changed = None if own_bias is None else bias(own_bias)
+    return call.function(x, weight(given["weight"]), changed, *call.args[3:], **options)
+
+
+class Composite(Operations):
+    """One rule per kind of operation, and for the first convolution that runs a rule of its own."""
+
+    def __init__(self, rules: Mapping[str, Rule], first: Rule) -> None:
+        super().__init__("LRP", {**rules, "convolution": self._convolution})
+        self._first, self._later = first, rules["convolution"]
+        self._begun = False
+
+    def restart(self) -> None:
+        super().restart()
+        self._begun = False
+
+    def _convolution(self, call: Call) -> Tensor:
+        begun, self._begun = self._begun, True
+        return (self._later if begun else self._first)(call)
+
+
+def _relevance(model: Explained, images: Tensor, rules: Operations) -> Tensor:
+    accepted = model.accept(images)
+    selection = model.select(accepted)
+    with model.under(rules):
+        scalars, shares = model.scalars_and_gradients(accepted, selection)
+    # Relevance is linear in that of the output. The sign is undone: shares have it already, and sign * value is f.
+    value = selection.sign * scalars
+    return (shares * value[:, None, None, None]).to(images.device)
+
+
+def _with(rule: Callable[[Call, float], Tensor], small: float) -> Rule:
+    if not small > 0:
+        raise SaltrustError(f"epsilon is {small}; LRP divides by what may be 0, so it must be greater")
+    return lambda call: rule(call, small)
+
+
+_UNCHANGED: Mapping[str, Rule] = {"elementwise": pass_rule, "softmax": pass_rule}
+_LINEAR = ("convolution", "dense", "product", "pool", "sum", "affine")
+
+
+@method(
+    "lrp",
+    abbreviation="LRP",
+    title="Layer-wise Relevance Propagation",
+    family="modified_backward",
+    cite="bach2015pixel",
+    formula=r"R^{l}_i = \sum_j \frac{x_i w_{ij}}{z_j + \varepsilon \, \mathrm{sign}(z_j)} R^{l+1}_j",
+    needs="convolutions, linear layers, pooling, sums and activations alone",
+    total=lambda model, images, **_: model.scalars(images),
+)
+def lrp(model: Explained, images: Tensor, keys: Sequence[tuple[int, ...]], *, epsilon: Epsilon = 1e-6) -> Tensor:
+    """LRP with the epsilon rule in every layer (Bach et al. 2015, equation 58).
+
+    Activations, and the link to a probability, pass relevance on as it is; pooling shares it by value, or gives all to
+    the maximum; batch normalization is part of the convolution before it, or else an affine layer. images: (n,
+    channels, height, width) in the model's input range. Returns the same shape, in units of the explained scalar; the
+    sum is f(image), but for what biases and epsilon absorb. Raises SaltrustError for operations without a rule.
+    """
+    rule = _with(epsilon_rule, epsilon)
+    return _relevance(model, images, Operations("LRP", {**_UNCHANGED, **dict.fromkeys(_LINEAR, rule)}))
+
+
+@method(
+    "lrp_composite",
+    abbreviation="LRP-COMP",
+    title="LRP, a rule for each depth",
+    family="modified_backward",
+    cite="kohlbrenner2020towards,montavon2019layer,lapuschkin2019unmasking",
+    formula=r"R^{l}_i = \sum_j \frac{(x_i w_{ij})^{+}}{\sum_k (x_k w_{kj})^{+}} R^{l+1}_j",
+    needs="convolutions, linear layers, pooling, sums and activations alone",
+)
+def lrp_composite(
+    model: Explained, images: Tensor, keys: Sequence[tuple[int, ...]], *, epsilon: Epsilon = 1e-6
+) -> Tensor:
+    """LRP with the epsilon rule in dense layers, z+ in convolutions and flat shares in the first convolution (Montavon
+    et al. 2019, section 10.3; Kohlbrenner et al. 2020), the EpsilonPlusFlat of zennit.
+
+    A network without convolutions has no flat layer: a dense one would give every pixel the same. Sums and average
+    pooling share relevance by value; activations, and batch normalization that is not part of a convolution, pass it on
+    as it is. epsilon: of the dense layers. images: (n, channels, height, width) in the model's input range. Returns the
+    same shape, in units of the explained scalar. Raises SaltrustError as lrp.
+    """
+    norm = _with(epsilon_rule, STABILIZER)
+    rules = {
+        **_UNCHANGED,
+        "affine": pass_rule,
+        "convolution": _with(z_plus_rule, STABILIZER),
+        "dense": _with(epsilon_rule, epsilon),
+        **dict.fromkeys(("product", "pool", "sum"), norm),
+    }
+    return _relevance(model, images, Composite(rules, first=_with(flat_rule, STABILIZER)))

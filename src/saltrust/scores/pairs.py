@@ -1,0 +1,22 @@
+"""One score for each pair of maps in two stacks."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from saltrust.errors import SaltrustError
+
+
+def for_each_pair(
+    score: Callable[[np.ndarray, np.ndarray], float], first: np.ndarray, second: np.ndarray
+) -> np.ndarray:
+    """score(map, map) of each pair of maps, float64, of the stacks' leading shape.
+
+    first, second: (..., height, width). Pairs are scored one after the other: what one pair needs fits the processor's
+    cache, and memory does not grow with their number. Raises SaltrustError for stacks of different shapes.
+    """
+    if first.shape != second.shape:
+        raise SaltrustError(f"a similarity needs maps of one shape, not {first.shape} and {second.shape}")
+    size = first.shape[-2:]
+    pairs = zip(first.reshape(-1, *size), second.reshape(-1, *size), strict=True)
+    return np.array([score(x, y) for x, y in pairs], dtype=np.float64).reshape(first.shape[:-2])[()]

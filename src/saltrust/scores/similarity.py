@@ -1,0 +1,67 @@
+"""How alike are two maps? The four measures of Adebayo et al. 2018, sec. 2: rank correlations, HOG and SSIM.
+
+All are called `score(first, second, **settings)` with stacks of maps (..., height, width), and give one number for each
+pair, 1 for equal maps. `ssim` alone needs a setting, its data range. Where a map has nothing to be correlated (it is
+constant) or holds NaN, the correlations are NaN.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.stats import rankdata
+from skimage.feature import hog as oriented_gradients
+
+from saltrust.errors import SaltrustError
+from saltrust.registry import Registry
+from saltrust.scores.pairs import for_each_pair
+from saltrust.scores.ssim import ssim
+
+SIMILARITY: Registry[Callable[..., np.ndarray]] = Registry("similarity")
+SIMILARITY.register("ssim")(ssim)
+
+_CELLS = 3  # cells along each side of a block in which HOG normalizes contrast; scikit-image's default
+
+
+@SIMILARITY.register("spearman")
+def spearman(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Rank correlation of the pixels' values, -1 to 1, of each pair of maps; ties share their mean rank.
+
+    For signed maps this is the "diverging" correlation of Adebayo et al. Equals `scipy.stats.spearmanr`.
+    """
+    return for_each_pair(lambda x, y: _pearson(rankdata(x), rankdata(y)), first, second)
+
+
+@SIMILARITY.register("spearman_abs")
+def spearman_abs(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Rank correlation of the pixels' absolute values, -1 to 1: blind to signs, which re-initialized weights flip."""
+    return spearman(np.abs(first), np.abs(second))
+
+
+@SIMILARITY.register("hog")
+def hog(first: np.ndarray, second: np.ndarray, *, cell: int = 16) -> np.ndarray:
+    """Pearson correlation of the maps' histograms of oriented gradients, -1 to 1, of each pair of maps.
+
+    As in Adebayo et al. 2018, app. B: scikit-image's `hog` with cells of 16 x 16 pixels, of maps scaled to [-1, 1].
+    Each is divided by its largest absolute value, so that the unit of a raw map does not count. The rest are
+    scikit-image's defaults (9 orientations, blocks of 3 x 3 cells, L2-Hys), about which the paper is silent. Histograms
+    are never negative, so unrelated maps may score somewhat above 0. Raises SaltrustError for maps smaller than one
+    block, three cells: take smaller cells there.
+    """
+    if cell < 1 or min(first.shape[-2:]) < _CELLS * cell:
+        raise SaltrustError(
+            f"HOG cells of {cell} pixels: a map of {first.shape[-2:]} must hold {_CELLS} x {_CELLS} of them, of 1 pixel"
+            " or more"
+        )
+    return for_each_pair(lambda x, y: _pearson(_histograms(x, cell), _histograms(y, cell)), first, second)
+
+
+def _histograms(grey: np.ndarray, cell: int) -> np.ndarray:
+    grey = grey.astype(np.float64)
+    scaled = grey / (np.abs(grey).max() or 1.0)
+    return oriented_gradients(scaled, pixels_per_cell=(cell, cell), cells_per_block=(_CELLS, _CELLS))
+
+
+def _pearson(x: np.ndarray, y: np.ndarray) -> float:
+    x, y = x.ravel() - x.mean(), y.ravel() - y.mean()
+    norm = np.sqrt((x @ x) * (y @ y))
+    return (x @ y) / norm if norm > 0 else np.nan
