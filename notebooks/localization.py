@@ -172,7 +172,7 @@ page.figure(
     plots.score_matrix(matrix, titles),
     "other_scores",
     caption=f"Mean scores over {len(study.explained)} test images; the darker, the higher the rank within a column (best: 1). Localizer, average truth "
-    "and constant map stand below the maps.",
+    "and constant map stand below the maps. The pointing game allows 15 pixels.",
     alt="A matrix of methods by scores. Best map by score: "
     + ", ".join(f"{titles[score]} {plots.abbreviation(matrix.loc[names, score].idxmax())}" for score in matrix)
     + ".",

@@ -85,11 +85,8 @@ class MethodCard(Catalogue):
             default = about["default"]
             shown = " ".join(default) if isinstance(default, list) else "none" if default is None else str(default)
             term = nodes.term("", "", nodes.literal(text=name), nodes.Text(f" = {shown or 'automatic'}"))
-            items.append(
-                nodes.definition_list_item(
-                    "", term, nodes.definition("", nodes.paragraph("", "", nodes.Text(about["meaning"])))
-                )
-            )
+            meaning = nodes.definition("", nodes.paragraph("", "", *self.inline(about["meaning"])))
+            items.append(nodes.definition_list_item("", term, meaning))
         return nodes.definition_list("", *items)
 
 
@@ -113,6 +110,7 @@ class MethodTable(Catalogue):
         for entry, link in zip(shown.findall(nodes.row), [None, *titles], strict=True):
             if link is not None:
                 entry[0][0] = nodes.paragraph("", "", link)
+        shown["classes"].append("whole")
         return [self.named(shown, "tab-methods")]
 
     def link(self, method: dict[str, Any]) -> nodes.Node:
@@ -148,6 +146,7 @@ class BenchmarkTable(Catalogue):
         ]
         caption = nodes.title(text="Measured side by side in one run. Times in seconds.")
         shown = table(caption, ["work", "ours", "beside", "ratio", "to reach", "outputs agree"], body)
+        shown["classes"].append("whole")
         return [self.named(shown, "tab-benchmarks")]
 
 

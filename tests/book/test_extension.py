@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import torch
 from skimage.metrics import structural_similarity
 from sklearn.metrics import auc, average_precision_score, precision_recall_curve
 from sphinx.application import Sphinx
@@ -15,6 +16,7 @@ from sphinx.util.console import strip_colors
 from sphinx.util.docutils import docutils_namespace
 
 from saltrust import cards, chapters
+from saltrust.methods.explained import Explained
 from saltrust.methods.registry import METHODS, catalogue
 from saltrust.protocols import PROTOCOLS
 
@@ -366,3 +368,17 @@ def test_the_solution_on_unrelated_noise_is_right():
     exec(code, {"print": lambda *values: printed.append(values)})
     assert [blur for blur, _ in printed] == [0, 3, 10, 30]
     np.testing.assert_allclose([ssim for _, ssim in printed], [0.04, 0.1, 0.4, 0.7], atol=0.1)
+
+
+def test_the_solution_on_three_sums_is_right():
+    """f = relu(x1 + x2 - 1) at (1, 1), from (0, 0), by the methods themselves."""
+    unit = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(2, 1), torch.nn.ReLU()).double()
+    with torch.no_grad():
+        unit[1].weight.fill_(1)
+        unit[1].bias.fill_(-1)
+    model = Explained(unit, input_range=(0.0, 1.0))
+    x = torch.ones(1, 1, 1, 2, dtype=torch.float64)
+    settings = {"ig": {"steps": 1000, "quadrature": "riemann_middle"}, "lrp": {"epsilon": 1e-12}}
+    for name, value in {"input_x_gradient": 1, "ig": 0.5, "deeplift": 0.5, "lrp": 1}.items():
+        maps = METHODS[name].function(model, x, [(0,)], **settings.get(name, {}))
+        torch.testing.assert_close(maps, torch.full_like(x, value), rtol=0, atol=1e-9)
