@@ -11,7 +11,7 @@ BIN      := .venv/bin
 THREADS := $(shell $(PYTHON) -c "print(max(1, $(JOBS) // min($(JOBS), len('$(DATASETS)'.split()) or 1)))")
 
 .DEFAULT_GOAL := help
-.PHONY: help book test test-book check chapter lab lock clean
+.PHONY: help book test test-book benchmark check chapter lab lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -36,6 +36,10 @@ test: .venv/installed ## run the tests
 
 test-book: .venv/installed ## drive the built book in headless Chromium (Debian: chromium, chromium-driver)
 	$(BIN)/python -m pytest -m book tests/book
+
+benchmark: .venv/installed ## time and compare the package beside captum, PAIR saliency, Quantus, scikit-image, scikit-learn
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,benchmark]'
+	$(BIN)/python -m benchmarks
 
 check: .venv/installed ## lint, layers, and notebooks without outputs
 	$(BIN)/ruff check .

@@ -115,7 +115,6 @@ def catalogue() -> list[dict[str, Any]]:
     ]
 
 
-
 def method(
     name: str,
     *,

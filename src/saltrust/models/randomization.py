@@ -24,7 +24,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from torch import nn
 
@@ -109,8 +109,14 @@ def cascade(
     own and may be kept or changed. Parameters as in `randomize`.
     """
     stages = [stage.name for stage in ARCHITECTURES[architecture].stages]
+    state, random = model, set()
     for stage in sorted(stages, key=lambda stage: len(ORDERS[order](stages, stage))):
-        yield stage, randomize(model, architecture, stage, init, seed, batchnorm, order)
+        wanted = set(ORDERS[order](stages, stage))
+        if not random <= wanted:
+            state, random = model, set()
+        state = _drawn(state, architecture, wanted - random, init, seed, batchnorm)  # what is random stays: it is slow
+        random = wanted
+        yield stage, copy.deepcopy(state)
 
 
 def randomize(
@@ -130,11 +136,18 @@ def randomize(
     stages = {s.name: s for s in ARCHITECTURES[architecture].stages}
     if stage not in stages:
         raise unknown_name(f"stage of {architecture}", stage, stages)
+    return _drawn(model, architecture, ORDERS[order](list(stages), stage), init, seed, batchnorm)
+
+
+def _drawn(
+    model: nn.Module, architecture: str, stages: Iterable[str], init: str, seed: int, batchnorm: str
+) -> nn.Module:
     draw, normalize = INITS[init], BATCHNORM[batchnorm]
+    named = {stage.name: stage for stage in ARCHITECTURES[architecture].stages}
     model = copy.deepcopy(model)
-    for name in ORDERS[order](list(stages), stage):
+    for name in stages:
         with seeded(_key(seed, name)):
-            for layer in layers_of(model, stages[name]):
+            for layer in layers_of(model, named[name]):
                 (normalize if isinstance(layer, nn.BatchNorm2d) else draw)(layer)
     return model
 

@@ -1,0 +1,1 @@
+"""The package beside the libraries that one would otherwise use: `python -m benchmarks`, or `make benchmark`."""
