@@ -4,7 +4,7 @@ Reads `evidence/methods.json` (`saltrust methods --json`) and `evidence/benchmar
 
     {method-card} <name>      formula, source, cost, needs and parameters of one method
     {method-table}            all methods by family, each linked to the section with its label `method-<name>`
-    {benchmark-table}         each piece of work: our time, theirs, the ratio and what it had to reach
+    {benchmark-table}         each piece of work: our time, theirs, the ratio and what it had to reach; and the notes
 """
 
 import json
@@ -76,7 +76,7 @@ class MethodCard(Catalogue):
     def facts(self, method: dict[str, Any]) -> nodes.Node:
         text = f"`{method['name']}` · passes: {passes(method)}"
         text += f" · needs {method['needs']}" if method["needs"] else ""
-        text += f" · {{cite}}`{method['cite']}`" if method["cite"] else ""
+        text += f" · {{cite}}`{method['citation']}`" if method["citation"] else ""
         return nodes.paragraph("", "", *self.inline(text), classes=["method-facts"])
 
     def parameters(self, parameters: dict[str, dict[str, Any]]) -> nodes.Node:
@@ -138,16 +138,32 @@ class BenchmarkTable(Catalogue):
             return [nodes.admonition("", nodes.title(text=NOT_RUN.capitalize()), note, classes=["not-run"])]
         body = [
             Column(tuple(row["work"] for row in rows), numeric=False),
+            Column(tuple(row["beside"] for row in rows), numeric=False),
             Column(tuple(f"{row['ours_seconds']:.3g}" for row in rows), numeric=True),
             Column(tuple(f"{row['theirs_seconds']:.3g}" for row in rows), numeric=True),
             Column(tuple(f"{row['ratio']:.3g}" for row in rows), numeric=True),
             Column(tuple(goal(row) for row in rows), numeric=True),
             Column(tuple("yes" if row["agree"] else "no" for row in rows), numeric=False),
         ]
-        caption = nodes.title(text="Measured side by side in one run. Times in seconds.")
-        shown = table(caption, ["work", "ours", "beside", "ratio", "to reach", "outputs agree"], body)
+        caption = nodes.title(text=f"Measured side by side in one run{self.machine()}. Times in seconds.")
+        headings = ["work", "beside", "ours", "theirs", "ratio", "to reach", "outputs agree"]
+        shown = table(caption, headings, body)
         shown["classes"].append("whole")
-        return [self.named(shown, "tab-benchmarks")]
+        notes = nodes.bullet_list()
+        for row in rows:
+            about = nodes.strong(text=f"{row['work']}. ")
+            notes += nodes.list_item("", nodes.paragraph("", "", about, nodes.Text(row["note"])))
+        return [self.named(shown, "tab-benchmarks"), notes]
+
+    def machine(self) -> str:
+        """On what, and when."""
+        path = Path(self.env.srcdir) / "evidence" / "benchmarks_machine.json"
+        self.env.note_dependency(str(path))
+        if not path.is_file():
+            return ""
+        about = json.loads(path.read_text(encoding="utf-8"))
+        threads = f"{about['torch_threads']} thread{'s' if about['torch_threads'] > 1 else ''}"
+        return f" on {about['started'][:10]}: {about['cpu']}, {about['cores']} cores, {threads}"
 
 
 def goal(row: dict[str, Any]) -> str:

@@ -292,6 +292,7 @@ def _explained(model: ClassifierSpec, randomization: Randomization | None, scala
 def _load_explained(
     model: ClassifierSpec, randomization: Randomization | None, scalar: str, min_grid: int, get: Callable
 ):
+    from saltrust.devices import device
     from saltrust.methods.cam import choose_cam_layer
     from saltrust.methods.explained import Explained
     from saltrust.models.classifiers import ARCHITECTURES, build
@@ -304,7 +305,7 @@ def _load_explained(
         network = randomize(network, model.architecture, r.stage, r.initialization, r.seed, r.batchnorm, r.order)
     blocks = [module for stage in ARCHITECTURES[model.architecture].stages for module in stage.modules]
     layer = choose_cam_layer(network, blocks, model.test.size, min_grid)
-    return Explained(network, scalar=scalar, cam_layer=layer)
+    return Explained(network.to(device()), scalar=scalar, cam_layer=layer)
 
 
 @dataclass(frozen=True)

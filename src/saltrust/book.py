@@ -40,7 +40,8 @@ def assemble(profile: str) -> Path:
     shutil.rmtree(EVIDENCE, ignore_errors=True)
     EVIDENCE.mkdir()
     (EVIDENCE / "methods.json").write_text(json.dumps(catalogue(), indent=1), encoding="utf-8")
-    _copy(paths.RESULTS / "benchmarks.json", EVIDENCE / "benchmarks.json")
+    for name in ("benchmarks.json", "benchmarks_machine.json"):
+        _copy(paths.RESULTS / name, EVIDENCE / name)
     parts = []
     for name in cards.names():
         card = cards.load(name)

@@ -126,14 +126,20 @@ def test_benchmarks_are_shown_with_what_they_had_to_reach(build, tmp_path):
     html, warnings = build(index=page)
     assert warnings == ""
     assert "make benchmark" in re.sub(r"<[^>]+>", "", html["index"])
-    row = {"work": "XRAI", "ours_seconds": 0.2, "theirs_seconds": 4.0, "ratio": 20.0, "target": 15, "agree": True}
+    times = {"ours_seconds": 0.2, "theirs_seconds": 4.0, "ratio": 20.0, "target": 15, "better": "higher"}
+    row = {"work": "XRAI", "beside": "PAIR", **times, "agree": True, "note": "Identical."}
     floor = row | {"work": "IG", "ratio": 1.02, "target": 1.05, "better": "lower", "agree": False}
+    machine = {"started": "2026-11-21T04:00:00+00:00", "cpu": "A processor", "cores": 2, "torch_threads": 1}
     (tmp_path / "evidence").mkdir()
     (tmp_path / "evidence/benchmarks.json").write_text(json.dumps([row, floor]))
+    (tmp_path / "evidence/benchmarks_machine.json").write_text(json.dumps(machine))
     html, warnings = build(index=page)
     assert warnings == ""
     cells = re.findall(r"<td[^>]*><p>([^<]*)</p>", html["index"])
-    assert cells == ["XRAI", "0.2", "4", "20", "≥ 15", "yes", "IG", "0.2", "4", "1.02", "≤ 1.05", "no"]
+    first = ["XRAI", "PAIR", "0.2", "4", "20", "≥ 15", "yes"]
+    assert cells == [*first, "IG", "PAIR", "0.2", "4", "1.02", "≤ 1.05", "no"]
+    assert "on 2026-11-21: A processor, 2 cores, 1 thread." in html["index"]
+    assert html["index"].count("Identical.") == 2
 
 
 def test_every_method_has_its_card_on_the_page_of_its_family():

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from saltrust.devices import ON_CPU, measured_batch
 from saltrust.errors import SaltrustError, unknown_name
 from saltrust.methods.fusion import fold_batchnorm
 from saltrust.registry import Registry
@@ -82,7 +83,8 @@ class Explained:
     scalar: "logit" and "probability" of output `target`, or "argmax_logit", the logit of the class predicted for the
     image (with a single output z: z where z >= 0, else -z). cam_layer: dotted path of the module whose output the class
     activation maps use; None for the end of the coarsest scale. batch_size: images in one pass; no result depends on it
-    beyond rounding. input_range: (black, white) of the model's input.
+    beyond rounding. None: what the free memory of the GPU allows, 32 without one. input_range: (black, white) of the
+    model's input.
 
     All methods but `accept` expect images as `accept` returns them.
 
@@ -95,15 +97,14 @@ class Explained:
         scalar: str = "logit",
         target: int = 0,
         cam_layer: str | None = None,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         input_range: tuple[float, float] = (-1.0, 1.0),
     ):
-        if batch_size < 1:
+        if batch_size is not None and batch_size < 1:
             raise SaltrustError(f"batch_size is {batch_size}; it must be at least 1")
         self.scalar = SCALARS[scalar]
         self.target = target
         self.cam_layer = cam_layer
-        self.batch_size = batch_size
         self.input_range = input_range
         with _isolated(torch.device("cpu")):
             self._model = _evaluation_copy(model)
@@ -113,6 +114,8 @@ class Explained:
         self._rules: Rules | None = None
         reference = next(self._model.parameters(), torch.zeros(()))
         self.device, self.dtype = reference.device, reference.dtype
+        self.batch_size = batch_size or ON_CPU
+        self._to_be_measured = batch_size is None and self.device.type == "cuda"
 
     def accept(self, images: Tensor) -> Tensor:
         """The images on the model's device and in its precision. Raises SaltrustError unless they are a non-empty
@@ -128,7 +131,11 @@ class Explained:
         least, most = (float(value) for value in torch.aminmax(images))
         if not (low - slack <= least and most <= high + slack):  # written so that NaN fails too
             raise SaltrustError(f"images range from {least:g} to {most:g}; this model's input is {low:g} to {high:g}")
-        return images.detach().to(self.device, self.dtype)
+        accepted = images.detach().to(self.device, self.dtype)
+        if self._to_be_measured:
+            self._to_be_measured = False
+            self.batch_size = measured_batch(self.device, lambda: self.gradients(accepted[:1]))
+        return accepted
 
     def select(self, images: Tensor) -> Selection:
         """What is explained for each of the images (n, channels, height, width): one forward pass for

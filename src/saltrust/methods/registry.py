@@ -108,8 +108,8 @@ def catalogue() -> list[dict[str, Any]]:
     """What a reader must know of each method, as plain data for JSON. passes: runs of the network per image with the
     default parameters, each forward and, where `backward`, backward."""
     return [
-        {key: getattr(method, key) for key in ("name", "abbreviation", "title", "family", "cite", "formula", "needs")}
-        | {"passes": method.passes(), "backward": method.backward}
+        {key: getattr(method, key) for key in ("name", "abbreviation", "title", "family", "formula", "needs")}
+        | {"citation": method.cite, "passes": method.passes(), "backward": method.backward}
         | {"parameters": {k: {"default": method.defaults[k], "meaning": note} for k, note in method.help.items()}}
         for method in by_family()
     ]

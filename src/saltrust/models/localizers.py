@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from saltrust.datasets.split import Split
+from saltrust.devices import device
 from saltrust.errors import SaltrustError
 from saltrust.models.classifiers import evaluating, seeded, to_input
-from saltrust.models.training import State, TrainingPlan, autocast, device, fit, moved, random_affine, relit
+from saltrust.models.training import State, TrainingPlan, autocast, fit, moved, random_affine, relit
 from saltrust.models.vision import torchvision
 from saltrust.registry import Registry
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from saltrust.datasets.split import Split
+from saltrust.devices import device
 from saltrust.errors import SaltrustError
 from saltrust.models.classifiers import ARCHITECTURES, build, evaluating, seeded, to_input
 from saltrust.progress import say, track
@@ -94,11 +95,6 @@ def best_precision() -> str:
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     instructions = torch.cpu.get_capabilities()
     return "bfloat16" if instructions.get("amx_bf16") or instructions.get("avx512_bf16") else "float32"
-
-
-def device() -> torch.device:
-    """Where networks train: the GPU where there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def autocast(plan: TrainingPlan) -> AbstractContextManager:

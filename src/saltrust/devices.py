@@ -1,0 +1,30 @@
+"""Where networks run, and how much of a GPU they may fill."""
+
+from collections.abc import Callable
+
+import torch
+
+ON_CPU = 32  # images in a pass; more make it no faster there
+LARGEST = 256
+SHARE = 0.8  # of the free memory of a GPU that one pass may take
+
+
+def device() -> torch.device:
+    """The GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def batch_that_fits(free: int, per_image: int) -> int:
+    """Images in a pass, from 1 to LARGEST, whose memory (bytes) stays within SHARE of what is free."""
+    return max(1, min(LARGEST, int(SHARE * free) // max(per_image, 1)))
+
+
+def measured_batch(where: torch.device, run_one: Callable[[], object]) -> int:
+    """The batch that fits a GPU, from the peak memory of a pass over one image (`run_one`)."""
+    run_one()  # workspaces are claimed once, not for each image
+    before = torch.cuda.memory_allocated(where)
+    torch.cuda.reset_peak_memory_stats(where)
+    run_one()
+    peak = torch.cuda.max_memory_allocated(where) - before
+    torch.cuda.empty_cache()
+    return batch_that_fits(torch.cuda.mem_get_info(where)[0], peak)
