@@ -160,7 +160,8 @@ page.quote(
 # %% [markdown]
 # ## What each costs, and whether it adds up
 #
-# *Passes* are runs of the network per image at this profile's sizes, forward and (but where marked) backward. *Residual* is how
+# *Passes* are runs of the network per image at this profile's sizes, forward and (but where marked) backward; none is given where
+# their number depends on the network. *Residual* is how
 # far the maps miss the number that they should add up to, as a share of it: it is kept beside every map of a method that
 # promises completeness. AUPRC on {num}`every_method/n_images` images says little; the [chapter on utility](localization.md)
 # has more.
@@ -175,7 +176,7 @@ for name in names:
         {
             "method": name,
             "family": method.family,
-            "passes": method.passes(parameters),
+            "passes": method.passes(parameters) or (0 if method.family == "control" else None),
             "backward": method.backward,
             "seconds": study.seconds(name, shown) / len(shown),
             "auprc": sum(scores) / len(scores),
@@ -183,7 +184,7 @@ for name in names:
             "residual": faults.loc[name, "residual"],
         }
     )
-table = pd.DataFrame(rows)
+table = pd.DataFrame(rows).astype({"passes": "Int64"})
 page.table(
     table,
     "every_method",
