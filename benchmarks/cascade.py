@@ -5,7 +5,6 @@ from itertools import islice
 from types import SimpleNamespace
 
 import numpy as np
-import quantus
 import torch
 from captum.attr import InputXGradient, IntegratedGradients, NoiseTunnel, Saliency
 from skimage.metrics import structural_similarity
@@ -57,6 +56,8 @@ def gradient(model: nn.Module, images: Tensor) -> Tensor:
 
 def theirs_of(model: nn.Module, images: Tensor, methods: dict[str, Callable]) -> Similarities:
     """What Quantus gives for the layers of the model, from the output to the input."""
+    import quantus  # installed by `make benchmark` alone
+
     settings = {"abs": False, "normalise": False, "disable_warnings": True, "layer_order": "top_down"}
     targets = np.zeros(len(images), int)
     found = {}
