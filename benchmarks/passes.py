@@ -88,7 +88,7 @@ def smooth_integrated_gradients(size: Size) -> Comparison:
 
 @BENCHMARKS.register("smooth_ig_captum")
 def smooth_ig_beside_captum(size: Size) -> Comparison:
-    model, (inputs, keys) = network(), network_inputs(1, size.pixels)  # the largest images
+    model, (inputs, keys) = network(), network_inputs(1, size.input)
     explained, smooth_ig = Explained(model, batch_size=BATCH), METHODS["smooth_ig"].function
     tunnel = NoiseTunnel(IntegratedGradients(model))
     few, many = min(size.samples, 5), min(size.steps, 5)
@@ -114,13 +114,13 @@ def smooth_ig_beside_captum(size: Size) -> Comparison:
         return bool((one - other).abs().max() <= 1e-6 * other.abs().max())
 
     return Comparison(
-        work=f"Smooth-IG {size.samples} x {size.steps} on InceptionV3, {size.pixels} px",
+        work=f"Smooth-IG {size.samples} x {size.steps} on InceptionV3, {size.input} px",
         beside="captum NoiseTunnel(IG)",
         ours=partial(smooth_ig, explained, inputs, keys, noise=NOISE, samples=size.samples, steps=size.steps),
         theirs=partial(captum, NOISE, size.samples),
         agree=agree,
         target=1.5,
-        repeats=1,
+        repeats=min(size.repeats, 2),
         warm_up=False,
         note=f"captum takes the {size.steps} steps of one sample as a batch, ours batches of {BATCH}. Without noise, "
         "in double precision, the maps differ by at most 1e-6 of the largest value; the noise itself differs. Peak "
