@@ -146,7 +146,7 @@ class BenchmarkTable(Catalogue):
             Column(tuple("yes" if row["agree"] else "no" for row in rows), numeric=False),
         ]
         caption = nodes.title(text=f"Measured side by side in one run{self.machine()}. Times in seconds.")
-        headings = ["work", "beside", "ours", "theirs", "ratio", "to reach", "outputs agree"]
+        headings = ["work", "beside", "ours", "theirs", "ratio", "to reach", "same output"]
         shown = table(caption, headings, body)
         shown["classes"].append("whole")
         notes = nodes.bullet_list()
