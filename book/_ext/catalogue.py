@@ -168,7 +168,7 @@ class BenchmarkTable(Catalogue):
 
 def goal(row: dict[str, Any]) -> str:
     """What the ratio had to reach: at least for a speed-up, at most for a share of the floor."""
-    return f"{'≤' if row.get('better') == 'lower' else '≥'} {row['target']:g}"
+    return f"{'≤' if row.get('better') == 'lower' else '≥'}\N{NO-BREAK SPACE}{row['target']:g}"
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -136,8 +136,8 @@ def test_benchmarks_are_shown_with_what_they_had_to_reach(build, tmp_path):
     html, warnings = build(index=page)
     assert warnings == ""
     cells = re.findall(r"<td[^>]*><p>([^<]*)</p>", html["index"])
-    first = ["XRAI", "PAIR", "0.2", "4", "20", "≥ 15", "yes"]
-    assert cells == [*first, "IG", "PAIR", "0.2", "4", "1.02", "≤ 1.05", "no"]
+    first = ["XRAI", "PAIR", "0.2", "4", "20", "≥\N{NO-BREAK SPACE}15", "yes"]
+    assert cells == [*first, "IG", "PAIR", "0.2", "4", "1.02", "≤\N{NO-BREAK SPACE}1.05", "no"]
     assert "on 2026-11-21: A processor, 2 cores, 1 thread." in html["index"]
     assert html["index"].count("Identical.") == 2
 
