@@ -1,4 +1,4 @@
-"""Saliency methods, one file per family. Importing this package fills `registry.METHODS`."""
+"""Saliency methods, a family in one file or a few. Importing this package fills `registry.METHODS`."""
 
 from saltrust.methods import cam, controls, deeplift, gradient, guided, lrp, multiscale, perturbation, xrai
 

@@ -12,7 +12,7 @@ from saltrust.registry import Registry
 Parameters = Mapping[str, Any]
 Parts = dict[str, tuple[str, dict[str, Any]]]
 
-# In the order of the book: one file, and one page, for each.
+# In the order of the book, which has a page for each.
 FAMILIES: Registry[str] = Registry("family of methods")
 FAMILIES.register("gradient")("Gradients")
 FAMILIES.register("modified_backward")("Modified backward passes")
