@@ -64,7 +64,7 @@ page.quote(
 # {num}`localization/localizer_auprc .3f`.
 
 # %%
-frame = scores.query("model == @MAIN or method in ['average', 'constant'] or model == @localizer + '-1'")
+frame = scores.query("model in [@MAIN, 'control', @localizer + '-1']")
 page.figure(
     plots.score_boxes(
         frame, "auprc", "AUPRC", lines={"average truth, mean": others["average"], "localizer, mean": others[localizer]}

@@ -149,6 +149,12 @@ def test_the_named_protocols_run(store, protocol):
     assert ((verdicts["verdict"] == "PASS") == (sign * verdicts["difference"] > 0)).all()
 
 
+def test_a_control_that_is_asked_for_is_not_there_twice(study):
+    frame = study.localization("grad,constant,sobel")
+    assert not frame.duplicated(["image", "method", "model"]).any()
+    assert set(frame.query("method == 'constant'")["model"]) == {*CLASSIFIERS, RANDOM}
+
+
 def test_other_scores_of_the_same_maps(study):
     frame = study.localization("grad", "hit_rate", models=(MAIN,))
     assert list(frame.columns) == ["image", "method", "model", "hit_rate"]

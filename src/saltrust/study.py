@@ -284,7 +284,9 @@ class Study:
         score: "auprc", or a name in LOCALIZATION.
         """
         sets = [(method, model, self._maps(method, model)) for model in models for method in chosen(methods)]
-        sets += [("average", "control", self._average()), ("constant", "control", self._maps("constant", MAIN))]
+        sets.append(("average", "control", self._average()))
+        if "constant" not in chosen(methods):
+            sets.append(("constant", "control", self._maps("constant", MAIN)))
         sets += [(self.card.localizer, f"{self.card.localizer}-{k}", self._heat(k)) for k in (1, 2)]
         return localization(self.store.get, track(sets, f"localization, {score}"), self.protocol, score)
 
