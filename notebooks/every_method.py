@@ -60,6 +60,11 @@ def grid(columns):
     )
 
 
+def mean_auprc(values):
+    """Over the shown images, of their maps (n, h, w)."""
+    return sum(average_precision(values[i], test.truth[index]) for i, index in enumerate(shown)) / len(shown)
+
+
 for family in (family for family in FAMILIES if any(METHODS[name].family == family for name in names)):
     members = [name for name in names if METHODS[name].family == family]
     listed = ", ".join(f"{METHODS[name].title} ({METHODS[name].abbreviation})" for name in members)
@@ -95,15 +100,11 @@ page.figure(
     alt="A grid of the shown images by six maps: Integrated Gradients from a black, a white, both and a blurred baseline, "
     "SmoothGrad as a mean and as a mean of squares.",
 )
-variant_scores = {
-    label: pd.Series([average_precision(values[i], test.truth[index]) for i, index in enumerate(shown)]).mean()
-    for label, values in variants.items()
-}
 page.quote(
-    auprc_ig_black=variant_scores["IG black"],
-    auprc_ig_white=variant_scores["IG white"],
-    auprc_ig_both=variant_scores["IG both"],
-    auprc_ig_blur=variant_scores["IG blur"],
+    auprc_ig_black=mean_auprc(variants["IG black"]),
+    auprc_ig_white=mean_auprc(variants["IG white"]),
+    auprc_ig_both=mean_auprc(variants["IG both"]),
+    auprc_ig_blur=mean_auprc(variants["IG blur"]),
 )
 
 # %% [markdown]
@@ -171,7 +172,6 @@ faults = study.faults(methods, (MAIN,), shown).set_index("method")
 rows = []
 for name in names:
     method, parameters = METHODS[name], study.parameters(name)
-    scores = [average_precision(maps[name][i], test.truth[index]) for i, index in enumerate(shown)]
     rows.append(
         {
             "method": name,
@@ -179,7 +179,7 @@ for name in names:
             "passes": method.passes(parameters) or (0 if method.family == "control" else None),
             "backward": method.backward,
             "seconds": study.seconds(name, shown) / len(shown),
-            "auprc": sum(scores) / len(scores),
+            "auprc": mean_auprc(maps[name]),
             "faults": int(faults.loc[name, ["not_finite", "constant", "empty"]].sum()),
             "residual": faults.loc[name, "residual"],
         }

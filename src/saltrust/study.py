@@ -265,7 +265,9 @@ class Study:
 
     def stages_of(self, order: str) -> tuple[str, ...]:
         """The stages in the order in which they are randomized."""
-        return self.stages[::-1] if order == "bottom_up" else self.stages
+        from saltrust.models.randomization import in_order
+
+        return tuple(in_order(self.stages, order))
 
     def _randomization(self, stage: str, seed: int, order: str = "top_down") -> Randomization:
         p = self.protocol

@@ -1,7 +1,8 @@
 """Controls: maps of the image alone, or of nothing at all. A saliency map that does not beat them says nothing."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -9,8 +10,8 @@ from scipy.ndimage import sobel as derivative
 from skimage.feature import canny as canny_edges
 
 from saltrust.errors import SaltrustError, unknown_name
-from saltrust.methods.registry import Parts, method
-from saltrust.methods.streams import Key
+from saltrust.methods.registry import method
+from saltrust.methods.streams import Key, check_keys
 
 LUMINANCE = (0.2125, 0.7154, 0.0721)  # of red, green and blue: Rec. 709, as in scikit-image
 POLARITIES = ("bright", "dark")
@@ -25,19 +26,15 @@ def luminance(images: np.ndarray) -> np.ndarray:
     return (images @ np.array(LUMINANCE) if colour else images) / 255
 
 
-def _nothing(parameters: Mapping[str, Any]) -> Parts:
-    return {}
+control = partial(method, family="control", signed=False, parts=lambda parameters: {})
 
 
-@method(
+@control(
     "sobel",
     abbreviation="SOBEL",
     title="Sobel edges",
-    family="control",
     cite="",
     formula=r"\sqrt{\frac{1}{2} \left(S_u \ast x\right)^2 + \frac{1}{2} \left(S_v \ast x\right)^2}",
-    signed=False,
-    parts=_nothing,
 )
 def sobel(images: np.ndarray, keys: Sequence[Key], parts: Mapping[str, np.ndarray]) -> np.ndarray:
     """Strength of the image's edges: root mean square of its two Sobel derivatives, scaled as in scikit-image.
@@ -49,15 +46,12 @@ def sobel(images: np.ndarray, keys: Sequence[Key], parts: Mapping[str, np.ndarra
     return np.stack(edges)[:, None] / 4 / 2**0.5
 
 
-@method(
+@control(
     "canny",
     abbreviation="CANNY",
     title="Canny edges",
-    family="control",
     cite="canny1986computational",
     formula=r"\mathbb{1}[x \; \mathrm{has \; an \; edge \; at} \; (u, v)]",
-    signed=False,
-    parts=_nothing,
 )
 def canny(
     images: np.ndarray,
@@ -79,15 +73,12 @@ def canny(
     return np.stack(edges)[:, None].astype(float)
 
 
-@method(
+@control(
     "centre",
     abbreviation="CENTRE",
     title="Centre prior",
-    family="control",
     cite="",
     formula=r"\exp\left(-\frac{u^2 + v^2}{2 \sigma^2}\right)",
-    signed=False,
-    parts=_nothing,
 )
 def centre(
     images: np.ndarray,
@@ -104,30 +95,24 @@ def centre(
     return np.broadcast_to(np.outer(v, u), grey[:, None].shape).copy()
 
 
-@method(
+@control(
     "constant",
     abbreviation="CONST",
     title="Constant map",
-    family="control",
     cite="",
     formula="1",
-    signed=False,
-    parts=_nothing,
 )
 def constant(images: np.ndarray, keys: Sequence[Key], parts: Mapping[str, np.ndarray]) -> np.ndarray:
     """The same everywhere: a map that says nothing. Returns ones (n, 1, height, width)."""
     return np.ones_like(luminance(images)[:, None])
 
 
-@method(
+@control(
     "random_field",
     abbreviation="RANDOM",
     title="Random field",
-    family="control",
     cite="",
     formula=r"g \ast \varepsilon, \quad \varepsilon \sim \mathcal{N}(0, 1)",
-    signed=False,
-    parts=_nothing,
 )
 def random_field(
     images: np.ndarray,
@@ -146,8 +131,7 @@ def random_field(
     if not length > 0:
         raise SaltrustError(f"length is {length}; it must be above 0")
     shape = luminance(images).shape
-    if len(keys) != len(images):
-        raise SaltrustError(f"{len(images)} images need as many noise keys, not {len(keys)}")
+    check_keys(keys, len(images))
     sd = length * min(shape[1:]) / 2**0.5  # white noise under a Gaussian is correlated over sqrt(2) of its width
     return np.stack([_field(shape[1:], sd, seed, key) for key in keys])[:, None]
 
@@ -164,15 +148,12 @@ def _field(shape: tuple[int, int], sd: float, seed: int, key: Key) -> np.ndarray
     return field - field.min()
 
 
-@method(
+@control(
     "image",
     abbreviation="IMAGE",
     title="Image intensity",
-    family="control",
     cite="",
     formula=r"x \;\; \mathrm{or} \;\; 1 - x",
-    signed=False,
-    parts=_nothing,
 )
 def image(
     images: np.ndarray,

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from saltrust.errors import SaltrustError
 from saltrust.methods.explained import Explained, Rules, Selection
-from saltrust.methods.gradient import difference
+from saltrust.methods.gradient import from_baseline, from_baseline_set
 from saltrust.methods.registry import method
 from saltrust.methods.rules import KINDS, Call, Operations, parse, place, rescaled
 from saltrust.methods.streams import (
@@ -205,7 +205,7 @@ def _mean_over(model: Explained, images: Tensor, baselines: Sequence[Tensor]) ->
     formula=r"(x - x') \odot m, \quad m^{l} = \frac{f^{l}(z) - f^{l}(z')}{z - z'} \, m^{l+1}",
     needs="convolutions, linear layers, pooling, sums and activations alone",
     passes=lambda p: count_starts(p["baseline"]),
-    total=lambda model, images, baseline, **_: difference(model, images, starts(baseline, images, *model.input_range)),
+    total=from_baseline,
 )
 def deeplift(model: Explained, images: Tensor, keys: Sequence[Key], *, baseline: Baseline = "black") -> Tensor:
     """DeepLIFT with the Rescale rule (Shrikumar et al. 2017, section 3.5.1).
@@ -227,9 +227,7 @@ def deeplift(model: Explained, images: Tensor, keys: Sequence[Key], *, baseline:
     formula=r"\frac{1}{n} \sum_{k=1}^{n} \mathrm{DL}(x; x'_k)",
     needs="convolutions, linear layers, pooling, sums and activations alone",
     passes=lambda p: p["references"],
-    total=lambda model, images, distribution, references, seed: difference(
-        model, images, baseline_set(distribution, images, references, seed, *model.input_range)
-    ),
+    total=from_baseline_set,
 )
 def deeplift_shap(
     model: Explained,

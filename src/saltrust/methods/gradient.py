@@ -18,6 +18,7 @@ from saltrust.methods.streams import (
     References,
     Seed,
     baseline_set,
+    check_keys,
     count_starts,
     noise_sample,
     path_attributions,
@@ -39,6 +40,18 @@ def difference(model: Explained, images: Tensor, baselines: Sequence[Tensor]) ->
     selection = model.select(images)
     at_baselines = [model.scalars(baseline.expand_as(images), selection) for baseline in baselines]
     return model.scalars(images, selection) - sum(at_baselines) / len(at_baselines)
+
+
+def from_baseline(model: Explained, images: Tensor, baseline: str | Tensor, **_: object) -> Tensor:
+    """The total of a method that compares the image with `baseline`."""
+    return difference(model, images, starts(baseline, images, *model.input_range))
+
+
+def from_baseline_set(
+    model: Explained, images: Tensor, distribution: str, references: int, seed: int, **_: object
+) -> Tensor:
+    """The total of a method that compares the image with a set of baselines."""
+    return difference(model, images, baseline_set(distribution, images, references, seed, *model.input_range))
 
 
 def _smooth_gradient(model: Explained, images: Tensor, keys: Sequence[Key], **smoothing: object) -> Tensor:
@@ -138,7 +151,7 @@ def smoothgrad(
     cite="sundararajan2017axiomatic",
     formula=r"(x - x') \int_0^1 \frac{\partial f(x' + \alpha (x - x'))}{\partial x} \, d\alpha",
     passes=lambda p: p["steps"] * count_starts(p["baseline"]),
-    total=lambda model, images, baseline, **_: difference(model, images, starts(baseline, images, *model.input_range)),
+    total=from_baseline,
 )
 def integrated_gradients(
     model: Explained,
@@ -201,9 +214,7 @@ def smooth_integrated_gradients(
     formula=r"\frac{1}{n} \sum_{k=1}^{n} (x_k - x'_k) \odot \frac{\partial f}{\partial x}"
     r"\bigl(x'_k + \alpha_k (x_k - x'_k)\bigr), \quad \alpha_k \sim \mathcal{U}(0, 1), \quad x_k = x + \varepsilon_k",
     passes=lambda p: p["samples"],
-    total=lambda model, images, distribution, references, seed, **_: difference(
-        model, images, baseline_set(distribution, images, references, seed, *model.input_range)
-    ),
+    total=from_baseline_set,
 )
 def gradient_shap(
     model: Explained,
@@ -226,8 +237,7 @@ def gradient_shap(
     accepted = model.accept(images)
     if samples < 1 or noise < 0:
         raise SaltrustError(f"samples >= 1, noise >= 0; not {samples=}, {noise=}")
-    if len(keys) != len(images):
-        raise SaltrustError(f"{len(images)} images need as many noise keys, not {len(keys)}")
+    check_keys(keys, len(images))
     begins = baseline_set(distribution, accepted, references, seed, *model.input_range)
     deviation = noise * SPREADS[spread](accepted, *model.input_range)
     selection = model.select(accepted)

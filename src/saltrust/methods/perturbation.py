@@ -13,7 +13,7 @@ from saltrust.errors import SaltrustError
 from saltrust.methods.explained import Explained
 from saltrust.methods.gradient import difference
 from saltrust.methods.registry import method
-from saltrust.methods.streams import Key, Seed, starts
+from saltrust.methods.streams import Key, Seed, check_keys, starts
 
 Hidden = Annotated[str | Tensor, "what hidden pixels become: black, white, grey or blur"]
 Samples = Annotated[int, "partly hidden images"]
@@ -130,8 +130,7 @@ def occlusion(
 
 def _segmented(images: Tensor, keys: Sequence[Key], count: int) -> np.ndarray:
     """The labels of the images' super-pixels (n, height, width)."""
-    if len(keys) != len(images):
-        raise SaltrustError(f"{len(images)} images need as many noise keys, not {len(keys)}")
+    check_keys(keys, len(images))
     return np.stack([superpixels(image, count) for image in images.permute(0, 2, 3, 1).cpu().numpy()])
 
 

@@ -137,6 +137,12 @@ def quadrature_rule(name: str, steps: int) -> tuple[np.ndarray, np.ndarray]:
     return rule(steps)
 
 
+def check_keys(keys: Sequence[Key], images: int) -> None:
+    """Raises SaltrustError unless there is one noise key for each image."""
+    if len(keys) != images:
+        raise SaltrustError(f"{images} images need as many noise keys, not {len(keys)}")
+
+
 def noise_sample(shape: Sequence[int], seed: int, key: Key, sample: int) -> Tensor:
     """Standard normal noise (float32) that depends on (seed, key, sample) alone, all of them non-negative integers."""
     state = np.random.SeedSequence(seed, spawn_key=(*key, sample)).generate_state(1, np.uint64)
@@ -167,8 +173,7 @@ def path_attributions(
     """
     if power not in (1, 2) or samples < 1 or noise < 0:
         raise SaltrustError(f"power is 1 or 2, samples >= 1, noise >= 0; not {power=}, {samples=}, {noise=}")
-    if len(keys) != len(images):
-        raise SaltrustError(f"{len(images)} images need as many noise keys, not {len(keys)}")
+    check_keys(keys, len(images))
     selection = model.select(images)
     deviation = noise * SPREADS[spread](images, *model.input_range)
     points, weights = (torch.as_tensor(a).to(images)[:, None, None, None] for a in (points, weights))

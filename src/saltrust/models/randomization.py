@@ -100,6 +100,11 @@ def independent(stages: Sequence[str], stage: str) -> Sequence[str]:
     return [stage]
 
 
+def in_order(stages: Sequence[str], order: str) -> list[str]:
+    """The stages (from the output to the input) as an order goes through them: the fewest random stages first."""
+    return sorted(stages, key=lambda stage: len(ORDERS[order](stages, stage)))
+
+
 def cascade(
     model: nn.Module, architecture: str, init: str, seed: int, batchnorm: str = "reset", order: str = "top_down"
 ) -> Iterator[tuple[str, nn.Module]]:
@@ -110,7 +115,7 @@ def cascade(
     """
     stages = [stage.name for stage in ARCHITECTURES[architecture].stages]
     state, random = model, set()
-    for stage in sorted(stages, key=lambda stage: len(ORDERS[order](stages, stage))):
+    for stage in in_order(stages, order):
         wanted = set(ORDERS[order](stages, stage))
         if not random <= wanted:
             state, random = model, set()
