@@ -69,6 +69,7 @@ TOPICS = (
     "benchmarks.regions",
     "benchmarks.passes",
     "benchmarks.scores",
+    "benchmarks.five_band",
     "benchmarks.cascade",
 )
 

@@ -11,7 +11,7 @@
 # %% [markdown]
 # # Every method on the same images
 #
-# The other chapters judge the paper's eight methods. Here are all {num}`every_method/n_methods` that this book knows, on the
+# The other chapters judge eight methods. Here are all {num}`every_method/n_methods` that this book knows, on the
 # same images and the same network, family by family. They were not chosen to look good: the images are the first that
 # the other chapters explain.
 
@@ -33,7 +33,7 @@ from saltrust.progress import track
 from saltrust.quality_control import residual
 from saltrust.report import Page
 from saltrust.scores.auprc import average_precision
-from saltrust.study import MAIN, Study, chosen
+from saltrust.study import Study, chosen
 
 study = Study(dataset, profile, protocol, seed)
 page = Page("every_method", study)
@@ -71,7 +71,7 @@ for family in (family for family in FAMILIES if any(METHODS[name].family == fami
     page.figure(
         grid({METHODS[name].abbreviation: maps[name] for name in members}),
         f"family_{family}",
-        caption=f"{FAMILIES[family]}: {listed}. InceptionV3, test images with the finding, the truth outlined in yellow; each "
+        caption=f"{FAMILIES[family]}: {listed}. {study.title()}, test images with the finding, the truth outlined in yellow; each "
         "map is scaled to its own range, dark is low, bright is high.",
         alt=f"A grid of {len(shown)} images by {len(members)} maps: {listed}.",
     )
@@ -168,7 +168,7 @@ page.quote(
 # has more.
 
 # %%
-faults = study.faults(methods, (MAIN,), shown).set_index("method")
+faults = study.faults(methods, (study.main,), shown).set_index("method")
 rows = []
 for name in names:
     method, parameters = METHODS[name], study.parameters(name)

@@ -24,7 +24,7 @@ n_shown = 4  # images in the figures
 # %%
 from saltrust import plots
 from saltrust.report import Page
-from saltrust.study import MAIN, OTHER, RANDOM, REPLICATE, Study, chosen
+from saltrust.study import Study, chosen
 
 study = Study(dataset, profile, protocol, seed)
 page = Page("gallery", study)
@@ -44,9 +44,9 @@ def rows(model):
 
 
 page.figure(
-    plots.map_grid(rows(MAIN)),
+    plots.map_grid(rows(study.main)),
     "gallery_maps",
-    caption="Maps of InceptionV3 for test images with the finding, each scaled to its own range after clipping at the 99th "
+    caption=f"Maps of {study.title()} for test images with the finding, each scaled to its own range after clipping at the 99th "
     "percentile: dark is low, bright is high. The truth is outlined in yellow.",
     alt=f"A grid of {len(shown)} images and their {len(names)} maps. Gradient maps are grainy and spread over the image; Grad-CAM "
     "is a smooth blob; XRAI fills whole regions.",
@@ -63,17 +63,17 @@ page.figure(
 first = [
     (label, rows(model)[0])
     for label, model in (
-        ("trained", MAIN),
-        ("replicate", REPLICATE),
-        ("DenseNet121", OTHER),
-        ("random", RANDOM),
+        ("trained", study.main),
+        ("replicate", study.replicate),
+        (study.title(study.other), study.other),
+        ("random", study.random),
     )
 ]
 page.figure(
     plots.map_grid([(label, *row[1:]) for label, row in first]),
     "models_compared",
-    caption="Maps of one test image by four networks: InceptionV3, its replicate, DenseNet121, and InceptionV3 with random weights.",
-    alt="A grid of four networks by eight methods for one image, to be compared down each column.",
+    caption="Maps of one test image by four networks: " + ", ".join(map(study.title, study.judged)) + ".",
+    alt=f"A grid of four networks by {len(names)} methods for one image, to be compared down each column.",
 )
 
 # %% [markdown]

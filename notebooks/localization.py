@@ -33,7 +33,7 @@ from saltrust.report import Page
 from saltrust.scores.auprc import AUPRC
 from saltrust.scores.localization import LOCALIZATION
 from saltrust.statistics import difference, summarize
-from saltrust.study import MAIN, OTHER, RANDOM, Study, chosen
+from saltrust.study import Study, chosen
 
 study = Study(dataset, profile, protocol, seed)
 page = Page("localization", study)
@@ -43,7 +43,7 @@ localizer = study.card.localizer
 # %%
 scores = study.localization(methods)
 summary = summarize(scores, "auprc", ["method", "model"], n_boot, seed)
-main = summary.query("method in @names and model == @MAIN").set_index("method")["mean"]
+main = summary.query("method in @names and model == @study.main").set_index("method")["mean"]
 others = summary[~summary["method"].isin(names)].groupby("method")["mean"].first()
 page.quote(
     best_map=plots.abbreviation(main.idxmax()),
@@ -64,13 +64,13 @@ page.quote(
 # {num}`localization/localizer_auprc .3f`.
 
 # %%
-frame = scores.query("model in [@MAIN, 'control', @localizer + '-1']")
+frame = scores.query("model in [@study.main, 'control', @localizer + '-1']")
 page.figure(
     plots.score_boxes(
         frame, "auprc", "AUPRC", lines={"average truth, mean": others["average"], "localizer, mean": others[localizer]}
     ),
     "localization",
-    caption="AUPRC of the maps of the first InceptionV3 on test images with the finding, beside the average truth (AVG), the "
+    caption=f"AUPRC of the maps of {study.title()} on test images with the finding, beside the average truth (AVG), the "
     "localizer and a constant map. Solid line: median; dashed: mean; box: quartiles.",
     alt="Box plots of AUPRC by method. Means: "
     + ", ".join(f"{plots.abbreviation(m)} {v:.2f}" for m, v in {**main, **others}.items())
@@ -92,7 +92,7 @@ page.table(
 
 # %%
 test = study.data("test")
-values = scores.query("model == @MAIN").pivot(index="image", columns="method", values="auprc")
+values = scores.query("model == @study.main").pivot(index="image", columns="method", values="auprc")
 maps = {plots.abbreviation(name): study.display(name) for name in names}
 maps |= {"AVG": np.repeat(study.average()[None], len(study.explained), 0), plots.abbreviation(localizer): study.heat()}
 baseline = scores.query("model in ['control', @localizer + '-1']").pivot(
@@ -164,7 +164,7 @@ page.quote(constant_ap=constant["average_precision"], constant_trapezoid=constan
 distinct = [score for score in LOCALIZATION if score not in ("relevance_rank_accuracy", "dice_area")]
 columns = {"auprc": frame.groupby("method", sort=False)["auprc"].mean()}
 for score in distinct:
-    by_score = study.localization(methods, score, models=(MAIN,)).query("model != @localizer + '-2'")
+    by_score = study.localization(methods, score, models=(study.main,)).query("model != @localizer + '-2'")
     columns[score] = by_score.groupby("method", sort=False)[score].mean()
 matrix = pd.DataFrame(columns)
 titles = {"auprc": "AUPRC"} | {name: score.title for name, score in LOCALIZATION.items()}
@@ -180,7 +180,7 @@ page.figure(
 page.table(
     matrix.rename_axis("method").reset_index(),
     "other_scores",
-    caption="Mean of each score by method, for the first InceptionV3, the controls and the localizer.",
+    caption=f"Mean of each score by method, for {study.title()}, the controls and the localizer.",
 )
 agreement = matrix.loc[names].corr(method="spearman")["auprc"].drop("auprc")
 page.quote(
@@ -203,15 +203,19 @@ page.quote(
 # %%
 by_model = {
     model: scores.query("model == @model").pivot(index="image", columns="method", values="auprc")
-    for model in (MAIN, OTHER, RANDOM)
+    for model in (study.main, study.other, study.random)
 }
 gaps = pd.DataFrame(
     {
         "method": name,
-        "trained": by_model[MAIN][name].mean(),
-        "random": by_model[RANDOM][name].mean(),
+        "trained": by_model[study.main][name].mean(),
+        "random": by_model[study.random][name].mean(),
         **difference(
-            by_model[MAIN][name].to_numpy(), by_model[RANDOM][name].to_numpy(), paired=True, n_boot=n_boot, seed=seed
+            by_model[study.main][name].to_numpy(),
+            by_model[study.random][name].to_numpy(),
+            paired=True,
+            n_boot=n_boot,
+            seed=seed,
         ),
     }
     for name in names
@@ -219,7 +223,7 @@ gaps = pd.DataFrame(
 page.table(
     gaps,
     "trained_against_random",
-    caption="Mean AUPRC of maps of the trained and of a random InceptionV3, and their difference.",
+    caption=f"Mean AUPRC of maps of the trained and of a random {study.title()}, and their difference.",
 )
 page.quote(n_better_than_random=int((gaps["ci_low"] > 0).sum()), n_methods=len(names))
 

@@ -11,8 +11,8 @@
 # %% [markdown]
 # # The models
 #
-# Maps explain models, so the models come first. Two replicates of InceptionV3 differ in nothing but their seed;
-# DenseNet121 has another architecture; two localizers are trained on the truth itself, and show what can be found in
+# Maps explain models, so the models come first. Two replicates of {num}`models/main_title` differ in nothing but their
+# seed; {num}`models/other_title` has another architecture; two localizers are trained on the truth itself, and show what can be found in
 # these images.
 
 # %% tags=["parameters"]
@@ -27,7 +27,7 @@ import numpy as np
 
 from saltrust import plots
 from saltrust.report import Page
-from saltrust.study import CLASSIFIERS, Study
+from saltrust.study import Study
 
 study = Study(dataset, profile, protocol, seed)
 page = Page("models", study)
@@ -37,33 +37,38 @@ table = study.models(n_boot)
 page.table(
     table,
     "models",
-    caption="Area under the ROC curve on the test images, with its 95 % bootstrap interval by image; epochs trained and "
-    "epoch kept; seconds of training; arithmetic; and where the weights started from. Localizers are scored by their image score.",
+    caption="Area under the ROC curve, with its 95 % bootstrap interval by image, of telling test images with the finding from those without; where there "
+    "are several classes, the share of right ones (accuracy); and the training: epochs or steps, the one kept, seconds, seed, arithmetic, and where the "
+    f"weights started from. Localizers are scored by their image score. {study.card.reported}",
 )
-page.quote(**{f"{row.model}_auc": row.auc for row in table.itertuples()})
+score = table.set_index("model")
 page.quote(
+    main_title=study.title(),
+    other_title=study.title(study.other),
+    main_auc=score["auc"][study.main],
+    replicate_auc=score["auc"][study.replicate],
+    other_auc=score["auc"][study.other],
     weights=table["weights"][0],
     best_auc=table["auc"].max(),
     worst_classifier_auc=table.query("role == 'classifier'")["auc"].min(),
-    size=study.profile.size,
+    size=study.size,
 )
 
 # %% [markdown]
-# The first InceptionV3 reaches an AUC of {num}`models/inception_v3-1_auc .3f`, its replicate
-# {num}`models/inception_v3-2_auc .3f`, DenseNet121 {num}`models/densenet121-1_auc .3f`. The paper reports 0.889,
-# 0.907 and 0.909 on SIIM-ACR, and 0.936, 0.940 and 0.927 on RSNA {cite:p}`arun2021assessing`. Initial weights here:
-# {num}`models/weights`.
+# {num}`models/main_title` reaches an AUC of {num}`models/main_auc .3f`, its replicate {num}`models/replicate_auc .3f`,
+# {num}`models/other_title` {num}`models/other_auc .3f`. Initial weights here: {num}`models/weights`.
 #
 # ## Training
 
 # %%
-curves = {name: study.classifier(name).record["curves"] for name in CLASSIFIERS}
+curves = {study.title(name): study.curves(name) for name in study.classifiers}
+_, _, measure = curves[study.title()].columns
 page.figure(
-    plots.training_curves(curves, "val_auc", "AUC on validation images"),
+    plots.training_curves(curves),
     "training",
-    caption="Training loss (left) and validation AUC (right) by epoch. The epoch with the best validation AUC is the one kept.",
-    alt="Two line charts. The loss of the three classifiers falls over the epochs while their validation AUC rises to "
-    + ", ".join(f"{max(c['val_auc']):.2f} ({name})" for name, c in curves.items())
+    caption=f"Training loss (left) and {measure} (right). The state with the best score is the one kept.",
+    alt=f"Two line charts. The loss of the three classifiers falls while the {measure} rises to "
+    + ", ".join(f"{frame[measure].max():.2f} ({name})" for name, frame in curves.items())
     + ".",
 )
 
@@ -71,12 +76,12 @@ page.figure(
 # ## On the test images
 
 # %%
-labels = study.data("test").labels
-scores = {name: np.array(study.classifier(name).record["test_scores"]) for name in CLASSIFIERS}
+present = study.data("test").present.astype(int)
+scores = {name: np.array(study.classifier(name).record["test_scores"]) for name in study.classifiers}
 scores |= {f"{study.card.localizer}-{k}": np.array(study.localizer(k).record["test_scores"]) for k in (1, 2)}
 auc = table.set_index("model")["auc"]
 page.figure(
-    plots.roc_curves(labels, {f"{name} ({auc[name]:.3f})": values for name, values in scores.items()}),
+    plots.roc_curves(present, {f"{name} ({auc[name]:.3f})": values for name, values in scores.items()}),
     "roc",
     caption="ROC curves on the test images, with the area under each in brackets.",
     alt="ROC curves of five networks; areas: " + ", ".join(f"{name} {auc[name]:.2f}" for name in scores) + ".",

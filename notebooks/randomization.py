@@ -12,7 +12,7 @@
 # %% [markdown]
 # # Randomization: does the map depend on what the model has learned?
 #
-# The weights of InceptionV3 are drawn anew, stage by stage, from the logits down to the stem, and the map is made
+# The weights of the trained {num}`randomization/main_title` are drawn anew, stage by stage, from the logits down to the stem, and the map is made
 # again after each stage. A map that explains the model must change; SSIM with the trained model's map says by how
 # much.
 
@@ -33,7 +33,7 @@ from saltrust import plots
 from saltrust.report import Page
 from saltrust.scores.similarity import SIMILARITY
 from saltrust.statistics import summarize
-from saltrust.study import MAIN, Study, chosen
+from saltrust.study import Study, chosen
 
 study = Study(dataset, profile, protocol, seed)
 page = Page("randomization", study)
@@ -43,7 +43,7 @@ stages = study.stages_of(order)
 # %%
 scores = study.sensitivity(methods, order)
 summary = summarize(scores, "ssim", ["method", "stage"], n_boot, seed)
-summary.insert(1, "model", MAIN)
+summary.insert(1, "model", study.main)
 threshold = summarize(study.thresholds(methods), "ssim", ["method"], n_boot, seed).set_index("method")
 
 # %% [markdown]
@@ -57,9 +57,9 @@ threshold = summarize(study.thresholds(methods), "ssim", ["method"], n_boot, see
 page.figure(
     plots.cascade_curves(summary, threshold["mean"].to_dict(), stages),
     "randomization_curves",
-    caption=f"SSIM between the trained InceptionV3's map and the map after each stage of randomization ({order.replace('_', '-')}), mean over {len(study.cascaded)} "
+    caption=f"SSIM between the trained {study.title()}'s map and the map after each stage of randomization ({order.replace('_', '-')}), mean over {len(study.cascaded)} "
     "test images with its 95 % bootstrap interval (band). Orange, dotted: degradation threshold.",
-    alt="Eight line charts of SSIM against the stage of randomization. SSIM after the last stage: "
+    alt=f"{len(names)} line charts of SSIM against the stage of randomization. SSIM after the last stage: "
     + ", ".join(
         f"{plots.abbreviation(r.method)} {r.mean:.2f}" for r in summary.query("stage == @stages[-1]").itertuples()
     )
@@ -77,6 +77,7 @@ final = (
 )
 gap = (last["mean"] - threshold["mean"]).sort_values()
 page.quote(
+    main_title=study.title(),
     n_pairs=int(threshold["n"].max()),
     n_images=len(study.cascaded),
     n_stages=len(stages),
@@ -168,7 +169,7 @@ notes = [{step: f"{ssim[name, step]:.2f}" for step in steps[1:]} for name in nam
 page.figure(
     plots.map_grid(rows, notes),
     "cascade",
-    caption="Maps of one test image as the weights of InceptionV3 are randomized from the logits down to the named stage; above each, its SSIM "
+    caption=f"Maps of one test image as the weights of {study.title()} are randomized from the logits down to the named stage; above each, its SSIM "
     "with the trained model's map (original).",
     alt=f"A grid of {len(names)} methods by {len(steps)} stages of randomization for one image.",
     counterpart="Fig. 3b and Fig. S2",

@@ -13,7 +13,7 @@
 # # Repeatability and reproducibility: would another model say the same?
 #
 # Two networks that classify equally well should point to the same place. Repeatability compares the maps of two
-# replicates of InceptionV3, reproducibility those of InceptionV3 and DenseNet121.
+# replicates of {num}`repeatability/main_title`, reproducibility those of it and {num}`repeatability/other_title`.
 
 # %% tags=["parameters"]
 dataset = "phantom-pneumothorax"  # a data card
@@ -31,7 +31,7 @@ import pandas as pd
 from saltrust import plots
 from saltrust.report import Page
 from saltrust.statistics import summarize
-from saltrust.study import MAIN, OTHER, REPLICATE, Study, chosen
+from saltrust.study import Study, chosen
 
 study = Study(dataset, profile, protocol, seed)
 page = Page("repeatability", study)
@@ -56,6 +56,8 @@ for name, prefix in (("repeatability", ""), ("reproducibility", "reproducibility
         }
     )
 page.quote(
+    main_title=study.title(),
+    other_title=study.title(study.other),
     localizer_ssim=means["repeatability"][localizer],
     localizer_floor_1=float(np.median(study.heat(1))),
     localizer_floor_2=float(np.median(study.heat(2))),
@@ -118,9 +120,9 @@ by_image = {name: table.pivot(index="image", columns="method", values="ssim") fo
 rows, notes = [], []
 for i, index in enumerate(study.explained[:n_shown]):
     for label, model, criterion in (
-        ("InceptionV3, 1", MAIN, None),
-        ("InceptionV3, 2", REPLICATE, "repeatability"),
-        ("DenseNet121", OTHER, "reproducibility"),
+        (study.title(), study.main, None),
+        ("replicate", study.replicate, "repeatability"),
+        (study.title(study.other), study.other, "reproducibility"),
     ):
         maps = {plots.abbreviation(name): study.display(name, model)[i] for name in names}
         rows.append((label, test.pixels[index], test.truth[index], maps))
@@ -129,7 +131,7 @@ for i, index in enumerate(study.explained[:n_shown]):
 page.figure(
     plots.map_grid(rows, notes),
     "stability_examples",
-    caption="Maps of the same test images by two replicates of InceptionV3 and by DenseNet121, with their SSIM to the first replicate's map.",
+    caption=f"Maps of the same test images by two replicates of {study.title()} and by {study.title(study.other)}, with their SSIM to the first replicate's map.",
     alt=f"A grid of {n_shown} images, each with three rows of maps by three networks.",
     counterpart="Fig. 4c-d and Fig. S3",
 )

@@ -91,10 +91,29 @@ def test_assembly_lists_every_card_and_carries_the_results(executed, folders):
     evidence = next(part for part in toc["parts"] if part["caption"] == "Evidence")
     assert {group["file"] for group in evidence["chapters"]} == {f"evidence/{name}/index" for name in cards.names()}
     for group in evidence["chapters"]:
-        assert [s["file"].rsplit("/")[-1] for s in group["sections"]] == list(chapters.ORDER)
+        assert [s["file"].rsplit("/")[-1] for s in group["sections"]] == list(
+            chapters.of(cards.load(group["file"].split("/")[1]))
+        )
         for file in (group, *group["sections"]):
             assert (folders / f"{file['file']}.md").exists()
     copied = folders / "evidence" / "phantom-pneumothorax"
     assert (copied / "numbers.json").exists()
     assert (copied / "notebooks" / "dataset.ipynb").exists()
     assert not (folders / "evidence" / "phantom-pneumonia" / "numbers.json").exists()
+
+
+def test_figures_with_tabs_stand_in_tab_sets():
+    def output(name, tabs=()):
+        note = {"kind": "figure", "name": name, "tabs": list(tabs)}
+        return nbformat.v4.new_output("display_data", {"text/plain": "x", MIME: note})
+
+    outputs = [output("first"), output("a1", ("A", "1")), output("a2", ("A", "2")), output("b1", ("B", "1"))]
+    (_, first, tabs) = book._blocks([nbformat.v4.new_code_cell("draw()", outputs=outputs)])
+    assert first == "```{result-figure} first\n```"
+    lines = [line for line in tabs.splitlines() if line]
+    assert lines[0] == ":" * 8 + "{tab-set}"
+    assert [line.strip(":") for line in lines if "tab-item" in line] == [
+        "{tab-item} A", "{tab-item} 1", "{tab-item} 2", "{tab-item} B", "{tab-item} 1",
+    ]  # fmt: skip
+    assert tabs.count("{tab-set}") == 3
+    assert tabs.index("a2") < tabs.index("{tab-item} B") < tabs.index("b1")

@@ -58,7 +58,7 @@ def test_prose_licence_and_place_do_not_change_what_the_card_names(write):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"truth": "polygon"}, r"made-up\.yaml: truth: Input should be 'mask' or 'box'"),
+        ({"truth": "polygon"}, r"made-up\.yaml: truth: Input should be 'mask', 'box' or 'graded'"),
         ({"licence": None}, r"licence: Field required"),
         ({"colour": "red"}, r"colour: Extra inputs"),
         ({"name": "Made Up"}, r"name: String should match"),
@@ -93,3 +93,23 @@ def test_other_mistakes_are_named(write, tmp_path, monkeypatch):
 def test_the_data_root_defaults_to_the_project(monkeypatch):
     monkeypatch.delenv("SALTRUST_DATA", raising=False)
     assert cards.load("brain-tumor-tiles").root == paths.PROJECT / "data" / "brain_tumor_tiles"
+
+
+def test_a_protocol_may_change_the_loaders_parameters(write):
+    card = cards.parse(write(parameters={"a": 1, "b": 2}, protocols={"as_run": {"b": 3}}))
+    assert card.under("as_run").parameters == {"a": 1, "b": 3}
+    assert card.under("corrected") == card
+    assert card.under("as_run").identity() != card.identity()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"classes": ["a", "b"]}, "'absent' must be one of the classes: a, b"),
+        ({"classes": ["a", "b"], "absent": "c"}, "'absent' must be one of the classes: a, b"),
+        ({"networks": ["alexnet"]}, "'networks' needs two architectures"),
+    ],
+)
+def test_classes_and_networks_are_checked(write, changes, message):
+    with pytest.raises(SaltrustError, match=message):
+        cards.parse(write(**changes))

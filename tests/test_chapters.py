@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from saltrust import chapters, paths
+from saltrust import cards, chapters, paths
 from saltrust.errors import SaltrustError
 
 SALTRUST = Path(sys.executable).with_name("saltrust")
@@ -23,7 +23,7 @@ def saltrust(*arguments: str, **environment: str) -> subprocess.CompletedProcess
     )
 
 
-@pytest.mark.parametrize("name", chapters.ORDER)
+@pytest.mark.parametrize("name", chapters.NAMES)
 def test_every_chapter_has_documented_parameters(name):
     chapter = chapters.load(name)
     found = {parameter.name: parameter for parameter in chapter.parameters}
@@ -37,7 +37,7 @@ def test_notebooks_are_committed_without_outputs():
         ["git", "-C", paths.PROJECT, "ls-files", "*.ipynb"], capture_output=True, text=True, check=True
     )
     assert tracked.stdout == ""
-    assert {path.stem for path in paths.CHAPTERS.glob("*.py")} == set(chapters.ORDER)
+    assert {path.stem for path in paths.CHAPTERS.glob("*.py")} == set(chapters.NAMES)
 
 
 @pytest.mark.parametrize(
@@ -157,3 +157,14 @@ def test_progress_of_the_kernel_reaches_the_terminal(project):
     outcome = saltrust("run", "dataset", **project(code))
     assert "[phantom-pneumothorax dataset]" in outcome.stderr
     assert "67%  counting  0:00 left" in outcome.stderr
+
+
+def test_chapters_on_graded_truth_are_refused_elsewhere():
+    cells, phantom = (chapters.of(cards.load(name)) for name in ("cells", "phantom-pneumonia"))
+    assert set(cells) == set(chapters.NAMES)
+    assert "five_band" not in phantom
+    for order in (cells, phantom):
+        names = list(order)
+        assert all(names.index(before) < names.index(name) for name in names for before in order[name])
+    with pytest.raises(SaltrustError, match="'five_band' needs graded truth, .*; it runs on: cells"):
+        chapters.run(chapters.load("five_band"), {"dataset": "phantom-pneumonia"})

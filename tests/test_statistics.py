@@ -4,7 +4,17 @@ import pytest
 from scipy.stats import bootstrap
 from sklearn.metrics import roc_auc_score
 
-from saltrust.statistics import bootstrap_means, difference, interval, roc_auc, summarize
+from saltrust.statistics import (
+    _rank_auc,
+    bootstrap_means,
+    crossed,
+    crossed_means,
+    difference,
+    interval,
+    rank_correlation,
+    roc_auc,
+    summarize,
+)
 
 
 def test_interval_agrees_with_scipy():
@@ -51,6 +61,45 @@ def test_auc_is_scikit_learns_and_lies_in_its_interval():
     assert result["auc"] == pytest.approx(roc_auc_score(labels, scores))
     assert result["ci_low"] < result["auc"] < result["ci_high"]
     # With every image drawn once, the resampled statistic is the AUC itself.
-    from saltrust.statistics import _rank_auc
 
     assert _rank_auc(scores[labels == 1], scores[labels == 0]) == pytest.approx(result["auc"])
+
+
+def test_crossed_means_resample_rows_and_columns():
+    values = np.arange(12.0).reshape(3, 4) ** 2
+    means = crossed_means(values, 4000, seed=1)
+    rng = np.random.default_rng(5)
+    slow = [values[np.ix_(rng.integers(3, size=3), rng.integers(4, size=4))].mean() for _ in range(4000)]
+    assert means.mean() == pytest.approx(values.mean(), abs=1)  # standard error 0.4
+    np.testing.assert_allclose(np.quantile(means, [0.1, 0.5, 0.9]), np.quantile(slow, [0.1, 0.5, 0.9]), rtol=0.08)
+    np.testing.assert_array_equal(crossed_means(2 * values, 10, seed=1), 2 * crossed_means(values, 10, seed=1))
+
+
+def two_way(offsets: dict[str, float], score: str = "score") -> pd.DataFrame:
+    """Scores of methods on five images by two branches: the same noise, moved by a method's offset."""
+    noise = np.random.default_rng(0).normal(size=(2, 5))
+    return pd.DataFrame(
+        {"image": f"i{i}", "branch": b, "method": method, score: noise[b, i] + offset}
+        for method, offset in offsets.items()
+        for b in range(2)
+        for i in range(5)
+    )
+
+
+def test_crossed_summary_has_the_mean_within_its_interval():
+    table = crossed(two_way({"a": 0, "b": 10}), ["score"], ["method"], n_boot=500)
+    assert list(table.columns) == ["method", "score", "score_low", "score_high"]
+    assert (table["score_low"] < table["score"]).all()
+    assert (table["score"] < table["score_high"]).all()
+    assert table["score"][1] - table["score"][0] == pytest.approx(10)
+
+
+def test_rank_correlation_of_two_scores_over_methods():
+    first = (two_way({"a": 0, "b": 10, "c": 20}), "score")
+    same, turned = ((two_way({"a": s, "b": 2 * s, "c": 3 * s}, "other"), "other") for s in (9, -9))
+    assert rank_correlation(first, same, 200, seed=0) == {"correlation": 1, "ci_low": 1, "ci_high": 1}
+    assert rank_correlation(first, turned, 200, seed=0) == {"correlation": -1, "ci_low": -1, "ci_high": -1}
+    close = two_way({"a": 0, "b": 0, "c": 0}, "other")
+    close["other"] += np.random.default_rng(3).normal(size=len(close))
+    result = rank_correlation(first, (close, "other"), 500, seed=0)
+    assert -1 <= result["ci_low"] < result["ci_high"] <= 1

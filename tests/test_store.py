@@ -171,3 +171,29 @@ def test_a_value_is_what_was_stored(tmp_path):
     value = store.get(Squares(3))
     assert json.loads((store.folder(Squares(3)) / "sidecar.json").read_text())
     np.testing.assert_array_equal(value, np.load(store.folder(Squares(3)) / "array.npy"))
+
+
+@dataclass(frozen=True)
+class Joined(Spec):
+    """Two arrays one after the other, put together whenever they are asked for."""
+
+    kind: ClassVar[str] = "joined"
+    parts: tuple[Squares, ...]
+    transient: ClassVar[bool] = True
+
+    def compute(self, get):
+        return np.concatenate([get(part) for part in self.parts])
+
+
+def test_a_transient_artefact_is_remembered_but_not_stored_and_its_parts_the_other_way_round(tmp_path):
+    store = Store(tmp_path)
+    spec = Joined((Squares(2), Squares(3)))
+    value = store.get(spec)
+    np.testing.assert_array_equal(value, [0, 1, 0, 1, 4])
+    assert store.get(spec) is value
+    assert not (tmp_path / "joined").exists()
+    assert len(list((tmp_path / "squares").glob("[!.]*"))) == 2
+    assert list(store._memory) == [spec.digest]
+    assert [used.kind for used in store.used.values()] == ["joined", "squares", "squares"]
+    np.testing.assert_array_equal(Store(tmp_path).get(spec), value)
+    assert COMPUTED == [2, 3]

@@ -10,7 +10,7 @@ from saltrust.profiles import PROFILES, Training
 from saltrust.protocols import PROTOCOLS
 from saltrust.scores.auprc import average_precision
 from saltrust.store import Store
-from saltrust.study import CLASSIFIERS, MAIN, RANDOM, THE_EIGHT, Study, chosen, spread
+from saltrust.study import THE_EIGHT, Study, chosen, spread
 
 METHODS = "grad,gradcam,xrai,guided_gradcam"
 
@@ -53,13 +53,13 @@ def test_localization_is_tidy_and_has_its_controls(study):
     frame = study.localization(METHODS)
     assert list(frame.columns) == ["image", "method", "model", "auprc"]
     assert not frame.duplicated(["image", "method", "model"]).any()
-    assert set(frame["model"]) == {*CLASSIFIERS, RANDOM, "control", "unet-1", "unet-2"}
+    assert set(frame["model"]) == {*study.judged, "control", "unet-1", "unet-2"}
     assert set(frame["method"]) == {*METHODS.split(","), "average", "constant", "unet"}
     assert frame.groupby(["method", "model"]).size().eq(3).all()
     assert frame["auprc"].between(0, 1).all()
     test = study.data("test")
     truth = test.truth[study.explained[0]]
-    first = frame.query("method == 'grad' and model == @MAIN").iloc[0]
+    first = frame.query("method == 'grad' and model == @study.main").iloc[0]
     expected = average_precision(np.abs(study.maps("grad").values[0]).sum(axis=0), truth)
     assert first["auprc"] == pytest.approx(expected, abs=1e-9)
     constant = frame.query("method == 'constant'").iloc[0]
@@ -92,7 +92,7 @@ def test_stability_compares_the_same_images_of_two_models(study):
         (study.repeatability("grad"), "inception_v3-2"),
         (study.reproducibility("grad"), "densenet121-1"),
     ):
-        assert set(frame["model"]) == {f"{MAIN} ~ {other}", "unet-1 ~ unet-2"}
+        assert set(frame["model"]) == {f"{study.main} ~ {other}", "unet-1 ~ unet-2"}
         assert frame.groupby("method")["image"].nunique().eq(3).all()
     pairs = study.thresholds("grad")
     assert len(pairs) == 3  # all pairs of three images
@@ -152,11 +152,11 @@ def test_the_named_protocols_run(store, protocol):
 def test_a_control_that_is_asked_for_is_not_there_twice(study):
     frame = study.localization("grad,constant,sobel")
     assert not frame.duplicated(["image", "method", "model"]).any()
-    assert set(frame.query("method == 'constant'")["model"]) == {*CLASSIFIERS, RANDOM}
+    assert set(frame.query("method == 'constant'")["model"]) == set(study.judged)
 
 
 def test_other_scores_of_the_same_maps(study):
-    frame = study.localization("grad", "hit_rate", models=(MAIN,))
+    frame = study.localization("grad", "hit_rate", models=(study.main,))
     assert list(frame.columns) == ["image", "method", "model", "hit_rate"]
     assert set(frame["method"]) == {"grad", "average", "constant", "unet"}
     truth = study.data("test").truth[list(study.explained)]
@@ -185,7 +185,7 @@ def test_complete_methods_keep_what_their_maps_should_add_up_to(study):
     np.testing.assert_allclose(maps.residuals, maps.values.sum((1, 2, 3)) - maps.totals, atol=1e-5)
     assert study.maps("grad").totals is None
     assert not np.array_equal(maps.totals, study.maps("ig").totals)  # another baseline, another total
-    faults = study.faults("ig,grad", (MAIN,)).set_index("method")
+    faults = study.faults("ig,grad", (study.main,)).set_index("method")
     assert faults.loc["ig", "residual"] > 0
     assert np.isnan(faults.loc["grad", "residual"])
 
@@ -197,7 +197,7 @@ def test_maps_of_some_images_with_other_parameters(study):
     np.testing.assert_array_equal(study.maps("grad", images=images).values, study.maps("grad").values[:2])
     assert study.seconds("guided_gradcam", None) == pytest.approx(
         sum(study.seconds(name) for name in ("gradcam", "guided_backprop"))
-        + study.store.sidecar(study._maps("guided_gradcam", MAIN))["seconds"]
+        + study.store.sidecar(study.spec("guided_gradcam"))["seconds"]
     )
 
 

@@ -29,28 +29,56 @@ class DataSpec(Spec):
     count: int
     size: int
     seed: int
+    first: int = 0  # the images before it are left out
 
     def title(self) -> str:
-        return f"{self.split} images of {self.card.name}"
+        part = f" from {self.first}" if self.first else ""
+        return f"{self.split} images of {self.card.name}{part}"
+
+    @property
+    def shards(self) -> tuple["DataSpec", ...]:
+        """The parts in which a large split is made and stored, so that an interruption costs no more than one of them;
+        empty for a split that is made at once."""
+        from saltrust.datasets.loaders import LOADERS
+
+        most = LOADERS[self.card.loader].shard
+        if most is None or self.count <= most:
+            return ()
+        starts = range(0, self.count, most)
+        return tuple(replace(self, first=self.first + k, count=min(most, self.count - k)) for k in starts)
+
+    @property
+    def transient(self) -> bool:
+        return bool(self.shards)
 
     def code(self) -> tuple[str, ...]:
         return (f"saltrust.datasets.{self.card.loader}",)
 
     def compute(self, get) -> Any:
         from saltrust.datasets.loaders import LOADERS
+        from saltrust.datasets.split import joined
 
-        return LOADERS[self.card.loader].load(self.card, self.split, self.count, self.size, self.seed)
+        if self.shards:
+            return joined([get(shard) for shard in self.shards])
+        loader = LOADERS[self.card.loader]
+        first = (self.first,) if loader.shard else ()
+        return loader.load(self.card, self.split, self.count, self.size, self.seed, *first)
 
     def write(self, value, folder: Path) -> None:
-        arrays = {name: getattr(value, name) for name in ("pixels", "labels", "boxes", "ids")}
-        np.savez(folder / "split.npz", **arrays, truth=np.packbits(value.truth, axis=-1))
+        arrays = {name: getattr(value, name) for name in ("pixels", "labels", "boxes", "ids", "classes", "absent")}
+        truth = {"truth": np.packbits(value.truth, axis=-1)} if value.grades is None else {"grades": value.grades}
+        np.savez(folder / "split.npz", **arrays, **truth)
 
     def read(self, folder: Path) -> Any:
         from saltrust.datasets.split import Split
 
         with np.load(folder / "split.npz") as stored:
             arrays = dict(stored)
-        truth = np.unpackbits(arrays.pop("truth"), axis=-1, count=arrays["pixels"].shape[2]).astype(bool)
+        width = arrays["pixels"].shape[2]
+        arrays["classes"], arrays["absent"] = tuple(arrays["classes"].tolist()), int(arrays["absent"])
+        if "grades" in arrays:
+            return Split(truth=arrays["grades"] > 0, **arrays)
+        truth = np.unpackbits(arrays.pop("truth"), axis=-1, count=width).astype(bool)
         return Split(truth=truth, **arrays)
 
 
@@ -69,11 +97,9 @@ class Trained:
 
 @dataclass(frozen=True)
 class _TrainedSpec(Spec):
-    """What classifiers and localizers share: they are trained on two splits, measured on a third, and stored alike."""
+    """What trained networks share: a plan, the images they are trained on, and how they are stored."""
 
     train: DataSpec
-    val: DataSpec
-    test: DataSpec
     plan: Any  # a frozen dataclass of saltrust.models
 
     def write(self, value, folder: Path) -> None:
@@ -86,6 +112,14 @@ class _TrainedSpec(Spec):
     def read(self, folder: Path) -> Trained:
         record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
         return Trained(record, folder / "weights.pt")
+
+
+@dataclass(frozen=True)
+class _MeasuredSpec(_TrainedSpec):
+    """A network that is chosen on a second split and measured on a third."""
+
+    val: DataSpec
+    test: DataSpec
 
 
 @dataclass(frozen=True)
@@ -113,12 +147,13 @@ class WeightsSpec(Spec):
 
 
 @dataclass(frozen=True)
-class ClassifierSpec(_TrainedSpec):
-    """A classifier; its record holds the scores of the test images (`test_scores`), from which the AUC follows."""
+class ClassifierSpec(_MeasuredSpec):
+    """A binary classifier; its record holds the scores of the test images (`test_scores`)."""
 
     kind: ClassVar[str] = "classifier"
     architecture: str
     pretrained: str | None  # checksum of the file of ImageNet weights, None from scratch
+    n_outputs: ClassVar[int] = 1
 
     def title(self) -> str:
         return f"{self.architecture}, seed {self.plan.seed}"
@@ -136,7 +171,68 @@ class ClassifierSpec(_TrainedSpec):
 
 
 @dataclass(frozen=True)
-class LocalizerSpec(_TrainedSpec):
+class BaseSpec(_TrainedSpec):
+    """A classifier of several classes after continuous training, from which branches start (Tjoa & Guan, sec. III-B).
+
+    start: a shallower network whose weights it takes over, None for ImageNet's or none.
+    """
+
+    kind: ClassVar[str] = "base"
+    architecture: str
+    pretrained: str | None
+    start: "BaseSpec | None" = None
+
+    def title(self) -> str:
+        return f"{self.architecture}, base model"
+
+    def compute(self, get) -> Any:
+        from saltrust.models.branching import train_base
+        from saltrust.models.classifiers import imagenet_weights
+
+        weights = imagenet_weights(self.architecture) if self.pretrained else None
+        start = get(self.start).state() if self.start else None
+        return train_base(self.architecture, get(self.train), self.plan, pretrained=weights, start=start)
+
+
+@dataclass(frozen=True)
+class BranchSpec(_MeasuredSpec):
+    """A branch of a base model; its record holds, for each test image, the class that it predicts (`test_predictions`)
+    and the log odds that any finding is there (`test_scores`)."""
+
+    kind: ClassVar[str] = "branch"
+    base: BaseSpec
+    seed: int
+
+    @property
+    def architecture(self) -> str:
+        return self.base.architecture
+
+    @property
+    def n_outputs(self) -> int:
+        return len(self.train.card.classes)
+
+    def title(self) -> str:
+        return f"{self.architecture}, branch with seed {self.seed}"
+
+    def compute(self, get) -> Any:
+        from scipy.special import logsumexp
+
+        from saltrust.models.branching import train_branch
+        from saltrust.models.classifiers import ARCHITECTURES, build, predict
+
+        base, test = get(self.base), get(self.test)
+        splits = get(self.train), get(self.val)
+        state, record = train_branch(self.architecture, base.state(), *splits, self.plan, self.seed)
+        network = build(self.architecture, self.n_outputs)
+        network.load_state_dict(state)
+        logits = predict(network, test.pixels, input_range=ARCHITECTURES[self.architecture].input_range)
+        present = logsumexp(np.delete(logits, test.absent, axis=1), axis=1) - logits[:, test.absent]
+        record |= {"test_predictions": logits.argmax(1).tolist(), "test_scores": present.tolist()}
+        return state, record
+
+
+@dataclass(frozen=True)
+class LocalizerSpec(_MeasuredSpec):
     """A network trained to localize: U-Net or RetinaNet."""
 
     kind: ClassVar[str] = "localizer"
@@ -224,7 +320,7 @@ class MapsSpec(Spec):
     kind: ClassVar[str] = "maps"
     method: str
     parameters: dict[str, Any]
-    model: ClassifierSpec
+    model: ClassifierSpec | BranchSpec
     randomization: Randomization | None
     scalar: str
     cam_min_grid: int
@@ -250,8 +346,9 @@ class MapsSpec(Spec):
             return self._composed(get, method, pixels, keys)
         from saltrust.models.classifiers import to_input
 
-        explained = _explained(self.model, self.randomization, self.scalar, self.cam_min_grid, get)
-        images = to_input(pixels)
+        layer = self.parameters.get("layer")
+        explained = _explained(self.model, self.randomization, self.scalar, self.cam_min_grid, layer, get)
+        images = to_input(pixels, explained.input_range)
         values = method.function(explained, images, keys, **self.parameters).cpu().numpy().astype(np.float32)
         if method.total is None:
             return Maps(values)
@@ -280,17 +377,29 @@ class MapsSpec(Spec):
 _LATEST: dict[tuple, Any] = {}  # the one classifier that was explained last
 
 
-def _explained(model: ClassifierSpec, randomization: Randomization | None, scalar: str, min_grid: int, get: Callable):
+def _explained(
+    model: ClassifierSpec | BranchSpec,
+    randomization: Randomization | None,
+    scalar: str,
+    min_grid: int,
+    layer: str | None,
+    get: Callable,
+):
     """The classifier in that state, ready to be explained; kept while one method after the other asks for it."""
-    key = (model.digest, randomization, scalar, min_grid)
+    key = (model.digest, randomization, scalar, min_grid, layer)
     if key not in _LATEST:
         _LATEST.clear()
-        _LATEST[key] = _load_explained(model, randomization, scalar, min_grid, get)
+        _LATEST[key] = _load_explained(model, randomization, scalar, min_grid, layer, get)
     return _LATEST[key]
 
 
 def _load_explained(
-    model: ClassifierSpec, randomization: Randomization | None, scalar: str, min_grid: int, get: Callable
+    model: ClassifierSpec | BranchSpec,
+    randomization: Randomization | None,
+    scalar: str,
+    min_grid: int,
+    layer: str | None,
+    get: Callable,
 ):
     from saltrust.devices import device
     from saltrust.methods.cam import choose_cam_layer
@@ -298,14 +407,16 @@ def _load_explained(
     from saltrust.models.classifiers import ARCHITECTURES, build
     from saltrust.models.randomization import randomize
 
-    network = build(model.architecture)
+    architecture = ARCHITECTURES[model.architecture]
+    network = build(model.architecture, model.n_outputs)
     network.load_state_dict(get(model).state())
     if randomization is not None:
         r = randomization
         network = randomize(network, model.architecture, r.stage, r.initialization, r.seed, r.batchnorm, r.order)
-    blocks = [module for stage in ARCHITECTURES[model.architecture].stages for module in stage.modules]
-    layer = choose_cam_layer(network, blocks, model.test.size, min_grid)
-    return Explained(network.to(device()), scalar=scalar, cam_layer=layer)
+    if layer is None:
+        blocks = [module for stage in architecture.stages for module in stage.modules]
+        layer = choose_cam_layer(network, blocks, model.test.size, min_grid)
+    return Explained(network.to(device()), scalar=scalar, cam_layer=layer, input_range=architecture.input_range)
 
 
 @dataclass(frozen=True)
@@ -355,7 +466,7 @@ def prepared(maps: Spec, preparation: Preparation, get: Callable) -> np.ndarray:
 
 @dataclass(frozen=True)
 class UtilitySpec(_ArraySpec):
-    """Score (n,) of each map against its image's truth; NaN for a map that holds NaN.
+    """Score (n,) of each map against its image's truth; NaN for a map that holds NaN, and where there is no truth.
 
     score: a name in AUPRC or in LOCALIZATION.
     """
@@ -372,7 +483,34 @@ class UtilitySpec(_ArraySpec):
         score = AUPRC[self.score] if self.score in AUPRC else LOCALIZATION[self.score]
         truth = get(self.maps.data).truth[list(self.maps.images)]
         maps = prepared(self.maps, self.preparation, get)
-        return np.array([np.nan if np.isnan(m).any() else score(m, t) for m, t in zip(maps, truth, strict=True)])
+        pairs = zip(maps, truth, strict=True)
+        return np.array([score(m, t) if t.any() and not np.isnan(m).any() else np.nan for m, t in pairs])
+
+
+@dataclass(frozen=True)
+class FiveBandSpec(_ArraySpec):
+    """The pixels of each map by truth and band (5, n, m): the parts of a Confusion of n maps at m pairs of thresholds.
+
+    absolute: whether the map's signs are dropped first. clamp: in the map's units after normalization, None for none.
+    clamping: "published" or "as_run". thresholds: a Thresholds.
+    """
+
+    kind: ClassVar[str] = "five_band"
+    maps: MapsSpec
+    absolute: bool
+    clamp: float | None
+    clamping: str
+    thresholds: Any
+
+    def compute(self, get) -> np.ndarray:
+        from dataclasses import astuple
+
+        from saltrust.scores.five_band import adjust, confusion
+
+        raw = get(self.maps).values
+        maps = adjust(np.abs(raw) if self.absolute else raw, self.clamp, self.clamping)
+        grades = get(self.maps.data).grades[list(self.maps.images)]
+        return np.stack(astuple(confusion(maps, grades, self.thresholds)))
 
 
 @dataclass(frozen=True)

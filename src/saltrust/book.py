@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from itertools import groupby
 from pathlib import Path
 
 import nbformat
@@ -50,11 +51,11 @@ def assemble(profile: str) -> Path:
         results = paths.results_of(profile, name)
         for kind in ("figures", "tables", "numbers.json"):
             _copy(results / kind, folder / kind)
-        for chapter in chapters.ORDER:
+        for chapter in chapters.of(card):
             (folder / f"{chapter}.md").write_text(page(card, chapter, profile), encoding="utf-8")
             _copy(results / "notebooks" / f"{chapter}.ipynb", folder / "notebooks" / f"{chapter}.ipynb")
         (folder / "index.md").write_text(overview(card, profile), encoding="utf-8")
-        files = [{"file": f"evidence/{name}/{chapter}"} for chapter in chapters.ORDER]
+        files = [{"file": f"evidence/{name}/{chapter}"} for chapter in chapters.of(card)]
         parts.append({"file": f"evidence/{name}/index", "sections": files})
     toc = yaml.safe_load((paths.BOOK / "_toc.yml").read_text(encoding="utf-8"))
     toc["parts"].insert(EVIDENCE_PART, {"caption": "Evidence", "chapters": parts})
@@ -84,8 +85,9 @@ def overview(card: Card, profile: str) -> str:
     """The first page of a data set's evidence: what the card says."""
     counts = "\n".join(f"| {split} | {c.images} | {c.positive} |" for split, c in card.counts.items())
     cite = f"\nCite {{cite}}`{','.join(card.cite)}`.\n" if card.cite else ""
-    ran = (paths.results_of(profile, card.name) / "notebooks" / f"{chapters.ORDER[-1]}.ipynb").exists()
-    state = "" if ran else f"\n{_not_run(card, chapters.ORDER[0], profile)}\n"
+    first, *_, last = chapters.of(card)
+    ran = (paths.results_of(profile, card.name) / "notebooks" / f"{last}.ipynb").exists()
+    state = "" if ran else f"\n{_not_run(card, first, profile)}\n"
     return f"""({card.name})=
 # {card.title}
 
@@ -141,8 +143,8 @@ def _blocks(cells: list[nbformat.NotebookNode]) -> list[str]:
             code = []
         elif cell.source.strip() and not {"injected-parameters", "parameters"} & set(cell.metadata.get("tags", [])):
             code.append(cell.source)
-            if outputs := [text for output in cell.outputs if (text := _output(output))]:
-                blocks += [_folded(code), *outputs]
+            if outputs := [(_tabs(output), text) for output in cell.outputs if (text := _output(output))]:
+                blocks += [_folded(code), *_arranged(outputs)]
                 code = []
     return [block for block in [*blocks, _folded(code)] if block]
 
@@ -159,6 +161,26 @@ def _output(output: nbformat.NotebookNode) -> str:
     if MIME in data:
         return f"```{{result-{data[MIME]['kind']}}} {data[MIME]['name']}\n```"
     return f"```text\n{data['text/plain']}\n```" if "text/plain" in data else ""
+
+
+def _tabs(output: nbformat.NotebookNode) -> tuple[str, ...]:
+    return tuple(output.get("data", {}).get(MIME, {}).get("tabs", ()))
+
+
+def _arranged(outputs: list[tuple[tuple[str, ...], str]], depth: int = 0) -> list[str]:
+    """Outputs as MyST, those that name tabs in tab sets: (path of tabs, text) in the order of the cell."""
+    blocks = []
+    for tabbed, group in groupby(outputs, lambda output: bool(output[0])):
+        if not tabbed:
+            blocks += [text for _, text in group]
+            continue
+        outer, inner = ":" * (8 - 2 * depth), ":" * (7 - 2 * depth)
+        items = []
+        for title, members in groupby(group, lambda output: output[0][0]):
+            content = "\n\n".join(_arranged([(path[1:], text) for path, text in members], depth + 1))
+            items.append(f"{inner}{{tab-item}} {title}\n{content}\n{inner}")
+        blocks.append("\n".join([f"{outer}{{tab-set}}", *items, outer]))
+    return blocks
 
 
 def _provenance(card: Card, chapter: str, profile: str) -> str:

@@ -60,13 +60,18 @@ class Card(_Strict):
     summary: str
     role: str  # which of the papers' data sets it stands for
     finding: str
+    reported: str = ""  # what its paper reports of its networks, a sentence (MyST)
     modality: str
-    truth: Literal["mask", "box"]
+    classes: tuple[str, ...] = ()  # names of the labels, where there are more than with and without the finding
+    absent: str | None = None  # of these, the one without the finding
+    truth: Literal["mask", "box", "graded"]
+    networks: tuple[str, ...] = ("inception_v3", "densenet121")  # architectures: the main one, the one beside it, more
     localizer: Literal["unet", "retinanet"]
     licence: str
     cite: tuple[str, ...] = ()
     loader: str
     parameters: dict[str, Any] = {}
+    protocols: dict[str, dict[str, Any]] = {}  # what some protocols change in the loader's parameters
     get: Get | None = None
     table: Table | None = None
     counts: dict[Split, Count]
@@ -77,6 +82,14 @@ class Card(_Strict):
         if missing := {"train", "val", "test"} - set(counts):
             raise ValueError(f"lacks {', '.join(sorted(missing))}")
         return counts
+
+    @model_validator(mode="after")
+    def _classes_are_described(self) -> "Card":
+        if self.classes and self.absent not in self.classes:
+            raise ValueError(f"'absent' must be one of the classes: {', '.join(self.classes)}")
+        if len(self.networks) < 2:
+            raise ValueError("'networks' needs two architectures, whose maps are compared")
+        return self
 
     @model_validator(mode="after")
     def _files_are_described(self) -> "Card":
@@ -94,7 +107,12 @@ class Card(_Strict):
 
     def identity(self) -> dict[str, Any]:
         """What determines the images and their truth: the card without its prose, licence and place on this machine."""
-        return self.model_dump(mode="json", include={"name", "truth", "loader", "parameters", "table", "counts"})
+        parts = {"name", "classes", "absent", "truth", "loader", "parameters", "table", "counts"}
+        return self.model_dump(mode="json", include=parts)
+
+    def under(self, protocol: str) -> "Card":
+        """The card as that protocol reads it."""
+        return self.model_copy(update={"parameters": self.parameters | self.protocols.get(protocol, {})})
 
     @property
     def root(self) -> Path | None:

@@ -18,12 +18,37 @@ from filelock import FileLock
 from traitlets.config import Config
 
 from saltrust import cards, paths, progress
+from saltrust.cards import Card
 from saltrust.errors import SaltrustError, unknown_name
 from saltrust.profiles import PROFILES
 from saltrust.protocols import PROTOCOLS
 
-# In the order of the book: each may use what those before it have stored.
-ORDER = ("dataset", "models", "gallery", "every_method", "localization", "randomization", "repeatability", "verdict")
+# Each chapter with those whose artefacts it shares, so that two of them never compute the same at once; in the order
+# of the book. The first ones are about graded truth, and only data sets that have it have them.
+_GRADED = {
+    "atlas": (),
+    "branches": ("atlas",),
+    "five_band": ("branches",),
+    "footing": ("five_band",),
+    "heatmaps": ("footing",),
+    "depth": ("branches",),
+}
+_ALWAYS = {
+    "dataset": (),
+    "models": ("dataset",),
+    "gallery": ("models",),
+    "every_method": ("gallery",),
+    "localization": ("gallery",),
+    "randomization": ("localization",),
+    "repeatability": ("localization",),
+    "verdict": ("randomization", "repeatability"),
+}
+NAMES = (*_GRADED, *_ALWAYS)
+
+
+def of(card: Card) -> dict[str, tuple[str, ...]]:
+    """The chapters of a data set in the order of the book, each with those that run before it."""
+    return _GRADED | _ALWAYS if card.truth == "graded" else _ALWAYS
 
 
 @dataclass(frozen=True)
@@ -60,8 +85,8 @@ class Chapter:
 
 def load(name: str) -> Chapter:
     """The chapter of that name. Raises SaltrustError for an unknown name or a parameters cell that cannot be read."""
-    if name not in ORDER:
-        raise unknown_name("chapter", name, ORDER)
+    if name not in NAMES:
+        raise unknown_name("chapter", name, NAMES)
     source = paths.CHAPTERS / f"{name}.py"
     text = source.read_text(encoding="utf-8")
     title = next(line.removeprefix("# # ") for line in text.splitlines() if line.startswith("# # "))
@@ -136,6 +161,11 @@ def run(chapter: Chapter, given: dict[str, str]) -> Path:
     """
     values = {p.name: p.default for p in chapter.parameters} | check(chapter, given)
     card = cards.load(values["dataset"])
+    if chapter.name not in of(card):
+        suited = [name for name in cards.names() if chapter.name in of(cards.load(name))]
+        raise SaltrustError(
+            f"chapter '{chapter.name}' needs graded truth, which '{card.name}' has not; it runs on: {', '.join(suited)}"
+        )
     if not card.available:
         raise SaltrustError(f"data set '{card.name}' is not on this machine: nothing at {card.root}")
     results = paths.results_of(values["profile"], values["dataset"])

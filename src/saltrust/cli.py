@@ -29,7 +29,7 @@ def run_chapter(
 @app.command("chapters")
 def list_chapters() -> None:
     """List the chapters, with their parameters, defaults and what they mean."""
-    for name in chapters.ORDER:
+    for name in chapters.NAMES:
         chapter = chapters.load(name)
         print(f"{name}  {chapter.title}")
         for parameter in chapter.parameters:

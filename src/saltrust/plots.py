@@ -85,16 +85,16 @@ def map_grid(
     return figure
 
 
-def training_curves(records: Mapping[str, Mapping[str, Sequence[float]]], score: str, label: str) -> Figure:
-    """Training loss and validation score by epoch, one line for each network. records: name -> curves."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.6))
-    markers = "osD^v"
-    for (name, curves), marker in zip(records.items(), markers, strict=False):
-        for axis, key in ((left, "loss"), (right, score)):
-            axis.plot(range(1, len(curves[key]) + 1), curves[key], marker=marker, label=name)
-    left.set(xlabel="epoch", ylabel="training loss")
-    right.set(xlabel="epoch", ylabel=label)
-    right.legend(fontsize=9)
+def training_curves(curves: Mapping[str, pd.DataFrame]) -> Figure:
+    """Training loss and validation score over the training, one line for each network. curves: name -> a frame of three
+    columns whose names are the labels: time, loss, score."""
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.6))
+    for (name, frame), marker in zip(curves.items(), "osD^v", strict=False):
+        time, *values = frame.columns
+        for axis, value in zip(axes, values, strict=True):
+            axis.plot(frame[time], frame[value], marker=marker, label=name)
+            axis.set(xlabel=time, ylabel=value)
+    axes[1].legend(fontsize=9)
     return figure
 
 
@@ -239,7 +239,7 @@ QUESTIONS = {
     "utility": ("Does it find\nthe abnormality?", "image", "map"),
     "randomization": ("Does it depend\non the weights?", "trained", "random"),
     "repeatability": ("Would a replicate\nagree?", "network 1", "network 2"),
-    "reproducibility": ("Would another\narchitecture agree?", "Inception", "DenseNet"),
+    "reproducibility": ("Would another\narchitecture agree?", "network 1", "other kind"),
 }
 
 

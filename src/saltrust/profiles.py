@@ -20,6 +20,22 @@ class Training:
 
 
 @dataclass(frozen=True)
+class Branching:
+    """The networks of a data set with several classes: one base model each, and branches from it.
+
+    sizes: side of each network's images in pixels. shards: how many each split has, of the loader's size.
+    branches: of each base model. judged: test images that get heat maps, None for all. depths: convolutions added in
+    the test of depth.
+    """
+
+    sizes: dict[str, int]
+    shards: dict[str, int]
+    branches: int
+    judged: int | None
+    depths: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Profile:
     name: str
     size: int  # side of the square images in pixels
@@ -37,7 +53,10 @@ class Profile:
     steps: int
     perturbations: int  # perturbed copies of an image for LIME and KernelSHAP
     channels: int | None  # most active channels of each layer that Poly-CAM tries, None for all
+    branching: Branching
 
+
+NETWORKS = ("alexnet", "vgg16", "resnet34")  # of Tjoa & Guan
 
 PROFILES: Registry[Profile] = Registry("profile")
 
@@ -65,6 +84,13 @@ PROFILES.register("smoke")(
         steps=2,
         perturbations=20,
         channels=4,
+        branching=Branching(
+            sizes=dict.fromkeys(NETWORKS, 64),
+            shards={"train": 1, "val": 1, "test": 1},
+            branches=2,
+            judged=8,
+            depths=(1, 2),
+        ),
     )
 )
 
@@ -92,6 +118,13 @@ PROFILES.register("quick")(
         steps=5,
         perturbations=300,
         channels=32,
+        branching=Branching(
+            sizes=dict.fromkeys(NETWORKS, 80),
+            shards={"train": 10, "val": 2, "test": 2},
+            branches=2,
+            judged=60,
+            depths=(1, 2, 3, 4, 5, 6, 7, 8),
+        ),
     )
 )
 
@@ -119,5 +152,12 @@ PROFILES.register("full")(  # the sizes of Arun et al., Methods
         steps=100,
         perturbations=1000,
         channels=None,
+        branching=Branching(  # Tjoa & Guan, sec. III and Table I
+            sizes={"resnet34": 512, "alexnet": 224, "vgg16": 224},
+            shards={"train": 32, "val": 8, "test": 8},
+            branches=5,
+            judged=None,
+            depths=(1, 2, 3, 4, 5, 6, 7, 8),
+        ),
     )
 )

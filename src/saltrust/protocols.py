@@ -1,7 +1,8 @@
 """Protocols: every choice of the analysis, in one place and by name.
 
-`published` does what the text of Arun et al. says, `as_run` what their code did, `corrected` (the default) what we
-argue for. Where a choice comes from is noted beside it: [paper] the text, [code] QTIM-Lab/Assessing-Saliency-Maps.
+`published` does what the texts of Arun et al. and of Tjoa & Guan say, `as_run` what their codes did, `corrected` (the
+default) what we argue for. Where a choice comes from is noted beside it: [paper] the text, [code]
+QTIM-Lab/Assessing-Saliency-Maps.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -29,6 +30,22 @@ class Similarity:
     size: int
     sigma: float
     data_range: float
+
+
+@dataclass(frozen=True)
+class FiveBand:
+    """How the five-band score counts (Tjoa & Guan, sec. III-C).
+
+    overlap: whether a pixel of the truth that the map leaves blank is a false positive besides a false negative, as the
+    text's sets have it. n_soft: whether the sum over the thresholds t_0 to t_n is divided by n for their average, as in
+    the text, or by their number. clamping: "published" after the first normalization, or "as_run" before it. empty:
+    whether images without a cell count in the means, with their precision and recall of 0.
+    """
+
+    overlap: bool
+    n_soft: bool
+    clamping: str
+    empty: bool
 
 
 @dataclass(frozen=True)
@@ -68,6 +85,8 @@ class Protocol:
     batchnorm: str  # "reset" or "keep_statistics"
     threshold_pairs: int  # pairs of different images whose mean SSIM is the degradation threshold
 
+    five_band: FiveBand
+
     low_baseline: float  # SSIM that repeatability and reproducibility must exceed
     rule: str  # PASS by the sign of the "mean" difference, or only when its whole 95 % "interval" agrees
 
@@ -105,6 +124,7 @@ _published = Protocol(
     initialization="truncated_normal",  # Methods, Model Training [paper]
     batchnorm="keep_statistics",
     threshold_pairs=50,
+    five_band=FiveBand(overlap=True, n_soft=True, clamping="published", empty=True),
     low_baseline=0.5,
     rule="mean",
 )
@@ -121,6 +141,7 @@ _as_run = replace(
     localization=Preparation("sum_abs", clip=99.0),
     similarity=Preparation("sum_abs", clip=99.0),
     ssim=Similarity("uniform", size=7, sigma=1.5, data_range=2.0),
+    five_band=FiveBand(overlap=True, n_soft=False, clamping="as_run", empty=True),
 )
 
 _corrected = replace(
@@ -135,6 +156,7 @@ _corrected = replace(
     auprc="average_precision",  # the trapezoid gives a constant map about one half
     ssim=Similarity("gaussian", size=11, sigma=1.5, data_range=1.0),  # Wang et al. 2004; the maps' true range
     batchnorm="reset",
+    five_band=FiveBand(overlap=False, n_soft=False, clamping="published", empty=False),
     rule="interval",
 )
 

@@ -33,22 +33,31 @@ class Page:
         self.folder = Path(os.environ.get(OUT, by_hand))
         self.numbers: dict[str, float | int | str] = {}
 
-    def figure(self, figure: Figure, name: str, caption: str, alt: str, counterpart: str = "") -> None:
+    def figure(
+        self,
+        figure: Figure,
+        name: str,
+        caption: str,
+        alt: str,
+        counterpart: str = "",
+        source: str = "arun2021assessing",
+        tabs: tuple[str, ...] = (),
+    ) -> None:
         """Save a figure as figures/<name>.png and show it.
 
         caption: what it shows and what to see in it (MyST). alt: what a reader who cannot see it must know.
-        counterpart:
-        the figure of the paper that it repeats ("Fig. 2a"), added to the caption. Raises SaltrustError without either
-        text.
+        counterpart: the figure of a paper that it repeats ("Fig. 2a"), added to the caption; source: that paper's
+        BibTeX key. tabs: where the figure stands among those of one cell, in tabs within tabs. Raises SaltrustError
+        without either text.
         """
         if not caption.strip() or not alt.strip():
             raise SaltrustError(f"figure '{name}' of chapter '{self.chapter}' needs a caption and an alternative text")
         if counterpart:
-            caption += f" Counterpart of {counterpart} of {{cite:t}}`arun2021assessing`."
+            caption += f" Counterpart of {counterpart} of {{cite:t}}`{source}`."
         file = self._file("figures", f"{name}.png")
         figure.savefig(file, dpi=DPI, bbox_inches="tight", facecolor="white")
         note = {"kind": "figure", "name": name, "caption": caption, "alt": alt, "chapter": self.chapter}
-        note["counterpart"] = counterpart
+        note |= {"counterpart": counterpart, "tabs": tabs}
         file.with_suffix(".json").write_text(json.dumps(note, indent=1), encoding="utf-8")
         _close(figure)
         _show({"image/png": file.read_bytes(), "text/plain": f"{caption}\n[{alt}]", MIME: note})
@@ -82,6 +91,7 @@ class Page:
         used = [
             {"artefact": f"{spec.kind}/{digest}", "seconds": store.sidecar(spec)["seconds"]}
             for digest, spec in store.used.items()
+            if not spec.transient
         ]
         note: dict[str, Any] = {"environment": environment(), "artefacts": used}
         self._file("", "provenance.json").write_text(json.dumps(note, indent=1), encoding="utf-8")

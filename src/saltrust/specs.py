@@ -31,6 +31,11 @@ class Spec:
 
     kind: ClassVar[str]
 
+    @property
+    def transient(self) -> bool:
+        """Whether the value is put together from stored artefacts so easily that it is not stored itself."""
+        return False
+
     def compute(self, get) -> Any:
         raise TypeError(f"{type(self).__name__} does not say how it is computed")
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata, spearmanr
 
 LEVEL = 0.95
 
@@ -39,6 +40,53 @@ def summarize(frame: pd.DataFrame, score: str, by: list[str], n_boot: int = 1000
         }
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def crossed_means(values: np.ndarray, n_boot: int, seed: int) -> np.ndarray:
+    """Means (n_boot,) of values (branches, images), both resampled with replacement, each apart from the other.
+
+    The same seed draws the same branches and images for every table of one shape, so that means can be compared.
+    """
+    rng = np.random.default_rng(seed)
+    shares = [rng.multinomial(n, np.full(n, 1 / n), size=n_boot) / n for n in values.shape]
+    return np.einsum("kb,bi,ki->k", shares[0], values, shares[1], optimize=True)
+
+
+def crossed(frame: pd.DataFrame, scores: list[str], by: list[str], n_boot: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """One row for each group: the mean of each score and its interval over branches and images, as <score>,
+    <score>_low, <score>_high. frame: tidy, a row for each image and branch, with columns `image` and `branch`."""
+    rows = []
+    for key, group in frame.groupby(by, sort=False):
+        row = dict(zip(by, key, strict=True))
+        for score in scores:
+            values = group.pivot(index="branch", columns="image", values=score).to_numpy()
+            low, high = interval(crossed_means(values, n_boot, seed))
+            row |= {score: values.mean(), f"{score}_low": low, f"{score}_high": high}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def rank_correlation(
+    first: tuple[pd.DataFrame, str], second: tuple[pd.DataFrame, str], n_boot: int, seed: int
+) -> dict[str, float]:
+    """Spearman's correlation over the methods between the means of two scores, and its interval over branches and
+    images: correlation, ci_low, ci_high.
+
+    first, second: (frame, score); frames as in `crossed`, with a column `method`, of the same images and branches.
+    """
+    resampled, means = [], []
+    for frame, score in (first, second):
+        tables = [
+            group.pivot(index="branch", columns="image", values=score).to_numpy()
+            for _, group in frame.groupby("method")
+        ]
+        resampled.append(rankdata([crossed_means(table, n_boot, seed) for table in tables], axis=0))
+        means.append([table.mean() for table in tables])
+    left, right = (ranks - ranks.mean(axis=0) for ranks in resampled)
+    spread = np.sqrt((left**2).sum(axis=0) * (right**2).sum(axis=0))
+    agreement = np.divide((left * right).sum(axis=0), spread, out=np.zeros(n_boot), where=spread > 0)
+    low, high = interval(agreement)
+    return {"correlation": float(spearmanr(*means).statistic), "ci_low": low, "ci_high": high}
 
 
 def difference(

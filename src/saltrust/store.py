@@ -18,7 +18,7 @@ import tempfile
 import time
 import warnings
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -47,16 +47,21 @@ class Store:
     def folder(self, spec: Spec) -> Path:
         return self.root / spec.kind / spec.digest
 
-    def get(self, spec: Spec) -> Any:
+    def get(self, spec: Spec, remember: bool = True) -> Any:
         """The artefact's value: from memory, from disk, or computed now and kept.
 
-        Concurrent processes that want the same artefact wait for the first one to finish it.
+        Concurrent processes that want the same artefact wait for the first one to finish it. remember: whether the
+        value stays in memory.
         """
         digest = spec.digest
         self.used.setdefault(digest, spec)
-        if digest not in self._memory:
-            self._memory[digest] = self._from_disk_or_new(spec)
-        return self._memory[digest]
+        if digest in self._memory:
+            return self._memory[digest]
+        part = partial(self.get, remember=False)  # the parts would stay in memory beside the whole
+        value = spec.compute(part) if spec.transient else self._from_disk_or_new(spec)
+        if remember:
+            self._memory[digest] = value
+        return value
 
     def sidecar(self, spec: Spec) -> dict[str, Any]:
         """What the store noted about a stored artefact."""

@@ -11,6 +11,8 @@ import pandas as pd
 from saltrust import cards
 from saltrust.artefacts import (
     AverageSpec,
+    BaseSpec,
+    BranchSpec,
     ClassifierSpec,
     DataSpec,
     HeatSpec,
@@ -35,9 +37,8 @@ from saltrust.quality_control import count_faults, residual
 from saltrust.statistics import roc_auc
 from saltrust.store import Store
 
-MAIN, REPLICATE, OTHER, RANDOM = "inception_v3-1", "inception_v3-2", "densenet121-1", "inception_v3-random"
-CLASSIFIERS = (MAIN, REPLICATE, OTHER)
 SPLITS = ("train", "val", "test")
+DEEPENED = "alexnet"  # the network to which convolutions are added, to see what depth does (their appendix)
 
 # The methods of Arun et al., in the order of their tables.
 THE_EIGHT = (
@@ -56,8 +57,10 @@ class Study:
     """Everything that is asked of one data set's saliency maps. What is missing is computed, what is stored is read.
 
     dataset: the name of a data card. profile: the size of the run. protocol: the choices of the analysis. Models are
-    named `<architecture>-<replicate>`; "inception_v3-random" is the first one with all its weights drawn anew.
-    Raises SaltrustError, before any work, for an unknown name or data that is not on this machine.
+    named `<architecture>-<replicate>`. The card names the architectures: `main`, whose maps are judged, `replicate`,
+    which differs from it in its seed alone, `other`, of another architecture, and `random`, which is `main` with all
+    its weights drawn anew. Raises SaltrustError, before any work, for an unknown name or data that is not on this
+    machine.
     """
 
     def __init__(
@@ -68,15 +71,24 @@ class Study:
         seed: int = 0,
         store: Store | None = None,
     ):
-        self.card = cards.load(dataset)
         self.profile = PROFILES[profile]
         self.protocol = PROTOCOLS[protocol]
+        self.card = cards.load(dataset).under(protocol)
         self.seed = seed
         self.store = store or Store()
         # Specs are asked for again and again; one instance of each computes its digest once.
         self._data, self._classifier, self._localizer = map(cache, (self._data, self._classifier, self._localizer))
         if not self.card.available:
             raise SaltrustError(f"data set '{dataset}' is not on this machine: nothing at {self.card.root}")
+        first, second = self.card.networks[:2]
+        self.main, self.replicate, self.other, self.random = (
+            f"{first}-1",
+            f"{first}-2",
+            f"{second}-1",
+            f"{first}-random",
+        )
+        self.classifiers = (self.main, self.replicate, self.other)
+        self.judged = (*self.classifiers, self.random)
 
     # --- data -----------------------------------------------------------------------------------------------------
 
@@ -84,18 +96,39 @@ class Study:
         """The images, labels and truth of "train", "val" or "test"."""
         return self.store.get(self._data(split))
 
-    def _data(self, split: str) -> DataSpec:
+    def test(self, architecture: str):
+        """The test images as a network of that architecture sees them."""
+        return self.store.get(self._data("test", self._size(architecture)))
+
+    def _data(self, split: str, size: int | None = None) -> DataSpec:
         if split not in SPLITS:
             raise unknown_name("split", split, SPLITS)
         counted = self.card.counts[split].images
-        count = min(getattr(self.profile, split) or counted, counted)
-        return DataSpec(self.card, self._fingerprint, split, count, self.profile.size, self.seed)
+        wanted = getattr(self.profile, split)
+        if self.card.classes:
+            wanted = self._loader.shard * self.profile.branching.shards[split]
+        count = min(wanted or counted, counted)
+        return DataSpec(self.card, self._fingerprint, split, count, size or self.size, self.seed)
+
+    @property
+    def size(self) -> int:
+        """Side in pixels of the images that the main network sees."""
+        return self._size(self.card.networks[0])
+
+    def _size(self, architecture: str) -> int:
+        if not self.card.classes:
+            return self.profile.size
+        return self.profile.branching.sizes[architecture.partition("+")[0]]  # "alexnet+3" sees what "alexnet" sees
+
+    @cached_property
+    def _loader(self):
+        from saltrust.datasets.loaders import LOADERS
+
+        return LOADERS[self.card.loader]
 
     @cached_property
     def _fingerprint(self) -> str:
-        from saltrust.datasets.loaders import LOADERS
-
-        return LOADERS[self.card.loader].fingerprint(self.card)
+        return self._loader.fingerprint(self.card)
 
     @cached_property
     def explained(self) -> tuple[int, ...]:
@@ -103,7 +136,7 @@ class Study:
 
         Spread, because neighbours in a table may be neighbouring slices of one patient.
         """
-        return spread(np.flatnonzero(self.data("test").labels == 1), self.profile.explained)
+        return spread(self.data("test").positives(), self.profile.explained)
 
     @property
     def cascaded(self) -> tuple[int, ...]:
@@ -112,70 +145,127 @@ class Study:
 
     # --- models ---------------------------------------------------------------------------------------------------
 
-    def classifier(self, name: str = MAIN) -> Trained:
-        """A trained classifier: its record and its weights."""
-        return self.store.get(self._classifier(name))
+    def classifier(self, name: str | None = None) -> Trained:
+        """A trained classifier, by default the main one: its record and its weights."""
+        return self.store.get(self._classifier(name or self.main))
 
     def localizer(self, replicate: int = 1) -> Trained:
         """A trained localizer of the kind that the card names."""
         return self.store.get(self._localizer(replicate))
 
+    def title(self, model: str | None = None) -> str:
+        """What a classifier, by default the main one, is called in prose."""
+        from saltrust.models.classifiers import ARCHITECTURES
+
+        model = model or self.main
+        note = {self.replicate: ", replicate", self.random: ", random"}.get(model, "")
+        return f"{ARCHITECTURES[model.rpartition('-')[0]].title}{note}"
+
     def models(self, n_boot: int = 1000) -> pd.DataFrame:
-        """One row for each network: model, role, auc, ci_low, ci_high, epochs, best_epoch, seconds, seed, weights."""
-        labels = self.data("test").labels
-        networks = [(name, "classifier", self.classifier(name)) for name in CLASSIFIERS]
+        """One row for each network: model, role, auc, ci_low, ci_high, accuracy (where there are several classes), and
+        what is known of its training. auc: of telling images with the finding from those without.
+        """
+        test = self.data("test")
+        networks = [(name, "classifier", self.classifier(name)) for name in self.classifiers]
         networks += [(f"{self.card.localizer}-{k}", "localizer", self.localizer(k)) for k in (1, 2)]
-        shown = ("epochs", "best_epoch", "seconds", "seed", "precision", "weights")
-        return pd.DataFrame(
+        shown = ("epochs", "best_epoch", "steps", "best_step", "seconds", "seed", "precision", "weights")
+        table = pd.DataFrame(
             {
                 "model": name,
                 "role": role,
-                **roc_auc(labels, np.array(trained.record["test_scores"]), n_boot, self.seed),
-                **{key: trained.record[key] for key in shown},
+                **roc_auc(test.present.astype(int), np.array(trained.record["test_scores"]), n_boot, self.seed),
+                "accuracy": np.mean(trained.record.get("test_predictions", np.nan) == test.labels),
+                **{key: trained.record.get(key) for key in shown},
             }
             for name, role, trained in networks
         )
+        return table.dropna(axis=1, how="all")
 
-    def _classifier(self, name: str) -> ClassifierSpec:
-        if name not in CLASSIFIERS:
-            raise unknown_name("classifier", name, CLASSIFIERS)
+    def curves(self, name: str) -> pd.DataFrame:
+        """How the training of a classifier went; columns, named for what they hold: time, training loss, score."""
+        curves = self.classifier(name).record["curves"]
+        if not self.card.classes:
+            epochs = range(1, len(curves["loss"]) + 1)
+            return pd.DataFrame({"epoch": epochs, "training loss": curves["loss"], "validation AUC": curves["val_auc"]})
+        steps = curves["step"]
+        losses = [np.mean(part) for part in np.split(np.array(curves["loss"]), steps)[: len(steps)]]
+        return pd.DataFrame({"step": steps, "training loss": losses, "accuracy on a shard": curves["accuracy"]})
+
+    def _classifier(self, name: str) -> ClassifierSpec | BranchSpec:
+        if name not in self.networks:
+            raise unknown_name("classifier", name, self.networks)
+        architecture, replicate = name.rsplit("-", 1)
+        seed = self._model_seed(replicate)
+        return self._branch(architecture, seed) if self.card.classes else self._binary(architecture, seed)
+
+    @cached_property
+    def networks(self) -> tuple[str, ...]:
+        """The names of all classifiers."""
+        if not self.card.classes:
+            return self.classifiers
+        sizes = self.profile.branching
+        deeper = [f"{DEEPENED}+{depth}" for depth in sizes.depths] if DEEPENED in self.card.networks else []
+        return tuple(f"{a}-{k}" for a in (*self.card.networks, *deeper) for k in range(1, sizes.branches + 1))
+
+    def _binary(self, architecture: str, seed: int) -> ClassifierSpec:
         from saltrust.models.plans import classifier_plan
 
-        architecture, replicate = name.rsplit("-", 1)
-        training = self.profile.architectures[architecture]
-        weights = None
-        if self.profile.pretrained:
-            weights = self.store.get(WeightsSpec(architecture, os.environ.get("SALTRUST_WEIGHTS")))
-        plan = classifier_plan(architecture, training, self._model_seed(replicate), weights is not None)
-        splits = (self._data(split) for split in SPLITS)
-        return ClassifierSpec(*splits, plan=plan, architecture=architecture, pretrained=weights)
+        weights = self._weights(architecture)
+        plan = classifier_plan(architecture, self.profile.architectures[architecture], seed, weights is not None)
+        splits = {split: self._data(split) for split in SPLITS}
+        return ClassifierSpec(**splits, plan=plan, architecture=architecture, pretrained=weights)
+
+    def _branch(self, architecture: str, seed: int) -> BranchSpec:
+        from saltrust.models.plans import branch_plan
+
+        splits = {split: self._data(split, self._size(architecture)) for split in SPLITS}
+        plan = branch_plan(architecture, self.profile)
+        return BranchSpec(**splits, plan=plan, base=self._base(architecture), seed=seed)
+
+    def _base(self, architecture: str) -> BaseSpec:
+        from saltrust.models.plans import base_plan
+
+        plain, _, depth = architecture.partition("+")
+        weights = self._weights(plain)
+        plan = base_plan(architecture, self.profile, self.seed, weights is not None)
+        train = self._data("train", self._size(architecture))
+        start = self._base(plain) if depth else None
+        return BaseSpec(train, plan=plan, architecture=architecture, pretrained=weights, start=start)
+
+    def _weights(self, architecture: str) -> str | None:
+        """Checksum of the ImageNet weights, None where the profile wants none or there are none."""
+        if not self.profile.pretrained:
+            return None
+        return self.store.get(WeightsSpec(architecture, os.environ.get("SALTRUST_WEIGHTS")))
 
     def _localizer(self, replicate: int) -> LocalizerSpec:
         from saltrust.models.plans import localizer_plan
 
         kind = self.card.localizer
         plan = localizer_plan(kind, self.profile.localizers[kind], self._model_seed(replicate), self.profile)
-        return LocalizerSpec(*(self._data(split) for split in SPLITS), plan=plan, localizer=kind)
+        return LocalizerSpec(**{split: self._data(split) for split in SPLITS}, plan=plan, localizer=kind)
 
     def _model_seed(self, replicate: int | str) -> int:
         return 1000 * self.seed + int(replicate)
 
     # --- maps -----------------------------------------------------------------------------------------------------
 
-    def maps(self, method: str, model: str = MAIN, images: tuple[int, ...] | None = None, **parameters: object) -> Maps:
+    def maps(
+        self, method: str, model: str | None = None, images: tuple[int, ...] | None = None, **parameters: object
+    ) -> Maps:
         """Raw maps of the explained images, or of some test images; parameters: where they differ from the protocol."""
-        return self.store.get(self._maps(method, model, images, parameters=parameters))
+        return self.store.get(self.spec(method, model, images, parameters=parameters))
 
     def display(
-        self, method: str, model: str = MAIN, images: tuple[int, ...] | None = None, **parameters: object
+        self, method: str, model: str | None = None, images: tuple[int, ...] | None = None, **parameters: object
     ) -> np.ndarray:
         """Those maps (n, height, width) in [0, 1], prepared as they are for SSIM."""
-        spec = self._maps(method, model, images, parameters=parameters)
+        spec = self.spec(method, model, images, parameters=parameters)
         return prepared(spec, self.protocol.similarity, self.store.get)
 
     def seconds(self, method: str, images: tuple[int, ...] | None = None) -> float:
         """How long the maps took to compute, those that they are composed of included."""
-        spec = self._maps(method, MAIN, images)
+        spec = self.spec(method, images=images)
         parts = METHODS[method].parts(spec.parameters).values()
         own = self.store.sidecar(spec)["seconds"]
         shared = [self.store.sidecar(replace(spec, method=part, parameters=given))["seconds"] for part, given in parts]
@@ -185,43 +275,47 @@ class Study:
         """Maps in [0, 1] of the cascaded images, by stage of randomization; "original" is the trained model."""
         original = self.display(method)[[self.explained.index(image) for image in self.cascaded]]
         return {"original": original} | {
-            stage: prepared(self._maps(method, MAIN, self.cascaded, state), self.protocol.similarity, self.store.get)
+            stage: prepared(
+                self.spec(method, images=self.cascaded, randomization=state), self.protocol.similarity, self.store.get
+            )
             for stage, state in self._cascade(0, order).items()
         }
 
     def faults(
         self,
         methods: str = "paper",
-        models: Sequence[str] = (*CLASSIFIERS, RANDOM),
+        models: Sequence[str] = (),
         images: tuple[int, ...] | None = None,
     ) -> pd.DataFrame:
         """How many maps are not finite, constant or empty, and by what share they miss the total that they should add
         up to (residual; NaN for methods without one): one row for each method and model."""
         rows = []
-        for model in models:
+        for model in models or self.judged:
             for method in chosen(methods):
                 maps = self.maps(method, model, images)
                 rows.append({"method": method, "model": model, **count_faults(maps.values), "residual": residual(maps)})
         return pd.DataFrame(rows)
 
-    def _maps(
+    def spec(
         self,
         method: str,
-        model: str,
+        model: str | None = None,
         images: tuple[int, ...] | None = None,
         randomization: Randomization | None = None,
         parameters: Mapping[str, object] | None = None,
     ) -> MapsSpec:
-        if model == RANDOM:
-            model, randomization = MAIN, self._randomization(self.stages[-1], seed=-1)
+        """The name of some maps; by default of the explained images, by the main network."""
+        model = model or self.main
+        if model == self.random:
+            model, randomization = self.main, self._randomization(self.stages[-1], seed=-1)
         return MapsSpec(
             method=method,
             parameters=METHODS[method].complete(self.parameters(method) | dict(parameters or {})),
             model=self._classifier(model),
             randomization=randomization,
-            scalar=self.protocol.scalar,
+            scalar="argmax_logit" if self.card.classes else self.protocol.scalar,  # of several, the predicted one
             cam_min_grid=self.protocol.cam_min_grid,
-            data=self._data("test"),
+            data=self._classifier(model).test,
             images=self.explained if images is None else images,
         )
 
@@ -253,6 +347,8 @@ class Study:
             "lime": {"samples": size.perturbations},
             "kernel_shap": {"samples": size.perturbations},
         }
+        if self.card.classes:  # heads with LeakyReLU, which captum's modified backward passes leave alone
+            shared["rectifiers"] = "gradient"
         known = METHODS[method].defaults
         return {name: value for name, value in (shared | own.get(method, {})).items() if name in known}
 
@@ -261,7 +357,7 @@ class Study:
         """The stages of the cascade, from the logits down to the stem."""
         from saltrust.models.classifiers import ARCHITECTURES
 
-        return tuple(stage.name for stage in ARCHITECTURES[MAIN.rsplit("-", 1)[0]].stages)
+        return tuple(stage.name for stage in ARCHITECTURES[self.main.rsplit("-", 1)[0]].stages)
 
     def stages_of(self, order: str) -> tuple[str, ...]:
         """The stages in the order in which they are randomized."""
@@ -278,17 +374,17 @@ class Study:
 
     # --- the four criteria ----------------------------------------------------------------------------------------
 
-    def localization(
-        self, methods: str = "paper", score: str = "auprc", models: Sequence[str] = (*CLASSIFIERS, RANDOM)
-    ) -> pd.DataFrame:
+    def localization(self, methods: str = "paper", score: str = "auprc", models: Sequence[str] = ()) -> pd.DataFrame:
         """Utility: score by image, method and model, with the average mask, a constant map and the localizers beside.
 
         score: "auprc", or a name in LOCALIZATION.
         """
-        sets = [(method, model, self._maps(method, model)) for model in models for method in chosen(methods)]
+        sets = [
+            (method, model, self.spec(method, model)) for model in models or self.judged for method in chosen(methods)
+        ]
         sets.append(("average", "control", self._average()))
         if "constant" not in chosen(methods):
-            sets.append(("constant", "control", self._maps("constant", MAIN)))
+            sets.append(("constant", "control", self.spec("constant")))
         sets += [(self.card.localizer, f"{self.card.localizer}-{k}", self._heat(k)) for k in (1, 2)]
         return localization(self.store.get, track(sets, f"localization, {score}"), self.protocol, score)
 
@@ -300,8 +396,8 @@ class Study:
         pairs = [
             (
                 {"method": method, "stage": name, "replicate": replicate},
-                self._maps(method, MAIN),
-                self._maps(method, MAIN, self.cascaded, state),
+                self.spec(method),
+                self.spec(method, images=self.cascaded, randomization=state),
             )
             for replicate in range(self.profile.replicates)
             for name, state in self._cascade(replicate, order).items()
@@ -312,25 +408,25 @@ class Study:
 
     def thresholds(self, methods: str = "paper", score: str = "ssim") -> pd.DataFrame:
         """Likeness of the trained model's maps of different images: image (the pair), method, <score>."""
-        sets = [(method, self._maps(method, MAIN)) for method in chosen(methods)]
+        sets = [(method, self.spec(method)) for method in chosen(methods)]
         return unrelated(self.store.get, sets, self.protocol, self.seed, score)
 
     def repeatability(self, methods: str = "paper") -> pd.DataFrame:
         """SSIM between the maps of two replicates of one architecture: image, method, model, ssim."""
-        return self._agreement(methods, REPLICATE)
+        return self._agreement(methods, self.replicate)
 
     def reproducibility(self, methods: str = "paper") -> pd.DataFrame:
         """SSIM between the maps of two architectures: image, method, model, ssim."""
-        return self._agreement(methods, OTHER)
+        return self._agreement(methods, self.other)
 
     def _agreement(self, methods: str, other: str) -> pd.DataFrame:
         pairs = [
-            ({"method": method, "model": f"{MAIN} ~ {other}"}, self._maps(method, MAIN), self._maps(method, other))
+            ({"method": method, "model": f"{self.main} ~ {other}"}, self.spec(method), self.spec(method, other))
             for method in chosen(methods)
         ]
         kind = self.card.localizer
         pairs.append(({"method": kind, "model": f"{kind}-1 ~ {kind}-2"}, self._heat(1), self._heat(2)))
-        return agreement(self.store.get, track(pairs, f"{MAIN} ~ {other}"), self.protocol)
+        return agreement(self.store.get, track(pairs, f"{self.main} ~ {other}"), self.protocol)
 
     def _heat(self, replicate: int) -> HeatSpec:
         return HeatSpec(self._localizer(replicate), self._data("test"), self.explained)
@@ -351,7 +447,7 @@ class Study:
     def verdicts(self, methods: str = "paper", n_boot: int = 1000) -> pd.DataFrame:
         """Table 2: each method against each baseline of the four criteria, PASS or FAIL, with the numbers compared."""
         utility = _by_method(
-            self.localization(methods).query("model in [@MAIN, 'control', @self._first_localizer]"), "auprc"
+            self.localization(methods).query("model in [@self.main, 'control', @self._first_localizer]"), "auprc"
         )
         randomized = self.sensitivity(methods).query("stage == @self.stages[-1]")
         randomized = _by_method(
@@ -398,19 +494,19 @@ class Study:
                 pair = first(row["method"], index), second(row["method"], index)
                 found.append(Example(question, answer, row["method"], label, *pair, test.truth[index]))
 
-        def shown(method: str, index: int, model: str = MAIN) -> np.ndarray:
+        def shown(method: str, index: int, model: str | None = None) -> np.ndarray:
             return self.display(method, model)[self.explained.index(index)]
 
         def scrambled(method: str, index: int) -> np.ndarray:
             return self.cascade_display(method)[self.stages[-1]][self.cascaded.index(index)]
 
-        utility = self.localization(methods).query("model == @MAIN")
+        utility = self.localization(methods).query("model == @self.main")
         add("utility", utility, "auprc", True, lambda method, index: test.pixels[index], shown)
         last = self.sensitivity(methods).query("stage == @self.stages[-1] and replicate == 0")
         add("randomization", last, "ssim", False, shown, scrambled)
         for question, scores, other in (
-            ("repeatability", self.repeatability(methods), REPLICATE),
-            ("reproducibility", self.reproducibility(methods), OTHER),
+            ("repeatability", self.repeatability(methods), self.replicate),
+            ("reproducibility", self.reproducibility(methods), self.other),
         ):
             own = scores[scores["method"].isin(chosen(methods))]
             add(question, own, "ssim", True, shown, partial(shown, model=other))

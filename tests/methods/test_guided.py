@@ -10,6 +10,7 @@ from saltrust.methods.explained import Explained
 from saltrust.methods.gradient import gradient
 from saltrust.methods.guided import OTHER_RECTIFIERS, deconvolution, guided_backprop, guided_gradcam
 from saltrust.methods.preparation import prepare
+from saltrust.methods.registry import METHODS as REGISTRY
 
 KEYS = [(0,), (1,), (2,)]
 EXACT = {"rtol": 0, "atol": 1e-12}
@@ -27,6 +28,7 @@ FORMS = {
 }
 # method, whether it stops what did not fire forward
 METHODS = {"guided_backprop": (guided_backprop, True), "deconvolution": (deconvolution, False)}
+CAPTUM = {"guided_backprop": captum.attr.GuidedBackprop, "deconvolution": captum.attr.Deconvolution}
 
 
 class Net(nn.Module):
@@ -77,15 +79,12 @@ def test_every_form_of_relu_is_gated(form, name):
     assert (maps - gradient(Explained(model, target=1), images(), KEYS)).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize(
-    ("method", "theirs"),
-    [(guided_backprop, captum.attr.GuidedBackprop), (deconvolution, captum.attr.Deconvolution)],
-)
-def test_maps_equal_captums_where_relus_are_modules(method, theirs):
+@pytest.mark.parametrize(("name", "theirs"), CAPTUM.items())
+def test_maps_equal_captums_where_relus_are_modules(name, theirs):
     layers = [nn.Conv2d(3, 6, 3), nn.ReLU(), nn.MaxPool2d(3, 1), nn.Conv2d(6, 5, 3), nn.ReLU(), nn.Flatten()]
     model = nn.Sequential(*layers, nn.Linear(20, 2)).double()
     expected = theirs(model).attribute(images().requires_grad_(), target=0)
-    torch.testing.assert_close(method(Explained(model), images(), KEYS), expected, **EXACT)
+    torch.testing.assert_close(METHODS[name][0](Explained(model), images(), KEYS), expected, **EXACT)
 
 
 class ResidualNet(Net):
@@ -176,6 +175,30 @@ def test_other_rectifiers_are_refused(called):
         guided_backprop(Explained(Mixed(RECTIFIERS[called])), images(), KEYS)
 
 
+def layers_with_leaky_head():
+    """Features with ReLU, a head with LeakyReLU: the AlexNet and the VGG of Tjoa & Guan, small."""
+    features = [nn.Conv2d(3, 6, 3), nn.ReLU(), nn.MaxPool2d(3, 1), nn.Conv2d(6, 5, 3), nn.ReLU(), nn.Flatten()]
+    return nn.Sequential(*features, nn.Linear(20, 9), nn.LeakyReLU(0.1), nn.Linear(9, 2)).double()
+
+
+@pytest.mark.parametrize(("name", "theirs"), CAPTUM.items())
+def test_other_rectifiers_may_pass_their_own_gradient_as_in_captum(name, theirs):
+    model = layers_with_leaky_head()
+    expected = theirs(model).attribute(images().requires_grad_(), target=0)
+    method = METHODS[name][0]
+    torch.testing.assert_close(method(Explained(model), images(), KEYS, rectifiers="gradient"), expected, **EXACT)
+    with pytest.raises(SaltrustError, match="'7' also calls 'leaky_relu'.*rectifiers='gradient'"):
+        method(Explained(model), images(), KEYS)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_an_unknown_treatment_of_rectifiers_is_refused(name):
+    with pytest.raises(
+        SaltrustError, match="unknown treatment of other rectifiers 'gradients'; did you mean 'gradient'"
+    ):
+        METHODS[name][0](Explained(Net(torch.relu)), images(), KEYS, rectifiers="gradients")
+
+
 def test_sigmoid_is_no_rectifier():
     gated = guided_backprop(Explained(Net(lambda x: functional.relu(x).sigmoid())), images(), KEYS)
     assert gated.isfinite().all()
@@ -188,6 +211,11 @@ def test_the_rule_ends_with_its_context():
     assert torch.equal(explained.gradients(images()), before)
     x = torch.tensor([1.0, 2.0], requires_grad=True)
     assert torch.equal(torch.autograd.grad(torch.relu(x), x, torch.tensor([-1.0, 1.0]))[0], torch.tensor([-1.0, 1.0]))
+
+
+def test_guided_gradcam_hands_the_treatment_of_rectifiers_to_its_part():
+    parts = REGISTRY["guided_gradcam"].parts({"layer": "7", "rectifiers": "gradient"})
+    assert parts["guided_backprop"] == ("guided_backprop", {"rectifiers": "gradient"})
 
 
 def test_guided_gradcam_is_a_product():

@@ -73,7 +73,7 @@ def test_compositions_name_their_parts_so_that_passes_are_shared():
     }
     assert METHODS["guided_gradcam"].parts({"layer": "top"}) == {
         "gradcam": ("gradcam", {"layer": "top"}),
-        "guided_backprop": ("guided_backprop", {}),
+        "guided_backprop": ("guided_backprop", {"rectifiers": "refuse"}),
     }
     for method in METHODS.values():
         assert method.is_composition == (bool(method.parts()) or method.family == "control")

@@ -9,8 +9,12 @@ from torch import nn
 
 from saltrust.errors import SaltrustError
 from saltrust.models import classifiers
-from saltrust.models.classifiers import ARCHITECTURES, build, evaluating, imagenet_weights, predict, to_input
+from saltrust.models.architectures import ARCHITECTURES, DEEPER, deepened
+from saltrust.models.classifiers import build, evaluating, imagenet_weights, predict, to_input
 from saltrust.models.vision import torchvision
+
+# VGG16 is built as AlexNet is, but takes seconds; of the depth test's networks, one stands for all.
+SOME = ["inception_v3", "densenet121", "resnet34", "alexnet+2"]
 
 
 def test_to_input_maps_black_to_minus_one_and_white_to_one():
@@ -22,6 +26,13 @@ def test_to_input_maps_black_to_minus_one_and_white_to_one():
         assert images[0, channel].flatten().tolist() == pytest.approx([-1.0, 1.0, -0.6, -0.2], abs=1e-6)
 
 
+@pytest.mark.parametrize("input_range", [(0.0, 1.0), (-1.0, 1.0), (-3.0, 5.0)])
+def test_to_input_spans_exactly_the_input_range(input_range):
+    images = to_input(np.arange(256, dtype=np.uint8).reshape(1, 16, 16), input_range)
+    assert (images.min().item(), images.max().item()) == input_range
+    assert np.allclose(images[0, 0].flatten().numpy(), np.linspace(*input_range, 256), atol=1e-6)
+
+
 def test_to_input_keeps_colour():
     colour = np.random.default_rng(0).integers(0, 256, (2, 3, 4, 3), dtype=np.uint8)
     images = to_input(colour)
@@ -29,28 +40,82 @@ def test_to_input_keeps_colour():
     assert np.allclose(images[1, 2].numpy(), colour[1, :, :, 2] / 127.5 - 1, atol=1e-6)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", SOME)
 def test_build_is_determined_by_its_seed_alone(architecture):
     torch.manual_seed(1)
     before = torch.get_rng_state()
     one, same, other = (build(architecture, seed=s).state_dict() for s in (0, 0, 1))
     assert torch.equal(before, torch.get_rng_state())
     assert all(torch.equal(one[name], same[name]) for name in one)
-    head = f"{ARCHITECTURES[architecture].head}.weight"
+    head = f"{ARCHITECTURES[architecture].stages[0].modules[0]}.weight"
     assert not torch.equal(one[head], other[head])
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", SOME)
 def test_predict_is_the_eval_mode_forward_pass_whatever_the_batch_size(architecture):
     model = build(architecture, n_outputs=2).train()
     pixels = np.random.default_rng(0).integers(0, 256, (5, 80, 80), dtype=np.uint8)
-    logits = predict(model, pixels, batch_size=2)
+    input_range = ARCHITECTURES[architecture].input_range
+    logits = predict(model, pixels, batch_size=2, input_range=input_range)
     assert logits.shape == (5, 2)
     assert logits.dtype == np.float64
     assert model.training
     with evaluating(model), torch.no_grad():
-        expected = model(to_input(pixels)).double().numpy()
+        expected = model(to_input(pixels, input_range)).double().numpy()
     assert np.allclose(logits, expected, atol=1e-4)
+
+
+@pytest.fixture
+def skeleton(monkeypatch):
+    """architecture -> network of ten outputs whose weights are whatever the memory held."""
+    monkeypatch.setattr(nn.init, "kaiming_normal_", lambda weight, **kwargs: weight)
+    return lambda architecture: build(architecture, n_outputs=10)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "head"),
+    [
+        ("resnet34", [("Conv2d", 512, 10)]),
+        ("alexnet", [("Linear", 9216, 4096), ("Linear", 4096, 4096), ("Linear", 4096, 10)]),
+        ("vgg16", [("Linear", 25088, 4096), ("Linear", 4096, 10)]),
+    ],
+)
+def test_bodies_are_torchvision_s_and_heads_the_paper_s(architecture, head, skeleton):
+    spec = ARCHITECTURES[architecture]
+    model = skeleton(architecture)
+    with torch.device("meta"):
+        reference = getattr(torchvision.models, architecture)(weights=None).state_dict()
+    shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    body = {name: shape for name, shape in shapes.items() if not spec.is_fresh(name)}
+    assert body == {
+        name: tuple(value.shape) for name, value in reference.items() if not name.startswith(("fc.", "classifier."))
+    }
+    fresh = [(path, module) for path, module in model.named_modules() if path and spec.is_fresh(f"{path}.weight")]
+    weighted = [(type(m).__name__, *reversed(m.weight.shape[:2])) for _, m in fresh if hasattr(m, "weight")]
+    assert weighted == head
+    rectifiers = [m for path, m in fresh if "ReLU" in type(m).__name__]
+    assert len(rectifiers) == len(head) - 1
+    assert all(type(m) is nn.LeakyReLU for m in rectifiers)
+
+
+@pytest.mark.parametrize("architecture", DEEPER)
+def test_the_depth_test_adds_its_layers_before_alexnet(architecture, skeleton):
+    model = skeleton(architecture)
+    convolutions = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
+    added = convolutions[: DEEPER[architecture]]
+    assert len(convolutions) == 5 + int(architecture[-1])
+    assert all((m.in_channels, m.out_channels, m.kernel_size, m.dilation) == (3, 3, (3, 3), (2, 2)) for m in added)
+    assert convolutions[len(added)].out_channels == 64
+    assert model.extra(torch.zeros(1, 3, 20, 17)).shape == (1, 3, 20, 17)
+
+
+def test_a_deepened_alexnet_computes_what_alexnet_does():
+    model = build("alexnet", n_outputs=3).eval()
+    deeper = build("alexnet+3", n_outputs=3, seed=1).eval()
+    deeper.load_state_dict(deepened(model.state_dict(), 3))
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert torch.allclose(deeper(images), model(images), atol=1e-5)
 
 
 def test_evaluating_gives_every_mode_back_after_an_error():
@@ -126,6 +191,22 @@ def test_inception_weights_fill_all_but_the_head(weights_folder):
     filled = reference.state_dict()
     for name, value in model.state_dict().items():
         assert torch.equal(value, (fresh.state_dict() if name.startswith("fc.") else filled)[name]), name
+
+
+@pytest.mark.parametrize(
+    ("architecture", "file"), [("resnet34", "resnet34-b627a593.pth"), ("alexnet+1", "alexnet.pth")]
+)
+def test_weights_of_the_second_paper_s_networks_load_as_they_are(architecture, file, weights_folder):
+    body = ARCHITECTURES[architecture].body or architecture
+    torch.manual_seed(0)
+    reference = getattr(torchvision.models, body)(weights=None).state_dict()
+    torch.save(reference, weights_folder / file)
+    filled = build(architecture, 10, pretrained=imagenet_weights(architecture), seed=1).state_dict()
+    fresh = build(architecture, 10, seed=1).state_dict()
+    spec = ARCHITECTURES[architecture]
+    assert sum(not spec.is_fresh(name) for name in filled) == {"resnet34": 216, "alexnet": 10}[body]
+    for name, value in filled.items():
+        assert torch.equal(value, (fresh if spec.is_fresh(name) else reference)[name]), name
 
 
 def test_weights_of_another_architecture_are_refused(weights_folder):

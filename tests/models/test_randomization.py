@@ -6,14 +6,17 @@ import torch
 from torch import nn
 
 from saltrust.errors import SaltrustError
-from saltrust.models.classifiers import ARCHITECTURES, build
+from saltrust.models.architectures import ARCHITECTURES
+from saltrust.models.classifiers import build
 from saltrust.models.randomization import BATCHNORM, INITS, ORDERS, cascade, layers_of, randomize, randomized
+
+SOME = ["inception_v3", "densenet121", "resnet34"]  # the plain networks have 60 million weights and more to draw
 
 
 @pytest.fixture(scope="module")
 def networks() -> dict[str, nn.Module]:
     """Stand-ins for trained networks: every tensor, also BatchNorm's, differs from any initial value."""
-    made = {name: build(name, seed=3) for name in ARCHITECTURES}
+    made = {name: build(name, seed=3) for name in SOME}
     generator = torch.Generator().manual_seed(0)
     for model in made.values():
         for tensor in model.state_dict().values():
@@ -37,8 +40,9 @@ def weights_in(model: nn.Module, architecture: str, stages: slice) -> set[str]:
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_every_weight_belongs_to_exactly_one_stage(architecture, networks):
-    model = networks[architecture]
+def test_every_weight_belongs_to_exactly_one_stage(architecture, monkeypatch):
+    monkeypatch.setattr(nn.init, "kaiming_normal_", lambda weight, **kwargs: weight)  # the values do not matter
+    model = build(architecture)
     owners = [
         id(weight)
         for stage in ARCHITECTURES[architecture].stages
@@ -146,7 +150,7 @@ def test_random_state_is_left_alone(networks):
     assert torch.equal(before, torch.get_rng_state())
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", SOME)
 def test_a_fully_random_network_is_alive(architecture, networks):
     """With the corrected choice neither the input's gradient nor its dependence on the image vanishes or explodes."""
     model = randomized(networks[architecture], architecture, "truncated_normal", seed=0, batchnorm="reset").eval()

@@ -10,8 +10,18 @@ from torch import nn
 from saltrust.datasets.split import Split
 from saltrust.errors import SaltrustError
 from saltrust.models import training
-from saltrust.models.classifiers import ARCHITECTURES, Architecture, Stage
-from saltrust.models.training import TrainingPlan, balanced_batches, fit, moved, random_affine, relit, train_classifier
+from saltrust.models.architectures import ARCHITECTURES, Architecture, Stage
+from saltrust.models.training import (
+    TrainingPlan,
+    balanced_batches,
+    fit,
+    moved,
+    random_affine,
+    relit,
+    shuffled_batches,
+    train_classifier,
+    turned,
+)
 
 
 def squares(n: int, seed: int, prevalence: float = 0.3, size: int = 32) -> Split:
@@ -94,6 +104,13 @@ def test_an_odd_batch_gives_its_extra_image_to_alternate_classes():
     assert [int(labels[next(batches)].sum()) for _ in range(4)] == [1, 2, 1, 2]
 
 
+def test_shuffled_batches_deal_every_image_before_one_again():
+    batches = shuffled_batches(7, 3, np.random.default_rng(0))
+    dealt = np.concatenate([next(batches) for _ in range(7)])
+    assert [sorted(dealt[i : i + 7]) for i in (0, 7, 14)] == [list(range(7))] * 3
+    assert not np.array_equal(dealt[:7], dealt[7:14])
+
+
 def one_weight() -> nn.Module:
     model = nn.Linear(1, 1, bias=False)
     nn.init.zeros_(model.weight)
@@ -119,6 +136,16 @@ def test_early_stopping_keeps_the_best_epoch_s_weights():
     assert record["score"] == 0.9
     stopped, _ = climb([0.5, 0.7, 0.9], dataclasses.replace(plan, epochs=3))
     assert torch.equal(state["weight"], stopped["weight"])
+
+
+def test_weight_decay_acts_in_adam():
+    plan = TrainingPlan(epochs=1, steps_per_epoch=1, batch_size=2, learning_rate=0.1, weight_decay=0.5)
+    model = one_weight()
+    nn.init.ones_(model.weight)
+    optimizer = training.OPTIMIZERS["adam"](model.parameters(), plan)
+    model.weight.grad = torch.zeros(1, 1)
+    optimizer.step()
+    assert model.weight.item() == pytest.approx(0.9)  # Adam's first step has the size of the learning rate
 
 
 def test_early_stopping_on_a_loss_keeps_the_lowest():
@@ -182,6 +209,21 @@ def test_relighting_keeps_the_range_and_the_order_of_greys():
     for before, after in zip(images, lit, strict=True):
         order = before.flatten().argsort()
         assert (after.flatten()[order].diff() >= -1e-6).all()
+
+
+def test_relighting_spans_another_input_range_as_it_does_its_own():
+    images = torch.rand(8, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    lit = relit(images, torch.Generator().manual_seed(1), (0.0, 1.0))
+    assert torch.allclose(lit, (relit(images * 2 - 1, torch.Generator().manual_seed(1)) + 1) / 2, atol=1e-6)
+
+
+def test_turning_gives_each_of_the_eight_ways_its_share():
+    image = torch.arange(12.0).reshape(3, 2, 2)
+    ways = [torch.rot90(flipped, k, (1, 2)) for flipped in (image, image.flip(2)) for k in range(4)]
+    turns = turned(image.expand(400, 3, 2, 2), torch.Generator().manual_seed(0))
+    counts = [sum(torch.equal(turn, way) for turn in turns) for way in ways]
+    assert sum(counts) == 400
+    assert min(counts) > 25  # expected 50, sd 6.6
 
 
 @pytest.mark.parametrize("split", ["training", "validation"])

@@ -155,7 +155,7 @@ def _boxes(card: Card, rows: pd.DataFrame, image_size: tuple[int, int], size: in
 
 def _check_truth(card: Card, split: str, data: Split) -> None:
     marked = data.truth.any(axis=(1, 2))
-    if wrong := np.flatnonzero(marked != (data.labels == 1)).tolist():
+    if wrong := np.flatnonzero(marked != data.present).tolist():
         kind = "has no truth" if data.labels[wrong[0]] else "has truth but is labelled 0"
         raise SaltrustError(
             f"data set '{card.name}', split '{split}': image {data.ids[wrong[0]]} {kind} ({len(wrong)} such)"

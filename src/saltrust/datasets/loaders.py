@@ -10,10 +10,15 @@ from saltrust.registry import Registry
 
 @dataclass(frozen=True)
 class Loader:
-    """load(card, split, count, size, seed) makes one split; fingerprint(card) tells versions of the files apart."""
+    """load(card, split, count, size, seed) makes one split; fingerprint(card) tells versions of the files apart.
 
-    load: Callable[[Card, str, int, int, int], Split]
+    shard: images that are made and stored at a time, None for all at once. A loader with a shard takes a sixth argument
+    of `load`, `first`: the number in the split of the first image to make.
+    """
+
+    load: Callable[..., Split]
     fingerprint: Callable[[Card], str]
+    shard: int | None = None
 
 
 LOADERS: Registry[Loader] = Registry("loader")

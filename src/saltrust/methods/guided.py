@@ -18,26 +18,35 @@ OTHER_RECTIFIERS = frozenset(
     {name for name, kind in KINDS.items() if kind == "elementwise"} - SATURATING - {"relu"}
 ) | {"maximum"}
 
+RECTIFIERS = ("refuse", "gradient")
+Rectifiers = Annotated[
+    str, 'rectifiers other than ReLU: "refuse", or "gradient" to let them pass their own gradient, as captum does'
+]
+
 Gate = Callable[[Tensor, Tensor], Tensor]
 """(gradient at a ReLU's output, where the ReLU fired) -> gradient at its input."""
 
 
 class GatedReLU(Rules):
-    """No ReLU passes the gradient on but through the gate."""
+    """No ReLU passes the gradient on but through the gate. rectifiers: what is done with others, of RECTIFIERS."""
 
-    def __init__(self, method: str, gate: Gate) -> None:
+    def __init__(self, method: str, gate: Gate, rectifiers: str) -> None:
         super().__init__()
+        if rectifiers not in RECTIFIERS:
+            raise unknown_name("treatment of other rectifiers", rectifiers, RECTIFIERS)
         self.method = method
         self.gate = gate
+        self.refuses = rectifiers == "refuse"
         self.calls = 0
         self._effects: list[Tensor] = []
 
     def __torch_function__(self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         call = parse(func, args, kwargs)
-        if call.name in OTHER_RECTIFIERS and call.dependent:
+        if self.refuses and call.name in OTHER_RECTIFIERS and call.dependent:
             raise SaltrustError(
                 f"{self.method} is defined for ReLU; {place(self.path)} also calls '{call.name}'. Where that is a ReLU "
-                "in other words, write it as relu; else use another method"
+                "in other words, write it as relu; else use another method, or let it pass its own gradient "
+                "by rectifiers='gradient'"
             )
         if call.name == "relu" and call.dependent:
             self.calls += 1
@@ -63,9 +72,9 @@ class GatedReLU(Rules):
         return any(bool(effect) for effect in self._effects)
 
 
-def _gated_gradients(model: Explained, images: Tensor, method: str, gate: Gate) -> Tensor:
+def _gated_gradients(model: Explained, images: Tensor, method: str, gate: Gate, rectifiers: str) -> Tensor:
+    rules = GatedReLU(method, gate, rectifiers)
     accepted = model.accept(images)
-    rules = GatedReLU(method, gate)
     with model.under(rules):
         maps = model.gradients(accepted)
     if not rules.calls:
@@ -85,16 +94,21 @@ def _gated_gradients(model: Explained, images: Tensor, method: str, gate: Gate) 
     family="modified_backward",
     cite="springenberg2015striving",
     formula=r"R^{l} = \mathbb{1}[f^{l} > 0] \, \mathbb{1}[R^{l+1} > 0] \, R^{l+1}",
-    needs="ReLU, and no other rectifier",
+    needs="ReLU, and no other rectifier unless asked for",
 )
-def guided_backprop(model: Explained, images: Tensor, keys: Sequence[tuple[int, ...]]) -> Tensor:
+def guided_backprop(
+    model: Explained, images: Tensor, keys: Sequence[tuple[int, ...]], *, rectifiers: Rectifiers = "refuse"
+) -> Tensor:
     """The gradient where each ReLU that fired passes positive gradients on, and nothing else (Springenberg et al. 2015,
     section 3.4).
 
     images: (n, channels, height, width) in the model's input range. Returns the same shape. Raises SaltrustError where
-    the model calls no ReLU, calls other rectifiers, or the map would equal the plain gradient.
+    the model calls no ReLU, calls other rectifiers that are not to pass their gradient, or the map would equal the
+    plain gradient.
     """
-    return _gated_gradients(model, images, "guided backpropagation", lambda g, fired: g.clamp(min=0) * fired)
+    return _gated_gradients(
+        model, images, "guided backpropagation", lambda g, fired: g.clamp(min=0) * fired, rectifiers
+    )
 
 
 @method(
@@ -104,17 +118,20 @@ def guided_backprop(model: Explained, images: Tensor, keys: Sequence[tuple[int, 
     family="modified_backward",
     cite="zeiler2014visualizing",
     formula=r"R^{l} = \mathbb{1}[R^{l+1} > 0] \, R^{l+1}",
-    needs="ReLU, and no other rectifier",
+    needs="ReLU, and no other rectifier unless asked for",
 )
-def deconvolution(model: Explained, images: Tensor, keys: Sequence[tuple[int, ...]]) -> Tensor:
+def deconvolution(
+    model: Explained, images: Tensor, keys: Sequence[tuple[int, ...]], *, rectifiers: Rectifiers = "refuse"
+) -> Tensor:
     """The gradient where each ReLU, fired or not, passes positive gradients on, and nothing else (Zeiler & Fergus 2014,
     section 2.1; as a rule for gradients, Springenberg et al. 2015, section 3.4).
 
     Max pooling passes signals back to where the maximum was: the switches of the deconvolutional network. images: (n,
     channels, height, width) in the model's input range. Returns the same shape. Raises SaltrustError where the model
-    calls no ReLU, calls other rectifiers, or the map would equal the plain gradient.
+    calls no ReLU, calls other rectifiers that are not to pass their gradient, or the map would equal the plain
+    gradient.
     """
-    return _gated_gradients(model, images, "deconvolution", lambda g, fired: g.clamp(min=0))
+    return _gated_gradients(model, images, "deconvolution", lambda g, fired: g.clamp(min=0), rectifiers)
 
 
 @method(
@@ -124,7 +141,10 @@ def deconvolution(model: Explained, images: Tensor, keys: Sequence[tuple[int, ..
     family="modified_backward",
     cite="selvaraju2017gradcam",
     formula=r"\mathrm{GCAM}(x) \odot \mathrm{GBP}(x)",
-    parts=lambda p: {"gradcam": ("gradcam", {"layer": p["layer"]}), "guided_backprop": ("guided_backprop", {})},
+    parts=lambda p: {
+        "gradcam": ("gradcam", {"layer": p["layer"]}),
+        "guided_backprop": ("guided_backprop", {"rectifiers": p["rectifiers"]}),
+    },
 )
 def guided_gradcam(
     images: np.ndarray,
@@ -133,6 +153,7 @@ def guided_gradcam(
     *,
     layer: Annotated[str | None, "module path of Grad-CAM's layer; None for the model's cam_layer"] = None,
     maps: Annotated[str, '"raw" maps, or as "displayed"'] = "raw",
+    rectifiers: Rectifiers = "refuse",
 ) -> np.ndarray:
     """Grad-CAM times guided backpropagation, pixel by pixel (Selvaraju et al. 2017, section 3.2).
 

@@ -130,7 +130,7 @@ def localize(kind: str, model: nn.Module, pixels: np.ndarray) -> np.ndarray:
 
 def average_mask(splits: Iterable[Split]) -> np.ndarray:
     """Mean truth (h, w), float64 in [0, 1], of all images that have the finding: where findings tend to be."""
-    truths = np.concatenate([split.truth[split.labels == 1] for split in splits])
+    truths = np.concatenate([split.truth[split.present] for split in splits])
     if len(truths) == 0:
         raise SaltrustError("the average mask needs an image with the finding; the splits hold none")
     return truths.mean(axis=0, dtype=np.float64)

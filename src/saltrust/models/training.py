@@ -31,7 +31,9 @@ from saltrust.registry import Registry
 State = dict[str, Tensor]
 
 OPTIMIZERS: Registry[Callable[..., torch.optim.Optimizer]] = Registry("optimizer")
-OPTIMIZERS.register("adam")(lambda weights, plan: torch.optim.Adam(weights, plan.learning_rate, fused=True))
+OPTIMIZERS.register("adam")(
+    lambda weights, plan: torch.optim.Adam(weights, plan.learning_rate, weight_decay=plan.weight_decay, fused=True)
+)
 OPTIMIZERS.register("adamw")(
     lambda weights, plan: torch.optim.AdamW(weights, plan.learning_rate, weight_decay=plan.weight_decay, fused=True)
 )
@@ -119,30 +121,33 @@ def train_classifier(
     model = build(architecture, pretrained=pretrained, seed=plan.seed)
     labels = torch.from_numpy(train.labels).float()
     smooth = plan.label_smoothing
+    spec = ARCHITECTURES[architecture]
 
     def loss(indices: np.ndarray, rng: torch.Generator) -> Tensor:
-        images = to_input(train.pixels[indices])
+        images = to_input(train.pixels[indices], spec.input_range)
         if plan.augment:
-            images = relit(moved(images, random_affine(len(images), rng)), rng)
+            images = relit(moved(images, random_affine(len(images), rng)), rng, spec.input_range)
         with autocast(plan):
-            logits = model(images.to(device(), memory_format=torch.channels_last))[:, 0]
-        targets = labels[indices].to(logits.device) * (1 - smooth) + smooth / 2
-        return F.binary_cross_entropy_with_logits(logits.float(), targets)
+            outputs = model(images.to(device(), memory_format=torch.channels_last))[:, 0]
+        targets = labels[indices].to(outputs.device) * (1 - smooth) + smooth / 2
+        return F.binary_cross_entropy_with_logits(outputs.float(), targets)
 
     def score() -> float:
-        return float(roc_auc_score(val.labels, scores(model, val.pixels, plan)))
+        return float(roc_auc_score(val.labels, logits(model, val.pixels, plan, spec.input_range)[:, 0]))
 
-    title = f"training {ARCHITECTURES[architecture].title}"
+    title = f"training {spec.title}"
     state, record = fit(model, train.labels, loss, score, plan, title, "val_auc")
     return state, record | {"weights": "scratch" if pretrained is None else "imagenet"}
 
 
-def scores(model: nn.Module, pixels: np.ndarray, plan: TrainingPlan, batch_size: int = 64) -> np.ndarray:
-    """First logit (n,) of each image, in the plan's precision."""
+def logits(
+    model: nn.Module, pixels: np.ndarray, plan: TrainingPlan, input_range: tuple[float, float], batch_size: int = 64
+) -> np.ndarray:
+    """Logits (n, n_outputs), float64, of uint8 pixels (n, h, w[, 3]) in the plan's precision: for validation."""
     with evaluating(model), torch.inference_mode(), autocast(plan):
-        batches = [to_input(pixels[i : i + batch_size]) for i in range(0, len(pixels), batch_size)]
-        logits = [model(batch.to(device(), memory_format=torch.channels_last))[:, 0] for batch in batches]
-    return torch.cat(logits).double().cpu().numpy()
+        batches = [to_input(pixels[i : i + batch_size], input_range) for i in range(0, len(pixels), batch_size)]
+        outputs = [model(batch.to(device(), memory_format=torch.channels_last)) for batch in batches]
+    return torch.cat(outputs).double().cpu().numpy()
 
 
 def fit(
@@ -164,12 +169,7 @@ def fit(
     """
     start = time.monotonic()
     steps = plan.steps(len(labels))
-    model.to(device(), memory_format=torch.channels_last).train()
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = plan.batchnorm_momentum
-    optimizer = OPTIMIZERS[plan.optimizer]([w for w in model.parameters() if w.requires_grad], plan)
-    schedule = SCHEDULES[plan.schedule](optimizer, plan, plan.epochs * steps)
+    optimizer, schedule = prepared(model, plan, plan.epochs * steps)
     batches = balanced_batches(labels, plan.batch_size, np.random.default_rng((plan.seed, 1)))
     rng = torch.Generator().manual_seed(plan.seed)
     losses: list[float] = []
@@ -177,8 +177,7 @@ def fit(
     best, best_epoch = copy.deepcopy(model.state_dict()), 0
     with seeded(plan.seed), deterministic():
         for step in track(range(1, plan.epochs * steps + 1), title):
-            losses.append(_step(loss, next(batches), rng, optimizer, plan))
-            schedule.after_step()
+            losses.append(take_step(loss, next(batches), rng, optimizer, schedule, plan))
             if step % steps:
                 continue
             epoch = step // steps
@@ -187,7 +186,7 @@ def fit(
             value = sign * curves[measure][-1]
             schedule.after_epoch(value)
             left = (time.monotonic() - start) / epoch * (plan.epochs - epoch)
-            say(_epoch_text(title, epoch, plan.epochs, curves, measure, left))
+            say(epoch_text(title, epoch, plan.epochs, curves, left))
             if not best_epoch or value > sign * curves[measure][best_epoch - 1]:
                 best, best_epoch = copy.deepcopy(model.state_dict()), epoch
             if epoch - best_epoch >= plan.patience:
@@ -204,13 +203,25 @@ def fit(
     return {name: value.cpu().contiguous() for name, value in best.items()}, record
 
 
-def _step(
+def prepared(model: nn.Module, plan: TrainingPlan, steps: int) -> tuple[torch.optim.Optimizer, Schedule]:
+    """The model brought, in place, to where and how it trains; its optimizer, and the schedule of so many steps."""
+    model.to(device(), memory_format=torch.channels_last).train()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = plan.batchnorm_momentum
+    optimizer = OPTIMIZERS[plan.optimizer]([w for w in model.parameters() if w.requires_grad], plan)
+    return optimizer, SCHEDULES[plan.schedule](optimizer, plan, steps)
+
+
+def take_step(
     loss: Callable[[np.ndarray, torch.Generator], Tensor],
     indices: np.ndarray,
     rng: torch.Generator,
     optimizer: torch.optim.Optimizer,
+    schedule: Schedule,
     plan: TrainingPlan,
 ) -> float:
+    """One step down the loss of a batch; returns that loss. Raises SaltrustError if it is not finite."""
     optimizer.zero_grad(set_to_none=True)
     value = loss(indices, rng)
     if not torch.isfinite(value):
@@ -219,34 +230,35 @@ def _step(
         )
     value.backward()
     optimizer.step()
+    schedule.after_step()
     return value.item()
 
 
-def _epoch_text(
-    title: str, epoch: int, epochs: int, curves: dict[str, list[float]], measure: str, seconds_left: float
-) -> str:
-    """One line: epoch, loss, validation score, remaining time if no early stop comes."""
+def epoch_text(title: str, epoch: int, epochs: int, curves: dict[str, list[float]], seconds_left: float) -> str:
+    """One line: epoch, the curves' last values, remaining time if no early stop comes."""
     minutes, seconds = divmod(round(seconds_left), 60)
-    values = "  ".join(f"{name} {curves[name][-1]:.3f}" for name in ("loss", measure))
+    values = "  ".join(f"{name} {curve[-1]:.3f}" for name, curve in curves.items())
     return f"{title}  epoch {epoch}/{epochs}  {values}  {minutes}:{seconds:02d} left"
 
 
 @dataclass(frozen=True)
-class _Schedule:
+class Schedule:
+    """What changes the learning rate: after each step, and after each epoch by its validation score."""
+
     after_step: Callable[[], None] = lambda: None
     after_epoch: Callable[[float], None] = lambda score: None
 
 
-SCHEDULES: Registry[Callable[[torch.optim.Optimizer, TrainingPlan, int], _Schedule]] = Registry("schedule")
+SCHEDULES: Registry[Callable[[torch.optim.Optimizer, TrainingPlan, int], Schedule]] = Registry("schedule")
 
 
 @SCHEDULES.register("constant")
-def _constant(optimizer: torch.optim.Optimizer, plan: TrainingPlan, steps: int) -> _Schedule:
-    return _Schedule()
+def _constant(optimizer: torch.optim.Optimizer, plan: TrainingPlan, steps: int) -> Schedule:
+    return Schedule()
 
 
 @SCHEDULES.register("one_cycle")
-def _one_cycle(optimizer: torch.optim.Optimizer, plan: TrainingPlan, steps: int) -> _Schedule:
+def _one_cycle(optimizer: torch.optim.Optimizer, plan: TrainingPlan, steps: int) -> Schedule:
     warmup = max(1, round(plan.warmup * steps))
 
     def factor(step: int) -> float:
@@ -254,14 +266,14 @@ def _one_cycle(optimizer: torch.optim.Optimizer, plan: TrainingPlan, steps: int)
             return (step + 1) / warmup
         return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
-    return _Schedule(after_step=torch.optim.lr_scheduler.LambdaLR(optimizer, factor).step)
+    return Schedule(after_step=torch.optim.lr_scheduler.LambdaLR(optimizer, factor).step)
 
 
 @SCHEDULES.register("plateau")
-def _plateau(optimizer: torch.optim.Optimizer, plan: TrainingPlan, steps: int) -> _Schedule:
+def _plateau(optimizer: torch.optim.Optimizer, plan: TrainingPlan, steps: int) -> Schedule:
     # torch acts on the epoch after `patience` bad ones: 2 is the third.
     scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, "max", factor=0.1, patience=2, threshold=0.0)
-    return _Schedule(after_epoch=scheduler.step)
+    return Schedule(after_epoch=scheduler.step)
 
 
 def balanced_batches(labels: np.ndarray, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
@@ -277,6 +289,13 @@ def balanced_batches(labels: np.ndarray, batch_size: int, rng: np.random.Generat
         turns = [decks[(dealt + i) % len(decks)] for i in range(batch_size)]
         yield np.array([next(deck) for deck in turns])
         dealt += batch_size
+
+
+def shuffled_batches(n: int, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Endless batches of indices below n, dealt from one deck that is reshuffled when it runs out."""
+    deck = _deal(np.arange(n), rng)
+    while True:
+        yield np.array([next(deck) for _ in range(batch_size)])
 
 
 def _deal(cards: np.ndarray, rng: np.random.Generator) -> Iterator[int]:
@@ -304,11 +323,20 @@ def moved(images: Tensor, maps: Tensor, mode: str = "bilinear", outside: str = "
     return F.grid_sample(images, grid, mode=mode, padding_mode=outside, align_corners=False)
 
 
-def relit(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Images (n, c, h, w) in [-1, 1] with contrast x0.8-1.2 about each image's mean and brightness +-0.2."""
+def relit(images: Tensor, rng: torch.Generator, input_range: tuple[float, float] = (-1.0, 1.0)) -> Tensor:
+    """Images (n, c, h, w) with contrast x0.8-1.2 about each image's mean and brightness +-10 % of the input range."""
+    black, white = input_range
     uniform = (2 * torch.rand(2, len(images), 1, 1, 1, generator=rng) - 1) * 0.2
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
-    return (mean + (1 + uniform[0]) * (images - mean) + uniform[1]).clamp(-1, 1)
+    shift = uniform[1] * ((white - black) / 2)
+    return (mean + (1 + uniform[0]) * (images - mean) + shift).clamp(black, white)
+
+
+def turned(images: Tensor, rng: torch.Generator) -> Tensor:
+    """Square images (n, c, s, s), each as it is or mirrored, and turned by none to three quarters."""
+    ways = torch.randint(8, (len(images),), generator=rng).tolist()
+    pairs = zip(images, ways, strict=True)
+    return torch.stack([torch.rot90(image.flip(2) if way >= 4 else image, way, (1, 2)) for image, way in pairs])
 
 
 @contextmanager

@@ -1,0 +1,132 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # The networks and their branches
+#
+# Three networks learn the ten classes. Each is trained once, without a look at the validation images: the *base model*.
+# From it start the *branches*, which are trained on and validated again and again until they are good enough. Scores of
+# heat maps are then reported branch by branch: what differs between them is chance.
+
+# %% tags=["parameters"]
+dataset = "cells"  # a data card with graded truth
+profile = "quick"  # smoke, quick or full
+protocol = "corrected"  # corrected, published or as_run
+seed = 0  # of everything that is drawn at random
+
+# %%
+import numpy as np
+import pandas as pd
+
+from saltrust import plots_five_band as plots
+from saltrust.heatmaps import HeatMaps
+from saltrust.report import Page
+from saltrust.study import Study
+
+study = Study(dataset, profile, protocol, seed)
+heat = HeatMaps(study)
+page = Page("branches", study)
+PAPER = {"resnet34": 0.951, "alexnet": 0.980, "vgg16": 0.986}  # Table I
+
+# %%
+branches = heat.accuracies()
+settings = pd.DataFrame({"network": network, **heat.settings(network)} for network in heat.networks)
+accuracy = branches.groupby("network", sort=False)["accuracy"].agg(["mean", "min", "max"]).add_prefix("accuracy_")
+table = settings.merge(accuracy.reset_index()).assign(paper=lambda rows: rows["network"].map(PAPER))
+page.table(
+    table,
+    "accuracy",
+    caption="Training settings and test accuracy of the branches, mean, lowest and highest, beside the mean that the paper reports: side of the "
+    "images, batch size, epochs of the base model and at most of a branch, limit of the early-stopping counter, refresh fraction. Counterpart of "
+    "Table I of {cite:t}`tjoa2020quantifying`.",
+)
+page.quote(
+    n_branches=len(heat.branches),
+    n_train=len(study.data("train")),
+    n_test=len(study.data("test")),
+    lowest=branches["accuracy"].min(),
+    highest=branches["accuracy"].max(),
+    profile=profile,
+    weights=heat.base("alexnet").record["weights"],
+    **{f"{network}_accuracy": mean for network, mean in accuracy["accuracy_mean"].items()},
+    **{f"stopped_{reason}": int((branches["stopped"] == reason).sum()) for reason in ("target", "early", "epochs")},
+)
+
+# %% [markdown]
+# In this copy of the book ({num}`branches/profile`) each network has {num}`branches/n_branches` branches, trained on
+# {num}`branches/n_train` images and tested on {num}`branches/n_test`; the paper has 5 branches, 6400 and 1600 images.
+# The mean test accuracy is {num}`branches/resnet34_accuracy .3f` for ResNet34 (paper: 0.951),
+# {num}`branches/alexnet_accuracy .3f` for AlexNet (0.980) and {num}`branches/vgg16_accuracy .3f` for VGG16 (0.986).
+# Weights started from: {num}`branches/weights`; the paper's from ImageNet.
+#
+# ## Regular evaluation
+#
+# Every four steps a branch is validated on one shard of the validation images, drawn at random. It stops when an
+# accuracy exceeds 0.96 (target). Otherwise a counter grows by one, unless the accuracy is the best so far: then the
+# counter is multiplied by the refresh fraction. At its limit the branch stops early. Of the branches here,
+# {num}`branches/stopped_target` reached the target, {num}`branches/stopped_early` stopped early and
+# {num}`branches/stopped_epochs` used up their epochs.
+
+# %%
+traces = pd.concat(
+    pd.DataFrame({key: record["curves"][key] for key in ("step", "accuracy", "counter")}).assign(
+        network=study.title(f"{network}-{branch}"), branch=branch, limit=heat.plan(network).limit
+    )
+    for network in heat.networks
+    for branch in heat.branches
+    for record in [heat.record(network, branch)]
+)
+page.figure(
+    plots.branch_traces(traces, heat.plan("alexnet").target),
+    "regular_evaluation",
+    caption="Accuracy on one random shard of the validation images at each evaluation (above; dotted: the target) and the early-stopping counter as a "
+    "share of its limit (below), for each branch.",
+    alt="Line charts of validation accuracy and of the early-stopping counter by training step. "
+    + "; ".join(
+        f"{row.network} branch {row.branch} stopped after {row.steps} steps ({row.stopped})"
+        for row in branches.itertuples()
+    )
+    + ".",
+)
+
+# %%
+page.table(
+    branches,
+    "branches",
+    caption="Each branch: side of its images, test accuracy, accuracy on all validation images, why and after how many steps it stopped, seconds.",
+)
+
+# %% [markdown]
+# ## What is mistaken for what
+#
+# The rows are the true classes. A network that confuses two classes has no reason to look where they differ.
+
+# %%
+labels = study.data("test").labels
+classes = study.card.classes
+matrices = {}
+for network in heat.networks:
+    counts = np.zeros((len(classes), len(classes)), int)
+    for branch in heat.branches:
+        np.add.at(counts, (labels, heat.predicted(network, branch)), 1)
+    matrices[study.title(f"{network}-1")] = counts / counts.sum(axis=1, keepdims=True)
+pairs = {
+    name: max((m[i, j], classes[i], classes[j]) for i in range(len(classes)) for j in range(len(classes)) if i != j)
+    for name, m in matrices.items()
+}
+page.figure(
+    plots.class_confusion(matrices, classes),
+    "confusion",
+    caption="Share of the test images of each class (row) that the branches of each network predict as each class (column), in per cent.",
+    alt="A matrix of true by predicted classes for each network. Most frequent error: "
+    + "; ".join(f"{name}, {true} taken for {wrong} ({share:.0%})" for name, (share, true, wrong) in pairs.items())
+    + ".",
+)
+page.close()

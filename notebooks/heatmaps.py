@@ -1,0 +1,148 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # The heat maps themselves
+#
+# Numbers come after looking. Red speaks for the predicted class, blue against it; the truth is light red on the body of
+# a cell and dark red on what tells its class. The [gallery](#cells-gallery) at the end holds every method, network and
+# class, right and wrong predictions apart.
+
+# %% tags=["parameters"]
+dataset = "cells"  # a data card with graded truth
+profile = "quick"  # smoke, quick or full
+protocol = "corrected"  # corrected, published or as_run
+seed = 0  # of everything that is drawn at random
+branch = 1  # whose maps are shown
+n_right = 2  # right predictions of each class in the gallery
+
+# %%
+import numpy as np
+
+from saltrust import plots_five_band as plots
+from saltrust.heatmaps import ALL_TEN, HEATMAPS, HeatMaps
+from saltrust.report import Page
+from saltrust.study import Study
+
+study = Study(dataset, profile, protocol, seed)
+heat = HeatMaps(study)
+page = Page("heatmaps", study)
+classes = study.card.classes
+network_title = {network: study.title(f"{network}-1") for network in heat.networks}
+shown = {network: heat.gallery(network, branch, n_right) for network in heat.networks}
+
+
+def first_right(network, label):
+    """Where the first right prediction of a class stands among the shown images of a network, or None."""
+    return next((i for i, choice in enumerate(shown[network]) if choice.right and choice.label == label), None)
+
+
+# %% [markdown]
+# ## Colour channels
+#
+# Type 3 (RCell), 4 (RCellB) and 5 (RCellC) differ in the colour of their border alone. A map that explains the class
+# should speak for that channel. Summing over channels, as the score does, lets channels cancel one another.
+
+# %%
+rows, cancelled = [], {}
+for name in ("saliency", "guided_gradcam", "deconvolution"):
+    for network in heat.networks:
+        raw = heat.raw(name, network, branch, tuple(c.index for c in shown[network]))
+        cancelled[name, network] = 1 - np.abs(raw.sum(1)).sum() / np.abs(raw).sum()
+        i = first_right(network, classes.index("RCell"))
+        if i is None:
+            continue
+        test = study.test(network)
+        index = shown[network][i].index
+        rows.append(
+            (f"{HEATMAPS[name].title}\n{network_title[network]}", test.pixels[index], test.grades[index], raw[i])
+        )
+page.figure(
+    plots.colour_channels(rows),
+    "colour_channels",
+    caption="Maps of cells with a red border (RCell), rightly predicted, in each colour channel over the largest magnitude of the map.",
+    alt="A grid of maps in the channels red, green and blue. Share of the magnitude that cancels in the sum over channels: "
+    + ", ".join(f"{HEATMAPS[m].title} on {network_title[n]} {share:.0%}" for (m, n), share in cancelled.items())
+    + ".",
+    counterpart="Fig. 5",
+    source="tjoa2020quantifying",
+)
+page.quote(
+    **{
+        f"cancelled_{name}": np.mean([v for (m, _), v in cancelled.items() if m == name])
+        for name in ("saliency", "guided_gradcam", "deconvolution")
+    }
+)
+
+# %% [markdown]
+# In the sum over channels, {num}`heatmaps/cancelled_guided_gradcam .0%` of the magnitude of Guided Grad-CAM cancels,
+# {num}`heatmaps/cancelled_deconvolution .0%` of Deconvolution's, and {num}`heatmaps/cancelled_saliency .0%` of
+# Saliency's, which has no signs.
+#
+# ## From a map to bands
+#
+# The same map at the first and the last pair of thresholds. What counts as feature depends on where the cut is.
+
+# %%
+rows = []
+for name in ("saliency", "deeplift", "deeplift_shap"):
+    for network in heat.networks:
+        adjusted = heat.adjusted(name, network, branch, tuple(c.index for c in shown[network]))
+        i = first_right(network, classes.index("CCellP"))
+        i = 0 if i is None else i
+        test, index = study.test(network), shown[network][i].index
+        rows.append(
+            (f"{HEATMAPS[name].title}\n{network_title[network]}", test.pixels[index], test.grades[index], adjusted[i])
+        )
+page.figure(
+    plots.stratified(rows),
+    "stratified",
+    caption="Maps after the sum over channels, and their five bands at the first and the last pair of soft thresholds.",
+    alt=f"A grid of {len(rows)} maps with their bands; at the strict thresholds most of each cell is in band 0, at the lax ones edges and background "
+    "pixels enter the other bands.",
+    counterpart="Fig. 6",
+    source="tjoa2020quantifying",
+)
+
+# %% [markdown]
+# (cells-gallery)=
+# ## Gallery
+#
+# Choose a network, then a method. Each row is a class; right predictions stand first, then a wrong one, if the network
+# made one on the test images.
+
+# %%
+for network in heat.networks:
+    test = study.test(network)
+    for name in ALL_TEN:
+        maps = heat.adjusted(name, network, branch, tuple(c.index for c in shown[network]))
+        rows, wrong = [], 0
+        for label, kind in enumerate(classes):
+            pictures = [
+                (choice, (test.pixels[choice.index], test.grades[choice.index], maps[i]))
+                for i, choice in enumerate(shown[network])
+                if choice.label == label
+            ]
+            mistaken = next(((classes[c.predicted], picture) for c, picture in pictures if not c.right), None)
+            wrong += mistaken is not None
+            rows.append((kind, [picture for c, picture in pictures if c.right], mistaken))
+        page.figure(
+            plots.heatmap_gallery(rows),
+            f"gallery_{network}_{name}",
+            caption=f"{HEATMAPS[name].title} on {network_title[network]}, branch {branch}: image, truth and map of right predictions of each class, and of a wrong one.",
+            alt=f"A grid of {len(classes)} classes with heat maps of {sum(len(r[1]) for r in rows)} right and {wrong} wrong predictions.",
+            counterpart="appendix A to G",
+            source="tjoa2020quantifying",
+            tabs=(network_title[network], HEATMAPS[name].title),
+        )
+page.quote(
+    n_wrong=sum(not c.right for choices in shown.values() for c in choices), n_figures=len(heat.networks) * len(ALL_TEN)
+)
+page.close()
