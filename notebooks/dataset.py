@@ -36,17 +36,17 @@ finding = study.card.finding
 # %%
 splits = {name: study.data(name) for name in SPLITS}
 counts = pd.DataFrame(
-    {"split": name, "images": len(s.labels), "positive": int(s.labels.sum()), "prevalence": s.labels.mean()}
+    {"split": name, "images": len(s.labels), "positive": int(s.present.sum()), "prevalence": s.present.mean()}
     for name, s in splits.items()
 )
 test = splits["test"]
-positive = np.flatnonzero(test.labels == 1)
+positive = test.positives()
 area = test.truth[positive].mean(axis=(1, 2))
 page.quote(
     n_train=counts["images"][0],
     n_test=len(test.labels),
     n_test_positive=len(positive),
-    prevalence=test.labels.mean(),
+    prevalence=test.present.mean(),
     prevalence_pixels=area.mean(),
     smallest_area=area.min(),
     largest_area=area.max(),
@@ -82,7 +82,7 @@ page.figure(
 # ## Without it
 
 # %%
-negative = np.flatnonzero(test.labels == 0)[:n_shown]
+negative = np.flatnonzero(~test.present)[:n_shown]
 page.figure(
     plots.image_grid(test.pixels[negative], [""] * len(negative)),
     "negative",

@@ -209,6 +209,19 @@ def test_branches_differ_by_seed_alone_and_leave_base_and_random_state(base):
     assert not torch.equal(one["0.weight"], other["0.weight"])
 
 
+def test_a_scaffolded_base_is_the_plain_network(monkeypatch):
+    def plain(n_outputs: int) -> nn.Module:
+        return nn.Sequential(*(layer for layer in tiny(n_outputs) if not isinstance(layer, nn.BatchNorm2d)))
+
+    monkeypatch.setitem(ARCHITECTURES, "tiny", dataclasses.replace(ARCHITECTURES["tiny"], builder=plain))
+    state, record = train_base("tiny", TRAIN, dataclasses.replace(PLAN, scaffolded=True))
+    model = plain(3)
+    model.load_state_dict(state)
+    found = predict(model, VAL.pixels, input_range=(0.0, 1.0)).argmax(1) == VAL.labels
+    assert found.mean() > 0.8
+    assert record["curves"]["loss"][1] < record["curves"]["loss"][0]
+
+
 @pytest.mark.parametrize("phase", ["base", "branch"])
 def test_divergence_is_an_error_and_not_a_network(phase, base):
     wild = dataclasses.replace(PHASE, learning_rate=1e30, optimizer="sgd")
