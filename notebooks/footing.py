@@ -42,7 +42,7 @@ KEYS = ["image", "network", "branch"]
 # %% [markdown]
 # ## Signed and unsigned
 #
-# In band 1 or 2 a pixel must be positive. A map with signs has about half of its strong pixels in the negative bands,
+# In band 1 or 2 a pixel must be positive. A map with signs has some of its strong pixels in the negative bands,
 # where the truth has nothing; one without signs has none there. Does Saliency still have the highest recall when all
 # maps lose their signs, or when its own is kept?
 

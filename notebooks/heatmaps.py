@@ -12,7 +12,7 @@
 # # The heat maps themselves
 #
 # Numbers come after looking. Red speaks for the predicted class, blue against it; the truth is light red on the body of
-# a cell and dark red on what tells its class. The [gallery](#cells-gallery) at the end holds every method, network and
+# a cell and dark red on what tells its class. The [gallery](#cells-heatmaps-gallery) at the end holds every method, network and
 # class, right and wrong predictions apart.
 
 # %% tags=["parameters"]
@@ -112,7 +112,7 @@ page.figure(
 )
 
 # %% [markdown]
-# (cells-gallery)=
+# (cells-heatmaps-gallery)=
 # ## Gallery
 #
 # Choose a network, then a method. Each row is a class; right predictions stand first, then a wrong one, if the network

@@ -19,6 +19,7 @@ from saltrust import cards, chapters
 from saltrust.methods.explained import Explained
 from saltrust.methods.registry import METHODS, catalogue
 from saltrust.protocols import PROTOCOLS
+from saltrust.scores.five_band import SOFT, confusion
 
 BOOK = Path(__file__).parents[2] / "book"
 PIXEL = bytes.fromhex(  # a PNG of one pixel
@@ -388,3 +389,59 @@ def test_the_solution_on_three_sums_is_right():
     for name, value in {"input_x_gradient": 1, "ig": 0.5, "deeplift": 0.5, "lrp": 1}.items():
         maps = METHODS[name].function(model, x, [(0,)], **settings.get(name, {}))
         torch.testing.assert_close(maps, torch.full_like(x, value), rtol=0, atol=1e-9)
+
+
+GRADES = np.repeat(np.array([0, 1, 2], np.uint8), [850_000, 100_000, 50_000]).reshape(1, 1000, 1000)  # b, f = 0.1, 0.05
+
+
+@pytest.mark.parametrize(
+    ("adjusted", "precision", "recall", "fpr"),
+    [
+        (lambda rng: np.ones(GRADES.shape), 0.05, 1, 1),
+        (lambda rng: -np.ones(GRADES.shape), 0, 0, 1),
+        (lambda rng: np.zeros(GRADES.shape), 0, 0, 0),
+        (lambda rng: rng.choice([-1.0, 1.0], GRADES.shape), 0.025, 1, 1),
+        (lambda rng: 1.0 * (GRADES > 0), 1 / 3, 1, 0.1 / 0.95),
+        (lambda rng: 1.0 * (GRADES == 2), 1, 1 / 3, 0),
+        (lambda rng: rng.uniform(0, 1, GRADES.shape), 0.045 / 0.7, 0.5, 0.655 / 0.91),
+        (lambda rng: rng.uniform(-1, 1, GRADES.shape), 0.0225 / 0.7, 1 / 3, 0.6775 / 0.9325),
+    ],
+)
+def test_the_floors_of_the_five_band_score_are_as_the_page_says(adjusted, precision, recall, fpr):
+    counts = confusion(adjusted(np.random.default_rng(0)), GRADES)
+    found = [counts.precision(False)[0, 0], counts.recall()[0, 0], counts.fpr(False)[0, 0]]
+    assert found == pytest.approx([precision, recall, fpr], abs=0.005)
+
+
+def test_the_truth_as_a_map_has_the_average_precision_that_the_page_says():
+    counts = confusion(np.array([0, 0.4 / 0.9, 1])[GRADES], GRADES)
+    assert counts.precision(False).mean() == pytest.approx((12 + 44 / 3) / 56)
+    assert counts.recall().mean() == pytest.approx(1)
+
+
+def test_the_solution_on_sixteen_pixels_is_right():
+    adjusted = np.array([[0, 0.4, 0.1, 0], [0, 0.4, 0.9, 0.6], [-0.2, 0.1, 0.4, 0], [-1, 0, 0, 0]])
+    grades = np.array([[0, 0, 0, 0], [0, 1, 2, 0], [0, 1, 2, 0], [0, 0, 0, 0]], np.uint8)
+    counts = confusion(adjusted[None], grades[None])
+    assert counts.precision(False)[0, [0, -1]] == pytest.approx([1 / 3, 1 / 3], abs=1e-6)
+    assert counts.recall()[0, [0, -1]] == pytest.approx([2 / 3, 1], abs=1e-6)
+    assert counts.fpr(False)[0, [0, -1]] == pytest.approx([4 / 13, 6 / 13], abs=1e-6)
+    assert [counts.precision(True)[0, 0], counts.fpr(True)[0, 0]] == pytest.approx([2 / 7, 5 / 14], abs=1e-6)
+
+
+def test_the_solution_on_all_the_recall_is_right():
+    grades = np.array([[[0, 1, 2]]], np.uint8)
+    right = [
+        (
+            counts.recall().mean() > 0.999,
+            counts.precision(False).mean() > 0.999,
+            (counts.misjudged + counts.missed == 0).sum(),
+        )
+        for value in np.linspace(0, 1, 1000)
+        for counts in [confusion(np.array([[[0, value, 1]]]), grades)]
+    ]
+    recall, precision, pairs = np.array(right).T
+    values = np.linspace(0, 1, 1000)
+    assert set(values[recall == 1]) == set(values[values > 0.3])
+    assert set(values[precision == 1]) == set(values[values <= SOFT.pairs()[-1, 1]])
+    assert pairs.max() == 40
