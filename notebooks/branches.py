@@ -48,7 +48,7 @@ page.table(
     "Table I of {cite:t}`tjoa2020quantifying`.",
 )
 page.quote(
-    n_branches=len(heat.branches),
+    n_branches=len(study.branches(study.card.networks[0])),
     n_train=len(study.data("train")),
     n_test=len(study.data("test")),
     lowest=branches["accuracy"].min(),
@@ -80,7 +80,7 @@ traces = pd.concat(
         network=study.title(f"{network}-{branch}"), branch=branch, limit=heat.plan(network).limit
     )
     for network in heat.networks
-    for branch in heat.branches
+    for branch in study.branches(network)
     for record in [heat.record(network, branch)]
 )
 page.figure(
@@ -114,7 +114,7 @@ classes = study.card.classes
 matrices = {}
 for network in heat.networks:
     counts = np.zeros((len(classes), len(classes)), int)
-    for branch in heat.branches:
+    for branch in study.branches(network):
         np.add.at(counts, (labels, heat.predicted(network, branch)), 1)
     matrices[study.title(f"{network}-1")] = counts / counts.sum(axis=1, keepdims=True)
 pairs = {

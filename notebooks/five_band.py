@@ -96,7 +96,7 @@ page.table(
 )
 page.quote(
     n_judged=len(heat.judged),
-    n_branches=len(heat.branches),
+    n_branches=len(study.branches(study.card.networks[0])),
     leader=title[leader.method],
     leader_network=network_title[leader.network],
     leader_recall=leader.recall_avg,

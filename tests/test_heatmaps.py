@@ -10,6 +10,7 @@ from saltrust import cards
 from saltrust.errors import SaltrustError
 from saltrust.heatmaps import ALL_TEN, CLAMP, HEATMAPS, THE_EIGHT, HeatMaps
 from saltrust.models.architectures import ARCHITECTURES, Architecture, Stage
+from saltrust.models.plans import BRANCHING
 from saltrust.profiles import PROFILES, Branching
 from saltrust.protocols import PROTOCOLS
 from saltrust.scores.auprc import average_precision
@@ -47,9 +48,12 @@ def tiny():
             branches=2,
             judged=12,
             depths=(),
+            deep_branches=1,
         ),
     )
+    BRANCHING["tiny"] = dict.fromkeys(NETWORKS, BRANCHING["smoke"]["alexnet"])
     yield
+    del BRANCHING["tiny"]
     for name in NETWORKS:
         del ARCHITECTURES[name]
     del PROFILES["tiny"]
@@ -76,7 +80,7 @@ def test_the_judged_images_are_all_kinds_of_test_images(heat):
     test = heat.study.data("test")
     assert len(heat.judged) == 12
     assert len(test) == 200
-    assert heat.judged[0], heat.judged[-1] == (0, 199)
+    assert (heat.judged[0], heat.judged[-1]) == (0, 199)
 
 
 def test_accuracies_count_the_predictions_of_each_branch(heat):

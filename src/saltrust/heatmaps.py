@@ -85,7 +85,6 @@ class HeatMaps:
             raise SaltrustError(f"data set '{study.card.name}' has no graded truth, which the five-band score needs")
         self.study = study
         self.networks = study.card.networks
-        self.branches = tuple(range(1, study.profile.branching.branches + 1))
         self.deepened = tuple(f"{DEEPENED}+{depth}" for depth in study.profile.branching.depths)
 
     @cached_property
@@ -101,7 +100,7 @@ class HeatMaps:
         rows = []
         for network in networks or self.networks:
             labels = self.study.test(network).labels
-            for branch in self.branches:
+            for branch in self.study.branches(network):
                 record = self.record(network, branch)
                 rows.append(
                     {
@@ -254,7 +253,12 @@ class HeatMaps:
         return self.study.protocol.five_band
 
     def _sets(self, names: Sequence[str], networks: Sequence[str]) -> list[tuple[str, str, int]]:
-        return [(name, network, b) for network in networks or self.networks for b in self.branches for name in names]
+        return [
+            (name, network, b)
+            for network in networks or self.networks
+            for b in self.study.branches(network)
+            for name in names
+        ]
 
     def _confusion(
         self, name: str, network: str, branch: int, clamped: bool = False, unsigned: bool = False

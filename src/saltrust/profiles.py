@@ -25,7 +25,7 @@ class Branching:
 
     sizes: side of each network's images in pixels. shards: how many each split has, of the loader's size.
     branches: of each base model. judged: test images that get heat maps, None for all. depths: convolutions added in
-    the test of depth.
+    the test of depth; deep_branches: branches of each network that has them.
     """
 
     sizes: dict[str, int]
@@ -33,6 +33,7 @@ class Branching:
     branches: int
     judged: int | None
     depths: tuple[int, ...]
+    deep_branches: int
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ PROFILES.register("smoke")(
             branches=2,
             judged=8,
             depths=(1, 2),
+            deep_branches=1,
         ),
     )
 )
@@ -119,11 +121,12 @@ PROFILES.register("quick")(
         perturbations=300,
         channels=32,
         branching=Branching(
-            sizes=dict.fromkeys(NETWORKS, 80),
-            shards={"train": 10, "val": 2, "test": 2},
+            sizes={"alexnet": 128, "vgg16": 64, "resnet34": 96},
+            shards={"train": 32, "val": 2, "test": 3},
             branches=2,
-            judged=60,
+            judged=30,
             depths=(1, 2, 3, 4, 5, 6, 7, 8),
+            deep_branches=1,
         ),
     )
 )
@@ -158,6 +161,7 @@ PROFILES.register("full")(  # the sizes of Arun et al., Methods
             branches=5,
             judged=None,
             depths=(1, 2, 3, 4, 5, 6, 7, 8),
+            deep_branches=5,
         ),
     )
 )

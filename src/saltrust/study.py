@@ -203,9 +203,13 @@ class Study:
         """The names of all classifiers."""
         if not self.card.classes:
             return self.classifiers
+        deeper = [f"{DEEPENED}+{depth}" for depth in self.profile.branching.depths]
+        return tuple(f"{a}-{k}" for a in (*self.card.networks, *deeper) for k in self.branches(a))
+
+    def branches(self, architecture: str) -> range:
+        """The numbers of a network's branches, from 1."""
         sizes = self.profile.branching
-        deeper = [f"{DEEPENED}+{depth}" for depth in sizes.depths] if DEEPENED in self.card.networks else []
-        return tuple(f"{a}-{k}" for a in (*self.card.networks, *deeper) for k in range(1, sizes.branches + 1))
+        return range(1, 1 + (sizes.deep_branches if "+" in architecture else sizes.branches))
 
     def _binary(self, architecture: str, seed: int) -> ClassifierSpec:
         from saltrust.models.plans import classifier_plan

@@ -143,7 +143,8 @@ ARCHITECTURES.register("densenet121")(
 
 
 # Tjoa & Guan: ResNet34, AlexNet and VGG16 on [0, 1] without the ImageNet mean and sd, so the weights load as they are;
-# learning rates from section III-B, heads from the code. All layers run once and in order, but for ResNet's ReLUs.
+# learning rates from section III-B, heads from the code. All layers run once and in order, but for ResNet's ReLUs. The
+# code's VGG16 ends in one more LeakyReLU, on the logits: no explanation of a positive logit depends on it.
 
 _UNIT = (0.0, 1.0)
 
@@ -196,7 +197,11 @@ _vgg16 = partial(_plain, torchvision.models.vgg16, _vgg16_classifier)
 
 
 def _deeper_alexnet(extra: int, n_outputs: int) -> nn.Module:
-    """AlexNet behind `extra` convolutions 3 -> 3 channels, 3 x 3, dilation 2, each with a LeakyReLU."""
+    """AlexNet behind `extra` convolutions 3 -> 3 channels, 3 x 3, dilation 2, each with a LeakyReLU [code].
+
+    The text gives numbers of layers only. The code hands their number to a setting that the network does not read, so
+    that, run as it is, each of its eight networks has two such layers.
+    """
     layers = [nn.Sequential(nn.Conv2d(3, 3, 3, padding=2, dilation=2), nn.LeakyReLU()) for _ in range(extra)]
     return nn.Sequential(OrderedDict([("extra", _he(nn.Sequential(*layers))), *_alexnet(n_outputs).named_children()]))
 

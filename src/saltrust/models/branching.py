@@ -22,8 +22,9 @@ from torch.nn import functional as F
 from saltrust.datasets.split import Split
 from saltrust.devices import device
 from saltrust.errors import SaltrustError, unknown_name
-from saltrust.models.architectures import ARCHITECTURES, DEEPER
+from saltrust.models.architectures import ARCHITECTURES, DEEPER, deepened
 from saltrust.models.classifiers import build, seeded, to_input
+from saltrust.models.scaffolding import dismantle, scaffold
 from saltrust.models.training import (
     State,
     TrainingPlan,
@@ -31,10 +32,10 @@ from saltrust.models.training import (
     deterministic,
     epoch_text,
     logits,
+    mirrored,
     prepared,
     shuffled_batches,
     take_step,
-    turned,
 )
 from saltrust.progress import say, track
 
@@ -46,9 +47,11 @@ class BranchPlan:
     """How a base and its branches are trained; the defaults are Table I's for AlexNet.
 
     base, branch: of each phase; no validation acts on them, so `patience` does not count and the schedule is "constant"
-    or "one_cycle". augment: see `turned`. every: steps between two validations. target: accuracy on a shard above which
-    a branch is done. limit, refresh: see `EarlyStop`. shard: validation images in a shard, about. Raises SaltrustError
-    on a value out of range.
+    or "one_cycle". augment: see `mirrored`. every: steps between two validations. target: accuracy on a shard above
+    which a branch is done. limit, refresh: see `EarlyStop`. shard: validation images in a shard. Not in the paper:
+    scaffolded: whether the base trains with batch normalization, which its state keeps and its branches fold away at
+    their end (see `scaffolding`); dropout: whether the network's dropout acts. Raises SaltrustError on a value out of
+    range.
     """
 
     base: TrainingPlan = _PAPER
@@ -58,6 +61,8 @@ class BranchPlan:
     limit: float = 48
     refresh: float = 0.3
     shard: int = 200
+    scaffolded: bool = False
+    dropout: bool = True
 
     def __post_init__(self) -> None:
         allowed = {
@@ -129,28 +134,33 @@ class EarlyStop:
 
 
 def train_base(
-    architecture: str, train: Split, plan: BranchPlan, pretrained: Path | None = None
+    architecture: str, train: Split, plan: BranchPlan, pretrained: Path | None = None, start: State | None = None
 ) -> tuple[State, dict[str, Any]]:
     """Phase 1, continuous training: returns the state after the last epoch, and a record.
 
     The network has an output for each of the split's classes; loss: cross-entropy. pretrained: file of ImageNet
-    weights. The record holds curves {loss} by epoch, epochs, steps, images, seed, seconds, precision, weights
-    ("scratch" or "imagenet"). Raises SaltrustError if the loss is not finite.
+    weights. start: state of an AlexNet for these classes, with which "alexnet+<k>" begins (see `deepened`). The record
+    holds curves {loss} by epoch, epochs, steps, images, seed, seconds, precision, weights ("scratch", "imagenet" or
+    "alexnet"). Raises SaltrustError if the loss is not finite.
     """
-    start = time.monotonic()
+    began = time.monotonic()
     phase = plan.base
     model = build(architecture, len(train.classes), pretrained, phase.seed)
+    if plan.scaffolded:
+        scaffold(model)
+    if start is not None:
+        model.load_state_dict(deepened(start, DEEPER[architecture]))
     per_epoch = phase.steps(len(train))
     title = f"training {ARCHITECTURES[architecture].title}"
     losses: list[float] = []
     curves: dict[str, list[float]] = {"loss": []}
     with seeded(phase.seed), deterministic():
-        for step, loss in _descent(model, architecture, train, phase, title):
+        for step, loss in _descent(model, architecture, train, phase, plan.dropout, title):
             losses.append(loss)
             if step % per_epoch == 0:
                 epoch = step // per_epoch
                 curves["loss"].append(float(np.mean(losses[-per_epoch:])))
-                left = (time.monotonic() - start) / epoch * (phase.epochs - epoch)
+                left = (time.monotonic() - began) / epoch * (phase.epochs - epoch)
                 say(epoch_text(title, epoch, phase.epochs, curves, left))
     record = {
         "curves": curves,
@@ -158,9 +168,9 @@ def train_base(
         "steps": len(losses),
         "images": len(train),
         "seed": phase.seed,
-        "seconds": time.monotonic() - start,
+        "seconds": time.monotonic() - began,
         "precision": phase.precision,
-        "weights": "scratch" if pretrained is None else "imagenet",
+        "weights": "alexnet" if start is not None else "imagenet" if pretrained is not None else "scratch",
     }
     return _stored(model.state_dict()), record
 
@@ -176,9 +186,12 @@ def train_branch(
     best_step, val_accuracy (of the state returned, on all of `val`), seed, seconds, precision. Raises SaltrustError if
     the loss is not finite.
     """
-    start = time.monotonic()
+    began = time.monotonic()
     phase = replace(plan.branch, seed=seed)
     model = build(architecture, len(train.classes))
+    scaffolded = base_state.keys() != model.state_dict().keys()
+    if scaffolded:
+        scaffold(model)
     model.load_state_dict(base_state)
     shards = np.array_split(np.arange(len(val)), max(1, round(len(val) / plan.shard)))
     draw = np.random.default_rng((seed, 2))
@@ -187,7 +200,7 @@ def train_branch(
     best, best_step = base_state, 0
     title = f"branch {seed} of {ARCHITECTURES[architecture].title}"
     with seeded(seed), deterministic():
-        for step, loss in _descent(model, architecture, train, phase, title):
+        for step, loss in _descent(model, architecture, train, phase, plan.dropout, title):
             curves["loss"].append(loss)
             if step % plan.every:
                 continue
@@ -200,6 +213,8 @@ def train_branch(
             if stop.reason:
                 break
         model.load_state_dict(best)
+        if scaffolded:
+            dismantle(model)
         val_accuracy = _accuracy(model, architecture, val, np.arange(len(val)), phase)
     say(f"{title}  {stop.reason or 'epochs'} after {step} steps  validation accuracy {val_accuracy:.3f}")
     record = {
@@ -209,27 +224,30 @@ def train_branch(
         "best_step": best_step,
         "val_accuracy": val_accuracy,
         "seed": seed,
-        "seconds": time.monotonic() - start,
+        "seconds": time.monotonic() - began,
         "precision": phase.precision,
     }
-    return _stored(best), record
+    return _stored(model.state_dict()), record
 
 
 def _descent(
-    model: nn.Module, architecture: str, train: Split, plan: TrainingPlan, title: str
+    model: nn.Module, architecture: str, train: Split, plan: TrainingPlan, dropout: bool, title: str
 ) -> Iterator[tuple[int, float]]:
     """Train the model, in place, through all epochs: (step from 1, loss of its batch), step by step."""
     spec = ARCHITECTURES[architecture]
     labels = torch.from_numpy(train.labels)
     steps = plan.epochs * plan.steps(len(train))
     optimizer, schedule = prepared(model, plan, steps)
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.train(dropout)
     batches = shuffled_batches(len(train), plan.batch_size, np.random.default_rng((plan.seed, 1)))
     rng = torch.Generator().manual_seed(plan.seed)
 
     def loss(indices: np.ndarray, rng: torch.Generator) -> Tensor:
         images = to_input(train.pixels[indices], spec.input_range)
         if plan.augment:
-            images = turned(images, rng)
+            images = mirrored(images, rng)
         with autocast(plan):
             outputs = model(images.to(device(), memory_format=torch.channels_last))
         targets = labels[indices].to(outputs.device)

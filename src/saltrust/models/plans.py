@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from saltrust.models.classifiers import ARCHITECTURES
+from saltrust.models.architectures import ARCHITECTURES, DEEPER
+from saltrust.models.branching import BranchPlan, published_plan
 from saltrust.models.localizers import LOCALIZERS, RetinaNetPlan, UNetPlan
 from saltrust.models.training import TrainingPlan, best_precision
 from saltrust.profiles import Profile, Training
@@ -18,6 +19,50 @@ NARROW = {
         backbone="resnet18", width=64, anchors=(16, 32, 64), optimizer="adamw", schedule="one_cycle", learning_rate=1e-3
     ),
 }
+
+# Ten classes from scratch on two cores: for the base, networks without batch normalization borrow it in place of their
+# dropout, images are mirrored, and the learning rate rises and falls once. A branch is then a few careful steps.
+_BASE = TrainingPlan(**FROM_SCRATCH, warmup=0.15, batch_size=64)
+_BRANCH = TrainingPlan(learning_rate=2e-6, weight_decay=1e-5, batch_size=32, epochs=1, steps_per_epoch=24)
+_QUICK = BranchPlan(_BASE, _BRANCH, limit=5, scaffolded=True, dropout=False)
+_DEEPER = replace(_BASE, learning_rate=1e-4, epochs=1, steps_per_epoch=16)  # goes on from the trained AlexNet
+_SMOKE = BranchPlan(replace(_BASE, epochs=1, batch_size=16, steps_per_epoch=2), replace(_BRANCH, steps_per_epoch=4))
+
+BRANCHING = {
+    "smoke": {name: _SMOKE for name in ("resnet34", "alexnet", "vgg16", *DEEPER)},
+    "quick": {
+        "resnet34": replace(_QUICK, base=replace(_BASE, epochs=6), refresh=0.4),
+        "alexnet": replace(_QUICK, base=replace(_BASE, epochs=14, batch_size=128)),
+        "vgg16": replace(_QUICK, base=replace(_BASE, epochs=5)),
+        **dict.fromkeys(DEEPER, replace(_QUICK, base=_DEEPER, branch=replace(_BRANCH, steps_per_epoch=12))),
+    },
+}
+"""How base models and branches train in the profiles that are smaller than the paper."""
+
+
+def base_plan(architecture: str, profile: Profile, seed: int, pretrained: bool) -> BranchPlan:
+    """How a base model of several classes is trained; what concerns its branches is left at its defaults.
+
+    From ImageNet weights, with the paper's optimizer and learning rate, for as many steps as the profile grants.
+    """
+    plan = _branching(architecture, profile)
+    base = replace(plan.base, precision=best_precision(), seed=seed)
+    if pretrained and architecture not in DEEPER:
+        own = published_plan(architecture).base
+        base = replace(own, epochs=base.epochs, batch_size=base.batch_size, steps_per_epoch=base.steps_per_epoch,
+                       precision=base.precision, seed=seed)  # fmt: skip
+    return BranchPlan(base=base, scaffolded=plan.scaffolded and not pretrained, dropout=plan.dropout or pretrained)
+
+
+def branch_plan(architecture: str, profile: Profile) -> BranchPlan:
+    """How the branches of a base model are trained."""
+    plan = _branching(architecture, profile)
+    return replace(plan, branch=replace(plan.branch, precision=best_precision()))
+
+
+def _branching(architecture: str, profile: Profile) -> BranchPlan:
+    sized = BRANCHING.get(profile.name)
+    return sized[architecture] if sized else published_plan(architecture)
 
 
 def classifier_plan(architecture: str, training: Training, seed: int, pretrained: bool) -> TrainingPlan:

@@ -332,11 +332,10 @@ def relit(images: Tensor, rng: torch.Generator, input_range: tuple[float, float]
     return (mean + (1 + uniform[0]) * (images - mean) + shift).clamp(black, white)
 
 
-def turned(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Square images (n, c, s, s), each as it is or mirrored, and turned by none to three quarters."""
-    ways = torch.randint(8, (len(images),), generator=rng).tolist()
-    pairs = zip(images, ways, strict=True)
-    return torch.stack([torch.rot90(image.flip(2) if way >= 4 else image, way, (1, 2)) for image, way in pairs])
+def mirrored(images: Tensor, rng: torch.Generator) -> Tensor:
+    """Images (n, c, h, w), of which a random half is mirrored left to right."""
+    chosen = torch.rand(len(images), 1, 1, 1, generator=rng) < 0.5
+    return torch.where(chosen, images.flip(3), images)
 
 
 @contextmanager
