@@ -206,8 +206,8 @@ page.table(
 )
 words = correlation.assign(
     network=correlation["network"].map(network_title),
-    score=correlation["score"].map(score_title)
-    + correlation["band"].map({"recall_avg": ", recall", "precision_avg": ", precision"}),
+    score=correlation["score"].map(score_title),
+    band=correlation["band"].map({"recall_avg": "with recall", "precision_avg": "with precision"}),
 )
 page.figure(
     plots_five_band.rank_agreement(words),

@@ -58,7 +58,7 @@ def test_recall_and_precision_are_points_by_branch_in_panels_by_network():
     points, _, bars = figure.axes[0].containers[1]
     np.testing.assert_allclose(points.get_xydata(), [[0, 0.2], [0.1, 0.2], [0.2, 0.2]])
     np.testing.assert_allclose(bars[0].get_segments()[1], [[0.05, 0.2], [0.15, 0.2]])
-    assert legend(figure) == ["GRAD", "DL"]
+    assert legend(figure) == ["grad", "deeplift"]
     # Without spread and panels: one row of points alone.
     plain = plots.recall_precision(frame[frame["panel"] == "best"].drop(columns=["panel", "recall_sd", "precision_sd"]))
     assert [axis.get_ylabel() for axis in plain.axes] == ["precision", ""]
@@ -145,8 +145,13 @@ def test_depth_scores_show_classes_as_dots_and_their_mean_as_a_numbered_cross():
 
 def test_rank_agreement_shows_each_interval():
     frame = pd.DataFrame(
-        [("AUPRC", "VGG16", 0.5, 0.1, 0.7), ("IoU", "VGG16", -0.2, -0.6, 0.3), ("IoU", "AlexNet", 0.0, -0.4, 0.4)],
-        columns=["score", "network", "correlation", "ci_low", "ci_high"],
+        [
+            ("recall", "AUPRC", "VGG16", 0.5, 0.1, 0.7),
+            ("recall", "IoU", "VGG16", -0.2, -0.6, 0.3),
+            ("recall", "IoU", "AlexNet", 0.0, -0.4, 0.4),
+            ("precision", "IoU", "VGG16", 0.9, 0.8, 1.0),
+        ],
+        columns=["band", "score", "network", "correlation", "ci_low", "ci_high"],
     )
     figure = plots.rank_agreement(frame)
     axis = figure.axes[0]
@@ -154,6 +159,7 @@ def test_rank_agreement_shows_each_interval():
     np.testing.assert_allclose(points.get_xydata()[:, 0], [0.5, -0.2])
     np.testing.assert_allclose([bar[:, 0] for bar in bars.get_segments()], [[0.1, 0.7], [-0.6, 0.3]])
     assert [label.get_text() for label in axis.get_yticklabels()] == ["AUPRC", "IoU"]
+    assert [axis.get_title() for axis in figure.axes] == ["recall", "precision"]
     assert legend(figure) == ["VGG16", "AlexNet"]
 
 

@@ -529,8 +529,10 @@ class SimilaritySpec(_ArraySpec):
     settings: dict[str, Any]
 
     def compute(self, get) -> np.ndarray:
+        from saltrust.methods.preparation import resized
         from saltrust.scores.similarity import SIMILARITY
 
         left, right = (prepared(maps, self.preparation, get) for maps in (self.first, self.second))
+        right = resized(right, left.shape[1])  # networks may see images of different sizes
         firsts, seconds = ([pair[side] for pair in self.pairs] for side in (0, 1))
         return SIMILARITY[self.score](left[firsts], right[seconds], **self.settings)

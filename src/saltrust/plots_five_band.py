@@ -11,7 +11,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from saltrust.plots import WIDTH, abbreviation
+from saltrust.plots import WIDTH
 from saltrust.scores.five_band import SOFT, Thresholds, stratify
 
 SIGNED = "RdBu_r"  # blue against, white nothing, red for the explained class; told apart with every colour vision
@@ -126,7 +126,7 @@ def recall_precision(frame: pd.DataFrame) -> Figure:
                 elinewidth=0.8,
                 markeredgecolor="white",
                 markeredgewidth=0.5,
-                label=abbreviation(method),
+                label=method,
             )
     for axis, network in zip(axes[0], networks, strict=True):
         axis.set_title(network)
@@ -165,7 +165,7 @@ def roc(frame: pd.DataFrame, *, swapped: bool = False) -> Figure:
                 markersize=5.5,
                 markevery=11,
                 markeredgecolor="white",
-                label=abbreviation(method),
+                label=method,
             )
         axis.set(title=network, xlabel="FPR", aspect="equal", xlim=(0, top), ylim=(0, top))
     axes[0, 0].set_ylabel("recall")
@@ -275,23 +275,27 @@ def depth_scores(frame: pd.DataFrame) -> Figure:
 
 def rank_agreement(frame: pd.DataFrame) -> Figure:
     """Rank correlation of the methods' five-band scores with other scores, a row for each and its interval as a bar; a
-    colour for each network.
+    panel for each five-band score, a colour for each network.
 
-    frame: score (in words), network, correlation, ci_low, ci_high.
+    frame: band (the five-band score), score, network, correlation, ci_low, ci_high.
     """
-    scores, networks = _distinct(frame["score"]), _distinct(frame["network"])
-    figure, axis = plt.subplots(figsize=(WIDTH * 0.8, 1.2 + 0.2 * len(scores) * (len(networks) + 1)))
+    bands, scores, networks = (_distinct(frame[column]) for column in ("band", "score", "network"))
+    size = (WIDTH, 1.2 + 0.17 * len(scores) * (len(networks) + 1))
+    figure, axes = plt.subplots(1, len(bands), figsize=size, sharey=True, squeeze=False)
     offsets = (np.arange(len(networks)) - (len(networks) - 1) / 2) / (len(networks) + 1)
-    styles = zip(networks, offsets, MARKERS, sns.color_palette("colorblind"), strict=False)
-    for network, offset, marker, colour in styles:
-        own = frame[frame["network"] == network]
-        spans = np.abs(own[["ci_low", "ci_high"]].to_numpy().T - own["correlation"].to_numpy())
-        rows = own["score"].map(scores.index) + offset
-        axis.errorbar(own["correlation"], rows, xerr=spans, fmt=marker, color=colour, capsize=3, label=network)
-    axis.axvline(0, color="0.4", linewidth=1)
-    axis.set_yticks(range(len(scores)), scores)
-    axis.set(xlabel="rank correlation over the methods", xlim=(-1.03, 1.03), ylim=(len(scores) - 0.5, -0.5))
-    figure.legend(loc="outside lower center", ncols=len(networks), frameon=False, fontsize=10)
+    for axis, band in zip(axes[0], bands, strict=True):
+        styles = zip(networks, offsets, MARKERS, sns.color_palette("colorblind"), strict=False)
+        for network, offset, marker, colour in styles:
+            own = frame[(frame["network"] == network) & (frame["band"] == band)]
+            # the bootstrap's interval need not hold the estimate
+            spans = np.clip([own["correlation"] - own["ci_low"], own["ci_high"] - own["correlation"]], 0, None)
+            rows = own["score"].map(scores.index) + offset
+            axis.errorbar(own["correlation"], rows, xerr=spans, fmt=marker, color=colour, capsize=2.5, label=network)
+        axis.axvline(0, color="0.4", linewidth=1)
+        axis.set(title=band, xlabel="rank correlation", xlim=(-1.03, 1.03), ylim=(len(scores) - 0.5, -0.5))
+    axes[0, 0].set_yticks(range(len(scores)), scores)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(networks), frameon=False, fontsize=10)
     return figure
 
 
@@ -311,10 +315,10 @@ def _styles(methods: Iterable[str]) -> Mapping[str, tuple]:
 def _legend(figure: Figure, styles: Mapping[str, tuple]) -> None:
     """One legend of the methods, below all panels."""
     handles = [
-        plt.Line2D([], [], color=colour, marker=marker, linestyle="none", markersize=7, label=abbreviation(method))
+        plt.Line2D([], [], color=colour, marker=marker, linestyle="none", markersize=7, label=method)
         for method, (colour, marker) in styles.items()
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=6, frameon=False, fontsize=10)
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=10)
 
 
 def _grid(rows: int, titles: Sequence[str]) -> tuple[Figure, np.ndarray]:

@@ -263,9 +263,11 @@ class Study:
     def display(
         self, method: str, model: str | None = None, images: tuple[int, ...] | None = None, **parameters: object
     ) -> np.ndarray:
-        """Those maps (n, height, width) in [0, 1], prepared as they are for SSIM."""
+        """Those maps (n, height, width) in [0, 1], prepared as they are for SSIM, at the main network's size."""
+        from saltrust.methods.preparation import resized
+
         spec = self.spec(method, model, images, parameters=parameters)
-        return prepared(spec, self.protocol.similarity, self.store.get)
+        return resized(prepared(spec, self.protocol.similarity, self.store.get), self.size)
 
     def seconds(self, method: str, images: tuple[int, ...] | None = None) -> float:
         """How long the maps took to compute, those that they are composed of included."""

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from saltrust.errors import SaltrustError
-from saltrust.methods.preparation import CHANNELS, prepare
+from saltrust.methods.preparation import CHANNELS, prepare, resized
 
 RAW = hnp.arrays(np.float64, (2, 3, 4, 5), elements=st.integers(-50, 50).map(float))
 
@@ -99,3 +99,15 @@ def test_no_maps_give_no_maps():
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(SaltrustError, match=message):
         prepare(**{"raw": np.zeros((1, 1, 4, 5))} | arguments)
+
+
+def test_maps_of_another_size_keep_their_mean_and_their_place():
+    maps = np.zeros((2, 8, 8))
+    maps[0, 2:4, 4:6] = 1
+    assert resized(maps, 8) is maps
+    twice = resized(maps, 16)
+    assert twice.shape == (2, 16, 16)
+    np.testing.assert_allclose(twice.mean(), maps.mean(), rtol=1e-6)
+    rows, columns = np.nonzero(twice[0] > 0.5)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (4, 7, 8, 11)
+    np.testing.assert_allclose(resized(twice, 8).mean(), maps.mean(), rtol=0.05)  # smoothing leaks over the border

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+from skimage.transform import resize
 
 from saltrust.errors import SaltrustError, unknown_name
 from saltrust.registry import Registry
@@ -36,6 +37,13 @@ def prepare(raw: np.ndarray, channels: str, clip: float | None = None, rescale: 
         raise unknown_name("rescaling", rescale, RESCALINGS)
     joined = CHANNELS[channels](raw.astype(np.float64))
     return np.stack([_prepare_one(grey, clip, rescale) for grey in joined]) if len(joined) else joined
+
+
+def resized(maps: np.ndarray, size: int) -> np.ndarray:
+    """Maps (n, h, w) at size x size pixels, by linear interpolation, smoothed first where they shrink."""
+    if maps.shape[1:] == (size, size):
+        return maps
+    return np.stack([resize(one, (size, size), order=1, anti_aliasing=size < one.shape[0]) for one in maps])
 
 
 def _prepare_one(grey: np.ndarray, clip: float | None, rescale: str) -> np.ndarray:

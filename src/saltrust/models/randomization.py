@@ -29,7 +29,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from torch import nn
 
 from saltrust.errors import unknown_name
-from saltrust.models.classifiers import ARCHITECTURES, Stage, seeded
+from saltrust.models.architectures import ARCHITECTURES, Stage
+from saltrust.models.classifiers import seeded
 from saltrust.registry import Registry
 
 INITS: Registry[Callable[[nn.Module], None]] = Registry("initialization")
