@@ -66,6 +66,12 @@ page.quote(
 # {num}`branches/alexnet_accuracy .3f` for AlexNet (0.980) and {num}`branches/vgg16_accuracy .3f` for VGG16 (0.986).
 # Weights started from: {num}`branches/weights`; the paper's from ImageNet.
 #
+# The profile `quick` departs from the paper where two cores and no ImageNet weights force it to: smaller images, two
+# branches, and for the base models another training. Half of their images are mirrored, the learning rate rises and
+# falls once, and AlexNet and VGG16 borrow batch normalization, which is folded into their layers at the end, so that the
+# network that is explained is the paper's. A branch then takes a few careful steps, with a limit to match. `full` has the
+# sizes and settings of the paper.
+#
 # ## Regular evaluation
 #
 # Every four steps a branch is validated on one shard of the validation images, drawn at random. It stops when an

@@ -20,6 +20,10 @@ dataset = "cells"  # a data card with graded truth
 profile = "quick"  # smoke, quick or full
 protocol = "corrected"  # corrected, published or as_run
 seed = 0  # of everything that is drawn at random
+inner = 0.3  # first threshold between background and body, where maps are not clamped
+outer = 0.5  # first threshold between body and feature
+step = 0.005  # by which both fall
+n_thresholds = 56  # pairs of thresholds
 n_boot = 1000  # bootstrap resamples of branches and images
 
 # %%
@@ -28,11 +32,12 @@ import pandas as pd
 from saltrust import plots_five_band as plots
 from saltrust.heatmaps import ALL_TEN, HEATMAPS, HeatMaps
 from saltrust.report import Page
+from saltrust.scores.five_band import Thresholds
 from saltrust.statistics import crossed
 from saltrust.study import Study
 
 study = Study(dataset, profile, protocol, seed)
-heat = HeatMaps(study)
+heat = HeatMaps(study, Thresholds(inner, outer, step, n_thresholds))
 page = Page("five_band", study)
 title = {name: heatmap.title for name, heatmap in HEATMAPS.items()}
 network_title = {network: study.title(f"{network}-1") for network in heat.networks}

@@ -14,7 +14,7 @@ from saltrust.models.plans import BRANCHING
 from saltrust.profiles import PROFILES, Branching
 from saltrust.protocols import PROTOCOLS
 from saltrust.scores.auprc import average_precision
-from saltrust.scores.five_band import CLAMPED, SOFT, adjust, stratify
+from saltrust.scores.five_band import CLAMPED, SOFT, Thresholds, adjust, stratify
 from saltrust.store import Store
 from saltrust.study import Study
 
@@ -209,3 +209,13 @@ def test_the_four_questions_are_asked_of_cells_too(store):
 def test_graded_truth_is_needed():
     with pytest.raises(SaltrustError, match="'phantom-pneumonia' has no graded truth"):
         HeatMaps(Study("phantom-pneumonia", "smoke"))
+
+
+def test_other_thresholds_can_be_asked_for(store):
+    strict = HeatMaps(study(store), Thresholds(0.8, 0.9, 0.1, 1))
+    frame = strict.five_band(("saliency",), ("small",))
+    np.testing.assert_array_equal(frame["recall_avg"], frame["recall_best"])
+    assert frame["recall_avg"].mean() < HeatMaps(study(store)).five_band(("saliency",), ("small",))["recall_avg"].mean()
+    assert strict.roc(("saliency",), ("small",))["threshold"].tolist() == [0.8]
+    with pytest.raises(SaltrustError, match="0 < inner < outer < 1, found inner 0.5, outer 0.3"):
+        Thresholds(0.5, 0.3)

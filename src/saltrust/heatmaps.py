@@ -76,14 +76,15 @@ class Choice:
 class HeatMaps:
     """Heat maps of a study's branches for the class that each predicts, and their scores.
 
-    Networks are named by their architecture ("alexnet"), branches are numbered from 1. Raises SaltrustError where the
-    data set's truth is not graded.
+    Networks are named by their architecture ("alexnet"), branches are numbered from 1. thresholds: of maps that are not
+    clamped. Raises SaltrustError where the data set's truth is not graded.
     """
 
-    def __init__(self, study: Study):
+    def __init__(self, study: Study, thresholds: Thresholds = SOFT):
         if study.card.truth != "graded":
             raise SaltrustError(f"data set '{study.card.name}' has no graded truth, which the five-band score needs")
         self.study = study
+        self.thresholds = thresholds
         self.networks = study.card.networks
         self.deepened = tuple(f"{DEEPENED}+{depth}" for depth in study.profile.branching.depths)
 
@@ -221,7 +222,7 @@ class HeatMaps:
         """False positive rate and recall at each inner threshold, means over images and branches: method, network,
         threshold, fpr, recall."""
         rows = []
-        inner = SOFT.pairs()[:, 0]
+        inner = self.thresholds.pairs()[:, 0]
         for name, network, branch in track(self._sets(names, networks), "ROC curves"):
             confusion = self._confusion(name, network, branch)
             shown = self.counted(self._frame(name, network, branch, {})).index
@@ -263,13 +264,12 @@ class HeatMaps:
     def _confusion(
         self, name: str, network: str, branch: int, clamped: bool = False, unsigned: bool = False
     ) -> Confusion:
-        thresholds: Thresholds = CLAMPED if clamped else SOFT
         spec = FiveBandSpec(
             maps=self._maps(name, network, branch),
             absolute=unsigned or HEATMAPS[name].absolute,
             clamp=CLAMP if clamped else None,
             clamping=self._rules.clamping,
-            thresholds=thresholds,
+            thresholds=CLAMPED if clamped else self.thresholds,
         )
         return Confusion(*self.study.store.get(spec))
 
