@@ -83,7 +83,7 @@ page.quote(
 # %%
 traces = pd.concat(
     pd.DataFrame({key: record["curves"][key] for key in ("step", "accuracy", "counter")}).assign(
-        network=study.title(f"{network}-{branch}"), branch=branch, limit=heat.plan(network).limit
+        network=study.title(f"{network}-1"), branch=branch, limit=heat.plan(network).limit
     )
     for network in heat.networks
     for branch in study.branches(network)
