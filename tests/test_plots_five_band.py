@@ -132,15 +132,16 @@ def test_a_gallery_of_wrong_predictions_alone():
     assert [len(axis.images) for axis in figure.axes] == [0, 0, 0, 0, 1, 1, 1]
 
 
-def test_depth_scores_show_classes_as_dots_and_their_mean_as_a_numbered_cross():
+def test_depth_scores_show_classes_as_dots_and_their_mean_as_a_cross():
     frame = pd.DataFrame(
         {"layers": [1, 1, 1, 2], "predicted": ["a", "a", "b", "a"], "recall": [0.1, 0.3, 0.4, 0.5], "precision": 0.2}
     )
-    axis = plots.depth_scores(frame).axes[0]
+    figure = plots.depth_scores(frame)
+    axis = figure.axes[0]
     dots, _, cross, _ = axis.collections
     np.testing.assert_allclose(dots.get_offsets(), [[0.2, 0.2], [0.4, 0.2]])
     np.testing.assert_allclose(cross.get_offsets(), [[0.3, 0.2]])  # of classes, not of rows
-    assert [text.get_text() for text in axis.texts] == ["1", "2"]
+    assert legend(figure) == ["1", "2"]
 
 
 def test_rank_agreement_shows_each_interval():

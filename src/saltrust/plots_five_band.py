@@ -252,8 +252,8 @@ def _show_prediction(triple: Sequence[Axes], shown: Shown | None) -> None:
 
 
 def depth_scores(frame: pd.DataFrame) -> Figure:
-    """Precision against recall by the number of layers added to a network: a dot for each predicted class, a cross for
-    the mean over them, with the number beside it (Tjoa & Guan, appendix fig. 1).
+    """Precision against recall by the number of layers added to a network, told by the colour: a dot for each predicted
+    class, a cross for the mean over them (Tjoa & Guan, appendix fig. 1).
 
     frame: layers, predicted, recall, precision, one row or several (images, branches) for each dot.
     """
@@ -265,9 +265,6 @@ def depth_scores(frame: pd.DataFrame) -> Figure:
         axis.scatter(points["recall"], points["precision"], s=14, color=colours[layers], alpha=0.6, linewidth=0)
     for layers, cross in crosses.iterrows():
         axis.scatter(*cross, s=90, marker="x", linewidth=2.5, color=[colours[layers]], zorder=3, label=f"{layers}")
-        axis.annotate(
-            f"{layers}", cross, xytext=(7, 5), textcoords="offset points", fontsize=12, weight="bold", zorder=4
-        )
     axis.set(xlabel="recall", ylabel="precision")
     figure.legend(loc="outside lower center", ncols=8, frameon=False, fontsize=10, title="layers added")
     return figure

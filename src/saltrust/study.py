@@ -169,17 +169,27 @@ class Study:
         networks = [(name, "classifier", self.classifier(name)) for name in self.classifiers]
         networks += [(f"{self.card.localizer}-{k}", "localizer", self.localizer(k)) for k in (1, 2)]
         shown = ("epochs", "best_epoch", "steps", "best_step", "seconds", "seed", "precision", "weights")
+
+        def accuracy(record: Mapping) -> float:
+            predicted = record.get("test_predictions")
+            return np.nan if predicted is None else float(np.mean(np.array(predicted) == test.labels))
+
         table = pd.DataFrame(
             {
                 "model": name,
                 "role": role,
                 **roc_auc(test.present.astype(int), np.array(trained.record["test_scores"]), n_boot, self.seed),
-                "accuracy": np.mean(trained.record.get("test_predictions", np.nan) == test.labels),
+                "accuracy": accuracy(trained.record),
                 **{key: trained.record.get(key) for key in shown},
+                "weights": trained.record.get("weights") or self._origin(name),
             }
             for name, role, trained in networks
         )
         return table.dropna(axis=1, how="all")
+
+    def _origin(self, name: str) -> str:
+        """Where the weights of a branch's base model started from."""
+        return self.store.get(self._classifier(name).base).record["weights"]
 
     def curves(self, name: str) -> pd.DataFrame:
         """How the training of a classifier went; columns, named for what they hold: time, training loss, score."""
@@ -233,7 +243,7 @@ class Study:
         weights = self._weights(plain)
         plan = base_plan(architecture, self.profile, self.seed, weights is not None)
         train = self._data("train", self._size(architecture))
-        start = self._base(plain) if depth else None
+        start = self._base(plain) if depth and weights is None else None  # the paper's start from ImageNet as well
         return BaseSpec(train, plan=plan, architecture=architecture, pretrained=weights, start=start)
 
     def _weights(self, architecture: str) -> str | None:
