@@ -199,7 +199,7 @@ places = rate.groupby("network").rank(ascending=False).unstack()["deconvolution"
 turned = (1 / rate).groupby("network").rank(ascending=False).unstack()["deconvolution"]
 page.figure(
     plots.roc(shown),
-    "roc",
+    "five_band_roc",
     caption="ROC curves with the axes as they should be: false positive rate across, recall up. Grey: equal rates.",
     alt=f"ROC curves of ten methods for three networks. {int((gap > 0).sum())} of {len(gap)} curves lie above the diagonal on average; "
     f"Deconvolution lies {'above' if gap.xs('deconvolution', level='method').mean() > 0 else 'below'} it.",
@@ -208,7 +208,7 @@ page.figure(
 )
 page.figure(
     plots.roc(shown, swapped=True),
-    "roc_swapped",
+    "five_band_roc_swapped",
     caption="The same curves as the published figure draws them: recall across and false positive rate up, under the labels of the right way round.",
     alt="The ROC curves mirrored at the diagonal: what lies above it in the figure before lies below it here.",
     counterpart="Fig. 4, as published",

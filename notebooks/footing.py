@@ -176,7 +176,7 @@ matrix = pd.DataFrame(
 column_titles = {"recall_avg": "recall, average", "precision_avg": "precision, average"} | score_title
 page.figure(
     plots.score_matrix(matrix.rename(index=title), column_titles),
-    "other_scores",
+    "both_ways",
     caption=f"Mean five-band recall and precision, and other scores of the same maps, over {len(heat.networks)} networks, their branches and {len(heat.judged)} test "
     "images; the darker, the higher the rank within a column.",
     alt="A matrix of methods by scores. Best by score: "
@@ -185,7 +185,7 @@ page.figure(
 )
 page.table(
     matrix.rename(index=title).rename_axis("method").reset_index(),
-    "other_scores",
+    "both_ways",
     caption="Means of the five-band scores and of other localization scores of the same maps, by method.",
 )
 

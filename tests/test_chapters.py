@@ -168,3 +168,14 @@ def test_chapters_on_graded_truth_are_refused_elsewhere():
         assert all(names.index(before) < names.index(name) for name in names for before in order[name])
     with pytest.raises(SaltrustError, match="'five_band' needs graded truth, .*; it runs on: cells"):
         chapters.run(chapters.load("five_band"), {"dataset": "phantom-pneumonia"})
+
+
+def test_two_chapters_cannot_have_a_figure_of_one_name(tmp_path):
+    staging, results = tmp_path / "staging", tmp_path / "results"
+    for folder, owner in ((staging, "five_band"), (results, "models")):
+        (folder / "figures").mkdir(parents=True)
+        (folder / "figures" / "roc.json").write_text(json.dumps({"chapter": owner}))
+        (folder / "figures" / "roc.png").write_bytes(owner.encode())
+    with pytest.raises(SaltrustError, match="'five_band': 'roc' in figures is the name of one of 'models'"):
+        chapters._publish(staging, results, "five_band")
+    assert (results / "figures" / "roc.png").read_bytes() == b"models"

@@ -235,6 +235,7 @@ def _note_run(file: Path, chapter: Chapter, values: dict[str, Any], seconds: flo
 def _publish(staging: Path, results: Path, chapter: str) -> None:
     """Move a finished chapter's files into the data set's results; its numbers replace those of its last run."""
     with FileLock(results / ".lock"):
+        _refuse_taken_names(staging, results, chapter)
         for kind in ("figures", "tables"):
             (results / kind).mkdir(exist_ok=True)
             for note in (results / kind).glob("*.json"):  # what the chapter's last run left, under whatever names
@@ -254,6 +255,16 @@ def _publish(staging: Path, results: Path, chapter: str) -> None:
         temporary.write_text(json.dumps(numbers, indent=1, sort_keys=True), encoding="utf-8")
         os.replace(temporary, merged)
         os.replace(staging / f"{chapter}.ipynb", results / "notebooks" / f"{chapter}.ipynb")
+
+
+def _refuse_taken_names(staging: Path, results: Path, chapter: str) -> None:
+    """Raises SaltrustError where a figure or table has the name of another chapter's, whose place it would take."""
+    for note in [*(staging / "figures").glob("*.json"), *(staging / "tables").glob("*.json")]:
+        there = results / note.parent.name / note.name
+        if there.exists() and (owner := json.loads(there.read_text(encoding="utf-8"))["chapter"]) != chapter:
+            raise SaltrustError(
+                f"chapter '{chapter}': '{note.stem}' in {note.parent.name} is the name of one of '{owner}'"
+            )
 
 
 class _Environment:
