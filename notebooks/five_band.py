@@ -170,7 +170,7 @@ claims = [
 ]
 table = pd.DataFrame(claims, columns=["claim", "here", "agrees"]).assign(
     agrees=lambda t: t["agrees"].map({True: "yes", False: "no"})
-)
+)[["claim", "agrees", "here"]]
 page.table(
     table,
     "claims",

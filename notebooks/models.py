@@ -12,8 +12,8 @@
 # # The models
 #
 # Maps explain models, so the models come first. Two replicates of {num}`models/main_title` differ in nothing but their
-# seed; {num}`models/other_title` has another architecture; two localizers are trained on the truth itself, and show what can be found in
-# these images.
+# seed (they are {num}`models/replication`); {num}`models/other_title` has another architecture; two localizers are
+# trained on the truth itself, and show what can be found in these images.
 
 # %% tags=["parameters"]
 dataset = "phantom-pneumothorax"  # a data card
@@ -44,6 +44,7 @@ page.table(
 score = table.set_index("model")
 page.quote(
     main_title=study.title(),
+    replication=study.replication,
     other_title=study.title(study.other),
     main_auc=score["auc"][study.main],
     replicate_auc=score["auc"][study.replicate],

@@ -14,6 +14,7 @@
 #
 # Two networks that classify equally well should point to the same place. Repeatability compares the maps of two
 # replicates of {num}`repeatability/main_title`, reproducibility those of it and {num}`repeatability/other_title`.
+# The replicates here are {num}`repeatability/replication`.
 
 # %% tags=["parameters"]
 dataset = "phantom-pneumothorax"  # a data card
@@ -57,6 +58,7 @@ for name, prefix in (("repeatability", ""), ("reproducibility", "reproducibility
     )
 page.quote(
     main_title=study.title(),
+    replication=study.replication,
     other_title=study.title(study.other),
     localizer_ssim=means["repeatability"][localizer],
     localizer_floor_1=float(np.median(study.heat(1))),

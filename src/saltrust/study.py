@@ -161,6 +161,13 @@ class Study:
         note = {self.replicate: ", replicate", self.random: ", random"}.get(model, "")
         return f"{ARCHITECTURES[model.rpartition('-')[0]].title}{note}"
 
+    @property
+    def replication(self) -> str:
+        """How the replicates of a network differ, for prose."""
+        if self.card.classes:
+            return "branches of one base model, which share most of their training"
+        return "trained apart, from different seeds"
+
     def models(self, n_boot: int = 1000) -> pd.DataFrame:
         """One row for each network: model, role, auc, ci_low, ci_high, accuracy (where there are several classes), and
         what is known of its training. auc: of telling images with the finding from those without.
