@@ -12,8 +12,8 @@
 # # The models
 #
 # Maps explain models, so the models come first. Two replicates of {num}`models/main_title` differ in nothing but their
-# seed (they are {num}`models/replication`); {num}`models/other_title` has another architecture; two localizers are
-# trained on the truth itself, and show what can be found in these images.
+# seed; {num}`models/other_title` has another architecture; two localizers are trained on the truth itself, and show what
+# can be found in these images.
 
 # %% tags=["parameters"]
 dataset = "phantom-pneumothorax"  # a data card
@@ -39,12 +39,11 @@ page.table(
     "models",
     caption="Area under the ROC curve, with its 95 % bootstrap interval by image, of telling test images with the finding from those without; where there "
     "are several classes, the share of right ones (accuracy); and the training: epochs or steps, the one kept, seconds, seed, arithmetic, and where the "
-    f"weights started from. Localizers are scored by their image score. {study.card.reported}",
+    f"weights started from. Replicates are {study.replication}. Localizers are scored by their image score. {study.card.reported}",
 )
 score = table.set_index("model")
 page.quote(
     main_title=study.title(),
-    replication=study.replication,
     other_title=study.title(study.other),
     main_auc=score["auc"][study.main],
     replicate_auc=score["auc"][study.replicate],

@@ -14,7 +14,6 @@
 #
 # Two networks that classify equally well should point to the same place. Repeatability compares the maps of two
 # replicates of {num}`repeatability/main_title`, reproducibility those of it and {num}`repeatability/other_title`.
-# The replicates here are {num}`repeatability/replication`.
 
 # %% tags=["parameters"]
 dataset = "phantom-pneumothorax"  # a data card
@@ -58,7 +57,6 @@ for name, prefix in (("repeatability", ""), ("reproducibility", "reproducibility
     )
 page.quote(
     main_title=study.title(),
-    replication=study.replication,
     other_title=study.title(study.other),
     localizer_ssim=means["repeatability"][localizer],
     localizer_floor_1=float(np.median(study.heat(1))),
@@ -82,7 +80,7 @@ frame = frame[~((frame["method"] == localizer) & (frame["criterion"] == "reprodu
 page.figure(
     plots.stability_boxes(frame, low),
     "stability",
-    caption="SSIM between maps of two replicates (repeatability) and of two architectures (reproducibility), beside the two localizers. "
+    caption=f"SSIM between maps of two replicates ({study.replication}) and of two architectures (reproducibility), beside the two localizers. "
     "Solid line: median; dashed: mean; box: quartiles; horizontal line: the paper's low baseline.",
     alt="Box plots of SSIM by method. Repeatability means: "
     + ", ".join(f"{plots.abbreviation(m)} {v:.2f}" for m, v in means["repeatability"].items())

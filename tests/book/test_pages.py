@@ -79,7 +79,7 @@ def test_images_are_loaded_described_and_captioned(chromium, page):
     for image in images:
         assert image["wide"] > 0, f"{image['src']} did not load"
         assert image["alt"].strip(), f"{image['src']} has no alternative text"
-        assert re.match(r"Fig\. \d+\s+\S", image["caption"]), f"{image['src']} has no numbered caption"
+        assert re.match(r"Fig\. \d+\s+\S", image["caption"].strip()), f"{image['src']} has no numbered caption"
 
 
 @pytest.mark.parametrize("page", PAGES)
