@@ -15,7 +15,7 @@ from benchmarks.inputs import ARCHITECTURE, network, network_inputs
 from saltrust.methods.explained import Explained
 from saltrust.methods.preparation import prepare
 from saltrust.methods.registry import METHODS
-from saltrust.models.classifiers import ARCHITECTURES
+from saltrust.models.architectures import ARCHITECTURES
 from saltrust.models.randomization import cascade, randomized
 from saltrust.scores.ssim import ssim
 

@@ -24,7 +24,7 @@ n_boot = 1000  # bootstrap resamples of branches and images
 # %%
 
 from saltrust import plots_five_band as plots
-from saltrust.heatmaps import HEATMAPS, THE_EIGHT, HeatMaps
+from saltrust.heatmaps import THE_EIGHT, TITLES, HeatMaps
 from saltrust.report import Page
 from saltrust.statistics import crossed
 from saltrust.study import Study
@@ -96,7 +96,7 @@ page.figure(
 # %%
 by_method = crossed(scores, ["recall_avg", "precision_avg"], ["layers", "method"], n_boot, seed)
 page.table(
-    by_method.assign(method=[HEATMAPS[name].title for name in by_method["method"]]),
+    by_method.assign(method=by_method["method"].map(TITLES)),
     "depth_methods",
     caption="Average recall and precision by the number of added convolutions and method, with 95 % bootstrap intervals over branches and images.",
 )

@@ -30,7 +30,7 @@ n_boot = 1000  # bootstrap resamples of branches and images
 import pandas as pd
 
 from saltrust import plots_five_band as plots
-from saltrust.heatmaps import ALL_TEN, HEATMAPS, THE_EIGHT, HeatMaps
+from saltrust.heatmaps import ALL_TEN, THE_EIGHT, TITLES, HeatMaps
 from saltrust.report import Page
 from saltrust.scores.five_band import Thresholds
 from saltrust.statistics import crossed
@@ -39,8 +39,6 @@ from saltrust.study import Study
 study = Study(dataset, profile, protocol, seed)
 heat = HeatMaps(study, Thresholds(inner, outer, step, n_thresholds))
 page = Page("five_band", study)
-title = {name: heatmap.title for name, heatmap in HEATMAPS.items()}
-network_title = {network: study.title(f"{network}-1") for network in heat.networks}
 SCORES = ["precision_avg", "recall_avg", "precision_best", "recall_best"]
 
 # %%
@@ -79,7 +77,7 @@ points = pd.concat(
         ("B: best", "best", counted[False]),
         ("C: best, clamped", "best", counted[True]),
     )
-).replace({"method": title, "network": network_title})
+).replace({"method": TITLES, "network": heat.titles})
 means = crossed(counted[False], ["recall_avg", "precision_avg"], ["network", "method"], n_boot, seed)
 eight = means[means["method"].isin(THE_EIGHT)]  # the paper has neither Integrated Gradients nor XRAI
 leader = eight.loc[eight["recall_avg"].idxmax()]
@@ -89,23 +87,23 @@ page.figure(
     "recall_precision",
     caption="Precision against recall of ten methods, a point for each branch: average over the soft thresholds (A), best (B), best after clamping (C). "
     "Bars: standard deviation over images. Up and to the right is better.",
-    alt=f"Three rows of scatter plots, a column for each network. Highest average recall of the paper's eight methods: {title[leader.method]} on "
-    f"{network_title[leader.network]}, {leader.recall_avg:.2f} at precision {leader.precision_avg:.2f}.",
+    alt=f"Three rows of scatter plots, a column for each network. Highest average recall of the paper's eight methods: {TITLES[leader.method]} on "
+    f"{heat.titles[leader.network]}, {leader.recall_avg:.2f} at precision {leader.precision_avg:.2f}.",
     counterpart="Fig. 3",
     source="tjoa2020quantifying",
 )
 
 # %%
 page.table(
-    means.replace({"method": title}),
+    means.replace({"method": TITLES}),
     "means",
     caption="Average recall and precision by network and method: means over branches and images, with 95 % bootstrap intervals that resample both.",
 )
 page.quote(
     n_judged=len(heat.judged),
     n_branches=len(study.branches(study.card.networks[0])),
-    leader=title[leader.method],
-    leader_network=network_title[leader.network],
+    leader=TITLES[leader.method],
+    leader_network=heat.titles[leader.network],
     leader_recall=leader.recall_avg,
     leader_precision=leader.precision_avg,
     median_recall=eight["recall_avg"].median(),
@@ -134,21 +132,21 @@ blank = heat.blank(THE_EIGHT).groupby("network")["blank"].mean()
 claims = [
     (
         "The highest average recall is that of Saliency on AlexNet (sec. IV-A).",
-        f"{title[leader.method]} on {network_title[leader.network]}, {leader.recall_avg:.2f}; Saliency on AlexNet "
+        f"{TITLES[leader.method]} on {heat.titles[leader.network]}, {leader.recall_avg:.2f}; Saliency on AlexNet "
         f"{recall.loc['alexnet', 'saliency']:.2f}",
         (leader.network, leader.method) == ("alexnet", "saliency"),
     ),
     (
         "Saliency has more recall than the other methods (Fig. 3).",
         ", ".join(
-            f"{network_title[n]}: place {int(recall.loc[n].rank(ascending=False)['saliency'])}" for n in recall.index
+            f"{heat.titles[n]}: place {int(recall.loc[n].rank(ascending=False)['saliency'])}" for n in recall.index
         ),
         bool((recall.rank(axis=1, ascending=False)["saliency"] == 1).all()),
     ),
     (
         "Deconvolution has relatively high recall and low precision (sec. IV-A).",
         ", ".join(
-            f"{network_title[n]}: recall {recall.loc[n, 'deconvolution']:.2f} (median of the eight {recall.loc[n].median():.2f}), "
+            f"{heat.titles[n]}: recall {recall.loc[n, 'deconvolution']:.2f} (median of the eight {recall.loc[n].median():.2f}), "
             f"precision {precision.loc[n, 'deconvolution']:.2f} ({precision.loc[n].median():.2f})"
             for n in recall.index
         ),
@@ -159,12 +157,12 @@ claims = [
     ),
     (
         "Clamping changes the scores of AlexNet and VGG more than those of ResNet (sec. IV-A).",
-        ", ".join(f"{network_title[n]}: best recall moves by {change[n]:.2f}" for n in change.index),
+        ", ".join(f"{heat.titles[n]}: best recall moves by {change[n]:.2f}" for n in change.index),
         bool(min(change["alexnet"], change["vgg16"]) > change["resnet34"]),
     ),
     (
         "Heat maps are sparsest for ResNet, then VGG, then AlexNet (sec. V).",
-        ", ".join(f"{network_title[n]}: {blank[n]:.0%} of the pixels in band 0" for n in blank.index),
+        ", ".join(f"{heat.titles[n]}: {blank[n]:.0%} of the pixels in band 0" for n in blank.index),
         bool(blank["resnet34"] > blank["vgg16"] > blank["alexnet"]),
     ),
 ]
@@ -191,7 +189,7 @@ curves = heat.roc(ALL_TEN)
 page.table(
     curves, "five_band_roc", caption="False positive rate and recall at each inner threshold, by method and network."
 )
-shown = curves.replace({"method": title, "network": network_title})
+shown = curves.replace({"method": TITLES, "network": heat.titles})
 ends = curves.groupby(["network", "method"])[["fpr", "recall"]].agg(["first", "last"])
 rate = (ends["recall"]["last"] - ends["recall"]["first"]) / (ends["fpr"]["last"] - ends["fpr"]["first"])
 gap = curves.assign(gap=curves["recall"] - curves["fpr"]).groupby(["network", "method"])["gap"].mean()
@@ -242,7 +240,7 @@ page.quote(
 # images in its means; here they are left out unless the protocol says otherwise, and reported apart.
 
 # %%
-empty = heat.blank(ALL_TEN, empty=True).replace({"method": title, "network": network_title})
+empty = heat.blank(ALL_TEN, empty=True).replace({"method": TITLES, "network": heat.titles})
 page.table(
     empty.groupby(["network", "method"], sort=False, as_index=False)[["blank", "false_alarms"]].mean(),
     "empty",

@@ -26,17 +26,15 @@ n_boot = 1000  # bootstrap resamples of branches and images
 import pandas as pd
 
 from saltrust import plots, plots_five_band
-from saltrust.heatmaps import ALL_TEN, HEATMAPS, THE_EIGHT, HeatMaps
+from saltrust.heatmaps import ALL_TEN, THE_EIGHT, TITLES, HeatMaps
 from saltrust.report import Page
-from saltrust.scores.localization import LOCALIZATION
+from saltrust.scores.localization import DISTINCT, LOCALIZATION
 from saltrust.statistics import crossed, rank_correlation
 from saltrust.study import Study
 
 study = Study(dataset, profile, protocol, seed)
 heat = HeatMaps(study)
 page = Page("footing", study)
-title = {name: heatmap.title for name, heatmap in HEATMAPS.items()}
-network_title = {network: study.title(f"{network}-1") for network in heat.networks}
 KEYS = ["image", "network", "branch"]
 
 # %% [markdown]
@@ -58,7 +56,7 @@ table = pd.concat(
     for footing, frame in footings.items()
 )
 page.table(
-    table.replace({"method": title}),
+    table.replace({"method": TITLES}),
     "signs",
     caption="Average recall and precision by network and method on three footings, with 95 % bootstrap intervals over branches and images. With signs, "
     "Saliency is the gradient itself.",
@@ -72,7 +70,7 @@ for network in heat.networks:
         one, other = (frame.query("network == @network and method == @m").set_index(KEYS) for m in ("saliency", rival))
         gap = (one["recall_avg"] - other["recall_avg"]).rename("lead").reset_index()
         leads.append(
-            {"footing": footing, "rival": title[rival]}
+            {"footing": footing, "rival": TITLES[rival]}
             | crossed(gap, ["lead"], ["network"], n_boot, seed).iloc[0].to_dict()
         )
 leads = pd.DataFrame(leads)
@@ -103,14 +101,14 @@ points = pd.concat(
 page.figure(
     plots_five_band.recall_precision(
         points.rename(columns={"recall_avg": "recall", "precision_avg": "precision"}).replace(
-            {"method": title, "network": network_title}
+            {"method": TITLES, "network": heat.titles}
         )
     ),
     "signs",
     caption="Average precision against average recall, a point for each branch: as in the paper, where Saliency alone has no signs; with no signs in any "
     "map; with signs in all.",
     alt="Three rows of scatter plots. Saliency's recall minus that of its best rival: "
-    + "; ".join(f"{network_title[r.network]}, {r.footing}: {r.lead:+.2f} ({r.rival})" for r in leads.itertuples())
+    + "; ".join(f"{heat.titles[r.network]}, {r.footing}: {r.lead:+.2f} ({r.rival})" for r in leads.itertuples())
     + ".",
 )
 
@@ -136,7 +134,7 @@ gaps = crossed((last - first).reset_index(), scores, ["network"], n_boot, seed)
 page.table(
     pd.concat(
         [
-            crossed(joined, scores, ["network", "method"], n_boot, seed).replace({"method": title}),
+            crossed(joined, scores, ["network", "method"], n_boot, seed).replace({"method": TITLES}),
             gaps.assign(method="last minus first"),
         ]
     ),
@@ -162,7 +160,7 @@ page.quote(
 
 # %%
 names = (*ALL_TEN, "guided_gradcam_last")
-others = ["auprc", *(score for score in LOCALIZATION if score not in ("relevance_rank_accuracy", "dice_area"))]
+others = ["auprc", *DISTINCT]
 score_title = {"auprc": "AUPRC"} | {name: score.title for name, score in LOCALIZATION.items()}
 bands = heat.five_band(names, empty=False)
 values = {score: heat.localization(names, score) for score in others}
@@ -175,16 +173,16 @@ matrix = pd.DataFrame(
 )
 column_titles = {"recall_avg": "recall, average", "precision_avg": "precision, average"} | score_title
 page.figure(
-    plots.score_matrix(matrix.rename(index=title), column_titles),
+    plots.score_matrix(matrix.rename(index=TITLES), column_titles),
     "both_ways",
     caption=f"Mean five-band recall and precision, and other scores of the same maps, over {len(heat.networks)} networks, their branches and {len(heat.judged)} test "
     "images; the darker, the higher the rank within a column.",
     alt="A matrix of methods by scores. Best by score: "
-    + ", ".join(f"{column_titles[score]} {title[matrix[score].idxmax()]}" for score in matrix)
+    + ", ".join(f"{column_titles[score]} {TITLES[matrix[score].idxmax()]}" for score in matrix)
     + ".",
 )
 page.table(
-    matrix.rename(index=title).rename_axis("method").reset_index(),
+    matrix.rename(index=TITLES).rename_axis("method").reset_index(),
     "both_ways",
     caption="Means of the five-band scores and of other localization scores of the same maps, by method.",
 )
@@ -205,7 +203,7 @@ page.table(
     caption="Spearman's rank correlation over the methods between a five-band score and another score of the same maps, by network, with 95 % bootstrap intervals over branches and images.",
 )
 words = correlation.assign(
-    network=correlation["network"].map(network_title),
+    network=correlation["network"].map(heat.titles),
     score=correlation["score"].map(score_title),
     band=correlation["band"].map({"recall_avg": "with recall", "precision_avg": "with precision"}),
 )
@@ -216,7 +214,7 @@ page.figure(
     "intervals. No mark: the other score is the same for all methods, as the pointing game is where its 15 pixels reach far.",
     alt="A dot plot with intervals. Correlation with AUPRC: "
     + "; ".join(
-        f"{network_title[r.network]}, {r.band.removesuffix('_avg')} {r.correlation:+.2f}"
+        f"{heat.titles[r.network]}, {r.band.removesuffix('_avg')} {r.correlation:+.2f}"
         for r in correlation.query("score == 'auprc'").itertuples()
     )
     + ".",
@@ -225,9 +223,9 @@ auprc = correlation.query("score == 'auprc'").groupby("band")["correlation"].mea
 page.quote(
     rho_recall_auprc=auprc["recall_avg"],
     rho_precision_auprc=auprc["precision_avg"],
-    best_by_recall=title[matrix["recall_avg"].idxmax()],
-    best_by_precision=title[matrix["precision_avg"].idxmax()],
-    best_by_auprc=title[matrix["auprc"].idxmax()],
+    best_by_recall=TITLES[matrix["recall_avg"].idxmax()],
+    best_by_precision=TITLES[matrix["precision_avg"].idxmax()],
+    best_by_auprc=TITLES[matrix["auprc"].idxmax()],
     n_methods=len(names),
 )
 page.close()

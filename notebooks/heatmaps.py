@@ -27,7 +27,7 @@ n_right = 2  # right predictions of each class in the gallery
 import numpy as np
 
 from saltrust import plots_five_band as plots
-from saltrust.heatmaps import ALL_TEN, HEATMAPS, HeatMaps
+from saltrust.heatmaps import ALL_TEN, TITLES, HeatMaps
 from saltrust.report import Page
 from saltrust.study import Study
 
@@ -35,13 +35,19 @@ study = Study(dataset, profile, protocol, seed)
 heat = HeatMaps(study)
 page = Page("heatmaps", study)
 classes = study.card.classes
-network_title = {network: study.title(f"{network}-1") for network in heat.networks}
 shown = {network: heat.gallery(network, branch, n_right) for network in heat.networks}
+images = {network: tuple(choice.index for choice in choices) for network, choices in shown.items()}
 
 
 def first_right(network, label):
     """Where the first right prediction of a class stands among the shown images of a network, or None."""
     return next((i for i, choice in enumerate(shown[network]) if choice.right and choice.label == label), None)
+
+
+def row(name, network, i, maps):
+    """A labelled row of a figure: the i-th shown image of a network, its truth, its map."""
+    test, index = study.test(network), images[network][i]
+    return f"{TITLES[name]}\n{heat.titles[network]}", test.pixels[index], test.grades[index], maps[i]
 
 
 # %% [markdown]
@@ -54,22 +60,17 @@ def first_right(network, label):
 rows, cancelled = [], {}
 for name in ("saliency", "guided_gradcam", "deconvolution"):
     for network in heat.networks:
-        raw = heat.raw(name, network, branch, tuple(c.index for c in shown[network]))
+        raw = heat.raw(name, network, branch, images[network])
         cancelled[name, network] = 1 - np.abs(raw.sum(1)).sum() / np.abs(raw).sum()
         i = first_right(network, classes.index("RCell"))
-        if i is None:
-            continue
-        test = study.test(network)
-        index = shown[network][i].index
-        rows.append(
-            (f"{HEATMAPS[name].title}\n{network_title[network]}", test.pixels[index], test.grades[index], raw[i])
-        )
+        if i is not None:
+            rows.append(row(name, network, i, raw))
 page.figure(
     plots.colour_channels(rows),
     "colour_channels",
     caption="Maps of cells with a red border (RCell), rightly predicted, in each colour channel over the largest magnitude of the map.",
     alt="A grid of maps in the channels red, green and blue. Share of the magnitude that cancels in the sum over channels: "
-    + ", ".join(f"{HEATMAPS[m].title} on {network_title[n]} {share:.0%}" for (m, n), share in cancelled.items())
+    + ", ".join(f"{TITLES[m]} on {heat.titles[n]} {share:.0%}" for (m, n), share in cancelled.items())
     + ".",
     counterpart="Fig. 5",
     source="tjoa2020quantifying",
@@ -94,13 +95,8 @@ page.quote(
 rows = []
 for name in ("saliency", "deeplift", "deeplift_shap"):
     for network in heat.networks:
-        adjusted = heat.adjusted(name, network, branch, tuple(c.index for c in shown[network]))
-        i = first_right(network, classes.index("CCellP"))
-        i = 0 if i is None else i
-        test, index = study.test(network), shown[network][i].index
-        rows.append(
-            (f"{HEATMAPS[name].title}\n{network_title[network]}", test.pixels[index], test.grades[index], adjusted[i])
-        )
+        adjusted = heat.adjusted(name, network, branch, images[network])
+        rows.append(row(name, network, first_right(network, classes.index("CCellP")) or 0, adjusted))
 page.figure(
     plots.stratified(rows),
     "stratified",
@@ -122,7 +118,7 @@ page.figure(
 for network in heat.networks:
     test = study.test(network)
     for name in ALL_TEN:
-        maps = heat.adjusted(name, network, branch, tuple(c.index for c in shown[network]))
+        maps = heat.adjusted(name, network, branch, images[network])
         rows, wrong = [], 0
         for label, kind in enumerate(classes):
             pictures = [
@@ -136,11 +132,11 @@ for network in heat.networks:
         page.figure(
             plots.heatmap_gallery(rows),
             f"gallery_{network}_{name}",
-            caption=f"{HEATMAPS[name].title} on {network_title[network]}, branch {branch}: image, truth and map of right predictions of each class, and of a wrong one.",
+            caption=f"{TITLES[name]} on {heat.titles[network]}, branch {branch}: image, truth and map of right predictions of each class, and of a wrong one.",
             alt=f"A grid of {len(classes)} classes with heat maps of {sum(len(r[1]) for r in rows)} right and {wrong} wrong predictions.",
             counterpart="appendix A to G",
             source="tjoa2020quantifying",
-            tabs=(network_title[network], HEATMAPS[name].title),
+            tabs=(heat.titles[network], TITLES[name]),
         )
 page.quote(
     n_wrong=sum(not c.right for choices in shown.values() for c in choices), n_figures=len(heat.networks) * len(ALL_TEN)

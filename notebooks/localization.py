@@ -31,7 +31,7 @@ import pandas as pd
 from saltrust import plots
 from saltrust.report import Page
 from saltrust.scores.auprc import AUPRC
-from saltrust.scores.localization import LOCALIZATION
+from saltrust.scores.localization import DISTINCT, LOCALIZATION
 from saltrust.statistics import difference, summarize
 from saltrust.study import Study, chosen
 
@@ -161,9 +161,8 @@ page.quote(constant_ap=constant["average_precision"], constant_trapezoid=constan
 # Dice are one number; it is shown once.)
 
 # %%
-distinct = [score for score in LOCALIZATION if score not in ("relevance_rank_accuracy", "dice_area")]
 columns = {"auprc": frame.groupby("method", sort=False)["auprc"].mean()}
-for score in distinct:
+for score in DISTINCT:
     by_score = study.localization(methods, score, models=(study.main,)).query("model != @localizer + '-2'")
     columns[score] = by_score.groupby("method", sort=False)[score].mean()
 matrix = pd.DataFrame(columns)
@@ -184,8 +183,8 @@ page.table(
 )
 agreement = matrix.loc[names].corr(method="spearman")["auprc"].drop("auprc")
 page.quote(
-    n_scores=len(distinct),
-    n_same_best=int(sum(matrix.loc[names, score].idxmax() == main.idxmax() for score in distinct)),
+    n_scores=len(DISTINCT),
+    n_same_best=int(sum(matrix.loc[names, score].idxmax() == main.idxmax() for score in DISTINCT)),
     least_alike=titles[agreement.idxmin()],
     least_alike_rho=agreement.min(),
 )

@@ -196,8 +196,11 @@ class BaseSpec(_TrainedSpec):
 
 @dataclass(frozen=True)
 class BranchSpec(_MeasuredSpec):
-    """A branch of a base model; its record holds, for each test image, the class that it predicts (`test_predictions`)
-    and the log odds that any finding is there (`test_scores`)."""
+    """A branch of a base model.
+
+    Its record holds where the base's weights started from, the accuracy on the test images, and for each of these the
+    class that is predicted (`test_predictions`) and the log odds that any finding is there (`test_scores`).
+    """
 
     kind: ClassVar[str] = "branch"
     base: BaseSpec
@@ -217,8 +220,9 @@ class BranchSpec(_MeasuredSpec):
     def compute(self, get) -> Any:
         from scipy.special import logsumexp
 
+        from saltrust.models.architectures import ARCHITECTURES
         from saltrust.models.branching import train_branch
-        from saltrust.models.classifiers import ARCHITECTURES, build, predict
+        from saltrust.models.classifiers import build, predict
 
         base, test = get(self.base), get(self.test)
         splits = get(self.train), get(self.val)
@@ -227,8 +231,13 @@ class BranchSpec(_MeasuredSpec):
         network.load_state_dict(state)
         logits = predict(network, test.pixels, input_range=ARCHITECTURES[self.architecture].input_range)
         present = logsumexp(np.delete(logits, test.absent, axis=1), axis=1) - logits[:, test.absent]
-        record |= {"test_predictions": logits.argmax(1).tolist(), "test_scores": present.tolist()}
-        return state, record
+        predicted = logits.argmax(1)
+        return state, record | {
+            "weights": base.record["weights"],
+            "test_accuracy": float((predicted == test.labels).mean()),
+            "test_predictions": predicted.tolist(),
+            "test_scores": present.tolist(),
+        }
 
 
 @dataclass(frozen=True)
@@ -346,8 +355,7 @@ class MapsSpec(Spec):
             return self._composed(get, method, pixels, keys)
         from saltrust.models.classifiers import to_input
 
-        layer = self.parameters.get("layer")
-        explained = _explained(self.model, self.randomization, self.scalar, self.cam_min_grid, layer, get)
+        explained = _explained(self, get)
         images = to_input(pixels, explained.input_range)
         values = method.function(explained, images, keys, **self.parameters).cpu().numpy().astype(np.float32)
         if method.total is None:
@@ -377,46 +385,35 @@ class MapsSpec(Spec):
 _LATEST: dict[tuple, Any] = {}  # the one classifier that was explained last
 
 
-def _explained(
-    model: ClassifierSpec | BranchSpec,
-    randomization: Randomization | None,
-    scalar: str,
-    min_grid: int,
-    layer: str | None,
-    get: Callable,
-):
-    """The classifier in that state, ready to be explained; kept while one method after the other asks for it."""
-    key = (model.digest, randomization, scalar, min_grid, layer)
+def _explained(maps: MapsSpec, get: Callable):
+    """The classifier in its state, ready to be explained; kept while one method after the other asks for it."""
+    key = (maps.model.digest, maps.randomization, maps.scalar, maps.cam_min_grid, maps.parameters.get("layer"))
     if key not in _LATEST:
         _LATEST.clear()
-        _LATEST[key] = _load_explained(model, randomization, scalar, min_grid, layer, get)
+        _LATEST[key] = _load_explained(maps, get)
     return _LATEST[key]
 
 
-def _load_explained(
-    model: ClassifierSpec | BranchSpec,
-    randomization: Randomization | None,
-    scalar: str,
-    min_grid: int,
-    layer: str | None,
-    get: Callable,
-):
+def _load_explained(maps: MapsSpec, get: Callable):
     from saltrust.devices import device
     from saltrust.methods.cam import choose_cam_layer
     from saltrust.methods.explained import Explained
-    from saltrust.models.classifiers import ARCHITECTURES, build
+    from saltrust.models.architectures import ARCHITECTURES
+    from saltrust.models.classifiers import build
     from saltrust.models.randomization import randomize
 
+    model = maps.model
     architecture = ARCHITECTURES[model.architecture]
     network = build(model.architecture, model.n_outputs)
     network.load_state_dict(get(model).state())
-    if randomization is not None:
-        r = randomization
+    if maps.randomization is not None:
+        r = maps.randomization
         network = randomize(network, model.architecture, r.stage, r.initialization, r.seed, r.batchnorm, r.order)
+    layer = maps.parameters.get("layer")
     if layer is None:
         blocks = [module for stage in architecture.stages for module in stage.modules]
-        layer = choose_cam_layer(network, blocks, model.test.size, min_grid)
-    return Explained(network.to(device()), scalar=scalar, cam_layer=layer, input_range=architecture.input_range)
+        layer = choose_cam_layer(network, blocks, model.test.size, maps.cam_min_grid)
+    return Explained(network.to(device()), scalar=maps.scalar, cam_layer=layer, input_range=architecture.input_range)
 
 
 @dataclass(frozen=True)

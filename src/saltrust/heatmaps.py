@@ -3,7 +3,7 @@
 A facade beside `study`, on the same artefacts, for data whose truth is graded and whose networks are branches.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -56,6 +56,7 @@ for _name, _heatmap in {
 }.items():
     HEATMAPS.register(_name)(_heatmap)
 
+TITLES = {name: heatmap.title for name, heatmap in HEATMAPS.items()}
 THE_EIGHT = tuple(HEATMAPS)[:8]
 ALL_TEN = tuple(HEATMAPS)[:10]
 
@@ -86,6 +87,7 @@ class HeatMaps:
         self.study = study
         self.thresholds = thresholds
         self.networks = study.card.networks
+        self.titles = {network: study.title(f"{network}-1") for network in self.networks}
         self.deepened = tuple(f"{DEEPENED}+{depth}" for depth in study.profile.branching.depths)
 
     @cached_property
@@ -100,7 +102,6 @@ class HeatMaps:
         """Table I: network, branch, size, accuracy (on the test images), and how the branch's training went."""
         rows = []
         for network in networks or self.networks:
-            labels = self.study.test(network).labels
             for branch in self.study.branches(network):
                 record = self.record(network, branch)
                 rows.append(
@@ -108,7 +109,7 @@ class HeatMaps:
                         "network": network,
                         "branch": branch,
                         "size": self.study.test(network).pixels.shape[1],
-                        "accuracy": float(np.mean(np.array(record["test_predictions"]) == labels)),
+                        "accuracy": record["test_accuracy"],
                         **{key: record[key] for key in ("val_accuracy", "stopped", "steps", "seconds")},
                     }
                 )
@@ -116,11 +117,11 @@ class HeatMaps:
 
     def plan(self, network: str):
         """How a network is trained."""
-        return self.study.spec("grad", f"{network}-1").model.plan
+        return self.study.classifier_spec(f"{network}-1").plan
 
     def base(self, network: str) -> Trained:
         """The base model of a network."""
-        return self.study.store.get(self.study.spec("grad", f"{network}-1").model.base)
+        return self.study.store.get(self.study.classifier_spec(f"{network}-1").base)
 
     def settings(self, network: str) -> dict[str, float]:
         """Table I's columns: size, batch_size, base_epochs, epochs, limit, refresh."""
@@ -187,20 +188,17 @@ class HeatMaps:
         the signs of all maps first. empty: whether images without a cell are kept, None for the protocol's choice.
         """
         rules = self._rules
-        frames = []
-        for name, network, branch in track(self._sets(names, networks), "five-band scores"):
-            confusion = self._confusion(name, network, branch, clamped, unsigned)
-            scores = {
-                "precision": confusion.precision(rules.overlap),
-                "recall": confusion.recall(),
-                "accuracy": confusion.accuracy(),
-            }
-            columns = {}
+
+        def columns(name: str, network: str, branch: int) -> dict[str, np.ndarray]:
+            c = self._confusion(name, network, branch, clamped, unsigned)
+            scores = {"precision": c.precision(rules.overlap), "recall": c.recall(), "accuracy": c.accuracy()}
+            found = {}
             for score, values in scores.items():
                 divisor = values.shape[1] - 1 if rules.n_soft else None
-                columns[f"{score}_avg"], columns[f"{score}_best"] = soft(values, divisor)
-            frames.append(self._frame(name, network, branch, columns))
-        return self.counted(pd.concat(frames, ignore_index=True), empty)
+                found[f"{score}_avg"], found[f"{score}_best"] = soft(values, divisor)
+            return found
+
+        return self.counted(self._table(names, networks, "five-band scores", columns), empty)
 
     def blank(self, names: Sequence[str], networks: Sequence[str] = (), empty: bool = False) -> pd.DataFrame:
         """How much of a map is in band 0, mean over the thresholds: image, label, predicted, method, network, branch,
@@ -208,14 +206,14 @@ class HeatMaps:
 
         empty: of the images without a cell, else of those with one.
         """
-        frames = []
-        for name, network, branch in self._sets(names, networks):
+
+        def columns(name: str, network: str, branch: int) -> dict[str, np.ndarray]:
             c = self._confusion(name, network, branch)
-            outside = c.false_alarm + c.true_negative
-            columns = {"blank": (c.missed + c.true_negative) / c.pixels, "false_alarms": c.false_alarm / outside}
-            columns = {key: values.mean(axis=1) for key, values in columns.items()}
-            frames.append(self._frame(name, network, branch, columns))
-        frame = pd.concat(frames, ignore_index=True)
+            blank = (c.missed + c.true_negative) / c.pixels
+            alarms = c.false_alarm / (c.false_alarm + c.true_negative)
+            return {"blank": blank.mean(axis=1), "false_alarms": alarms.mean(axis=1)}
+
+        frame = self._table(names, networks, "blank pixels", columns)
         return frame[(frame["label"] == self.study.data("test").absent) == empty]
 
     def roc(self, names: Sequence[str], networks: Sequence[str] = ()) -> pd.DataFrame:
@@ -238,11 +236,12 @@ class HeatMaps:
         """
         protocol = self.study.protocol
         definition = protocol.auprc if score == "auprc" else score
-        frames = []
-        for name, network, branch in track(self._sets(names, networks), score):
+
+        def columns(name: str, network: str, branch: int) -> dict[str, np.ndarray]:
             spec = UtilitySpec(self._maps(name, network, branch), protocol.localization, definition)
-            frames.append(self._frame(name, network, branch, {score: self.study.store.get(spec)}))
-        return self.counted(pd.concat(frames, ignore_index=True), empty=False)
+            return {score: self.study.store.get(spec)}
+
+        return self.counted(self._table(names, networks, score, columns), empty=False)
 
     def counted(self, frame: pd.DataFrame, empty: bool | None = None) -> pd.DataFrame:
         """The rows that count in means: those of images without a cell too, or not; None: as the protocol says."""
@@ -282,6 +281,11 @@ class HeatMaps:
             given["layer"] = ARCHITECTURES[network].stages[-1].modules[-1]  # stages run from the output to the input
         images = self.judged if images is None else images
         return self.study.spec(heatmap.method, f"{network}-{branch}", images, parameters=given)
+
+    def _table(self, names: Sequence[str], networks: Sequence[str], work: str, columns: Callable) -> pd.DataFrame:
+        """A row for each judged image by method, network and branch; columns(name, network, branch): their scores."""
+        sets = track(self._sets(names, networks), work)
+        return pd.concat([self._frame(*one, columns(*one)) for one in sets], ignore_index=True)
 
     def _frame(self, name: str, network: str, branch: int, columns: Mapping[str, np.ndarray]) -> pd.DataFrame:
         test, judged = self.study.test(network), list(self.judged)

@@ -77,7 +77,9 @@ class Study:
         self.seed = seed
         self.store = store or Store()
         # Specs are asked for again and again; one instance of each computes its digest once.
-        self._data, self._classifier, self._localizer = map(cache, (self._data, self._classifier, self._localizer))
+        self._data, self.classifier_spec, self._localizer = map(
+            cache, (self._data, self.classifier_spec, self._localizer)
+        )
         if not self.card.available:
             raise SaltrustError(f"data set '{dataset}' is not on this machine: nothing at {self.card.root}")
         first, second = self.card.networks[:2]
@@ -147,7 +149,7 @@ class Study:
 
     def classifier(self, name: str | None = None) -> Trained:
         """A trained classifier, by default the main one: its record and its weights."""
-        return self.store.get(self._classifier(name or self.main))
+        return self.store.get(self.classifier_spec(name or self.main))
 
     def localizer(self, replicate: int = 1) -> Trained:
         """A trained localizer of the kind that the card names."""
@@ -155,7 +157,7 @@ class Study:
 
     def title(self, model: str | None = None) -> str:
         """What a classifier, by default the main one, is called in prose."""
-        from saltrust.models.classifiers import ARCHITECTURES
+        from saltrust.models.architectures import ARCHITECTURES
 
         model = model or self.main
         note = {self.replicate: ", replicate", self.random: ", random"}.get(model, "")
@@ -176,27 +178,17 @@ class Study:
         networks = [(name, "classifier", self.classifier(name)) for name in self.classifiers]
         networks += [(f"{self.card.localizer}-{k}", "localizer", self.localizer(k)) for k in (1, 2)]
         shown = ("epochs", "best_epoch", "steps", "best_step", "seconds", "seed", "precision", "weights")
-
-        def accuracy(record: Mapping) -> float:
-            predicted = record.get("test_predictions")
-            return np.nan if predicted is None else float(np.mean(np.array(predicted) == test.labels))
-
         table = pd.DataFrame(
             {
                 "model": name,
                 "role": role,
                 **roc_auc(test.present.astype(int), np.array(trained.record["test_scores"]), n_boot, self.seed),
-                "accuracy": accuracy(trained.record),
+                "accuracy": trained.record.get("test_accuracy"),
                 **{key: trained.record.get(key) for key in shown},
-                "weights": trained.record.get("weights") or self._origin(name),
             }
             for name, role, trained in networks
         )
         return table.dropna(axis=1, how="all")
-
-    def _origin(self, name: str) -> str:
-        """Where the weights of a branch's base model started from."""
-        return self.store.get(self._classifier(name).base).record["weights"]
 
     def curves(self, name: str) -> pd.DataFrame:
         """How the training of a classifier went; columns, named for what they hold: time, training loss, score."""
@@ -208,7 +200,8 @@ class Study:
         losses = [np.mean(part) for part in np.split(np.array(curves["loss"]), steps)[: len(steps)]]
         return pd.DataFrame({"step": steps, "training loss": losses, "accuracy on a shard": curves["accuracy"]})
 
-    def _classifier(self, name: str) -> ClassifierSpec | BranchSpec:
+    def classifier_spec(self, name: str) -> ClassifierSpec | BranchSpec:
+        """The name of a classifier. Raises SaltrustError for one that the study does not have."""
         if name not in self.networks:
             raise unknown_name("classifier", name, self.networks)
         architecture, replicate = name.rsplit("-", 1)
@@ -334,11 +327,11 @@ class Study:
         return MapsSpec(
             method=method,
             parameters=METHODS[method].complete(self.parameters(method) | dict(parameters or {})),
-            model=self._classifier(model),
+            model=self.classifier_spec(model),
             randomization=randomization,
             scalar="argmax_logit" if self.card.classes else self.protocol.scalar,  # of several, the predicted one
             cam_min_grid=self.protocol.cam_min_grid,
-            data=self._classifier(model).test,
+            data=self.classifier_spec(model).test,
             images=self.explained if images is None else images,
         )
 
@@ -378,7 +371,7 @@ class Study:
     @cached_property
     def stages(self) -> tuple[str, ...]:
         """The stages of the cascade, from the logits down to the stem."""
-        from saltrust.models.classifiers import ARCHITECTURES
+        from saltrust.models.architectures import ARCHITECTURES
 
         return tuple(stage.name for stage in ARCHITECTURES[self.main.rsplit("-", 1)[0]].stages)
 

@@ -58,6 +58,10 @@ class Architecture:
 ARCHITECTURES: Registry[Architecture] = Registry("architecture")
 
 
+def _register(name: str, **fields) -> None:
+    ARCHITECTURES.register(name)(Architecture(name, **fields))
+
+
 # Arun et al.: InceptionV3 and DenseNet121 on [-1, 1]; learning rates from their Methods.
 
 
@@ -105,40 +109,36 @@ _INCEPTION_BLOCKS = tuple(
 )
 _INCEPTION_STEM = ("Conv2d_4a_3x3", "Conv2d_3b_1x1", "Conv2d_2b_3x3", "Conv2d_2a_3x3", "Conv2d_1a_3x3")
 
-ARCHITECTURES.register("inception_v3")(
-    Architecture(
-        name="inception_v3",
-        title="InceptionV3",
-        builder=_inception_v3,
-        adapt=_adapt_inception_v3,
-        learning_rate=1e-4,
-        stages=(
-            Stage("logits", ("fc",)),
-            *(Stage(block, (block,)) for block in _INCEPTION_BLOCKS),
-            Stage("stem", _INCEPTION_STEM),
-        ),
-    )
+_register(
+    "inception_v3",
+    title="InceptionV3",
+    builder=_inception_v3,
+    adapt=_adapt_inception_v3,
+    learning_rate=1e-4,
+    stages=(
+        Stage("logits", ("fc",)),
+        *(Stage(block, (block,)) for block in _INCEPTION_BLOCKS),
+        Stage("stem", _INCEPTION_STEM),
+    ),
 )
 
-ARCHITECTURES.register("densenet121")(
-    Architecture(
-        name="densenet121",
-        title="DenseNet121",
-        builder=_densenet121,
-        adapt=_adapt_densenet121,
-        learning_rate=7e-5,
-        stages=(
-            Stage("logits", ("classifier",)),
-            Stage("denseblock4", ("features.norm5", "features.denseblock4")),
-            Stage("transition3", ("features.transition3",)),
-            Stage("denseblock3", ("features.denseblock3",)),
-            Stage("transition2", ("features.transition2",)),
-            Stage("denseblock2", ("features.denseblock2",)),
-            Stage("transition1", ("features.transition1",)),
-            Stage("denseblock1", ("features.denseblock1",)),
-            Stage("stem", ("features.norm0", "features.conv0")),
-        ),
-    )
+_register(
+    "densenet121",
+    title="DenseNet121",
+    builder=_densenet121,
+    adapt=_adapt_densenet121,
+    learning_rate=7e-5,
+    stages=(
+        Stage("logits", ("classifier",)),
+        Stage("denseblock4", ("features.norm5", "features.denseblock4")),
+        Stage("transition3", ("features.transition3",)),
+        Stage("denseblock3", ("features.denseblock3",)),
+        Stage("transition2", ("features.transition2",)),
+        Stage("denseblock2", ("features.denseblock2",)),
+        Stage("transition1", ("features.transition1",)),
+        Stage("denseblock1", ("features.denseblock1",)),
+        Stage("stem", ("features.norm0", "features.conv0")),
+    ),
 )
 
 
@@ -224,69 +224,61 @@ _ALEXNET_STAGES = (
     *(Stage(f"conv{i}", (f"features.{layer}",)) for i, layer in ((5, 10), (4, 8), (3, 6), (2, 3), (1, 0))),
 )
 
-ARCHITECTURES.register("resnet34")(
-    Architecture(
-        name="resnet34",
-        title="ResNet34",
-        builder=_resnet34,
-        adapt=dict,
-        learning_rate=1e-3,
-        stages=(
-            Stage("logits", ("fc",)),
-            *(Stage(f"layer{i}", (f"layer{i}",)) for i in (4, 3, 2, 1)),
-            Stage("stem", ("bn1", "conv1")),
-        ),
-        input_range=_UNIT,
-    )
+_register(
+    "resnet34",
+    title="ResNet34",
+    builder=_resnet34,
+    adapt=dict,
+    learning_rate=1e-3,
+    stages=(
+        Stage("logits", ("fc",)),
+        *(Stage(f"layer{i}", (f"layer{i}",)) for i in (4, 3, 2, 1)),
+        Stage("stem", ("bn1", "conv1")),
+    ),
+    input_range=_UNIT,
 )
 
-ARCHITECTURES.register("alexnet")(
-    Architecture(
-        name="alexnet",
-        title="AlexNet",
-        builder=_alexnet,
-        adapt=_headless,
-        learning_rate=1e-4,
-        stages=_ALEXNET_STAGES,
-        input_range=_UNIT,
-        fresh=("classifier",),
-    )
+_register(
+    "alexnet",
+    title="AlexNet",
+    builder=_alexnet,
+    adapt=_headless,
+    learning_rate=1e-4,
+    stages=_ALEXNET_STAGES,
+    input_range=_UNIT,
+    fresh=("classifier",),
 )
 
-ARCHITECTURES.register("vgg16")(
-    Architecture(
-        name="vgg16",
-        title="VGG16",
-        builder=_vgg16,
-        adapt=_headless,
-        learning_rate=1e-4,
-        stages=(
-            Stage("logits", ("classifier.4",)),
-            Stage("fc6", ("classifier.1",)),
-            *(
-                Stage(f"conv{i}", tuple(f"features.{layer}" for layer in layers))
-                for i, layers in ((5, (28, 26, 24)), (4, (21, 19, 17)), (3, (14, 12, 10)), (2, (7, 5)), (1, (2, 0)))
-            ),
+_register(
+    "vgg16",
+    title="VGG16",
+    builder=_vgg16,
+    adapt=_headless,
+    learning_rate=1e-4,
+    stages=(
+        Stage("logits", ("classifier.4",)),
+        Stage("fc6", ("classifier.1",)),
+        *(
+            Stage(f"conv{i}", tuple(f"features.{layer}" for layer in layers))
+            for i, layers in ((5, (28, 26, 24)), (4, (21, 19, 17)), (3, (14, 12, 10)), (2, (7, 5)), (1, (2, 0)))
         ),
-        input_range=_UNIT,
-        fresh=("classifier",),
-    )
+    ),
+    input_range=_UNIT,
+    fresh=("classifier",),
 )
 
 DEEPER = {f"alexnet+{extra}": extra for extra in range(1, 9)}
 """The networks of the depth test (Tjoa & Guan, appendix Fig. 1) -> how many layers they add to AlexNet."""
 
 for _name, _extra in DEEPER.items():
-    ARCHITECTURES.register(_name)(
-        Architecture(
-            name=_name,
-            title=f"AlexNet + {_extra}",
-            builder=partial(_deeper_alexnet, _extra),
-            adapt=_headless,
-            learning_rate=1e-4,
-            stages=(*_ALEXNET_STAGES, Stage("extra", tuple(f"extra.{i}" for i in reversed(range(_extra))))),
-            input_range=_UNIT,
-            fresh=("classifier", "extra"),
-            body="alexnet",
-        )
+    _register(
+        _name,
+        title=f"AlexNet + {_extra}",
+        builder=partial(_deeper_alexnet, _extra),
+        adapt=_headless,
+        learning_rate=1e-4,
+        stages=(*_ALEXNET_STAGES, Stage("extra", tuple(f"extra.{i}" for i in reversed(range(_extra))))),
+        input_range=_UNIT,
+        fresh=("classifier", "extra"),
+        body="alexnet",
     )

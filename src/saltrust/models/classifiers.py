@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from saltrust.errors import SaltrustError
 from saltrust.models.architectures import ARCHITECTURES, Architecture
-from saltrust.models.architectures import Stage as Stage
 from saltrust.models.vision import torchvision
 
 WEIGHTS = "SALTRUST_WEIGHTS"  # environment variable: folder of local ImageNet weights

@@ -24,7 +24,8 @@ from torch.nn import functional as F
 from saltrust.datasets.split import Split
 from saltrust.devices import device
 from saltrust.errors import SaltrustError
-from saltrust.models.classifiers import ARCHITECTURES, build, evaluating, seeded, to_input
+from saltrust.models.architectures import ARCHITECTURES
+from saltrust.models.classifiers import build, evaluating, seeded, to_input
 from saltrust.progress import say, track
 from saltrust.registry import Registry
 

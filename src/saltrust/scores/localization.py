@@ -190,3 +190,7 @@ def dice_area(saliency: np.ndarray, truth: np.ndarray, *, area: float | None = N
 def dice_best(saliency: np.ndarray, truth: np.ndarray) -> float:
     """Dice at the threshold that suits the map best, which is also the IoU's."""
     return best_cut(saliency, truth)[0].dice
+
+
+# At their defaults relevance rank accuracy and Dice at the truth's area are m_GT under other names.
+DISTINCT = tuple(name for name in LOCALIZATION if name not in ("relevance_rank_accuracy", "dice_area"))
