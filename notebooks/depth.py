@@ -26,7 +26,7 @@ n_boot = 1000  # bootstrap resamples of branches and images
 from saltrust import plots_five_band as plots
 from saltrust.heatmaps import THE_EIGHT, TITLES, HeatMaps
 from saltrust.report import Page
-from saltrust.statistics import crossed
+from saltrust.statistics.resampling import crossed
 from saltrust.study import Study
 
 study = Study(dataset, profile, protocol, seed)

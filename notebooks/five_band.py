@@ -33,7 +33,7 @@ from saltrust import plots_five_band as plots
 from saltrust.heatmaps import ALL_TEN, THE_EIGHT, TITLES, HeatMaps
 from saltrust.report import Page
 from saltrust.scores.five_band import Thresholds
-from saltrust.statistics import crossed
+from saltrust.statistics.resampling import crossed
 from saltrust.study import Study
 
 study = Study(dataset, profile, protocol, seed)

@@ -29,7 +29,7 @@ from saltrust import plots, plots_five_band
 from saltrust.heatmaps import ALL_TEN, THE_EIGHT, TITLES, HeatMaps
 from saltrust.report import Page
 from saltrust.scores.localization import DISTINCT, LOCALIZATION
-from saltrust.statistics import crossed, rank_correlation
+from saltrust.statistics.resampling import crossed, rank_correlation
 from saltrust.study import Study
 
 study = Study(dataset, profile, protocol, seed)

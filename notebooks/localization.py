@@ -32,7 +32,7 @@ from saltrust import plots
 from saltrust.report import Page
 from saltrust.scores.auprc import AUPRC
 from saltrust.scores.localization import DISTINCT, LOCALIZATION
-from saltrust.statistics import difference, summarize
+from saltrust.statistics.resampling import clusters_of, difference, summarize
 from saltrust.study import Study, chosen
 
 study = Study(dataset, profile, protocol, seed)
@@ -42,18 +42,24 @@ localizer = study.card.localizer
 
 # %%
 scores = study.localization(methods)
-summary = summarize(scores, "auprc", ["method", "model"], n_boot, seed)
+summary = summarize(scores, "auprc", ["method", "model"], n_boot, seed, study.clusters)
 main = summary.query("method in @names and model == @study.main").set_index("method")["mean"]
-others = summary[~summary["method"].isin(names)].groupby("method")["mean"].first()
+others = summary[~summary["method"].isin(names)].groupby("method", sort=False)["mean"].first()
+controls = summary.query("model == 'control'").set_index("method")["mean"]
 page.quote(
     best_map=plots.abbreviation(main.idxmax()),
     best_auprc=main.max(),
     worst_map=plots.abbreviation(main.idxmin()),
     worst_auprc=main.min(),
-    average_auprc=others["average"],
+    average_auprc=controls["average"],
+    best_control=plots.abbreviation(controls.idxmax()),
+    best_control_auprc=controls.max(),
+    edges_auprc=controls["sobel"],
+    n_above_edges=int((main > controls["sobel"]).sum()),
+    n_above_controls=int((main > controls.max()).sum()),
     localizer_auprc=others[localizer],
     n_images=len(study.explained),
-    n_above_average=int((main > others["average"]).sum()),
+    n_above_average=int((main > controls["average"]).sum()),
 )
 
 # %% [markdown]
@@ -62,18 +68,26 @@ page.quote(
 # .3f`. The average truth, which never looks at the image, scores {num}`localization/average_auprc .3f`:
 # {num}`localization/n_above_average` methods have a higher mean. The localizer, trained on the truth, scores
 # {num}`localization/localizer_auprc .3f`.
+#
+# Five controls stand beside the maps, none of which has seen a network: the image's edges (SOBEL), a spot in the middle
+# (CENTRE), a smooth random field (RANDOM), the same everywhere (CONST) and the average truth (AVG). Edges alone score
+# {num}`localization/edges_auprc .3f`, and {num}`localization/n_above_edges` methods have a higher mean. The best control is
+# {num}`localization/best_control` with {num}`localization/best_control_auprc .3f`; {num}`localization/n_above_controls`
+# methods have a higher mean than every control.
 
 # %%
 frame = scores.query("model in [@study.main, 'control', @localizer + '-1']")
 page.figure(
     plots.score_boxes(
-        frame, "auprc", "AUPRC", lines={"average truth, mean": others["average"], "localizer, mean": others[localizer]}
+        frame,
+        "auprc",
+        "AUPRC",
+        lines={"average truth, mean": controls["average"], "localizer, mean": others[localizer]},
     ),
     "localization",
-    caption=f"AUPRC of the maps of {study.title()} on test images with the finding, beside the average truth (AVG), the "
-    "localizer and a constant map. Solid line: median; dashed: mean; box: quartiles.",
+    caption=f"AUPRC of the maps of {study.title()} on test images with the finding, beside the controls and the localizer. Solid line: median; dashed: mean; box: quartiles.",
     alt="Box plots of AUPRC by method. Means: "
-    + ", ".join(f"{plots.abbreviation(m)} {v:.2f}" for m, v in {**main, **others}.items())
+    + ", ".join(f"{plots.abbreviation(m)} {v:.2f}" for m, v in {**main, **controls, **others}.items())
     + ".",
     counterpart="Fig. 2a-b",
 )
@@ -82,7 +96,7 @@ page.figure(
 page.table(
     summary,
     "localization",
-    caption="AUPRC by method and model: mean, standard deviation over images, 95 % bootstrap interval of the mean, images.",
+    caption="AUPRC by method and model, controls and localizers included: mean, standard deviation over images, 95 % bootstrap interval of the mean, images.",
 )
 
 # %% [markdown]
@@ -98,7 +112,7 @@ maps |= {"AVG": np.repeat(study.average()[None], len(study.explained), 0), plots
 baseline = scores.query("model in ['control', @localizer + '-1']").pivot(
     index="image", columns="method", values="auprc"
 )
-table = pd.concat([values, baseline], axis=1)
+table = pd.concat([values, baseline.drop(columns=names, errors="ignore")], axis=1)
 rows, notes = [], []
 for i, index in enumerate(study.explained[:n_shown]):
     image = test.ids[index]
@@ -170,8 +184,8 @@ titles = {"auprc": "AUPRC"} | {name: score.title for name, score in LOCALIZATION
 page.figure(
     plots.score_matrix(matrix, titles),
     "other_scores",
-    caption=f"Mean scores over {len(study.explained)} test images; the darker, the higher the rank within a column (best: 1). Localizer, average truth "
-    "and constant map stand below the maps. The pointing game allows 15 pixels.",
+    caption=f"Mean scores over {len(study.explained)} test images; the darker, the higher the rank within a column (best: 1). Controls and "
+    "localizer stand below the maps. The pointing game allows 15 pixels.",
     alt="A matrix of methods by scores. Best map by score: "
     + ", ".join(f"{titles[score]} {plots.abbreviation(matrix.loc[names, score].idxmax())}" for score in matrix)
     + ".",
@@ -215,6 +229,7 @@ gaps = pd.DataFrame(
             paired=True,
             n_boot=n_boot,
             seed=seed,
+            clusters=clusters_of(by_model[study.main].index, study.clusters),
         ),
     }
     for name in names

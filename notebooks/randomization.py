@@ -32,7 +32,7 @@ import pandas as pd
 from saltrust import plots
 from saltrust.report import Page
 from saltrust.scores.similarity import SIMILARITY
-from saltrust.statistics import summarize
+from saltrust.statistics.resampling import summarize
 from saltrust.study import Study, chosen
 
 study = Study(dataset, profile, protocol, seed)
@@ -42,23 +42,25 @@ stages = study.stages_of(order)
 
 # %%
 scores = study.sensitivity(methods, order)
-summary = summarize(scores, "ssim", ["method", "stage"], n_boot, seed)
+summary = summarize(scores, "ssim", ["method", "stage"], n_boot, seed, study.clusters)
 summary.insert(1, "model", study.main)
-threshold = summarize(study.thresholds(methods), "ssim", ["method"], n_boot, seed).set_index("method")
+threshold = summarize(study.thresholds(methods), "ssim", ["method"], n_boot, seed, study.clusters).set_index("method")
+null = study.null(methods).groupby("method", sort=False)["ssim"].mean()[names]
 
 # %% [markdown]
 # ## The cascade
 #
 # The dotted line is each method's degradation threshold: the mean SSIM of {num}`randomization/n_pairs` pairs of the
 # trained model's maps of *different* images. A map whose SSIM stays above it after all weights are random is more
-# like its old self than like another image's map.
+# like its old self than like another image's map. The dashed grey line is what is left when nothing lies where it was:
+# the mean SSIM of a map with surrogates of itself, of the same values and spectrum (see [](../../concepts/ssim.md)).
 
 # %%
 page.figure(
-    plots.cascade_curves(summary, threshold["mean"].to_dict(), stages),
+    plots.cascade_curves(summary, threshold["mean"].to_dict(), null.to_dict(), stages),
     "randomization_curves",
     caption=f"SSIM between the trained {study.title()}'s map and the map after each stage of randomization ({order.replace('_', '-')}), mean over {len(study.cascaded)} "
-    "test images with its 95 % bootstrap interval (band). Orange, dotted: degradation threshold.",
+    "test images with its 95 % bootstrap interval (band). Orange, dotted: degradation threshold; grey, dashed: surrogates.",
     alt=f"{len(names)} line charts of SSIM against the stage of randomization. SSIM after the last stage: "
     + ", ".join(
         f"{plots.abbreviation(r.method)} {r.mean:.2f}" for r in summary.query("stage == @stages[-1]").itertuples()
@@ -73,6 +75,7 @@ final = (
     last[["mean", "sd", "ci_low", "ci_high", "n"]]
     .add_prefix("random_")
     .join(threshold.add_prefix("threshold_"))
+    .join(null.rename("null"))
     .reset_index()
 )
 gap = (last["mean"] - threshold["mean"]).sort_values()
@@ -82,6 +85,7 @@ page.quote(
     n_images=len(study.cascaded),
     n_stages=len(stages),
     n_below=int((gap < 0).sum()),
+    n_near_null=int((last["ci_low"] < null).sum()),
     n_methods=len(names),
     most_sensitive=plots.abbreviation(gap.idxmin()),
     least_sensitive=plots.abbreviation(gap.idxmax()),
@@ -92,14 +96,15 @@ page.table(
     final,
     "degradation",
     caption="SSIM of the maps at the last stage with the trained model's (random), and the degradation threshold: means, standard "
-    "deviations, 95 % bootstrap intervals and numbers of images or pairs. Counterpart of Table S1.",
+    "deviations, 95 % bootstrap intervals and numbers of images or pairs; null: of maps with surrogates of themselves. Counterpart of Table S1.",
 )
 
 # %% [markdown]
 # After the last stage the mean lies below the threshold for {num}`randomization/n_below` of
 # {num}`randomization/n_methods` methods. Furthest below (or least above) is {num}`randomization/most_sensitive` with
 # SSIM {num}`randomization/most_sensitive_ssim .3f`; furthest above is {num}`randomization/least_sensitive` with
-# {num}`randomization/least_sensitive_ssim .3f`. Whether the difference is more than chance is decided in the verdict.
+# {num}`randomization/least_sensitive_ssim .3f`. For {num}`randomization/n_near_null` methods the interval reaches down to the
+# surrogates: nothing of the layout is left. Whether the difference is more than chance is decided in the verdict.
 
 # %%
 page.table(

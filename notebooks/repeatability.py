@@ -29,21 +29,31 @@ import numpy as np
 import pandas as pd
 
 from saltrust import plots
+from saltrust.protocols import PROTOCOLS
 from saltrust.report import Page
-from saltrust.statistics import summarize
+from saltrust.statistics.resampling import summarize
 from saltrust.study import Study, chosen
 
+MIDPOINT = PROTOCOLS["published"].low_baseline
 study = Study(dataset, profile, protocol, seed)
 page = Page("repeatability", study)
 names = chosen(methods)
 localizer = study.card.localizer
-low = study.protocol.low_baseline
+fixed = study.protocol.low_baseline  # None: what surrogates reach
 
 # %%
 scores = {"repeatability": study.repeatability(methods), "reproducibility": study.reproducibility(methods)}
-summaries = {name: summarize(frame, "ssim", ["method", "model"], n_boot, seed) for name, frame in scores.items()}
+summaries = {
+    name: summarize(frame, "ssim", ["method", "model"], n_boot, seed, study.clusters) for name, frame in scores.items()
+}
 means = {name: table.set_index("method")["mean"] for name, table in summaries.items()}
-unrelated = summarize(study.thresholds(methods), "ssim", ["method"], n_boot, seed).set_index("method")["mean"]
+nulls = {"repeatability": study.null(methods, study.replicate), "reproducibility": study.null(methods, study.other)}
+nulls = {name: frame.groupby("method", sort=False)["ssim"].mean() for name, frame in nulls.items()}
+unrelated = summarize(study.thresholds(methods), "ssim", ["method"], n_boot, seed, study.clusters).set_index("method")[
+    "mean"
+]
+other_class = study.other_class(methods).groupby("method", sort=False)["ssim"].mean()
+low = {name: null if fixed is None else null * 0 + fixed for name, null in nulls.items()}
 for name, prefix in (("repeatability", ""), ("reproducibility", "reproducibility_")):
     maps = means[name][names]
     page.quote(
@@ -52,7 +62,8 @@ for name, prefix in (("repeatability", ""), ("reproducibility", "reproducibility
             f"{prefix}best_ssim": maps.max(),
             f"{prefix}worst_map": plots.abbreviation(maps.idxmin()),
             f"{prefix}worst_ssim": maps.min(),
-            f"{prefix}n_above_low": int((maps > low).sum()),
+            f"{prefix}n_above_low": int((maps > low[name][names]).sum()),
+            f"{prefix}n_above_half": int((maps > MIDPOINT).sum()),
         }
     )
 page.quote(
@@ -64,7 +75,19 @@ page.quote(
     unrelated_ssim=unrelated.mean(),
     unrelated_largest=unrelated.max(),
     unrelated_largest_map=plots.abbreviation(unrelated.idxmax()),
-    low_baseline=low,
+    null_ssim=nulls["repeatability"][names].mean(),
+    null_smallest=nulls["repeatability"][names].min(),
+    null_smallest_map=plots.abbreviation(nulls["repeatability"][names].idxmin()),
+    null_largest=nulls["repeatability"][names].max(),
+    null_largest_map=plots.abbreviation(nulls["repeatability"][names].idxmax()),
+    null_localizer=nulls["repeatability"][localizer],
+    n_above_unrelated=int((means["repeatability"][names] > unrelated).sum()),
+    other_class_ssim=other_class.mean(),
+    other_class_smallest=other_class.min(),
+    other_class_smallest_map=plots.abbreviation(other_class.idxmin()),
+    n_other_class=len(study.cascaded),
+    baseline="surrogates of the other network's maps" if fixed is None else f"an SSIM of {fixed:g}",
+    midpoint=MIDPOINT,
     n_methods=len(names),
 )
 
@@ -78,10 +101,10 @@ page.quote(
 frame = pd.concat([table.assign(criterion=name) for name, table in scores.items()])
 frame = frame[~((frame["method"] == localizer) & (frame["criterion"] == "reproducibility"))]
 page.figure(
-    plots.stability_boxes(frame, low),
+    plots.stability_boxes(frame, low["repeatability"].to_dict() if fixed is None else fixed),
     "stability",
     caption=f"SSIM between maps of two replicates ({study.replication}) and of two architectures (reproducibility), beside the two localizers. "
-    "Solid line: median; dashed: mean; box: quartiles; horizontal line: the paper's low baseline.",
+    f"Solid line: median; dashed: mean; box: quartiles; orange, dashed: the low baseline{' of repeatability' if fixed is None else ''}.",
     alt="Box plots of SSIM by method. Repeatability means: "
     + ", ".join(f"{plots.abbreviation(m)} {v:.2f}" for m, v in means["repeatability"].items())
     + ".",
@@ -91,10 +114,49 @@ page.figure(
 # %% [markdown]
 # ## What SSIM is worth here
 #
-# Maps of *different* images by one model have a mean SSIM of {num}`repeatability/unrelated_ssim .3f` over the
-# methods, and for {num}`repeatability/unrelated_largest_map` {num}`repeatability/unrelated_largest .3f`. The low
-# baseline of {num}`repeatability/low_baseline .1f` is therefore no midpoint between alike and unlike: each method has
-# its own. See [](../../concepts/ssim.md).
+# How alike are maps that agree about nothing? Three controls answer. A *surrogate* has all the values of a map and nearly
+# its spectrum, so that it is as sparse and as smooth, but lies elsewhere. Maps of *different images* share the network and
+# whatever it always shows. Maps of one image for *another class* should differ if they explain the class: here, for
+# {num}`repeatability/n_other_class` images, of a single output read for and against the finding, or of the most and the next
+# most likely class.
+
+# %%
+kinds = {
+    "surrogates": nulls["repeatability"][[*names, localizer]],
+    "different images": unrelated,
+    "another class": other_class,
+    "other architecture": means["reproducibility"][names],
+    "replicate": means["repeatability"][[*names, localizer]],
+}
+scale = pd.concat([kind.rename("mean").reset_index().assign(pair=pair) for pair, kind in kinds.items()])
+page.figure(
+    plots.similarity_scale(scale, MIDPOINT),
+    "similarity_scale",
+    caption="Mean SSIM of five kinds of pairs, by method. Dotted line: 0.5, the paper's midpoint between alike and unlike. What lies to the right of "
+    "a method's own grey bar is more than its texture.",
+    alt="Dot plot of SSIM by method and kind of pair. Surrogates: "
+    + ", ".join(f"{plots.abbreviation(m)} {v:.2f}" for m, v in kinds["surrogates"].items())
+    + "; different images: "
+    + ", ".join(f"{plots.abbreviation(m)} {v:.2f}" for m, v in unrelated.items())
+    + ".",
+)
+
+# %% [markdown]
+# By texture alone SSIM is {num}`repeatability/null_ssim .2f` on average over the methods: from
+# {num}`repeatability/null_smallest .2f` for {num}`repeatability/null_smallest_map` to
+# {num}`repeatability/null_largest .2f` for {num}`repeatability/null_largest_map`, and for the localizers
+# {num}`repeatability/null_localizer .2f`. Maps of different images have {num}`repeatability/unrelated_ssim .2f`, and those
+# of {num}`repeatability/unrelated_largest_map` {num}`repeatability/unrelated_largest .2f`. One number for all,
+# {num}`repeatability/midpoint .1f`, is therefore no midpoint between alike and unlike: each method has its own.
+# {num}`repeatability/n_above_half` of {num}`repeatability/n_methods` methods exceed {num}`repeatability/midpoint .1f` in
+# repeatability. The low baseline of this page is {num}`repeatability/baseline`; {num}`repeatability/n_above_low` methods have
+# a higher mean than that. It is a lenient one, for surrogates do not keep where maps of this kind always lie. Two replicates agree on
+# an image better than one network agrees with itself on different images for {num}`repeatability/n_above_unrelated` of
+# {num}`repeatability/n_methods` methods. See [](../../concepts/ssim.md).
+#
+# Between two classes SSIM is {num}`repeatability/other_class_ssim .2f` on average, least for
+# {num}`repeatability/other_class_smallest_map` ({num}`repeatability/other_class_smallest .2f`). Without its signs, the gradient
+# of a single output is the same for and against the finding.
 #
 # The localizers are compared by their probabilities as they are. Away from the finding these are not zero but, at the
 # median, {num}`repeatability/localizer_floor_1 .3f` and {num}`repeatability/localizer_floor_2 .3f`; where two such
@@ -103,10 +165,14 @@ page.figure(
 # %%
 for name, table in summaries.items():
     page.table(
-        table.assign(unrelated=table["method"].map(unrelated)),
+        table.assign(
+            null=table["method"].map(nulls[name]),
+            unrelated=table["method"].map(unrelated),
+            other_class=table["method"].map(other_class),
+        ),
         name,
         caption=f"{name.capitalize()}: SSIM by method, mean, standard deviation over images, 95 % bootstrap interval, images; and the mean SSIM "
-        "of the same method's maps of different images (unrelated).",
+        "with surrogates (null), of maps of different images (unrelated) and of two classes (other_class).",
     )
 
 # %% [markdown]

@@ -27,14 +27,16 @@ n_boot = 1000  # bootstrap resamples of the images
 # %%
 from saltrust import plots
 from saltrust.report import Page
-from saltrust.study import Study, chosen
+from saltrust.study import CONTROLS, Study, chosen
 
 study = Study(dataset, profile, protocol, seed)
 page = Page("verdict", study)
 names = chosen(methods)
 
 # %%
-verdicts = study.verdicts(methods, n_boot)
+everything = study.verdicts(",".join(dict.fromkeys([*names, *CONTROLS])), n_boot)
+verdicts = everything[everything["method"].isin(names)]
+controls = everything[~everything["method"].isin(names)]
 passed = verdicts["verdict"] == "PASS"
 tests = verdicts.assign(passed=passed).groupby("method")["passed"]
 low = verdicts[verdicts["baseline"] != "localizer"]
@@ -60,10 +62,10 @@ page.quote(
 
 # %%
 page.figure(
-    plots.verdict_matrix(verdicts),
+    plots.verdict_matrix(verdicts, controls),
     "verdicts",
     caption="PASS or FAIL of each method against each baseline; below the word, the method's mean and the baseline's. Utility is AUPRC, the others "
-    "SSIM; randomization passes when the number is *below* the threshold.",
+    "SSIM; randomization passes when the number is *below* the threshold. Below the gap: controls, which no network made.",
     alt=f"A matrix of {len(names)} methods by {verdicts.groupby(['criterion', 'baseline']).ngroups} comparisons; {int(passed.sum())} of "
     f"{len(verdicts)} cells say PASS.",
     counterpart="Table 2",
@@ -71,10 +73,10 @@ page.figure(
 
 # %%
 page.table(
-    verdicts,
+    everything.assign(control=~everything["method"].isin(names)),
     "verdicts",
-    caption="The verdicts with the numbers behind them: mean of the method (value) and of the baseline (reference), their difference and its 95 % "
-    "bootstrap interval by image.",
+    caption=f"The verdicts with the numbers behind them: mean of the method (value) and of the baseline (reference), their difference and its 95 % "
+    f"bootstrap interval by {'image' if study.clusters is None else study.card.table.group}. control: whether the row is that of a control.",
 )
 
 # %% [markdown]

@@ -34,8 +34,9 @@ def test_cascade_curves_start_at_one_and_show_the_threshold():
     summary = pd.DataFrame(
         {"method": "grad", "stage": stages, "mean": [0.6, 0.2], "ci_low": [0.5, 0.1], "ci_high": [0.7, 0.3]}
     )
-    axis = plots.cascade_curves(summary, {"grad": 0.4}, stages).axes[0]
-    curve, threshold = axis.lines
+    axis = plots.cascade_curves(summary, {"grad": 0.4}, {"grad": 0.1}, stages).axes[0]
+    curve, threshold, null = axis.lines
+    assert set(null.get_ydata()) == {0.1}
     np.testing.assert_allclose(curve.get_ydata(), [1.0, 0.6, 0.2])
     assert set(threshold.get_ydata()) == {0.4}
     assert [label.get_text() for label in axis.get_xticklabels()] == ["original", *stages]

@@ -9,8 +9,10 @@ from saltrust.errors import SaltrustError
 from saltrust.profiles import PROFILES, Training
 from saltrust.protocols import PROTOCOLS
 from saltrust.scores.auprc import average_precision
+from saltrust.scores.ssim import ssim
+from saltrust.scores.surrogates import surrogate
 from saltrust.store import Store
-from saltrust.study import THE_EIGHT, Study, chosen, spread
+from saltrust.study import CONTROLS, THE_EIGHT, Study, chosen, spread
 
 METHODS = "grad,gradcam,xrai,guided_gradcam"
 
@@ -54,7 +56,7 @@ def test_localization_is_tidy_and_has_its_controls(study):
     assert list(frame.columns) == ["image", "method", "model", "auprc"]
     assert not frame.duplicated(["image", "method", "model"]).any()
     assert set(frame["model"]) == {*study.judged, "control", "unet-1", "unet-2"}
-    assert set(frame["method"]) == {*METHODS.split(","), "average", "constant", "unet"}
+    assert set(frame["method"]) == {*METHODS.split(","), *CONTROLS, "average", "unet"}
     assert frame.groupby(["method", "model"]).size().eq(3).all()
     assert frame["auprc"].between(0, 1).all()
     test = study.data("test")
@@ -96,6 +98,43 @@ def test_stability_compares_the_same_images_of_two_models(study):
         assert frame.groupby("method")["image"].nunique().eq(3).all()
     pairs = study.thresholds("grad")
     assert len(pairs) == 3  # all pairs of three images
+
+
+def test_similarity_has_its_controls(study):
+    null = study.null("grad,gradcam", study.replicate)
+    assert list(null.columns) == ["image", "method", "model", "ssim"]
+    assert null.groupby("method")["image"].nunique().eq(3).all()
+    assert set(null["method"]) == {"grad", "gradcam", "unet"}
+    maps, other = study.display("grad"), study.display("grad", study.replicate)
+    rng = np.random.default_rng(np.random.SeedSequence(study.seed, spawn_key=(study.explained[1], 0)))
+    settings = study.protocol.ssim.settings(heat=False)
+    expected = ssim(maps[1:2], surrogate(other[1], rng)[None], **settings)
+    assert null.query("method == 'grad'")["ssim"].iloc[1] == pytest.approx(expected[0], abs=1e-12)
+    contrary = study.other_class("grad,gradcam")
+    assert contrary["image"].nunique() == 2
+    assert contrary.query("method == 'grad'")["ssim"].to_numpy() == pytest.approx(1)  # the same but for its sign
+
+
+def test_controls_agree_with_themselves_whatever_the_network(study):
+    verdicts = study.verdicts(",".join(CONTROLS), n_boot=50).set_index(["criterion", "baseline"])
+    assert verdicts.loc[
+        [("repeatability", "low"), ("randomization", "threshold")], "value"
+    ].to_numpy() == pytest.approx(1)
+    assert verdicts.loc["randomization", "verdict"].eq("FAIL").all()
+
+
+def test_the_low_baseline_is_one_number_or_measured_for_each_image(study, store):
+    low = study.low("grad", study.other)
+    assert low["grad"].shape == (3,)
+    assert Study("phantom-pneumothorax", "tiny", "published", store=store).low("grad", study.other)["grad"] == 0.5
+
+
+def test_as_run_takes_the_average_box_from_the_test_set(store):
+    for protocol, splits in (("as_run", ["test"]), ("published", ["train", "val"])):
+        study = Study("phantom-pneumonia", "tiny", protocol, store=store)
+        images = [study.data(split) for split in splits]
+        masks = np.concatenate([split.truth[split.labels == 1] for split in images])
+        np.testing.assert_allclose(study.average(), masks.mean(axis=0), atol=1e-6)
 
 
 def test_verdicts_have_the_promised_columns_and_agree_with_their_numbers(study):
@@ -152,13 +191,14 @@ def test_the_named_protocols_run(store, protocol):
 def test_a_control_that_is_asked_for_is_not_there_twice(study):
     frame = study.localization("grad,constant,sobel")
     assert not frame.duplicated(["image", "method", "model"]).any()
-    assert set(frame.query("method == 'constant'")["model"]) == set(study.judged)
+    assert set(frame.query("method == 'constant'")["model"]) == {*study.judged, "control"}
+    assert set(frame.query("method == 'centre'")["model"]) == {"control"}
 
 
 def test_other_scores_of_the_same_maps(study):
     frame = study.localization("grad", "hit_rate", models=(study.main,))
     assert list(frame.columns) == ["image", "method", "model", "hit_rate"]
-    assert set(frame["method"]) == {"grad", "average", "constant", "unet"}
+    assert set(frame["method"]) == {"grad", *CONTROLS, "average", "unet"}
     truth = study.data("test").truth[list(study.explained)]
     constant = frame.query("method == 'constant'")["hit_rate"]
     np.testing.assert_allclose(constant, truth.mean((1, 2)))

@@ -1,9 +1,12 @@
-"""Sphinx extension: pages show what the code's own registry says of a method, and what the benchmarks measured.
+"""Sphinx extension: pages show what the code's own registries say of methods and protocols, and what the benchmarks
+measured.
 
-Reads `evidence/methods.json` (`saltrust methods --json`) and `evidence/benchmarks.json` (`make benchmark`). Gives
+Reads `evidence/methods.json` (`saltrust methods --json`), `evidence/protocols.json` and `evidence/benchmarks.json`
+(`make benchmark`). Gives
 
     {method-card} <name>      formula, source, cost, needs and parameters of one method
     {method-table}            all methods by family, each linked to the section with its label `method-<name>`
+    {protocol-table}          each choice of the analysis: its value under every protocol, and where it comes from
     {benchmark-table}         each piece of work: our time, theirs, the ratio and what it had to reach; and the notes
 """
 
@@ -125,6 +128,30 @@ class MethodTable(Catalogue):
         )
 
 
+class ProtocolTable(Catalogue):
+    """{protocol-table}"""
+
+    file = "protocols.json"
+    protocols = ("corrected", "published", "as_run")
+
+    def run(self) -> list[nodes.Node]:
+        rows = self.read()
+        blank = Column(("",) * len(rows), numeric=False)
+        caption = nodes.title(text="Every choice of the analysis under the three protocols, and where it comes from.")
+        shown = table(caption, ["Choice", *self.protocols], [blank] * (1 + len(self.protocols)))
+        for line, row in zip(list(shown.findall(nodes.row))[1:], rows, strict=True):
+            name = nodes.paragraph("", f"{row['title']} (", nodes.literal(text=row["field"]), nodes.Text(")"))
+            line[0][0] = name
+            for entry, protocol in zip(line[1:], self.protocols, strict=True):
+                about = row[protocol]
+                value = nodes.paragraph("", "", nodes.strong(text=about["value"]))
+                source = nodes.paragraph("", "", *self.inline(about["source"]), classes=["source"])
+                entry.children = []
+                entry += [value, source]
+        shown["classes"].append("whole")
+        return [self.named(shown, "tab-protocols")]
+
+
 class BenchmarkTable(Catalogue):
     """{benchmark-table}"""
 
@@ -174,5 +201,6 @@ def goal(row: dict[str, Any]) -> str:
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("method-card", MethodCard)
     app.add_directive("method-table", MethodTable)
+    app.add_directive("protocol-table", ProtocolTable)
     app.add_directive("benchmark-table", BenchmarkTable)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

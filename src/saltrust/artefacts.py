@@ -435,18 +435,17 @@ class HeatSpec(_ArraySpec):
 
 @dataclass(frozen=True)
 class AverageSpec(_ArraySpec):
-    """The average truth of all training and validation images with the finding, once for each image to be judged."""
+    """The average truth of all images of some splits with the finding, once for each image to be judged."""
 
     kind: ClassVar[str] = "average"
-    train: DataSpec
-    val: DataSpec
+    splits: tuple[DataSpec, ...]
     data: DataSpec
     images: tuple[int, ...]
 
     def compute(self, get) -> np.ndarray:
         from saltrust.models.localizers import average_mask
 
-        average = average_mask([get(self.train), get(self.val)])
+        average = average_mask([get(split) for split in self.splits])
         return np.repeat(average[None, None], len(self.images), axis=0)
 
 
@@ -526,10 +525,44 @@ class SimilaritySpec(_ArraySpec):
     settings: dict[str, Any]
 
     def compute(self, get) -> np.ndarray:
-        from saltrust.methods.preparation import resized
         from saltrust.scores.similarity import SIMILARITY
+
+        return SIMILARITY[self.score](*self._paired(get), **self.settings)
+
+    def _paired(self, get) -> tuple[np.ndarray, np.ndarray]:
+        """The prepared maps (k, height, width) of either side."""
+        from saltrust.methods.preparation import resized
 
         left, right = (prepared(maps, self.preparation, get) for maps in (self.first, self.second))
         right = resized(right, left.shape[1])  # networks may see images of different sizes
         firsts, seconds = ([pair[side] for pair in self.pairs] for side in (0, 1))
-        return SIMILARITY[self.score](left[firsts], right[seconds], **self.settings)
+        return left[firsts], right[seconds]
+
+
+@dataclass(frozen=True)
+class NullSpec(SimilaritySpec):
+    """What the likeness of those pairs would be if nothing lay in the same place (k,): of each first map with
+    surrogates of its partner, the mean over `count` of them; NaN where the partner is not finite."""
+
+    kind: ClassVar[str] = "null"
+    count: int
+    seed: int
+
+    def compute(self, get) -> np.ndarray:
+        from saltrust.scores.similarity import SIMILARITY
+        from saltrust.scores.surrogates import surrogate
+
+        left, right = self._paired(get)
+        images = [self.second.images[pair[1]] for pair in self.pairs]
+        usable = np.isfinite(right).all(axis=(1, 2))
+        found = np.full((self.count, len(images)), np.nan)
+        for draw in range(self.count):
+            keys = (np.random.SeedSequence(self.seed, spawn_key=(image, draw)) for image in images)
+            laid_out = [
+                surrogate(saliency, np.random.default_rng(key))
+                for saliency, key, ok in zip(right, keys, usable, strict=True)
+                if ok
+            ]
+            if laid_out:
+                found[draw, usable] = SIMILARITY[self.score](left[usable], np.stack(laid_out), **self.settings)
+        return found.mean(axis=0)

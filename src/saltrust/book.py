@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from saltrust import cards, chapters, paths
+from saltrust import cards, chapters, paths, protocols
 from saltrust.cards import Card
 from saltrust.errors import SaltrustError
 from saltrust.report import MIME
@@ -40,7 +40,8 @@ def assemble(profile: str) -> Path:
 
     shutil.rmtree(EVIDENCE, ignore_errors=True)
     EVIDENCE.mkdir()
-    (EVIDENCE / "methods.json").write_text(json.dumps(catalogue(), indent=1), encoding="utf-8")
+    for name, registry in (("methods", catalogue()), ("protocols", protocols.catalogue())):
+        (EVIDENCE / f"{name}.json").write_text(json.dumps(registry, indent=1), encoding="utf-8")
     for name in ("benchmarks.json", "benchmarks_machine.json"):
         _copy(paths.RESULTS / name, EVIDENCE / name)
     parts = []

@@ -134,6 +134,8 @@ def score_boxes(
     for (name, value), style in zip((lines or {}).items(), ("--", ":", "-."), strict=False):
         axis.axhline(value, color="0.25", linestyle=style, linewidth=1.5, label=name)
     axis.set(xlabel="", ylabel=label)
+    if shown["label"].nunique() > 10:
+        axis.tick_params(axis="x", labelrotation=40)
     if hue or lines:
         axis.legend(fontsize=9, ncols=3, loc="upper center", bbox_to_anchor=(0.5, 1.14), frameon=False)
     return figure
@@ -163,8 +165,11 @@ def score_matrix(means: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     return figure
 
 
-def cascade_curves(summary: pd.DataFrame, thresholds: Mapping[str, float], stages: Sequence[str]) -> Figure:
-    """SSIM with the trained model's map after each stage, a panel for each method, its degradation threshold dotted.
+def cascade_curves(
+    summary: pd.DataFrame, thresholds: Mapping[str, float], nulls: Mapping[str, float], stages: Sequence[str]
+) -> Figure:
+    """SSIM with the trained model's map after each stage, a panel for each method, its degradation threshold dotted and
+    its null dashed.
 
     summary: method, stage, mean, ci_low, ci_high.
     """
@@ -177,6 +182,7 @@ def cascade_curves(summary: pd.DataFrame, thresholds: Mapping[str, float], stage
         axis.plot(position, np.r_[1.0, own["mean"]], color=PASS, marker="o", markersize=3.5)
         axis.fill_between(position, np.r_[1.0, own["ci_low"]], np.r_[1.0, own["ci_high"]], color=PASS, alpha=0.2)
         axis.axhline(thresholds[method], color=FAIL, linestyle=":", linewidth=2)
+        axis.axhline(nulls[method], color="0.35", linestyle="--", linewidth=1.2)
         axis.set_title(abbreviation(method))
         axis.set_xticks(position, ["original", *stages], rotation=90, fontsize=7.5)
     for axis in axes.flat[len(methods) :]:
@@ -230,9 +236,38 @@ def precision_recall(
     return figure
 
 
-def stability_boxes(frame: pd.DataFrame, low: float) -> Figure:
-    """SSIM by method for each criterion (column `criterion`), with the low baseline as a line."""
-    return score_boxes(frame, "ssim", "SSIM", hue="criterion", lines={f"low baseline {low:g}": low})
+def similarity_scale(frame: pd.DataFrame, midpoint: float) -> Figure:
+    """What SSIM each kind of pair has, a row for each method: dots for means, a line at the paper's midpoint.
+
+    frame: method, pair (in the order of the legend), mean; a method may lack some pairs.
+    """
+    styles = zip(("0.35", "0.35", "#cc79a7", FAIL, PASS, "#009e73"), "|xvsoD", strict=True)
+    methods = list(dict.fromkeys(frame["method"]))
+    figure, axis = plt.subplots(figsize=(WIDTH, 1.6 + 0.42 * len(methods)))
+    row = {method: i for i, method in enumerate(methods)}
+    for (pair, own), (colour, marker) in zip(frame.groupby("pair", sort=False), styles, strict=False):
+        size = 220 if marker == "|" else 52
+        axis.scatter(own["mean"], own["method"].map(row), s=size, color=colour, marker=marker, linewidth=2, label=pair)
+    axis.axvline(midpoint, color="0.5", linestyle=":", linewidth=1.5)
+    axis.set_yticks(range(len(methods)), [abbreviation(method) for method in methods])
+    axis.invert_yaxis()
+    axis.set(xlabel="SSIM, mean", xlim=(min(0, frame["mean"].min() - 0.02), 1.03))
+    figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=10, markerscale=0.8)
+    return figure
+
+
+def stability_boxes(frame: pd.DataFrame, low: Mapping[str, float] | float) -> Figure:
+    """SSIM by method for each criterion (column `criterion`), with the low baseline: a line, or a mark for each
+    method."""
+    if not isinstance(low, Mapping):
+        return score_boxes(frame, "ssim", "SSIM", hue="criterion", lines={f"low baseline {low:g}": low})
+    figure = score_boxes(frame, "ssim", "SSIM", hue="criterion")
+    axis = figure.axes[0]
+    for i, method in enumerate(dict.fromkeys(frame["method"])):
+        label = "low baseline: surrogates" if i == 0 else None
+        axis.hlines(low[method], i - 0.45, i + 0.45, color=FAIL, linestyle="--", linewidth=2, label=label)
+    axis.legend(fontsize=9, ncols=3, loc="upper center", bbox_to_anchor=(0.5, 1.14), frameon=False)
+    return figure
 
 
 QUESTIONS = {
@@ -272,29 +307,38 @@ def four_questions(examples: Sequence[Example]) -> Figure:
     return figure
 
 
-def verdict_matrix(verdicts: pd.DataFrame) -> Figure:
-    """Table 2 as a picture: a row for each method, a column for each criterion and baseline, PASS or FAIL in words."""
+def verdict_matrix(verdicts: pd.DataFrame, controls: pd.DataFrame | None = None) -> Figure:
+    """Table 2 as a picture: a row for each method, a column for each criterion and baseline, PASS or FAIL in words;
+    controls, in the same columns, stand below a gap."""
     columns = list(dict.fromkeys(zip(verdicts["criterion"], verdicts["baseline"], strict=True)))
-    methods = list(dict.fromkeys(verdicts["method"]))
-    cells = verdicts.set_index(["method", "criterion", "baseline"])
-    figure, axis = plt.subplots(figsize=(WIDTH, 0.48 * len(methods) + 1.5))
-    for i, method in enumerate(methods):
-        for j, column in enumerate(columns):
-            cell = cells.loc[(method, *column)]
-            passed = cell["verdict"] == "PASS"
-            axis.add_patch(
-                plt.Rectangle((j, i), 1, 1, facecolor=PASS if passed else FAIL, edgecolor="white", linewidth=2)
-            )
-            axis.text(
-                j + 0.5, i + 0.36, cell["verdict"], ha="center", va="center", color="white", weight="bold", fontsize=10
-            )
-            numbers = f"{cell['value']:.2f} / {cell['reference']:.2f}"
-            axis.text(j + 0.5, i + 0.74, numbers, ha="center", va="center", color="white", fontsize=8)
-    axis.set(xlim=(0, len(columns)), ylim=(len(methods), 0))
+    groups = [verdicts] if controls is None or controls.empty else [verdicts, controls]
+    height = sum(group["method"].nunique() for group in groups) + 0.4 * (len(groups) - 1)
+    figure, axis = plt.subplots(figsize=(WIDTH, 0.48 * height + 1.5))
+    top, ticks = 0.0, {}
+    for group in groups:
+        cells = group.set_index(["method", "criterion", "baseline"])
+        for method in dict.fromkeys(group["method"]):
+            for j, column in enumerate(columns):
+                _verdict_cell(axis, j, top, cells.loc[(method, *column)])
+            ticks[top + 0.5] = abbreviation(method)
+            top += 1
+        top += 0.4
+    axis.set(xlim=(0, len(columns)), ylim=(height, 0))
     axis.set_xticks(np.arange(len(columns)) + 0.5, [f"{c}\nvs {b}" for c, b in columns], fontsize=9)
-    axis.set_yticks(np.arange(len(methods)) + 0.5, [abbreviation(m) for m in methods])
+    axis.set_yticks(list(ticks), list(ticks.values()))
     axis.xaxis.tick_top()
     axis.grid(False)
     axis.tick_params(length=0)
     sns.despine(ax=axis, left=True, bottom=True)
     return figure
+
+
+def _verdict_cell(axis: Axes, left: float, top: float, cell: pd.Series) -> None:
+    colour = PASS if cell["verdict"] == "PASS" else FAIL
+    axis.add_patch(plt.Rectangle((left, top), 1, 1, facecolor=colour, edgecolor="white", linewidth=2))
+    numbers = f"{cell['value']:.2f} / {cell['reference']:.2f}"
+    for text, place, style in (
+        (cell["verdict"], 0.36, {"weight": "bold", "fontsize": 10}),
+        (numbers, 0.74, {"fontsize": 8}),
+    ):
+        axis.text(left + 0.5, top + place, text, ha="center", va="center", color="white", **style)

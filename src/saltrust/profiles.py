@@ -50,6 +50,7 @@ class Profile:
     explained: int | None  # positive test images that get maps, None for all
     cascaded: int | None  # of these, how many are followed through the cascade of randomization
     replicates: int  # cascades with independent random weights
+    surrogates: int  # of each map, to learn what an SSIM is worth without agreement
     samples: int  # caps on the protocol's noisy copies and path steps
     steps: int
     perturbations: int  # perturbed copies of an image for LIME and KernelSHAP
@@ -81,6 +82,7 @@ PROFILES.register("smoke")(
         explained=4,
         cascaded=2,
         replicates=1,
+        surrogates=1,
         samples=2,
         steps=2,
         perturbations=20,
@@ -116,6 +118,7 @@ PROFILES.register("quick")(
         explained=30,
         cascaded=5,
         replicates=1,
+        surrogates=2,
         samples=5,
         steps=5,
         perturbations=300,
@@ -151,6 +154,7 @@ PROFILES.register("full")(  # the sizes of Arun et al., Methods
         explained=None,
         cascaded=None,
         replicates=3,
+        surrogates=5,
         samples=25,
         steps=100,
         perturbations=1000,

@@ -26,7 +26,7 @@ from saltrust.artefacts import (
 )
 from saltrust.criteria.examples import Example, extremes
 from saltrust.criteria.localization import localization
-from saltrust.criteria.similarity import agreement, unrelated
+from saltrust.criteria.similarity import agreement, null, unrelated
 from saltrust.criteria.verdicts import Comparison, judge
 from saltrust.errors import SaltrustError, unknown_name
 from saltrust.methods.registry import FAMILIES, METHODS, by_family
@@ -34,7 +34,8 @@ from saltrust.profiles import PROFILES
 from saltrust.progress import track
 from saltrust.protocols import PROTOCOLS
 from saltrust.quality_control import count_faults, residual
-from saltrust.statistics import roc_auc
+from saltrust.specs import Spec
+from saltrust.statistics.resampling import clusters_of, roc_auc
 from saltrust.store import Store
 
 SPLITS = ("train", "val", "test")
@@ -51,6 +52,12 @@ THE_EIGHT = (
     "guided_backprop",
     "guided_gradcam",
 )
+
+# What stands beside the maps in every table: an edge detector, a prior of place, texture without content, nothing.
+CONTROLS = ("sobel", "centre", "random_field", "constant")
+
+# The scalar that speaks for another class of the same image: against the finding, or for the next most likely class.
+_CONTRARY = {"logit": "negated_logit", "argmax_logit": "runner_up_logit"}
 
 
 class Study:
@@ -144,6 +151,13 @@ class Study:
     def cascaded(self) -> tuple[int, ...]:
         """Those of the explained images that are followed through the cascade, evenly spread."""
         return spread(self.explained, self.profile.cascaded)
+
+    @cached_property
+    def clusters(self) -> dict[str, str] | None:
+        """What each image belongs to, by its name, where the data card says: intervals then resample that."""
+        from saltrust.datasets.folder import groups
+
+        return groups(self.card) if self.card.table else None
 
     # --- models ---------------------------------------------------------------------------------------------------
 
@@ -319,8 +333,10 @@ class Study:
         images: tuple[int, ...] | None = None,
         randomization: Randomization | None = None,
         parameters: Mapping[str, object] | None = None,
+        contrary: bool = False,
     ) -> MapsSpec:
-        """The name of some maps; by default of the explained images, by the main network."""
+        """The name of some maps; by default of the explained images, by the main network, for what the protocol
+        explains. contrary: for another class instead."""
         model = model or self.main
         if model == self.random:
             model, randomization = self.main, self._randomization(self.stages[-1], seed=-1)
@@ -329,11 +345,16 @@ class Study:
             parameters=METHODS[method].complete(self.parameters(method) | dict(parameters or {})),
             model=self.classifier_spec(model),
             randomization=randomization,
-            scalar="argmax_logit" if self.card.classes else self.protocol.scalar,  # of several, the predicted one
+            scalar=_CONTRARY[self.scalar] if contrary else self.scalar,
             cam_min_grid=self.protocol.cam_min_grid,
             data=self.classifier_spec(model).test,
             images=self.explained if images is None else images,
         )
+
+    @property
+    def scalar(self) -> str:
+        """What is explained: of several classes, the predicted one."""
+        return "argmax_logit" if self.card.classes else self.protocol.scalar
 
     def parameters(self, method: str) -> dict[str, object]:
         """The protocol's choices for a method, cut to the profile's size."""
@@ -391,16 +412,15 @@ class Study:
     # --- the four criteria ----------------------------------------------------------------------------------------
 
     def localization(self, methods: str = "paper", score: str = "auprc", models: Sequence[str] = ()) -> pd.DataFrame:
-        """Utility: score by image, method and model, with the average mask, a constant map and the localizers beside.
+        """Utility: score by image, method and model, with the controls, the average mask and the localizers beside.
 
-        score: "auprc", or a name in LOCALIZATION.
+        score: "auprc", or a name in LOCALIZATION. Controls that are named among the methods are scored as methods too.
         """
         sets = [
             (method, model, self.spec(method, model)) for model in models or self.judged for method in chosen(methods)
         ]
+        sets += [(control, "control", self.spec(control)) for control in CONTROLS]
         sets.append(("average", "control", self._average()))
-        if "constant" not in chosen(methods):
-            sets.append(("constant", "control", self.spec("constant")))
         sets += [(self.card.localizer, f"{self.card.localizer}-{k}", self._heat(k)) for k in (1, 2)]
         return localization(self.store.get, track(sets, f"localization, {score}"), self.protocol, score)
 
@@ -436,50 +456,80 @@ class Study:
         return self._agreement(methods, self.other)
 
     def _agreement(self, methods: str, other: str) -> pd.DataFrame:
-        pairs = [
+        pairs = self._pairs(methods, other)
+        return agreement(self.store.get, track(pairs, f"{self.main} ~ {other}"), self.protocol)
+
+    def null(self, methods: str = "paper", other: str | None = None) -> pd.DataFrame:
+        """SSIM by texture alone: of each map with surrogates of the map that another model, by default the same one,
+        makes of that image; columns image, method, model, ssim. other: a classifier; the localizers stand beside."""
+        pairs = self._pairs(methods, other or self.main)
+        return null(self.store.get, track(pairs, "surrogates"), self.protocol, self.profile.surrogates, self.seed)
+
+    def low(self, methods: str, other: str) -> dict[str, np.ndarray | float]:
+        """The low baseline of SSIM with another model's maps, by method: one number, or one for each image."""
+        fixed = self.protocol.low_baseline
+        if fixed is None:
+            return _by_method(self.null(methods, other), "ssim")
+        return dict.fromkeys((*chosen(methods), self.card.localizer), fixed)
+
+    def _pairs(self, methods: str, other: str) -> list[tuple[dict[str, object], Spec, Spec]]:
+        """Each method's maps by the main model and by another one, and the heat maps of the two localizers."""
+        pairs: list[tuple[dict[str, object], Spec, Spec]] = [
             ({"method": method, "model": f"{self.main} ~ {other}"}, self.spec(method), self.spec(method, other))
             for method in chosen(methods)
         ]
         kind = self.card.localizer
         pairs.append(({"method": kind, "model": f"{kind}-1 ~ {kind}-2"}, self._heat(1), self._heat(2)))
-        return agreement(self.store.get, track(pairs, f"{self.main} ~ {other}"), self.protocol)
+        return pairs
+
+    def other_class(self, methods: str = "paper") -> pd.DataFrame:
+        """SSIM between one model's maps of one image for two classes: the explained one, and its contrary (a single
+        output: against the finding) or the next most likely class; of the cascaded images. image, method, ssim."""
+        pairs = [
+            ({"method": method}, self.spec(method), self.spec(method, images=self.cascaded, contrary=True))
+            for method in chosen(methods)
+        ]
+        return agreement(self.store.get, track(pairs, "another class"), self.protocol)
 
     def _heat(self, replicate: int) -> HeatSpec:
         return HeatSpec(self._localizer(replicate), self._data("test"), self.explained)
 
     def _average(self) -> AverageSpec:
-        return AverageSpec(self._data("train"), self._data("val"), self._data("test"), self.explained)
+        splits = tuple(self._data(split) for split in self.protocol.average_of[self.card.truth])
+        return AverageSpec(splits, self._data("test"), self.explained)
 
     def heat(self, replicate: int = 1) -> np.ndarray:
         """The localizer's heat maps (n, height, width) in [0, 1] of the explained images."""
         return self.store.get(self._heat(replicate))[:, 0]
 
     def average(self) -> np.ndarray:
-        """The average truth (height, width) of the training and validation images with the finding, in [0, 1]."""
+        """The average truth (height, width) of the images with the finding in the protocol's splits, in [0, 1]."""
         return self.store.get(self._average())[0, 0]
 
     # --- the verdict ----------------------------------------------------------------------------------------------
 
     def verdicts(self, methods: str = "paper", n_boot: int = 1000) -> pd.DataFrame:
         """Table 2: each method against each baseline of the four criteria, PASS or FAIL, with the numbers compared."""
-        utility = _by_method(
-            self.localization(methods).query("model in [@self.main, 'control', @self._first_localizer]"), "auprc"
-        )
-        randomized = self.sensitivity(methods).query("stage == @self.stages[-1]")
+        utility = self.localization(methods)
+        rivals = _by_method(utility.query("method == 'average' or model == @self._first_localizer"), "auprc")
+        utility = _by_method(utility.query("model == @self.main"), "auprc")
+        randomized = self.sensitivity(methods, stage=self.stages[-1])
         randomized = _by_method(
             randomized.groupby(["image", "method"], sort=False, as_index=False)["ssim"].mean(), "ssim"
         )
         threshold = _by_method(self.thresholds(methods), "ssim")
         stability = {
-            "repeatability": _by_method(self.repeatability(methods), "ssim"),
-            "reproducibility": _by_method(self.reproducibility(methods), "ssim"),
+            "repeatability": (_by_method(self.repeatability(methods), "ssim"), self.low(methods, self.replicate)),
+            "reproducibility": (_by_method(self.reproducibility(methods), "ssim"), self.low(methods, self.other)),
         }
-        kind, low = self.card.localizer, self.protocol.low_baseline
+        kind = self.card.localizer
+        images = self.data("test").ids
+        clusters, few = (clusters_of(images[list(those)], self.clusters) for those in (self.explained, self.cascaded))
         cells = []
         for method in chosen(methods):
             cells += [
-                Comparison(method, "utility", "average", utility[method], utility["average"]),
-                Comparison(method, "utility", "localizer", utility[method], utility[kind]),
+                Comparison(method, "utility", "average", utility[method], rivals["average"], clusters=clusters),
+                Comparison(method, "utility", "localizer", utility[method], rivals[kind], clusters=clusters),
                 Comparison(
                     method,
                     "randomization",
@@ -488,12 +538,13 @@ class Study:
                     threshold[method],
                     larger=False,
                     paired=False,
+                    clusters=few,
                 ),
             ]
-            for criterion, scores in stability.items():
+            for criterion, (scores, low) in stability.items():
                 cells += [
-                    Comparison(method, criterion, "low", scores[method], low),
-                    Comparison(method, criterion, "localizer", scores[method], scores[kind]),
+                    Comparison(method, criterion, "low", scores[method], low[method], clusters=clusters),
+                    Comparison(method, criterion, "localizer", scores[method], scores[kind], clusters=clusters),
                 ]
         return judge(cells, self.protocol, n_boot, self.seed)
 

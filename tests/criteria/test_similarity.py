@@ -18,6 +18,7 @@ def test_pairs_are_distinct_and_of_different_images(n, count, expected):
 
 def test_another_seed_draws_other_pairs_evenly():
     assert different_pairs(30, 50, seed=0) != different_pairs(30, 50, seed=1)
+    assert different_pairs(30, 50, seed=(0, 7)) != different_pairs(30, 50, seed=(0, 8))
     drawn = np.bincount(np.array([different_pairs(10, 9, seed) for seed in range(200)]).ravel(), minlength=10)
     assert drawn.min() > 0.8 * drawn.mean()
 

@@ -144,3 +144,14 @@ def test_wrong_files_are_refused(masks, tmp_path):
         SaltrustError, match=r"'made-up' is not on this machine: no file .*t\.csv \(get it from nowhere\)"
     ):
         folder.load(masks, "test", None, 20, seed=0)
+
+
+def test_groups_are_read_from_the_table(masks, tmp_path):
+    assert folder.groups(masks) is None
+    table = pd.read_csv(tmp_path / "t.csv").assign(patient=[7, 7, 8, 8, 9, 9, 10, 10])
+    table.to_csv(tmp_path / "t.csv", index=False)
+    grouped = masks.model_copy(update={"table": masks.table.model_copy(update={"group": "patient"})})
+    assert folder.groups(grouped) == {f"i{i}.png": str(7 + i // 2) for i in range(8)}
+    wrong = masks.model_copy(update={"table": masks.table.model_copy(update={"group": "person"})})
+    with pytest.raises(SaltrustError, match="no column 'person'; columns: image"):
+        folder.groups(wrong)

@@ -137,12 +137,16 @@ def test_scalars():
     logits = model(images()).detach()
     close = {"rtol": 0, "atol": 1e-12}
     torch.testing.assert_close(Explained(model, "logit", 2).scalars(images()), logits[:, 2], **close)
+    torch.testing.assert_close(Explained(model, "negated_logit", 2).scalars(images()), -logits[:, 2], **close)
     torch.testing.assert_close(Explained(model, "argmax_logit").scalars(images()), logits.amax(1), **close)
+    second = logits.sort(1, descending=True).values[:, 1]
+    torch.testing.assert_close(Explained(model, "runner_up_logit").scalars(images()), second, **close)
     torch.testing.assert_close(Explained(model, "probability", 1).scalars(images()), logits.softmax(1)[:, 1], **close)
     single = net(1).eval()
     logit = single(images())[:, 0].detach()
     torch.testing.assert_close(Explained(single, "probability").scalars(images()), logit.sigmoid(), **close)
     torch.testing.assert_close(Explained(single, "argmax_logit").scalars(images()), logit.abs(), **close)
+    torch.testing.assert_close(Explained(single, "runner_up_logit").scalars(images()), -logit.abs(), **close)
 
 
 def test_argmax_of_a_single_output_explains_the_opposite_logit_where_it_is_negative():
@@ -258,5 +262,5 @@ def test_what_cannot_be_explained_truthfully_is_refused(act, message):
 
 
 def test_the_scalars_are_closed_under_their_names():
-    assert set(SCALARS) == {"logit", "argmax_logit", "probability"}
+    assert set(SCALARS) == {"logit", "negated_logit", "argmax_logit", "runner_up_logit", "probability"}
     assert saltrust.methods.__all__

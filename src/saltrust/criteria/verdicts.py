@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from saltrust.protocols import Protocol
-from saltrust.statistics import difference
+from saltrust.statistics.resampling import difference
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,8 @@ class Comparison:
     """One cell of Table 2. values, reference: scores by image (or one number); `larger`: must values exceed the
     reference?
 
-    paired: values and reference belong to the same images in the same order.
+    paired: values and reference belong to the same images in the same order. clusters: what the images of the values
+    belong to, see `bootstrap_means`.
     """
 
     method: str
@@ -24,6 +25,7 @@ class Comparison:
     reference: np.ndarray | float
     larger: bool = True
     paired: bool = True
+    clusters: np.ndarray | None = None
 
 
 def judge(comparisons: list[Comparison], protocol: Protocol, n_boot: int = 1000, seed: int = 0) -> pd.DataFrame:
@@ -35,7 +37,7 @@ def judge(comparisons: list[Comparison], protocol: Protocol, n_boot: int = 1000,
     """
     rows = []
     for c in comparisons:
-        gap = difference(c.values, c.reference, paired=c.paired, n_boot=n_boot, seed=seed)
+        gap = difference(c.values, c.reference, paired=c.paired, n_boot=n_boot, seed=seed, clusters=c.clusters)
         sign = 1 if c.larger else -1
         bound = gap["difference"] if protocol.rule == "mean" else gap["ci_low" if c.larger else "ci_high"]
         rows.append(

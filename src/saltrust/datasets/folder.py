@@ -64,6 +64,16 @@ def fingerprint(card: Card) -> str:
     return digest.hexdigest()[:16]
 
 
+def groups(card: Card) -> dict[str, str] | None:
+    """What each image belongs to, by its path: the card's column `group`, a patient for example; None without one."""
+    if not card.table.group:
+        return None
+    table = pd.read_csv(_table_file(card), skipinitialspace=True, dtype=str)
+    if card.table.group not in table:
+        raise SaltrustError(f"{_table_file(card)}: no column {card.table.group!r}; columns: {', '.join(table.columns)}")
+    return dict(zip(table[card.table.image], table[card.table.group], strict=True))
+
+
 def filled(corners: np.ndarray, size: int) -> np.ndarray:
     """Boxes (k, 4) of x0, y0, x1, y1 in pixels as one mask (size, size): a pixel is in where its centre is."""
     centre = np.arange(size) + 0.5

@@ -22,10 +22,10 @@ _PASSIVE = ("torch.nn.modules.pooling", "torch.nn.modules.dropout")
 @dataclass(frozen=True)
 class Scalar:
     """A number to explain: `link` maps the model's outputs (n, n_outputs) to as many values, of which one is taken:
-    the target's, or that of the class which the model predicts for the image."""
+    that of the target, or of the class that has this place (from 0) in the model's prediction for the image."""
 
     link: Callable[[Tensor], Tensor]
-    of_prediction: bool
+    place: int | None = None
 
 
 def _probabilities(outputs: Tensor) -> Tensor:
@@ -33,9 +33,11 @@ def _probabilities(outputs: Tensor) -> Tensor:
 
 
 SCALARS: Registry[Scalar] = Registry("explained scalar")
-SCALARS.register("logit")(Scalar(lambda outputs: outputs, of_prediction=False))
-SCALARS.register("argmax_logit")(Scalar(lambda outputs: outputs, of_prediction=True))
-SCALARS.register("probability")(Scalar(_probabilities, of_prediction=False))
+SCALARS.register("logit")(Scalar(lambda outputs: outputs))
+SCALARS.register("negated_logit")(Scalar(lambda outputs: -outputs))
+SCALARS.register("argmax_logit")(Scalar(lambda outputs: outputs, place=0))
+SCALARS.register("runner_up_logit")(Scalar(lambda outputs: outputs, place=1))
+SCALARS.register("probability")(Scalar(_probabilities))
 
 
 @dataclass(frozen=True)
@@ -80,11 +82,12 @@ class Explained:
     model: maps images (n, channels, height, width) to outputs (n, n_outputs). It is copied, and only the copy is put
     into evaluation mode, freed of its weights' gradients and run: the model itself is never touched, nor is the
     global random state. Changes made to the model afterwards are not seen.
-    scalar: "logit" and "probability" of output `target`, or "argmax_logit", the logit of the class predicted for the
-    image (with a single output z: z where z >= 0, else -z). cam_layer: dotted path of the module whose output the class
-    activation maps use; None for the end of the coarsest scale. batch_size: images in one pass; no result depends on it
-    beyond rounding. None: what the free memory of the GPU allows, 32 without one. input_range: (black, white) of the
-    model's input.
+    scalar: "logit", "negated_logit" and "probability" of output `target`; "argmax_logit", the logit of the class
+    predicted for the image (with a single output z: z where z >= 0, else -z); or "runner_up_logit", that of the class
+    which the model thinks next most likely (with a single output: minus the predicted one's). cam_layer: dotted path of
+    the module whose output the class activation maps use; None for the end of the coarsest scale. batch_size: images in
+    one pass; no result depends on it beyond rounding. None: what the free memory of the GPU allows, 32 without one.
+    input_range: (black, white) of the model's input.
 
     All methods but `accept` expect images as `accept` returns them.
 
@@ -138,15 +141,17 @@ class Explained:
         return accepted
 
     def select(self, images: Tensor) -> Selection:
-        """What is explained for each of the images (n, channels, height, width): one forward pass for
-        "argmax_logit", none for the other scalars."""
+        """What is explained for each of the images (n, channels, height, width): one forward pass where that depends on
+        the prediction, none for the other scalars."""
         sign = torch.ones(len(images), device=self.device, dtype=self.dtype)
-        if not self.scalar.of_prediction:
+        place = self.scalar.place
+        if place is None:
             return Selection(torch.full((len(images),), self.target, device=self.device), sign)
         outputs = self.outputs(images)
         if outputs.shape[1] > 1:
-            return Selection(outputs.argmax(1), sign)
-        return Selection(torch.zeros_like(sign, dtype=torch.long), torch.where(outputs[:, 0] >= 0, sign, -sign))
+            return Selection(outputs.argsort(dim=1, descending=True, stable=True)[:, place], sign)
+        predicted = torch.where(outputs[:, 0] >= 0, sign, -sign)
+        return Selection(torch.zeros_like(sign, dtype=torch.long), -predicted if place else predicted)
 
     def outputs(self, images: Tensor) -> Tensor:
         """The model's outputs (n, n_outputs), without gradients."""

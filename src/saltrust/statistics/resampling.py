@@ -1,4 +1,6 @@
-"""Summaries with bootstrap intervals. Images are the unit of resampling."""
+"""Summaries with bootstrap intervals. Images are the unit of resampling, or what they belong to: their patients."""
+
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -7,10 +9,16 @@ from scipy.stats import rankdata, spearmanr
 LEVEL = 0.95
 
 
-def bootstrap_means(values: np.ndarray, n_boot: int, seed: int) -> np.ndarray:
-    """Means (n_boot,) of resamples with replacement of values (n,)."""
-    rng = np.random.default_rng(seed)
-    return values[rng.integers(len(values), size=(n_boot, len(values)))].mean(axis=1)
+def bootstrap_means(values: np.ndarray, n_boot: int, seed: int, clusters: np.ndarray | None = None) -> np.ndarray:
+    """Means (n_boot,) of resamples with replacement of values (n,).
+
+    clusters (n,): what each value belongs to, a patient for example; then whole clusters are drawn, and a mean is over
+    all their values.
+    """
+    members = np.arange(len(values)) if clusters is None else np.unique(clusters, return_inverse=True)[1]
+    totals, sizes = np.bincount(members, values), np.bincount(members)
+    drawn = np.random.default_rng(seed).integers(len(sizes), size=(n_boot, len(sizes)))
+    return totals[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
 
 
 def interval(means: np.ndarray) -> tuple[float, float]:
@@ -19,16 +27,25 @@ def interval(means: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def summarize(frame: pd.DataFrame, score: str, by: list[str], n_boot: int = 1000, seed: int = 0) -> pd.DataFrame:
+def summarize(
+    frame: pd.DataFrame,
+    score: str,
+    by: list[str],
+    n_boot: int = 1000,
+    seed: int = 0,
+    clusters: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
     """One row for each group: mean, sd, ci_low, ci_high of `score`, and n, the number of images behind them.
 
-    frame: tidy, with a column `image`; several rows of one image (replicates) are averaged first. Missing scores are
-    left out of the mean and shown by a smaller n. The order of the groups is that of the frame.
+    frame: tidy, with a column `image`; several rows of one image (replicates) are averaged first. clusters: what each
+    image belongs to, see `bootstrap_means`. Missing scores are left out of the mean and shown by a smaller n. The order
+    of the groups is that of the frame.
     """
     rows = []
     for key, group in frame.groupby(by, sort=False):
-        values = group.groupby("image", sort=False)[score].mean().dropna().to_numpy()
-        low, high = interval(bootstrap_means(values, n_boot, seed)) if len(values) else (np.nan, np.nan)
+        by_image = group.groupby("image", sort=False)[score].mean().dropna()
+        values, members = by_image.to_numpy(), clusters_of(by_image.index, clusters)
+        low, high = interval(bootstrap_means(values, n_boot, seed, members)) if len(values) else (np.nan, np.nan)
         row = dict(zip(by, key, strict=True))
         sd = values.std(ddof=1) if len(values) > 1 else np.nan
         row |= {
@@ -40,6 +57,11 @@ def summarize(frame: pd.DataFrame, score: str, by: list[str], n_boot: int = 1000
         }
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def clusters_of(images: Iterable[str], clusters: Mapping[str, str] | None) -> np.ndarray | None:
+    """What each of the images belongs to; None without clusters. An image without one is a cluster of its own."""
+    return None if clusters is None else np.array([clusters.get(image, image) for image in images])
 
 
 def crossed_means(values: np.ndarray, n_boot: int, seed: int) -> np.ndarray:
@@ -90,20 +112,27 @@ def rank_correlation(
 
 
 def difference(
-    first: np.ndarray, second: np.ndarray | float, *, paired: bool, n_boot: int, seed: int
+    first: np.ndarray,
+    second: np.ndarray | float,
+    *,
+    paired: bool,
+    n_boot: int,
+    seed: int,
+    clusters: np.ndarray | None = None,
 ) -> dict[str, float]:
     """Mean of `first` minus mean of `second`, with its bootstrap interval: difference, ci_low, ci_high.
 
     paired: the two are of the same images in the same order (or `second` is one number), so images are resampled as
-    pairs; else each sample is resampled by itself.
+    pairs; else each sample is resampled by itself. clusters: of the images of `first`, see `bootstrap_means`.
     """
     if paired:
         gaps = np.asarray(first) - second
-        gaps = gaps[~np.isnan(gaps)]
-        means = bootstrap_means(gaps, n_boot, seed)
+        known = ~np.isnan(gaps)
+        gaps = gaps[known]
+        means = bootstrap_means(gaps, n_boot, seed, None if clusters is None else clusters[known])
         estimate = gaps.mean()
     else:
-        means = bootstrap_means(first, n_boot, seed) - bootstrap_means(second, n_boot, seed + 1)
+        means = bootstrap_means(first, n_boot, seed, clusters) - bootstrap_means(second, n_boot, seed + 1)
         estimate = np.mean(first) - np.mean(second)
     low, high = interval(means)
     return {"difference": float(estimate), "ci_low": low, "ci_high": high}

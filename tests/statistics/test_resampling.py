@@ -4,9 +4,10 @@ import pytest
 from scipy.stats import bootstrap
 from sklearn.metrics import roc_auc_score
 
-from saltrust.statistics import (
+from saltrust.statistics.resampling import (
     _rank_auc,
     bootstrap_means,
+    clusters_of,
     crossed,
     crossed_means,
     difference,
@@ -103,3 +104,25 @@ def test_rank_correlation_of_two_scores_over_methods():
     close["other"] += np.random.default_rng(3).normal(size=len(close))
     result = rank_correlation(first, (close, "other"), 500, seed=0)
     assert -1 <= result["ci_low"] < result["ci_high"] <= 1
+
+
+def test_clusters_are_resampled_whole():
+    """Equal values within each cluster: the interval is that of the clusters, however many images each has."""
+    values = np.random.default_rng(0).normal(size=12)
+    repeated, members = np.repeat(values, 5), np.repeat(np.arange(12), 5)
+    np.testing.assert_allclose(bootstrap_means(repeated, 500, 1, members), bootstrap_means(values, 500, 1), atol=1e-12)
+    assert np.ptp(interval(bootstrap_means(repeated, 2000, 1))) < np.ptp(interval(bootstrap_means(values, 2000, 1))) / 2
+    uneven = bootstrap_means(np.array([0.0, 0.0, 0.0, 4.0]), 4000, 0, np.array(["a", "a", "a", "b"]))
+    np.testing.assert_array_equal(np.unique(uneven), [0, 1, 4])  # both of a, one of each, both of b
+
+
+def test_clusters_are_those_of_the_images_with_a_score():
+    frame = pd.DataFrame({"image": list("abcd"), "method": "m", "score": [0.0, np.nan, 1.0, 1.0]})
+    patients = {"a": "p", "b": "p", "c": "q", "d": "q"}
+    row = summarize(frame, "score", ["method"], n_boot=400, clusters=patients).iloc[0]
+    assert (row["ci_low"], row["ci_high"], row["n"]) == (0, 1, 3)
+    first = np.array([1.0, np.nan, 3.0, 3.0])
+    gap = difference(first, 1.0, paired=True, n_boot=400, seed=0, clusters=np.array(list("ppqq")))
+    assert (gap["ci_low"], gap["ci_high"]) == (0, 2)
+    assert clusters_of(["a", "x"], patients).tolist() == ["p", "x"]
+    assert clusters_of(["a"], None) is None

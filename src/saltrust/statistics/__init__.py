@@ -1,0 +1,1 @@
+"""Statistics: intervals by resampling, mixed models, comparisons of all pairs."""
