@@ -68,3 +68,35 @@ def test_labels_are_the_papers():
         "AVG",
         "U-Net",
     ]
+
+
+def test_a_scale_of_similarity_shows_each_pair_by_method():
+    rows = [("surrogates", "grad", 0.1), ("surrogates", "unet", 0.4), ("replicate", "grad", 0.6)]
+    figure = plots.similarity_scale(pd.DataFrame(rows, columns=["pair", "method", "mean"]), 0.5)
+    axis = figure.axes[0]
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["GRAD", "U-Net"]
+    surrogates, replicate = axis.collections
+    np.testing.assert_allclose(surrogates.get_offsets(), [(0.1, 0), (0.4, 1)])
+    np.testing.assert_allclose(replicate.get_offsets(), [(0.6, 0)])
+    assert set(axis.lines[0].get_xdata()) == {0.5}
+
+
+def test_the_low_baseline_of_stability_is_one_line_or_one_for_each_method():
+    rows = [(m, c, v) for m in ("grad", "xrai") for c in ("repeatability", "reproducibility") for v in (0.2, 0.4)]
+    frame = pd.DataFrame(rows, columns=["method", "criterion", "ssim"])
+    marks = plots.stability_boxes(frame, {"grad": 0.1, "xrai": 0.3}).axes[0].collections
+    heights = [segment[:, 1].tolist() for mark in marks for segment in mark.get_segments()]
+    assert heights == [[0.1, 0.1], [0.3, 0.3]]
+    one = plots.stability_boxes(frame, 0.5).axes[0]
+    assert any(set(line.get_ydata()) == {0.5} for line in one.lines)
+
+
+def test_controls_stand_below_the_methods_in_the_matrix_of_verdicts():
+    cell = {"criterion": "utility", "baseline": "average", "value": 0.2, "reference": 0.4}
+    verdicts = pd.DataFrame([{"method": "grad", "verdict": "FAIL", **cell}])
+    controls = pd.DataFrame([{"method": "sobel", "verdict": "PASS", **cell}])
+    axis = plots.verdict_matrix(verdicts, controls).axes[0]
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["GRAD", "SOBEL"]
+    assert [text.get_text() for text in axis.texts] == ["FAIL", "0.20 / 0.40", "PASS", "0.20 / 0.40"]
+    assert axis.get_yticks()[1] - axis.get_yticks()[0] > 1
+    assert len(plots.verdict_matrix(verdicts, controls.iloc[:0]).axes[0].texts) == 2
