@@ -41,6 +41,7 @@ _ALWAYS = {
     "localization": ("gallery",),
     "randomization": ("localization",),
     "repeatability": ("localization",),
+    "statistics": ("randomization", "repeatability"),
     "verdict": ("randomization", "repeatability"),
 }
 NAMES = (*_GRADED, *_ALWAYS)
