@@ -194,7 +194,7 @@ page.figure(
             if name != "utility_networks"
         }
     ),
-    "residuals",
+    "fit_residuals",
     caption="Above: residuals against fitted scores; a funnel says that their spread is not the same everywhere. Below: quantiles of the residuals against those of a "
     "normal distribution, which would lie on the dotted line.",
     alt="Scatter plots of residuals and quantile plots for each question. Skewness of the residuals: "

@@ -1,11 +1,12 @@
 """Sphinx extension: pages quote computed numbers, figures and tables; nobody types them.
 
 Reads the folder `evidence/<dataset>/` of the book's source: numbers.json, figures/<name>.png with <name>.json, and
-tables/<name>.csv with <name>.json. Gives
+tables/<name>.csv with <name>.json, beside which tables/<name>.html may stand. Gives
 
     {num}`<dataset>/<chapter>/<name> <format>`    a number, linked to the page that computed it
     {result-figure} <dataset>/<name>              a numbered figure, label fig-<dataset>-<name>
     {result-table} <dataset>/<name>               a numbered table, label tab-<dataset>-<name>
+    {result-document} <dataset>/<name>            a page of HTML in a frame, with its file to download
 
 On an evidence page the data set may be left out: it is the page's own. What belongs to a chapter that was not run reads
 "not run here"; a name that a run chapter lacks is a warning, so that a build with warnings as errors fails. A figure or
@@ -18,6 +19,7 @@ import math
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 EVIDENCE = "evidence"
 NOT_RUN = "not run here"
+PROSE = 32  # characters from which a cell's text may break into lines
 VERDICTS = {"PASS": "verdict-pass", "FAIL": "verdict-fail"}
 
 
@@ -263,6 +266,29 @@ class ResultTable(Result):
         return body
 
 
+class ResultDocument(Result):
+    """{result-document} <dataset>/<name>"""
+
+    prefix = "doc"
+
+    def result(self, evidence: Evidence, name: str) -> nodes.Element:
+        file, _ = evidence.result("tables", name, ".html", self.chapter)
+        page = file.read_text(encoding="utf-8")
+        title = re.search("<title>(.*?)</title>", page, re.DOTALL)
+        # A frame keeps the page's style and the book's apart; once loaded, it is as high as what it shows.
+        fit = "this.style.height = this.contentDocument.documentElement.scrollHeight + 2 + 'px'"
+        frame = f'<iframe title="{title[1] if title else name}" srcdoc="{escape(page)}" onload="{fit}"></iframe>'
+        link = addnodes.download_reference(
+            "", "", nodes.inline(text=f"Download {file.name}"), reftarget=self.use(file), refdoc=self.env.docname
+        )
+        return nodes.container(
+            "", nodes.raw("", frame, format="html"), nodes.paragraph("", "", link), classes=["document"]
+        )
+
+    def absent(self, evidence: Evidence, name: str) -> nodes.Element:
+        return not_run_note(evidence.dataset)
+
+
 @dataclass(frozen=True)
 class Column:
     cells: tuple[str, ...]
@@ -311,13 +337,16 @@ def table(title: nodes.title, headings: list[str], body: list[Column]) -> nodes.
 
 
 def cell(text: str, column: Column) -> nodes.entry:
-    """One cell; PASS and FAIL carry a class, so that the style sheet can colour the word."""
+    """One cell; PASS and FAIL carry a class, so that the style sheet can colour the word, and long texts one that lets
+    them break into lines."""
     shown = nodes.inline(text=text, classes=[VERDICTS[text]]) if text in VERDICTS else nodes.Text(text)
-    return nodes.entry("", nodes.paragraph("", "", shown), classes=["text-right"] if column.numeric else [])
+    kind = "text-right" if column.numeric else "prose" if len(text) > PROSE else ""
+    return nodes.entry("", nodes.paragraph("", "", shown), classes=[kind] if kind else [])
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_role("num", Number())
     app.add_directive("result-figure", ResultFigure)
     app.add_directive("result-table", ResultTable)
+    app.add_directive("result-document", ResultDocument)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

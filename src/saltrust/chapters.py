@@ -43,6 +43,8 @@ _ALWAYS = {
     "repeatability": ("localization",),
     "statistics": ("randomization", "repeatability"),
     "verdict": ("randomization", "repeatability"),
+    "audit": ("localization",),
+    "report_card": ("verdict",),
 }
 NAMES = (*_GRADED, *_ALWAYS)
 

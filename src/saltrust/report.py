@@ -2,6 +2,7 @@
 
 import json
 import os
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,14 @@ class Page:
         file.with_suffix(".json").write_text(json.dumps(note, indent=1), encoding="utf-8")
         shown = table.to_html(index=False, float_format="{:.3g}".format)
         _show({"text/html": shown, "text/plain": table.to_string(index=False), MIME: note})
+
+    def document(self, html: str, name: str, tabs: tuple[str, ...] = ()) -> None:
+        """Save a page of HTML that needs no other file as tables/<name>.html, beside the table of that name, and show
+        it. tabs: as in `figure`."""
+        self._file("tables", f"{name}.html").write_text(html, encoding="utf-8")
+        note = {"kind": "document", "name": name, "chapter": self.chapter, "tabs": tabs}
+        frame = f'<iframe srcdoc="{escape(html)}" width="100%" height="1200"></iframe>'
+        _show({"text/html": frame, "text/plain": f"{name}.html", MIME: note})
 
     def quote(self, **values: float | int | str | np.number) -> None:
         """Keep numbers (or words) that prose will quote, as `<chapter>/<name>` in numbers.json."""

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from html import unescape
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -92,6 +93,24 @@ def registry(tmp_path):
     """What the registry says of the methods, as the book is given it."""
     (tmp_path / "evidence").mkdir(exist_ok=True)
     (tmp_path / "evidence/methods.json").write_text(json.dumps(catalogue()))
+
+
+def test_a_document_stands_in_a_frame_and_can_be_downloaded(build, evidence):
+    page = '<!doctype html><html><head><title>A card</title></head><body class="a">1 &lt; 2</body></html>'
+    (evidence / "tables/scores.html").write_text(page)
+    (evidence / "localization.md").write_text(ORPHAN + "# A\n\n```{result-document} scores\n```\n")
+    html, warnings = build(index="# B\n\n```{result-document} brains/scores\n```\n")
+    assert warnings == ""
+    frame = re.search('<iframe title="A card" srcdoc="([^"]*)"', html["evidence/lungs/localization"])
+    assert unescape(frame[1]) == page
+    assert re.search(r'href="[^"]*_downloads/\w+/scores\.html"', html["evidence/lungs/localization"])
+    assert "no such result for brains" in html["index"]
+
+
+def test_long_texts_in_tables_may_break(build, evidence):
+    (evidence / "tables/scores.csv").write_text(f"method,text\nXRAI,{'word ' * 10}\n")
+    html, _ = build(index="# A\n\n```{result-table} lungs/scores\n:chapter: localization\n```")
+    assert html["index"].count('<td class="prose">') == 1
 
 
 def test_a_method_card_says_what_the_registry_says(build, registry):

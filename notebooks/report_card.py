@@ -1,0 +1,91 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+
+# %% [markdown]
+# # Report card
+#
+# What this data set says about the saliency maps of {num}`report_card/model`, on one page: four criteria, each method
+# against its baselines, and what a reader should know before believing it. How the numbers are made is told in the
+# chapters before; how to read a verdict, in [](../../concepts/verdict.md).
+
+# %% tags=["parameters"]
+dataset = "phantom-pneumothorax"  # a data card
+profile = "quick"  # smoke, quick or full
+protocol = "corrected"  # corrected, published or as_run
+seed = 0  # of everything that is drawn at random
+methods = "paper"  # the paper's eight; or "all", a family, or names, comma-separated
+n_boot = 1000  # bootstrap resamples of the images
+
+# %%
+from saltrust import plots
+from saltrust.plots_report_card import report_card_figure
+from saltrust.report import Page
+from saltrust.report_card import CRITERIA, GRADES, Evidence, grades, html, report_card, warnings
+from saltrust.study import Study
+
+study = Study(dataset, profile, protocol, seed)
+page = Page("report_card", study)
+
+# %%
+card = report_card(study, methods, n_boot)
+graded = grades(card)
+found = warnings(Evidence(study, methods, card, n_boot))
+counts = {grade: graded.eq(grade).sum(axis=1) for grade in GRADES}
+clean = counts["fail"].eq(0)
+page.quote(
+    model=study.title(),
+    n_methods=len(graded),
+    n_criteria=len(CRITERIA),
+    n_clean=int(clean.sum()),
+    n_full=int(counts["pass"].eq(len(CRITERIA)).sum()),
+    least_failed=int(counts["fail"].min()),
+    least_failed_map=plots.abbreviation(counts["fail"].idxmin()),
+    n_warnings=len(found),
+    **{f"{criterion}_n_fail": int(graded[criterion].eq("fail").sum()) for criterion in CRITERIA},
+)
+
+# %% [markdown]
+# Of {num}`report_card/n_methods` methods, {num}`report_card/n_clean` pass the low baselines of all
+# {num}`report_card/n_criteria` criteria, and {num}`report_card/n_full` the localizers' besides. The fewest criteria failed are
+# {num}`report_card/least_failed` ({num}`report_card/least_failed_map`). Utility is failed by
+# {num}`report_card/utility_n_fail`, randomization by {num}`report_card/randomization_n_fail`, repeatability by
+# {num}`report_card/repeatability_n_fail` and reproducibility by {num}`report_card/reproducibility_n_fail`. There are
+# {num}`report_card/n_warnings` warnings.
+
+# %%
+words = "; ".join(
+    f"{criterion}: " + ", ".join(f"{n} {GRADES[g].title}" for g, n in graded[criterion].value_counts().items())
+    for criterion in CRITERIA
+)
+alt = f"Dots with intervals, {len(graded)} methods by {len(CRITERIA)} criteria, controls below. {words}."
+figure = report_card_figure(card)
+page.document(html(study, card, found, figure, alt), "report_card", tabs=("The card",))
+page.figure(
+    figure,
+    "report_card",
+    caption="Mean of each method by each criterion with its 95 % bootstrap interval by image. Bars: low baselines (average mask; degradation "
+    "threshold; maps that share their texture alone, or the number that the protocol sets); dotted: the localizer. Controls and localizer in grey.",
+    alt=alt,
+    tabs=("The figure",),
+)
+
+# %% [markdown]
+# ## The numbers
+#
+# A row for each method, criterion and baseline; controls and localizer have no verdict.
+
+# %%
+page.table(
+    card,
+    "report_card",
+    caption="Mean, 95 % bootstrap interval, images, and for the methods that are judged each baseline with its mean and the verdict.",
+)
+page.close()

@@ -1,0 +1,533 @@
+"""What the code did: where a paper's text and its authors' code part, each finding with a demonstration that runs.
+
+A demonstration is a function of a study that returns two numbers: as a reader of the text would have it, and as the
+code had it. Everything else is held as the study's protocol has it. Findings about a network's maps use the study's own
+images, maps and truth; those about Tjoa & Guan's generator and score draw what they need.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.ndimage import binary_opening, find_objects, label
+from skimage.filters import threshold_otsu
+
+from saltrust.artefacts import MapsSpec, Randomization, UtilitySpec
+from saltrust.criteria.similarity import agreement, different_pairs
+from saltrust.datasets.cells import GRADES, cell
+from saltrust.datasets.cells.backgrounds import BACKGROUNDS
+from saltrust.datasets.cells.parameters import COMPOSITING, CellParameters
+from saltrust.methods.explained import Explained
+from saltrust.methods.guided import GatedReLU
+from saltrust.methods.preparation import prepare
+from saltrust.models.architectures import ARCHITECTURES
+from saltrust.models.classifiers import build, predict
+from saltrust.models.localizers import average_mask
+from saltrust.models.randomization import randomized
+from saltrust.progress import track
+from saltrust.protocols import Preparation, Similarity
+from saltrust.quality_control import residual
+from saltrust.registry import Registry
+from saltrust.scores.auprc import AUPRC
+from saltrust.scores.five_band import SOFT, adjust, confusion, soft
+from saltrust.scores.ssim import ssim
+from saltrust.study import THE_EIGHT, Study, spread
+
+Demonstration = Callable[[Study], tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A place where text and code part. title, text (what it says), code (what it did), measure (what is measured): for
+    a table. paper: whose text and code, or which library. demonstrate: study -> the measure as in the text, and as in
+    the code."""
+
+    title: str
+    paper: str
+    text: str
+    code: str
+    measure: str
+    demonstrate: Demonstration
+
+
+FINDINGS: Registry[Finding] = Registry("finding of the audit")
+
+ARUN, TJOA, VENKATESH, ADEBAYO = "Arun et al.", "Tjoa & Guan", "Venkatesh et al.", "Adebayo et al."
+
+
+def _finding(paper: str, title: str, *, text: str, code: str, measure: str) -> Callable[[Demonstration], Demonstration]:
+    def add(demonstrate: Demonstration) -> Demonstration:
+        FINDINGS.register(demonstrate.__name__)(Finding(title, paper, text, code, measure, demonstrate))
+        return demonstrate
+
+    return add
+
+
+def audit(study: Study) -> pd.DataFrame:
+    """Every finding, demonstrated: name, finding, paper, text, code, measure, as_text, as_code."""
+    rows = []
+    for name, found in track(FINDINGS.items(), "audit", len(FINDINGS)):
+        as_text, as_code = found.demonstrate(study)
+        rows.append(
+            {
+                "name": name,
+                "finding": found.title,
+                "paper": found.paper,
+                "text": found.text,
+                "code": found.code,
+                "measure": found.measure,
+                "as_text": float(as_text),
+                "as_code": float(as_code),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+# --- what is explained ------------------------------------------------------------------------------------------------
+
+
+@_finding(
+    ARUN,
+    "The class that is explained",
+    text="the prediction S(x)",
+    code="logit of the class with the largest output",
+    measure="share of the images with the finding whose map explains another class",
+)
+def predicted_class(study: Study) -> tuple[float, float]:
+    truth = study.data("test").labels[list(study.explained)]
+    return 0.0, (_predicted(study) != truth).mean()
+
+
+@_finding(
+    ARUN,
+    "A class that moves during the cascade",
+    text="the map of one prediction, as weights are randomized",
+    code="largest output found anew for every randomized network",
+    measure="share of the images whose explained class the random weights change",
+)
+def moving_class(study: Study) -> tuple[float, float]:
+    return 0.0, (_predicted(study) != _predicted(study, random=True)).mean()
+
+
+def _predicted(study: Study, random: bool = False) -> np.ndarray:
+    """The class (n,) that the main network gives each explained image, with its own or with random weights."""
+    architecture, spec = ARCHITECTURES[study.main.rpartition("-")[0]], study.classifier_spec(study.main)
+    network = build(architecture.name, spec.n_outputs)
+    network.load_state_dict(study.classifier().state())
+    if random:
+        p = study.protocol
+        network = randomized(network, architecture.name, p.initialization, study.seed, p.batchnorm)
+    pixels = study.test(architecture.name).pixels[list(study.explained)]
+    logits = predict(network, pixels, input_range=architecture.input_range)
+    return logits.argmax(axis=1) if logits.shape[1] > 1 else (logits[:, 0] >= 0).astype(int)
+
+
+# --- how the maps are made --------------------------------------------------------------------------------------------
+
+
+@_finding(
+    ARUN,
+    "SmoothGrad, squared",
+    text="gradients smoothed",
+    code="mean of their squares",
+    measure="mean AUPRC of SmoothGrad",
+)
+def squares(study: Study) -> tuple[float, float]:
+    return tuple(_utility(study, study.spec("smoothgrad", parameters={"power": power})) for power in (1, 2))
+
+
+FEW = 8  # images, where each step of a path costs a pass
+
+
+@_finding(
+    ARUN,
+    "Steps of Integrated Gradients",
+    text="25 interpolations",
+    code="10 interpolations",
+    measure=f"residual of {FEW} images: share of the output that the map fails to add up to",
+)
+def steps(study: Study) -> tuple[float, float]:
+    few = spread(study.explained, FEW)
+    return tuple(residual(study.maps("ig", images=few, steps=n, quadrature="riemann")) for n in (25, 10))
+
+
+@_finding(
+    ARUN,
+    "Ranges that follow the image",
+    text="not said",
+    code="noise and XRAI's baselines scaled by each image's darkest and brightest pixel",
+    measure="that range, as a share of the input's, mean over the images",
+)
+def own_range(study: Study) -> tuple[float, float]:
+    pixels = study.test(study.main.rpartition("-")[0]).pixels[list(study.explained)]
+    return 1.0, np.ptp(pixels.reshape(len(pixels), -1), axis=1).mean() / 255
+
+
+@_finding(
+    ARUN,
+    "Guided Grad-CAM of displayed maps",
+    text="masks of GradCAM and Guided-backprop combined",
+    code="product of both as displayed: absolute, clipped, rescaled",
+    measure="mean AUPRC of Guided Grad-CAM",
+)
+def displayed_product(study: Study) -> tuple[float, float]:
+    kinds = ("raw", "displayed")
+    return tuple(_utility(study, study.spec("guided_gradcam", parameters={"maps": kind})) for kind in kinds)
+
+
+@_finding(
+    ARUN,
+    "Grid of Grad-CAM",
+    text="10 × 10 for both networks",
+    code="InceptionV3's last block at 320 pixels",
+    measure="positions along a side",
+)
+def grid(study: Study) -> tuple[float, float]:
+    last = "Mixed_7c"
+    shapes = Explained(build("inception_v3")).output_shapes([last], torch.zeros(1, 3, 320, 320))
+    return 10.0, shapes[last][-1]
+
+
+@_finding(
+    TJOA,
+    "Guided Grad-CAM at the first layer",
+    text="“GuidedGradCam”, layer not said",
+    code="first convolution",
+    measure="mean AUPRC of Guided Grad-CAM (text: at the layer Grad-CAM uses here)",
+)
+def first_layer(study: Study) -> tuple[float, float]:
+    first = ARCHITECTURES[study.main.rpartition("-")[0]].stages[-1].modules[-1]
+    return tuple(_utility(study, study.spec("guided_gradcam", parameters={"layer": layer})) for layer in (None, first))
+
+
+@_finding(
+    TJOA,
+    "One map without signs",
+    text="eight methods, treated alike",
+    code="captum's Saliency is the gradient's magnitude, the other seven keep signs",
+    measure="share of a gradient map that positive bands can reward",
+)
+def signs(study: Study) -> tuple[float, float]:
+    gradient = study.maps("grad").values.sum(axis=1, dtype=np.float64)
+    return np.maximum(gradient, 0).sum() / np.abs(gradient).sum(), 1.0
+
+
+@_finding(
+    "captum",
+    "Rectifiers that hooks do not see",
+    text="Guided Backpropagation",
+    code="changes ReLU modules, not calls of relu()",
+    measure="rectifiers of InceptionV3 that are guided (text: those that run)",
+)
+def functional_relu(study: Study) -> tuple[float, float]:
+    network = build("inception_v3")
+    rules = GatedReLU("the audit", lambda gradient, fired: gradient * fired, "gradient")  # the gradient's own rule
+    explained = Explained(network)
+    with explained.under(rules):
+        explained.gradients(torch.zeros(1, 3, 80, 80))
+    return rules.calls, sum(isinstance(module, torch.nn.ReLU) for module in network.modules())
+
+
+# --- how the maps are scored ------------------------------------------------------------------------------------------
+
+_WANG, _UNIFORM = Similarity("gaussian", 11, 1.5, data_range=1.0), Similarity("uniform", 7, 1.5, data_range=1.0)
+_RAW, _AS_RUN = Preparation("sum", clip=None), Preparation("sum_abs", clip=99.0)
+
+LADDER = {
+    "raw": (_RAW, _WANG),
+    "absolute": (_AS_RUN, _WANG),
+    "uniform": (_AS_RUN, _UNIFORM),
+    "range_2": (_AS_RUN, replace(_UNIFORM, data_range=2.0)),
+}
+"""Preparation and SSIM from the text and the paper it cites down to the code, one change at each rung: raw maps under
+the window of Wang et al.; absolute values, clipped; equal weights of 7 x 7 pixels; the range that was inferred."""
+
+
+def rung(study: Study, name: str, methods: Sequence[str] = THE_EIGHT) -> pd.Series:
+    """Mean SSIM by method of the maps of two replicates, at one rung of the LADDER."""
+    preparation, settings = LADDER[name]
+    protocol = replace(study.protocol, similarity=preparation, ssim=settings)
+    pairs = [({"method": method}, study.spec(method), study.spec(method, study.replicate)) for method in methods]
+    return agreement(study.store.get, pairs, protocol).groupby("method", sort=False)["ssim"].mean()
+
+
+def _climbed(study: Study, above: str, below: str) -> tuple[float, float]:
+    return tuple(rung(study, name).mean() for name in (above, below))
+
+
+@_finding(
+    ARUN,
+    "Maps that SSIM compares",
+    text="raw maps, no absolute values (footnote 2)",
+    code="absolute values, clipped at the 99th percentile",
+    measure="SSIM of two replicates' maps, mean of eight methods",
+)
+def preparation(study: Study) -> tuple[float, float]:
+    return _climbed(study, "raw", "absolute")
+
+
+@_finding(
+    ARUN,
+    "Window of SSIM",
+    text="of Wang et al., whom it cites: 11 × 11, Gaussian",
+    code="7 × 7, equal weights",
+    measure="the same, on the code's maps",
+)
+def window(study: Study) -> tuple[float, float]:
+    return _climbed(study, "absolute", "uniform")
+
+
+@_finding(
+    ARUN,
+    "Range of SSIM",
+    text="not said; the maps lie in [0, 1]",
+    code="2, inferred from the type of number",
+    measure="the same, in the code's window",
+)
+def data_range(study: Study) -> tuple[float, float]:
+    return _climbed(study, "uniform", "range_2")
+
+
+@_finding(
+    ARUN,
+    "Two ranges, one comparison",
+    text="maps and U-Nets by the same SSIM",
+    code="range 2 for maps in [0, 1]; 255 for the U-Nets' bytes, which is their own",
+    measure="SSIM of the two localizers (text: by the maps' range)",
+)
+def high_baseline(study: Study) -> tuple[float, float]:
+    first, second = study.heat(1), study.heat(2)
+    return tuple(ssim(first, second, data_range=span, window="uniform", size=7).mean() for span in (2.0, 1.0))
+
+
+@_finding(
+    ARUN,
+    "Clipping before AUPRC",
+    text="each pixel of the map is an output",
+    code="the highest hundredth of the pixels made equal",
+    measure="mean AUPRC of the gradient",
+)
+def clipping(study: Study) -> tuple[float, float]:
+    return tuple(_utility(study, study.spec("grad"), Preparation("sum_abs", clip)) for clip in (None, 99.0))
+
+
+@_finding(
+    ARUN,
+    "Area under the curve",
+    text="AUPRC; as average precision",
+    code="straight lines between the points",
+    measure="AUPRC of a map that is the same everywhere, or empty",
+)
+def area(study: Study) -> tuple[float, float]:
+    truth = study.data("test").truth[list(study.explained)]
+    names = ("average_precision", "trapezoid")
+    return tuple(np.mean([AUPRC[name](np.zeros(one.shape), one) for one in truth]) for name in names)
+
+
+BOX_SIDE = 40 / 320  # of the image: boxes no wider than this vanish in the opening
+
+
+@_finding(
+    VENKATESH,
+    "Boxes that an opening deletes",
+    text="not said (abstract)",
+    code="boxes around the map's parts, then an opening that leaves none with a side up to 40 of 320 pixels",
+    measure="share of the boxes of Integrated Gradients that are deleted",
+)
+def opening(study: Study) -> tuple[float, float]:
+    masks = [boxed(one) for one in prepare(study.maps("ig").values, "sum_abs")]
+    parts = [label(mask)[0] for mask in masks]  # boxes that touch count as one
+    kept = sum(len(np.unique(part[opened(mask)])) for part, mask in zip(parts, masks, strict=True))
+    return 0.0, 1 - kept / max(sum(part.max() for part in parts), 1)
+
+
+def boxed(saliency: np.ndarray) -> np.ndarray:
+    """The union (height, width) of the boxes around the connected parts of a map above Otsu's threshold."""
+    parts, _ = label(saliency > threshold_otsu(saliency))
+    mask = np.zeros(saliency.shape, bool)
+    for box in find_objects(parts):
+        mask[box] = True
+    return mask
+
+
+def opened(mask: np.ndarray, share: float = BOX_SIDE) -> np.ndarray:
+    """What a mask (height, width) holds in squares with a side of more than `share` of its height."""
+    side = int(share * mask.shape[0]) + 1
+    return binary_opening(mask, np.ones((side, side)))
+
+
+def _utility(study: Study, spec: MapsSpec, preparation: Preparation | None = None) -> float:
+    """Mean average precision of some maps, prepared as the protocol says or otherwise."""
+    scores = UtilitySpec(spec, preparation or study.protocol.localization, "average_precision")
+    return np.nanmean(study.store.get(scores))
+
+
+# --- what they are compared with --------------------------------------------------------------------------------------
+
+
+@_finding(
+    ARUN,
+    "The average mask saw the test set",
+    text="mean of the training and validation images' truth",
+    code="mean of the test images' boxes, in the script for RSNA",
+    measure="mean AUPRC of the average mask",
+)
+def leak(study: Study) -> tuple[float, float]:
+    test = study.data("test")
+    averages = average_mask([study.data("train"), study.data("val")]), average_mask([test])
+    truth = test.truth[list(study.explained)]
+    score = AUPRC["average_precision"]
+    return tuple(np.mean([score(average, one) for one in truth]) for average in averages)
+
+
+BOX_FILE, BOX_INPUT = 1024, 320  # pixels a side of a radiograph on file, and of what the network sees
+
+
+@_finding(
+    ARUN,
+    "Scaling of the boxes",
+    text="bounding boxes of the finding",
+    code="int(320 · c / 1023) of each coordinate, on files of 1024 pixels",
+    measure="overlap (IoU) with the box as it should be, mean over the images",
+)
+def boxes(study: Study) -> tuple[float, float]:
+    test = study.data("test")
+    found = [find_objects(test.truth[index].astype(int))[0] for index in study.explained]
+    scale = BOX_FILE / test.truth.shape[1]
+    ends = np.array([[(side.start, side.stop) for side in box] for box in found])  # (n, 2, 2)
+    within = np.random.default_rng(study.seed).random(ends.shape)  # where in a pixel of ours, to the pixel of the file
+    on_file = np.floor((ends + within) * scale).clip(max=BOX_FILE)
+    return 1.0, overlaps(on_file * BOX_INPUT / BOX_FILE, np.floor(on_file * BOX_INPUT / (BOX_FILE - 1))).mean()
+
+
+def overlaps(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Intersection over union (n,) of boxes (n, axes, 2) given by where they start and stop along each axis."""
+    shared = np.minimum(first[..., 1], second[..., 1]) - np.maximum(first[..., 0], second[..., 0])
+    both = np.maximum(shared, 0).prod(axis=1)
+    return both / (np.ptp(first, axis=2).prod(axis=1) + np.ptp(second, axis=2).prod(axis=1) - both)
+
+
+DRAWS, PAIRS, MOST = 1000, 50, 30  # of the threshold; pairs in each; images whose maps are paired
+
+
+@_finding(
+    ARUN,
+    "Pairs behind the degradation threshold",
+    text="50 random pairs of maps",
+    code="50 pairs for each method anew, without a seed",
+    measure="width of the 95 % range of the threshold over draws, widest of eight methods",
+)
+def draws(study: Study) -> tuple[float, float]:
+    return 0.0, max(np.ptp(np.quantile(thresholds(study, method), [0.025, 0.975])) for method in THE_EIGHT)
+
+
+def thresholds(study: Study, method: str) -> np.ndarray:
+    """Degradation thresholds (DRAWS,) of a method, each the mean SSIM of PAIRS pairs of maps of different images, drawn
+    without replacement from all pairs of at most MOST images."""
+    maps = study.display(method)[:MOST]
+    first, second = np.transpose(different_pairs(len(maps), len(maps) ** 2, study.seed))
+    likeness = ssim(maps[first], maps[second], **study.protocol.likeness("ssim")[1])
+    drawn = np.random.default_rng(study.seed).permuted(np.tile(likeness, (DRAWS, 1)), axis=1)
+    return drawn[:, :PAIRS].mean(axis=1)
+
+
+@_finding(
+    ADEBAYO,
+    "Statistics that are not randomized",
+    text="weights drawn anew, layer by layer",
+    code="trainable variables only: batch normalization keeps what it learned of the data",
+    measure="SSIM of guided backpropagation after all weights are random",
+)
+def batchnorm(study: Study) -> tuple[float, float]:
+    state = Randomization(study.stages[-1], study.protocol.initialization, "reset", study.seed)
+    states = state, replace(state, batchnorm="keep_statistics")
+    original = study.spec("guided_backprop")
+    pairs = [({"state": s.batchnorm}, original, study.spec("guided_backprop", None, study.cascaded, s)) for s in states]
+    return tuple(agreement(study.store.get, pairs, study.protocol).groupby("state", sort=False)["ssim"].mean())
+
+
+# --- Tjoa & Guan's cells and score ------------------------------------------------------------------------------------
+
+CELLS, SIDE = 24, 64  # drawn for a demonstration; pixels a side
+
+
+@_finding(
+    TJOA,
+    "A plus without a pole",
+    text="pole where y ≥ r v and y ≤ r v (Algorithm 2)",
+    code="y ≥ −r v",
+    measure="share of plus cells that equal the minus cell of the same place and form",
+)
+def pole(study: Study) -> tuple[float, float]:
+    def equal(test: str) -> float:
+        drawn = [_cells(kind, "black", pole_test=test) for kind in ("CCellP", "CCellM")]
+        return np.mean([np.array_equal(plus, minus) for plus, minus in zip(*drawn, strict=True)])
+
+    return equal("published"), equal("corrected")
+
+
+@_finding(
+    TJOA,
+    "A background that shows through",
+    text="cells drawn on a background",
+    code="background added wherever a colour channel of the cell is almost 0",
+    measure="share of rectangular cells on a background with a pixel changed by it",
+)
+def compositing(study: Study) -> tuple[float, float]:
+    scenes = [(kind, scene) for kind in ("RCell", "RCellB", "RCellC") for scene in BACKGROUNDS if scene != "black"]
+    pairs = [zip(*(_cells(*scene, compositing=way) for way in COMPOSITING), strict=True) for scene in scenes]
+    return 0.0, np.mean([not np.array_equal(right, leaking) for pair in pairs for right, leaking in pair])
+
+
+def _cells(kind: str, background: str, **faults: str) -> list[np.ndarray]:
+    """Images of one type of cell on one background, the same cells for every choice of `faults`."""
+    parameters = CellParameters(**faults)
+    return [cell((0, number), SIDE, parameters, kind, background).pixels for number in range(CELLS)]
+
+
+@_finding(
+    TJOA,
+    "An average above 1",
+    text="sum over t₀ to t₅₅, divided by 55",
+    code="56 thresholds, divided by their number",
+    measure="average recall of a map that is right at every threshold",
+)
+def divisor(study: Study) -> tuple[float, float]:
+    grades = np.zeros((1, SIDE, SIDE), np.uint8)
+    grades[:, SIDE // 4 : -SIDE // 4, SIDE // 4 : -SIDE // 4] = 2
+    recall = confusion(grades / 2, grades, SOFT).recall()
+    return tuple(soft(recall, n)[0].item() for n in (SOFT.count - 1, SOFT.count))
+
+
+@_finding(
+    TJOA,
+    "Axes of the ROC curve",
+    text="recall over the false positive rate",
+    code="plotted the other way round, and labelled as in the text",
+    measure="height above the diagonal of a map that equals the truth, at t₀",
+)
+def axes(study: Study) -> tuple[float, float]:
+    drawn = cell((0, 0), SIDE, CellParameters(), "CCellP", "black")
+    grades = drawn.grades[None]
+    worth = np.array(list(GRADES.values()))[grades]
+    counted = confusion(adjust(worth[:, None]), grades, SOFT)
+    height = (counted.recall() - counted.fpr(overlap=True))[0, 0]
+    return height, -height
+
+
+CLAMP = 0.1  # largest value that clamping leaves (section IV-A)
+
+
+@_finding(
+    TJOA,
+    "What clamping clamps",
+    text="maps after the first normalization, at 0.1",
+    code="raw attributions, at 0.1 in units of the output",
+    measure="share of the gradient's values that are clamped",
+)
+def clamping(study: Study) -> tuple[float, float]:
+    size = np.abs(study.maps("grad").values)
+    largest = size.max(axis=(1, 2, 3), keepdims=True)
+    return (size > CLAMP * largest).mean(), (size > CLAMP).mean()
