@@ -117,67 +117,7 @@ page.quote(
 # of these methods and networks stay below {num}`five_band/median_recall .2f`. XRAI, which the paper does not have, fills
 # whole regions and reaches {num}`five_band/xrai_recall .2f` at a precision of {num}`five_band/xrai_precision .2f` (means
 # over networks).
-#
-# ## What the paper says of this figure
-
-# %%
-average = eight.set_index(["network", "method"])
-recall, precision = average["recall_avg"].unstack(), average["precision_avg"].unstack()
-best = {
-    clamped: frame.query("method in @THE_EIGHT").groupby(["network", "method"])["recall_best"].mean()
-    for clamped, frame in counted.items()
-}
-change = (best[True] - best[False]).groupby("network").apply(lambda values: values.abs().mean())
-blank = heat.blank(THE_EIGHT).groupby("network")["blank"].mean()
-claims = [
-    (
-        "The highest average recall is that of Saliency on AlexNet (sec. IV-A).",
-        f"{TITLES[leader.method]} on {heat.titles[leader.network]}, {leader.recall_avg:.2f}; Saliency on AlexNet "
-        f"{recall.loc['alexnet', 'saliency']:.2f}",
-        (leader.network, leader.method) == ("alexnet", "saliency"),
-    ),
-    (
-        "Saliency has more recall than the other methods (Fig. 3).",
-        ", ".join(
-            f"{heat.titles[n]}: place {int(recall.loc[n].rank(ascending=False)['saliency'])}" for n in recall.index
-        ),
-        bool((recall.rank(axis=1, ascending=False)["saliency"] == 1).all()),
-    ),
-    (
-        "Deconvolution has relatively high recall and low precision (sec. IV-A).",
-        ", ".join(
-            f"{heat.titles[n]}: recall {recall.loc[n, 'deconvolution']:.2f} (median of the eight {recall.loc[n].median():.2f}), "
-            f"precision {precision.loc[n, 'deconvolution']:.2f} ({precision.loc[n].median():.2f})"
-            for n in recall.index
-        ),
-        bool(
-            (recall["deconvolution"] > recall.median(axis=1)).all()
-            and (precision["deconvolution"] < precision.median(axis=1)).all()
-        ),
-    ),
-    (
-        "Clamping changes the scores of AlexNet and VGG more than those of ResNet (sec. IV-A).",
-        ", ".join(f"{heat.titles[n]}: best recall moves by {change[n]:.2f}" for n in change.index),
-        bool(min(change["alexnet"], change["vgg16"]) > change["resnet34"]),
-    ),
-    (
-        "Heat maps are sparsest for ResNet, then VGG, then AlexNet (sec. V).",
-        ", ".join(f"{heat.titles[n]}: {blank[n]:.0%} of the pixels in band 0" for n in blank.index),
-        bool(blank["resnet34"] > blank["vgg16"] > blank["alexnet"]),
-    ),
-]
-table = pd.DataFrame(claims, columns=["claim", "here", "agrees"]).assign(
-    agrees=lambda t: t["agrees"].map({True: "yes", False: "no"})
-)[["claim", "agrees", "here"]]
-page.table(
-    table,
-    "claims",
-    caption="Sentences of {cite:t}`tjoa2020quantifying` on precision and recall of its eight methods, the numbers computed here, and whether they agree in direction.",
-)
-page.quote(n_claims=len(table), n_agree=int((table["agrees"] == "yes").sum()))
-
-# %% [markdown]
-# Of {num}`five_band/n_claims` sentences, {num}`five_band/n_agree` hold here.
+# What the paper says of this figure is put to the test in the chapter on its [claims](claims.md).
 #
 # ## ROC curves
 #

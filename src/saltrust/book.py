@@ -12,6 +12,7 @@ import yaml
 
 from saltrust import cards, chapters, paths, protocols
 from saltrust.cards import Card
+from saltrust.claims import ledger
 from saltrust.errors import SaltrustError
 from saltrust.report import MIME
 
@@ -34,13 +35,14 @@ def build(profile: str) -> Path:
 
 
 def assemble(profile: str) -> Path:
-    """Write book/evidence/ anew: pages, figures, tables, numbers of every data card; what the registry says of the
-    methods; what the benchmarks measured. Returns the table of contents."""
+    """Write book/evidence/ anew: pages, figures, tables, numbers of every data card; what the registries say of
+    methods, protocols and claims; what the benchmarks measured. Returns the table of contents."""
     from saltrust.methods.registry import catalogue  # imports torch, which the other commands need not wait for
 
     shutil.rmtree(EVIDENCE, ignore_errors=True)
     EVIDENCE.mkdir()
-    for name, registry in (("methods", catalogue()), ("protocols", protocols.catalogue())):
+    known = {"methods": catalogue(), "protocols": protocols.catalogue(), "claims": ledger.catalogue()}
+    for name, registry in known.items():
         (EVIDENCE / f"{name}.json").write_text(json.dumps(registry, indent=1), encoding="utf-8")
     for name in ("benchmarks.json", "benchmarks_machine.json"):
         _copy(paths.RESULTS / name, EVIDENCE / name)

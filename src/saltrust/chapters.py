@@ -45,6 +45,8 @@ _ALWAYS = {
     "verdict": ("randomization", "repeatability"),
     "audit": ("localization",),
     "report_card": ("verdict",),
+    "specifications": ("verdict",),
+    "claims": ("verdict",),
 }
 NAMES = (*_GRADED, *_ALWAYS)
 

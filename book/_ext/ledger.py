@@ -1,0 +1,168 @@
+"""Sphinx extension: the ledger of claims, put together from the list of claims and what each data set found.
+
+Reads `evidence/claims.json` (the claims, with the outcome of those that the paper's own numbers decide) and each
+`evidence/<dataset>/tables/claims.csv`. Gives
+
+    {ledger} <paper>            the claims of one paper, with what came of each; label tab-ledger-<paper>
+    {ledger-summary}            the counts by paper; label tab-ledger
+    {ledger-count}`<state>`     how many claims are in a state; or `all`, or `tested` for the first three
+
+A claim is in one state: "yes", "no" or "unclear" by the data sets that stand for the paper's data (the least
+favourable, where they are several) or by the paper's own numbers, else "not run here" or "not testable". What data sets
+that stand for others found is shown beside it, and does not count.
+"""
+
+import csv
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from catalogue import Catalogue
+from computed import NOT_RUN, VERDICTS, Column, Evidence, NotRunError, nearest, page_link, read_json, render, table
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxRole
+
+logger = logging.getLogger(__name__)
+
+NOT_TESTABLE = "not testable"
+STATES = ("yes", "no", "unclear", NOT_RUN, NOT_TESTABLE)
+SUMS = {"all": STATES, "tested": STATES[:3]} | {state: (state,) for state in STATES}
+CLASSES = {"yes": VERDICTS["PASS"], "no": VERDICTS["FAIL"]}
+
+Row = dict[str, str]
+"""What one data set found of one claim: a line of its table, and its name as `dataset`."""
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """claims: as `evidence/claims.json` has them. found: rows by claim, those that count first."""
+
+    claims: list[dict[str, Any]]
+    found: dict[str, list[Row]]
+
+    def state(self, claim: dict[str, Any]) -> str:
+        if claim["outcome"]:
+            return claim["outcome"]["agrees"]
+        if not claim["datasets"] or not claim["tested"]:
+            return NOT_TESTABLE
+        answers = {row["agrees"] for row in self.found.get(claim["id"], []) if row["data"] == "own"}
+        return next((word for word in ("no", "unclear", "yes") if word in answers), NOT_RUN)
+
+    def counts(self, paper: str | None = None) -> Counter:
+        """Claims by state, of one paper or of all."""
+        return Counter(self.state(claim) for claim in self.claims if paper in (None, claim["paper"]))
+
+
+def read(env: BuildEnvironment) -> Ledger:
+    """The ledger of this copy of the book; the page is read again when a data set's results change."""
+    folder = Path(env.srcdir) / "evidence"
+    file = folder / "claims.json"
+    env.note_dependency(str(file))
+    claims = read_json(file)["claims"] if file.is_file() else []
+    rows: list[Row] = []
+    for path in sorted(folder.glob("*/")):
+        evidence = Evidence(path.name, path)
+        env.note_dependency(str(evidence.numbers_file))
+        try:
+            file, _ = evidence.result("tables", "claims", ".csv", "claims")
+        except NotRunError:
+            continue
+        env.note_dependency(str(file))
+        with file.open(encoding="utf-8", newline="") as stream:
+            rows += [row | {"dataset": path.name} for row in csv.DictReader(stream)]
+    rows.sort(key=lambda row: row["data"] != "own")
+    return Ledger(claims, {claim["id"]: [row for row in rows if row["id"] == claim["id"]] for claim in claims})
+
+
+class LedgerTable(Catalogue):
+    """{ledger} <paper>"""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        paper, ledger = self.arguments[0], read(self.env)
+        claims = [claim for claim in ledger.claims if claim["paper"] == paper]
+        if ledger.claims and not claims:
+            message = f"no claim of '{paper}'{nearest(paper, {claim['paper'] for claim in ledger.claims})}"
+            logger.warning("ledger: %s", message, location=self.get_location(), type="ledger")
+        caption = nodes.title("", "", *self.inline(f"What {{cite:t}}`{paper}` say, and what comes of it here."))
+        shown = table(caption, ["Claim", "There", "Here", "Holds"], [Column(("",) * len(claims), False)] * 4)
+        for line, claim in zip(list(shown.findall(nodes.row))[1:], claims, strict=True):
+            for entry, content in zip(line, self.cells(claim, ledger), strict=True):
+                entry.children = []
+                entry += content
+        shown["classes"].append("whole")
+        return [self.named(shown, f"tab-ledger-{paper}")]
+
+    def cells(self, claim: dict[str, Any], ledger: Ledger) -> list[list[nodes.Node]]:
+        """The contents of one line of the table."""
+        source = nodes.paragraph(text=f"“{claim['quote']}” ({claim['where']})", classes=["source"])
+        here = [self.finding(row) for row in ledger.found[claim["id"]]]
+        if claim["outcome"]:
+            here = [nodes.paragraph(text=f"from the paper's own numbers: {claim['outcome']['ours']}")]
+        elif not here:
+            here = [nodes.paragraph(text=claim["not_testable"] or f"{NOT_RUN.capitalize()}.", classes=["source"])]
+        state = ledger.state(claim)
+        word = nodes.inline(text=state, classes=[CLASSES[state]] if state in CLASSES else [])
+        return [
+            [nodes.paragraph(text=claim["title"]), source],
+            [nodes.paragraph(text=claim["number"])],
+            here,
+            [nodes.paragraph("", "", word)],
+        ]
+
+    def finding(self, row: Row) -> nodes.Node:
+        """What one data set found, with a link to the page that computed it."""
+        text = f": {row['ours']}"
+        if row["ci_low"]:
+            estimate, low, high = (render(float(row[key]), ".3f") for key in ("estimate", "ci_low", "ci_high"))
+            text += f" ({low} to {high})" if row["kind"] == "value" else f"; {estimate} ({low} to {high})"
+        if row["data"] != "own":
+            text += f". An outside check: {row['agrees']}"
+        link = page_link(Evidence(row["dataset"], Path()).page("claims"), row["dataset"])
+        return nodes.paragraph("", "", link, nodes.Text(text))
+
+
+class LedgerSummary(Catalogue):
+    """{ledger-summary}"""
+
+    def run(self) -> list[nodes.Node]:
+        ledger = read(self.env)
+        papers = list(dict.fromkeys(claim["paper"] for claim in ledger.claims))
+        counts = [*map(ledger.counts, papers), ledger.counts()]
+        body = [Column(("",) * len(papers) + ("All",), numeric=False)]
+        body += [
+            Column(tuple(str(sum(count[state] for state in states)) for count in counts), numeric=True)
+            for states in (SUMS["all"], *((state,) for state in STATES))
+        ]
+        caption = nodes.title(text="The claims, and how many of them hold here.")
+        shown = table(caption, ["Paper", "claims", *STATES], body)
+        for line, paper in zip(list(shown.findall(nodes.row))[1:-1], papers, strict=True):
+            line[0].children = []
+            line[0] += nodes.paragraph("", "", *self.inline(f"{{cite:t}}`{paper}`"))
+        shown["classes"].append("whole")
+        return [self.named(shown, "tab-ledger")]
+
+
+class LedgerCount(SphinxRole):
+    """{ledger-count}`<state>`"""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        if self.text not in SUMS:
+            message = f"no state '{self.text}'{nearest(self.text, SUMS)}; known: {', '.join(SUMS)}"
+            logger.warning("ledger-count: %s", message, location=self.get_location(), type="ledger")
+            return [nodes.literal(text=f"?{self.text}?")], []
+        counts = read(self.env).counts()
+        text = str(sum(counts[state] for state in SUMS[self.text])) if counts else NOT_RUN
+        return [page_link("claims", text, "num")], []
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_directive("ledger", LedgerTable)
+    app.add_directive("ledger-summary", LedgerSummary)
+    app.add_role("ledger-count", LedgerCount())
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

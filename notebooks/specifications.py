@@ -1,0 +1,266 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+
+# %% [markdown]
+# # Would the verdict change?
+#
+# Each verdict rests on choices: how maps are made, how they are prepared, how they are scored, when a method passes. Here
+# every verdict is reached in every way that these choices allow, {num}`specifications/n_specifications` ways in all, and
+# the answers are counted. How to read it: [](../../concepts/specifications.md).
+
+# %% tags=["parameters"]
+dataset = "phantom-pneumothorax"  # a data card
+profile = "quick"  # smoke, quick or full
+protocol = "corrected"  # around which choices are varied: corrected, published or as_run
+seed = 0  # of everything that is drawn at random
+methods = "paper"  # the paper's eight; or "all", a family, or names, comma-separated
+n_boot = 1000  # bootstrap resamples of the images
+shown = ""  # method of the large curves; empty for the one whose verdicts are most divided
+
+# %%
+import pandas as pd
+
+from saltrust import plots, plots_specifications
+from saltrust.report import Page
+from saltrust.specifications import (
+    BASELINES,
+    FACTORS,
+    INTERACTIONS,
+    effects,
+    flip_rates,
+    grid,
+    pass_shares,
+    specification_curve,
+)
+from saltrust.study import Study, chosen
+
+study = Study(dataset, profile, protocol, seed)
+page = Page("specifications", study)
+names = chosen(methods)
+
+# %% [markdown]
+# ## What is varied
+#
+# For each method and criterion, the choices that bear on it are crossed: every value of each with every value of all the
+# others. All share the same data and networks. The rest is as the protocol {num}`specifications/protocol` has it, among it
+# the noise of SmoothGrad and the number of its copies, the placing of the points on a path, the baselines of XRAI, and
+# which images are explained. What makes the maps is varied less for the costlier methods: of Smooth IG, whose passes are
+# those of SmoothGrad times those of IG, only the power, and a probability is explained by SmoothGrad alone.
+
+# %%
+varied = {
+    (name, criterion): [method for method in names if name in grid(study, method, criterion)]
+    for criterion in BASELINES
+    for name in FACTORS
+}
+rows = []
+for name, factor in FACTORS.items():
+    bearing = [criterion for criterion in BASELINES if varied[name, criterion]]
+    if bearing:
+        touched = varied[name, bearing[0]]
+        values = dict.fromkeys(factor.label(v) for m in touched for v in grid(study, m, bearing[0])[name])
+        rows.append(
+            {
+                "choice": factor.title,
+                "values": "; ".join(values),
+                "from": factor.sources,
+                "criteria": "all" if len(bearing) == len(BASELINES) else ", ".join(bearing),
+                "methods": "all" if touched == names else ", ".join(map(plots.abbreviation, touched)),
+            }
+        )
+page.table(
+    pd.DataFrame(rows),
+    "choices",
+    caption="The choices that are varied, their values and where these come from; the criteria and the methods that they bear on.",
+)
+
+# %%
+curve = specification_curve(study, methods, n_boot)
+shares = pass_shares(curve)
+named = (
+    curve[curve["protocol"] != ""].assign(protocol=lambda rows: rows["protocol"].str.split(", ")).explode("protocol")
+)
+verdicts = named.pivot(index=["criterion", "method"], columns="protocol", values="verdict")
+cells = shares.stack()
+minority = cells.where(cells <= 0.5, 1 - cells)
+divided = minority.idxmax()
+page.quote(
+    protocol=protocol,
+    n_specifications=int(curve["in_grid"].sum()),
+    n_cells=len(cells),
+    n_unanimous=int((minority == 0).sum()),
+    n_all_pass=int((cells == 1).sum()),
+    n_all_fail=int((cells == 0).sum()),
+    n_divided=int((minority >= 0.1).sum()),
+    n_protocols_differ=int((verdicts.nunique(axis=1) > 1).sum()),
+    n_outside=int((~curve["in_grid"]).sum()),
+    most_divided_map=plots.abbreviation(divided[0]),
+    most_divided_criterion=divided[1],
+    most_divided_share=100 * cells[divided],
+    **{f"{criterion}_share": 100 * shares[criterion].mean() for criterion in BASELINES},
+)
+
+# %% [markdown]
+# ## How many ways lead to a PASS
+#
+# Of {num}`specifications/n_cells` combinations of a method and a criterion, {num}`specifications/n_unanimous` have one
+# verdict whatever the specification ({num}`specifications/n_all_pass` PASS, {num}`specifications/n_all_fail` FAIL). In
+# {num}`specifications/n_divided` at least a tenth of the specifications contradict the others. The most divided is
+# {num}`specifications/most_divided_criterion` of {num}`specifications/most_divided_map`, where
+# {num}`specifications/most_divided_share .0f` % PASS. The three named protocols disagree in
+# {num}`specifications/n_protocols_differ` combinations.
+
+# %%
+page.figure(
+    plots_specifications.share_matrix(shares, curve),
+    "specification_shares",
+    caption="Share of the specifications under which a method passes. Below each number the verdicts of the named protocols, filled for PASS: square "
+    "`corrected`, triangle `published`, circle `as_run`.",
+    alt="A matrix of methods by criteria. Shares of PASS: "
+    + "; ".join(
+        f"{plots.abbreviation(method)} " + ", ".join(f"{criterion} {share:.0%}" for criterion, share in row.items())
+        for method, row in shares.iterrows()
+    )
+    + ".",
+)
+
+# %%
+page.figure(
+    plots_specifications.sorted_curves(curve),
+    "specification_curves",
+    caption="All specifications of each method and criterion, sorted by the difference between the method's mean and the baseline's. Utility is AUPRC "
+    "against the average mask, the others SSIM: against the degradation threshold (randomization, where a PASS is *below* zero) and the low "
+    "baseline. Dots: blue for PASS, orange for FAIL; grey: 95 % bootstrap interval by image; marks: the named protocols.",
+    alt=f"Sorted curves of {len(names)} methods by {len(BASELINES)} criteria. Differences range from "
+    + "; ".join(
+        f"{rows['difference'].min():.2f} to {rows['difference'].max():.2f} in {criterion}"
+        for criterion, rows in curve.groupby("criterion", sort=False)
+    )
+    + ".",
+)
+
+# %% [markdown]
+# ## Which choices decide
+#
+# Take two specifications that differ in one choice alone: how often do their verdicts differ? This is the choice's *flip
+# rate*. Beside it stands how much of the variance of the difference over the specifications the choice explains by itself,
+# by an analysis of variance; what is left to interactions is what choices do only together. The rule cannot change a
+# difference, only what is called a PASS.
+
+# %%
+found = effects(curve)
+rates = flip_rates(found)
+variance = found.groupby(["criterion", "choice"], sort=False)["variance_difference"].mean()
+order = [name for name in flip_rates(found, by=()).sort_values(ascending=False).index]
+bars = pd.DataFrame(
+    [
+        {"criterion": c, "choice": name, "flip_rate": rates.get((c, name)), "variance": variance.get((c, name))}
+        for name in (*order, INTERACTIONS)
+        for c in BASELINES
+    ]
+)
+for criterion in BASELINES:
+    own = rates[criterion].sort_values(ascending=False)
+    explained = variance[criterion].drop(INTERACTIONS)
+    page.quote(
+        **{
+            f"{criterion}_first": FACTORS[own.index[0]].title,
+            f"{criterion}_first_flips": 100 * own.iloc[0],
+            f"{criterion}_second": FACTORS[own.index[1]].title,
+            f"{criterion}_second_flips": 100 * own.iloc[1],
+            f"{criterion}_variance": FACTORS[explained.idxmax()].title,
+            f"{criterion}_variance_share": 100 * explained.max(),
+            f"{criterion}_interactions": 100 * variance[criterion, INTERACTIONS],
+        }
+    )
+
+# %% [markdown]
+# - **Utility**: most verdicts flip with {num}`specifications/utility_first`
+#   ({num}`specifications/utility_first_flips .0f` % of the pairs), then with {num}`specifications/utility_second`
+#   ({num}`specifications/utility_second_flips .0f` %).
+# - **Randomization**: {num}`specifications/randomization_first` ({num}`specifications/randomization_first_flips .0f` %),
+#   then {num}`specifications/randomization_second` ({num}`specifications/randomization_second_flips .0f` %).
+# - **Repeatability**: {num}`specifications/repeatability_first` ({num}`specifications/repeatability_first_flips .0f` %),
+#   then {num}`specifications/repeatability_second` ({num}`specifications/repeatability_second_flips .0f` %).
+# - **Reproducibility**: {num}`specifications/reproducibility_first`
+#   ({num}`specifications/reproducibility_first_flips .0f` %), then {num}`specifications/reproducibility_second`
+#   ({num}`specifications/reproducibility_second_flips .0f` %).
+#
+# The difference itself moves most with {num}`specifications/utility_variance` in utility
+# ({num}`specifications/utility_variance_share .0f` % of its variance, on average over the methods),
+# {num}`specifications/randomization_variance` in randomization
+# ({num}`specifications/randomization_variance_share .0f` %), {num}`specifications/repeatability_variance` in
+# repeatability ({num}`specifications/repeatability_variance_share .0f` %) and
+# {num}`specifications/reproducibility_variance` in reproducibility
+# ({num}`specifications/reproducibility_variance_share .0f` %).
+
+# %%
+page.figure(
+    plots_specifications.choice_bars(bars),
+    "specification_choices",
+    caption="Bars: flip rate, the share of pairs of specifications differing in that choice alone whose verdicts differ, over the methods that it bears on. "
+    "Diamonds: share of the variance of the difference that the choice explains by itself, mean over these methods. Dash: not varied.",
+    alt="Bar charts of flip rates, one for each criterion. "
+    + "; ".join(
+        f"{criterion}: " + ", ".join(f"{FACTORS[name].title} {rate:.0%}" for name, rate in rates[criterion].items())
+        for criterion in BASELINES
+    )
+    + ".",
+)
+page.table(
+    found.assign(choice=[FACTORS[c].title if c in FACTORS else c for c in found["choice"]]),
+    "choice_effects",
+    caption="What each choice does to the verdicts of each method: its number of values (levels), the pairs of specifications that differ in it alone and "
+    "those of them whose verdicts flip, and the share of the variance of the difference and of the verdict (0 or 1) that it explains by itself.",
+)
+
+# %% [markdown]
+# ## Where on the curve
+#
+# For each criterion one method in full, by default the most divided. Below the curve each choice has a strip: dark where
+# the specifications of that stretch take the value, white where none does. A choice without influence is evenly grey or
+# evenly striped.
+
+# %%
+for criterion in BASELINES:
+    method = shown or minority.xs(criterion, level=1).idxmax()
+    own = curve[(curve["method"] == method) & (curve["criterion"] == criterion)]
+    decisive = flip_rates(found[found["method"] == method])[criterion]
+    crossed = own[own["in_grid"]]
+    page.figure(
+        plots_specifications.specification_curve(own, decisive),
+        f"specification_{criterion}",
+        caption=f"{criterion.capitalize()} of {plots.abbreviation(method)} under {len(crossed)} specifications, sorted by the difference between its mean and "
+        f"the baseline's{' (PASS is below zero)' if criterion == 'randomization' else ''}; grey band: 95 % interval; marks: the named protocols. Strips: share of the "
+        "specifications in each stretch that take the value; the choice that flips most verdicts is on top.",
+        alt=f"A curve rising from {crossed['difference'].min():.2f} to {crossed['difference'].max():.2f}, {(crossed['verdict'] == 'PASS').mean():.0%} of it PASS, "
+        "above strips of choices, those that flip most verdicts first: "
+        + ", ".join(f"{FACTORS[name].title} {rate:.0%}" for name, rate in decisive.sort_values(ascending=False).items())
+        + ".",
+        tabs=(criterion.capitalize(),),
+    )
+
+# %% [markdown]
+# ## Every specification
+#
+# A named protocol that also departs in what is not varied here has a row of its own, outside the grid; there are
+# {num}`specifications/n_outside` of these. Shares, flip rates and variances leave them out.
+
+# %%
+page.table(
+    curve.sort_values("protocol", key=lambda names: names == "", kind="stable"),
+    "specification_curve",
+    caption="One row for each specification, method and criterion, the named protocols first (the first rows; all are in the file): the value of each choice "
+    "that is varied, the means of the method (value) and of the baseline (reference), their difference with its 95 % bootstrap interval by image, "
+    "and the verdict.",
+    rows=3 * len(cells),
+)
+page.close()

@@ -1,0 +1,122 @@
+"""The ledger's directives, on a tiny book: each claim in its state, findings beside it, counts that add up."""
+
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+from sphinx.application import Sphinx
+from sphinx.util.console import strip_colors
+from sphinx.util.docutils import docutils_namespace
+
+BOOK = Path(__file__).parents[2] / "book"
+PAPER = "arun2021assessing"
+CLAIM = {
+    "paper": PAPER, "title": "A title", "where": "Fig. 1", "quote": "a quote", "number": "0.5", "kind": "direction",
+    "datasets": ["lungs"], "truth": None, "not_testable": "", "tested": True, "outcome": None,
+}  # fmt: skip
+CLAIMS = [
+    CLAIM | {"id": "holds"},
+    CLAIM | {"id": "fails-on-one", "datasets": ["lungs", "hearts"]},
+    CLAIM | {"id": "was-not-run", "datasets": ["brains"]},
+    CLAIM | {"id": "adds-up", "datasets": [], "outcome": {"ours": "sum 3", "agrees": "yes"}},
+    CLAIM | {"id": "needs-people", "datasets": [], "tested": False, "not_testable": "Needs participants."},
+    CLAIM | {"id": "tried-elsewhere", "datasets": [], "truth": "box"},
+]
+HEADER = "id,agrees,ours,estimate,ci_low,ci_high,data,kind\n"
+PAGE = (
+    "# A\n\nOf {ledger-count}`all`, {ledger-count}`tested`: {ledger-count}`yes`.\n\n```{ledger-summary}\n```\n\n"
+    f"```{{ledger}} {PAPER}\n```\n\n```{{bibliography}}\n```\n"
+)
+
+
+@pytest.fixture
+def build(tmp_path, monkeypatch):
+    """Build pages of a book; returns the text and HTML of the first, and warnings."""
+    monkeypatch.syspath_prepend(BOOK / "_ext")
+
+    def run(claims: str) -> tuple[str, str, str]:
+        (tmp_path / "index.md").write_text("# B\n\n[](claims.md)\n", encoding="utf-8")
+        (tmp_path / "claims.md").write_text(claims, encoding="utf-8")
+        settings = {
+            "extensions": ["myst_parser", "sphinxcontrib.bibtex", "computed", "catalogue", "ledger"],
+            "bibtex_bibfiles": [str(BOOK / "references.bib")],
+            "numfig": True,
+            "exclude_patterns": ["_out"],
+        }
+        warnings, out = io.StringIO(), tmp_path / "_out"
+        with docutils_namespace():
+            Sphinx(tmp_path, None, out, out / "trees", "html", settings, status=None, warning=warnings).build()
+        html = (out / "claims.html").read_text(encoding="utf-8")
+        found = [line for line in strip_colors(warnings.getvalue()).splitlines() if "isn't included" not in line]
+        return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", html)), html, "\n".join(found)
+
+    return run
+
+
+@pytest.fixture
+def evidence(tmp_path):
+    """Two data sets that were run, and the list of claims."""
+    (tmp_path / "evidence").mkdir()
+    (tmp_path / "evidence/claims.json").write_text(json.dumps({"claims": CLAIMS}))
+    rows = {
+        "lungs": "holds,yes,XRAI 0.4,0.1,0.05,0.2,own,direction\nfails-on-one,yes,0.4,0.4,0.3,0.5,own,value\n",
+        "hearts": "fails-on-one,no,8 of 8,,,,own,value\ntried-elsewhere,no,SG 0.2,-0.1,-0.2,-0.05,outside,direction\n",
+    }
+    for name, text in rows.items():
+        folder = tmp_path / "evidence" / name
+        (folder / "tables").mkdir(parents=True)
+        (folder / "numbers.json").write_text(json.dumps({"claims/n_claims": 2}))
+        (folder / "tables/claims.csv").write_text(HEADER + text)
+        (folder / "tables/claims.json").write_text(json.dumps({"caption": "c", "chapter": "claims"}))
+        (folder / "claims.md").write_text("---\norphan: true\n---\n# L\n")
+
+
+def test_each_claim_is_in_one_state(build, evidence):
+    text, html, warnings = build(PAGE)
+    assert warnings == ""
+    assert "Of 6, 3: 2." in text
+    rows = re.findall(r"<tr.*?</tr>", html, re.S)
+    plain = [re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", row)).strip() for row in rows]
+    summary = plain[: plain.index(next(line for line in plain if line.startswith("All"))) + 1]
+    assert summary[0] == "Paper claims yes no unclear not run here not testable"
+    assert summary[-1] == "All 6 2 1 0 1 2"
+    states = [re.sub(r"<[^>]+>", "", row.rsplit("<td", 1)[1]).partition(">")[2].strip() for row in rows[-6:]]
+    assert states == ["yes", "no", "not run here", "yes", "not testable", "not testable"]
+    assert html.count('class="verdict-pass">yes<') == 2
+    assert html.count('class="verdict-fail">no<') == 1
+
+
+def test_what_was_found_stands_beside_the_claim_with_a_link(build, evidence):
+    text, html, _ = build(PAGE)
+    assert "lungs: XRAI 0.4; 0.100 (0.050 to 0.200)" in text
+    assert "lungs: 0.4 (0.300 to 0.500)" in text
+    assert "hearts: SG 0.2; −0.100 (−0.200 to −0.050). An outside check: no" in text
+    assert "from the paper's own numbers: sum 3" in text.replace("’", "'")
+    assert "Needs participants." in text
+    assert 'href="evidence/lungs/claims.html"' in html
+
+
+def test_a_book_without_results_is_built(build):
+    text, _, warnings = build(PAGE)
+    assert warnings == ""
+    assert "Of not run here" in text
+
+
+def test_a_data_set_whose_chapter_was_not_run_is_passed_over(build, evidence, tmp_path):
+    (tmp_path / "evidence/lungs/numbers.json").write_text(json.dumps({"verdict/n": 1}))
+    text, _, warnings = build(PAGE)
+    assert warnings == ""
+    assert "Of 6, 2: 1." in text
+
+
+@pytest.mark.parametrize(
+    ("page", "message"),
+    [
+        ("{ledger-count}`yess`", "ledger-count: no state 'yess'; nearest is 'yes'"),
+        ("```{ledger} arun2021assesing\n```", f"ledger: no claim of 'arun2021assesing'; nearest is '{PAPER}'"),
+    ],
+)
+def test_a_wrong_name_is_a_warning(build, evidence, page, message):
+    assert message in build(f"# A\n\n{page}\n")[2]
