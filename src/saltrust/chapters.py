@@ -43,10 +43,10 @@ _ALWAYS = {
     "repeatability": ("localization",),
     "statistics": ("randomization", "repeatability"),
     "verdict": ("randomization", "repeatability"),
-    "audit": ("localization",),
     "report_card": ("verdict",),
     "specifications": ("verdict",),
-    "claims": ("verdict",),
+    "audit": ("verdict",),
+    "claims": ("specifications",),
 }
 NAMES = (*_GRADED, *_ALWAYS)
 
