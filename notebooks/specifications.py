@@ -29,6 +29,7 @@ shown = ""  # method of the large curves; empty for the one whose verdicts are m
 import pandas as pd
 
 from saltrust import plots, plots_specifications
+from saltrust.errors import unknown_name
 from saltrust.report import Page
 from saltrust.specifications import (
     BASELINES,
@@ -45,6 +46,8 @@ from saltrust.study import Study, chosen
 study = Study(dataset, profile, protocol, seed)
 page = Page("specifications", study)
 names = chosen(methods)
+if shown and shown not in names:
+    raise unknown_name("method of this chapter", shown, names)
 
 # %% [markdown]
 # ## What is varied

@@ -257,6 +257,7 @@ class ResultTable(Result):
             "", "", nodes.inline(text="CSV"), reftarget=self.use(file), refdoc=self.env.docname, classes=["csv"]
         )
         head, *body = rows
+        body = body[: about.get("rows")]
         return table(title, [heading.replace("_", " ") for heading in head], columns(body, len(head)))
 
     def absent(self, evidence: Evidence, name: str) -> nodes.Element:

@@ -1,6 +1,7 @@
 """Figures of the specification curve: how many specifications pass, how far they reach, which choices decide."""
 
 from collections.abc import Mapping
+from itertools import product
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -24,10 +25,9 @@ def share_matrix(shares: pd.DataFrame, curve: pd.DataFrame) -> Figure:
     the verdicts of the named protocols. shares: from `pass_shares`; curve: from `specification_curve`."""
     figure, axis = plt.subplots(figsize=(WIDTH, 0.55 * len(shares) + 1.3))
     axis.imshow(shares, cmap=SHARES, vmin=0, vmax=1, aspect="auto")
-    for (i, method), (j, criterion) in _cells(shares):
+    for (i, method), (j, criterion) in product(enumerate(shares.index), enumerate(shares.columns)):
         share = shares.loc[method, criterion]
-        white = abs(share - 0.5) > 0.3
-        colour = "white" if white else "black"
+        colour = "white" if abs(share - 0.5) > 0.3 else "black"
         axis.text(j, i - 0.14, f"{share:.0%}", ha="center", va="center", color=colour, weight="bold")
         own = curve[(curve["method"] == method) & (curve["criterion"] == criterion)]
         for k, (name, mark) in enumerate(MARKS.items()):
@@ -52,10 +52,6 @@ def share_matrix(shares: pd.DataFrame, curve: pd.DataFrame) -> Figure:
         side.set_visible(False)
     _protocol_legend(figure)
     return figure
-
-
-def _cells(table: pd.DataFrame):
-    return ((row, column) for row in enumerate(table.index) for column in enumerate(table.columns))
 
 
 def _row_of(own: pd.DataFrame, protocol: str) -> pd.Series:
@@ -158,7 +154,8 @@ def specification_curve(own: pd.DataFrame, rates: Mapping[str, float]) -> Figure
     _draw_curve(curve, own, size=14)
     curve.set_ylabel("mean of the method\nminus mean of the baseline", fontsize=10)
     curve.tick_params(labelbottom=False)
-    stretch = np.arange(len(crossed)) * min(STRETCHES, len(crossed)) // len(crossed)
+    stretches = max(k for k in range(1, STRETCHES + 1) if len(crossed) % k == 0)  # all of one length
+    stretch = np.arange(len(crossed)) * stretches // len(crossed)
     for axis, name in zip(strips, names, strict=True):
         taken = np.stack([crossed[name].eq(value) for value in values[name]], axis=1)
         shares = pd.DataFrame(taken).groupby(stretch).mean().to_numpy().T

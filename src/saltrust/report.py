@@ -63,16 +63,18 @@ class Page:
         _close(figure)
         _show({"image/png": file.read_bytes(), "text/plain": f"{caption}\n[{alt}]", MIME: note})
 
-    def table(self, table: pd.DataFrame, name: str, caption: str) -> None:
-        """Save a table as tables/<name>.csv, every digit kept, and show it rounded. caption: MyST."""
+    def table(self, table: pd.DataFrame, name: str, caption: str, rows: int | None = None) -> None:
+        """Save a table as tables/<name>.csv, every digit kept, and show it rounded: its first `rows` rows, None for all.
+        caption: MyST."""
         if not caption.strip():
             raise SaltrustError(f"table '{name}' of chapter '{self.chapter}' needs a caption")
         file = self._file("tables", f"{name}.csv")
         table.to_csv(file, index=False)
-        note = {"kind": "table", "name": name, "caption": caption, "chapter": self.chapter}
+        note = {"kind": "table", "name": name, "caption": caption, "chapter": self.chapter, "rows": rows}
         file.with_suffix(".json").write_text(json.dumps(note, indent=1), encoding="utf-8")
-        shown = table.to_html(index=False, float_format="{:.3g}".format)
-        _show({"text/html": shown, "text/plain": table.to_string(index=False), MIME: note})
+        first = table.head(rows) if rows else table
+        shown = first.to_html(index=False, float_format="{:.3g}".format)
+        _show({"text/html": shown, "text/plain": first.to_string(index=False), MIME: note})
 
     def document(self, html: str, name: str, tabs: tuple[str, ...] = ()) -> None:
         """Save a page of HTML that needs no other file as tables/<name>.html, beside the table of that name, and show

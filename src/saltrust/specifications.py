@@ -41,6 +41,7 @@ SIMILARITIES = ("randomization", *STABILITY)
 INTERACTIONS = "interactions"
 
 Levels = Callable[[Study, str], tuple[Any, ...]]
+Compared = tuple[tuple[Spec, ...], Spec | float]  # values and reference of a Specification
 
 
 @dataclass(frozen=True)
@@ -369,7 +370,7 @@ def _utility_sources(study: Study, method: str) -> tuple[MapsSpec, AverageSpec]:
     return study.spec(method), study._average()
 
 
-def _utility(study: Study, method: str, maps: MapsSpec, average: AverageSpec):
+def _utility(study: Study, method: str, maps: MapsSpec, average: AverageSpec) -> Compared:
     p = study.protocol
     value = UtilitySpec(maps, _effective(p.localization, method), p.auprc)
     return (value,), UtilitySpec(average, Preparation("sum", clip=None), p.auprc)  # it is scored as it is
@@ -381,7 +382,7 @@ def _randomization_sources(study: Study, method: str) -> tuple[MapsSpec, ...]:
     return study.spec(method), *random
 
 
-def _randomization(study: Study, method: str, maps: MapsSpec, *random: MapsSpec):
+def _randomization(study: Study, method: str, maps: MapsSpec, *random: MapsSpec) -> Compared:
     p = study.protocol
     draw = (study.seed, crc32(method.encode())) if p.pairs_by_method else (study.seed,)
     pairs = different_pairs(len(maps.images), p.threshold_pairs, draw)
@@ -393,7 +394,7 @@ def _stability_sources(model: str) -> Callable[[Study, str], tuple[MapsSpec, Map
     return lambda study, method: (study.spec(method), study.spec(method, getattr(study, model)))
 
 
-def _stability(study: Study, method: str, maps: MapsSpec, other: MapsSpec):
+def _stability(study: Study, method: str, maps: MapsSpec, other: MapsSpec) -> Compared:
     p = study.protocol
     compared = maps, other, _same(maps, other), *_likeness(p, method)
     low = p.low_baseline

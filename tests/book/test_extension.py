@@ -296,6 +296,17 @@ def test_a_table_is_rounded_aligned_coloured_and_can_be_downloaded(build, eviden
     assert re.search(r'href="\S*_downloads/\S+/scores.csv"', page)
 
 
+def test_a_long_table_shows_its_first_rows(build, evidence):
+    about = json.loads((evidence / "tables/scores.json").read_text())
+    (evidence / "tables/scores.json").write_text(json.dumps(about | {"rows": 1}))
+    html, warnings = build(index="# A", evidence__lungs__localization=ORPHAN + "# L\n\n```{result-table} scores\n```\n")
+    assert warnings == ""
+    page = html["evidence/lungs/localization"]
+    assert page.count("<tr") == 2
+    assert "XRAI" in page
+    assert "SIG" not in page
+
+
 def test_a_ragged_table_is_a_warning(build, evidence):
     (evidence / "tables/scores.csv").write_text("a,b\n1\n")
     _, warnings = build(index="# A", evidence__lungs__localization=ORPHAN + "# L\n\n```{result-table} scores\n```\n")
