@@ -68,9 +68,11 @@ page.quote(
 #
 # The profile `quick` departs from the paper where two cores and no ImageNet weights force it to: smaller images, two
 # branches, and for the base models another training. Half of their images are mirrored, the learning rate rises and
-# falls once, and AlexNet and VGG16 borrow batch normalization, which is folded into their layers at the end, so that the
-# network that is explained is the paper's. A branch then takes a few careful steps, with a limit to match. `full` has the
-# sizes and settings of the paper.
+# falls once, and AlexNet and VGG16 borrow batch normalization, which is folded into their layers at the end. Their first
+# linear layer reads the small grid of the last convolution itself, where the pooling in between would only copy its
+# pixels to fill the grid of ImageNet's images; at the end each weight is shared out among these copies. Both steps leave
+# the outputs as they are, so that the network that is explained is the paper's. A branch then takes a few careful steps,
+# with a limit to match. `full` has the sizes and settings of the paper.
 #
 # ## Regular evaluation
 #

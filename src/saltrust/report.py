@@ -64,8 +64,8 @@ class Page:
         _show({"image/png": file.read_bytes(), "text/plain": f"{caption}\n[{alt}]", MIME: note})
 
     def table(self, table: pd.DataFrame, name: str, caption: str, rows: int | None = None) -> None:
-        """Save a table as tables/<name>.csv, every digit kept, and show it rounded: its first `rows` rows, None for all.
-        caption: MyST."""
+        """Save a table as tables/<name>.csv, every digit kept, and show it rounded. caption: MyST. rows: how many are
+        shown, from the first, None for all."""
         if not caption.strip():
             raise SaltrustError(f"table '{name}' of chapter '{self.chapter}' needs a caption")
         file = self._file("tables", f"{name}.csv")

@@ -24,6 +24,7 @@ from saltrust.devices import device
 from saltrust.errors import SaltrustError, unknown_name
 from saltrust.models.architectures import ARCHITECTURES, DEEPER, deepened
 from saltrust.models.classifiers import build, seeded, to_input
+from saltrust.models.products import small_as_products
 from saltrust.models.scaffolding import dismantle, scaffold
 from saltrust.models.training import (
     State,
@@ -49,9 +50,8 @@ class BranchPlan:
     base, branch: of each phase; no validation acts on them, so `patience` does not count and the schedule is "constant"
     or "one_cycle". augment: see `mirrored`. every: steps between two validations. target: accuracy on a shard above
     which a branch is done. limit, refresh: see `EarlyStop`. shard: validation images in a shard. Not in the paper:
-    scaffolded: whether the base trains with batch normalization, which its state keeps and its branches fold away at
-    their end (see `scaffolding`); dropout: whether the network's dropout acts. Raises SaltrustError on a value out of
-    range.
+    scaffolded: whether the base trains in a scaffold, which its state keeps and its branches take away in the end (see
+    `scaffolding`); dropout: whether the network's dropout acts. Raises SaltrustError on a value out of range.
     """
 
     base: TrainingPlan = _PAPER
@@ -147,7 +147,7 @@ def train_base(
     phase = plan.base
     model = build(architecture, len(train.classes), pretrained, phase.seed)
     if plan.scaffolded:
-        scaffold(model)
+        scaffold(model, train.pixels.shape[1])
     if start is not None:
         model.load_state_dict(deepened(start, DEEPER[architecture]))
     per_epoch = phase.steps(len(train))
@@ -191,7 +191,7 @@ def train_branch(
     model = build(architecture, len(train.classes))
     scaffolded = base_state.keys() != model.state_dict().keys()
     if scaffolded:
-        scaffold(model)
+        scaffold(model, train.pixels.shape[1])
     model.load_state_dict(base_state)
     shards = np.array_split(np.arange(len(val)), max(1, round(len(val) / plan.shard)))
     draw = np.random.default_rng((seed, 2))
@@ -237,6 +237,8 @@ def _descent(
     spec = ARCHITECTURES[architecture]
     labels = torch.from_numpy(train.labels)
     steps = plan.epochs * plan.steps(len(train))
+    if device().type == "cpu":
+        small_as_products(model)
     optimizer, schedule = prepared(model, plan, steps)
     for module in model.modules():
         if isinstance(module, nn.Dropout):

@@ -20,19 +20,21 @@ NARROW = {
     ),
 }
 
-# Ten classes from scratch on two cores: for the base, networks without batch normalization borrow it in place of their
-# dropout, images are mirrored, and the learning rate rises and falls once. A branch is then a few careful steps.
+# Ten classes from scratch on two cores: for the base, plain networks stand in a scaffold and do without their dropout,
+# images are mirrored, and the learning rate rises and falls once. A branch is then a few careful steps.
 _BASE = TrainingPlan(**FROM_SCRATCH, warmup=0.15, batch_size=64)
 _BRANCH = TrainingPlan(learning_rate=2e-6, weight_decay=1e-5, batch_size=32, epochs=1, steps_per_epoch=24)
 _QUICK = BranchPlan(_BASE, _BRANCH, limit=5, scaffolded=True, dropout=False)
 _DEEPER = replace(_BASE, learning_rate=1e-4, epochs=1, steps_per_epoch=16)  # goes on from the trained AlexNet
-_SMOKE = BranchPlan(replace(_BASE, epochs=1, batch_size=16, steps_per_epoch=2), replace(_BRANCH, steps_per_epoch=4))
+_SMOKE = BranchPlan(
+    replace(_BASE, epochs=1, batch_size=16, steps_per_epoch=2), replace(_BRANCH, steps_per_epoch=4), scaffolded=True
+)
 
 BRANCHING = {
     "smoke": {name: _SMOKE for name in ("resnet34", "alexnet", "vgg16", *DEEPER)},
     "quick": {
         "resnet34": replace(_QUICK, base=replace(_BASE, epochs=6), refresh=0.4),
-        "alexnet": replace(_QUICK, base=replace(_BASE, epochs=14, batch_size=128)),
+        "alexnet": replace(_QUICK, base=replace(_BASE, epochs=12)),
         "vgg16": replace(_QUICK, base=replace(_BASE, epochs=5)),
         **dict.fromkeys(DEEPER, replace(_QUICK, base=_DEEPER, branch=replace(_BRANCH, steps_per_epoch=12))),
     },
