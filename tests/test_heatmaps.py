@@ -16,7 +16,7 @@ from saltrust.protocols import PROTOCOLS
 from saltrust.scores.auprc import average_precision
 from saltrust.scores.five_band import CLAMPED, SOFT, Thresholds, adjust, stratify
 from saltrust.store import Store
-from saltrust.study import Study
+from saltrust.study import CONTROLS, Study
 
 SIZE = 48
 NETWORKS = ("small", "smaller")
@@ -197,10 +197,11 @@ def test_the_four_questions_are_asked_of_cells_too(store):
     asked = study(store)
     assert asked.judged == ("small-1", "small-2", "smaller-1", "small-random")
     frame = asked.localization("grad,guided_backprop", models=asked.judged[:2])
-    assert set(frame["method"]) == {"grad", "guided_backprop", "average", "constant", "unet"}
+    assert set(frame["method"]) == {"grad", "guided_backprop", *CONTROLS, "average", "unet"}
     assert frame["auprc"].between(0, 1).all()
     assert len(asked.sensitivity("grad")["stage"].unique()) == 4
     assert asked.repeatability("grad")["ssim"].between(-1, 1).all()
+    assert asked.other_class("grad")["ssim"].between(-1, 1).all()  # of the next most likely class
     table = asked.models(n_boot=20)
     assert table.query("role == 'classifier'")["accuracy"].notna().all()
     assert list(asked.curves("small-1").columns) == ["step", "training loss", "accuracy on a shard"]
