@@ -6,7 +6,7 @@ that reading what is stored needs none of them; they also tell the spec which co
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -527,9 +527,12 @@ class SimilaritySpec(_ArraySpec):
     def compute(self, get) -> np.ndarray:
         from saltrust.scores.similarity import SIMILARITY
 
-        return SIMILARITY[self.score](*self._paired(get), **self.settings)
+        left, right = self.paired(get)
+        images = [self.second.images[second] for _, second in self.pairs]
+        partners = self.partners(right, images)
+        return np.mean([SIMILARITY[self.score](left, other, **self.settings) for other in partners], axis=0)
 
-    def _paired(self, get) -> tuple[np.ndarray, np.ndarray]:
+    def paired(self, get) -> tuple[np.ndarray, np.ndarray]:
         """The prepared maps (k, height, width) of either side."""
         from saltrust.methods.preparation import resized
 
@@ -537,6 +540,10 @@ class SimilaritySpec(_ArraySpec):
         right = resized(right, left.shape[1])  # networks may see images of different sizes
         firsts, seconds = ([pair[side] for pair in self.pairs] for side in (0, 1))
         return left[firsts], right[seconds]
+
+    def partners(self, maps: np.ndarray, images: Sequence[int]) -> Iterator[np.ndarray]:
+        """What the first maps are compared with, one stack after the other: the second maps, of those images."""
+        yield maps
 
 
 @dataclass(frozen=True)
@@ -548,21 +555,13 @@ class NullSpec(SimilaritySpec):
     count: int
     seed: int
 
-    def compute(self, get) -> np.ndarray:
-        from saltrust.scores.similarity import SIMILARITY
+    def partners(self, maps: np.ndarray, images: Sequence[int]) -> Iterator[np.ndarray]:
+        """Each draw of the second maps' surrogates."""
         from saltrust.scores.surrogates import surrogate
 
-        left, right = self._paired(get)
-        images = [self.second.images[pair[1]] for pair in self.pairs]
-        usable = np.isfinite(right).all(axis=(1, 2))
-        found = np.full((self.count, len(images)), np.nan)
         for draw in range(self.count):
-            keys = (np.random.SeedSequence(self.seed, spawn_key=(image, draw)) for image in images)
-            laid_out = [
-                surrogate(saliency, np.random.default_rng(key))
-                for saliency, key, ok in zip(right, keys, usable, strict=True)
-                if ok
-            ]
-            if laid_out:
-                found[draw, usable] = SIMILARITY[self.score](left[usable], np.stack(laid_out), **self.settings)
-        return found.mean(axis=0)
+            drawn = maps.copy()
+            for i in np.flatnonzero(np.isfinite(maps).all(axis=(1, 2))):
+                key = np.random.SeedSequence(self.seed, spawn_key=(images[i], draw))
+                drawn[i] = surrogate(maps[i], np.random.default_rng(key))
+            yield drawn

@@ -7,7 +7,7 @@ told apart exactly (specification curve: Simonsohn et al. 2020; multiverse: Stee
 
 import copy
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields, replace
 from hashlib import blake2b
@@ -28,7 +28,6 @@ from saltrust.progress import track
 from saltrust.protocols import PROTOCOLS, Preparation, Protocol
 from saltrust.registry import Registry
 from saltrust.scores.similarity import SIMILARITY
-from saltrust.scores.surrogates import surrogate
 from saltrust.specs import Spec
 from saltrust.statistics.resampling import clusters_of
 from saltrust.study import Study, chosen
@@ -367,7 +366,7 @@ def _with(protocol: Protocol, names: Sequence[str], values: Sequence[Any]) -> Pr
 
 
 def _utility_sources(study: Study, method: str) -> tuple[MapsSpec, AverageSpec]:
-    return study.spec(method), study._average()
+    return study.spec(method), study.average_spec()
 
 
 def _utility(study: Study, method: str, maps: MapsSpec, average: AverageSpec) -> Compared:
@@ -377,7 +376,7 @@ def _utility(study: Study, method: str, maps: MapsSpec, average: AverageSpec) ->
 
 
 def _randomization_sources(study: Study, method: str) -> tuple[MapsSpec, ...]:
-    last = (study._cascade(replicate)[study.stages[-1]] for replicate in range(study.profile.replicates))
+    last = (study.cascade(replicate)[study.stages[-1]] for replicate in range(study.profile.replicates))
     random = (study.spec(method, images=study.cascaded, randomization=state) for state in last)
     return study.spec(method), *random
 
@@ -477,7 +476,7 @@ def _similarities(parts: Sequence[SimilaritySpec], get: Callable, known: dict[by
     known: the scores of pairs of maps that have been compared before. Maps that differ in a choice are often equal once
     prepared: a flipped sign is gone from absolute values.
     """
-    left, right = parts[0]._paired(get)
+    left, right = parts[0].paired(get)
     images = [parts[0].second.images[second] for _, second in parts[0].pairs]
     asked = repr([(part.kind, part.score, part.settings) for part in parts]).encode()
     pairs = [
@@ -487,7 +486,7 @@ def _similarities(parts: Sequence[SimilaritySpec], get: Callable, known: dict[by
     new = list({pair: i for i, pair in enumerate(pairs) if pair not in known}.values())
 
     def scored(rows: np.ndarray) -> np.ndarray:
-        partners = _partners(parts[0], right[rows], [images[i] for i in rows])
+        partners = parts[0].partners(right[rows], [images[i] for i in rows])
         rounds = [[SIMILARITY[p.score](left[rows], other, **p.settings) for p in parts] for other in partners]
         return np.mean(rounds, axis=0).T
 
@@ -496,19 +495,6 @@ def _similarities(parts: Sequence[SimilaritySpec], get: Callable, known: dict[by
             shares = np.array_split(new, min(len(new), os.cpu_count()))
             known |= zip((pairs[i] for i in new), np.concatenate(list(pool.map(scored, shares))), strict=True)
     return list(np.array([known[pair] for pair in pairs]).T)
-
-
-def _partners(part: SimilaritySpec, maps: np.ndarray, images: Sequence[int]) -> Iterator[np.ndarray]:
-    """What the first maps are compared with: the second ones or, for a null, each draw of their surrogates."""
-    if not isinstance(part, NullSpec):
-        yield maps
-        return
-    for draw in range(part.count):
-        drawn = maps.copy()
-        for i in np.flatnonzero(np.isfinite(maps).all(axis=(1, 2))):
-            key = np.random.SeedSequence(part.seed, spawn_key=(images[i], draw))
-            drawn[i] = surrogate(maps[i], np.random.default_rng(key))
-        yield drawn
 
 
 def _latest(get: Callable, most: int = 3) -> Callable:

@@ -308,7 +308,7 @@ class Study:
             stage: prepared(
                 self.spec(method, images=self.cascaded, randomization=state), self.protocol.similarity, self.store.get
             )
-            for stage, state in self._cascade(0, order).items()
+            for stage, state in self.cascade(0, order).items()
         }
 
     def faults(
@@ -406,7 +406,8 @@ class Study:
         p = self.protocol
         return Randomization(stage, p.initialization, p.batchnorm, self._model_seed(100 + seed), order)
 
-    def _cascade(self, replicate: int, order: str = "top_down") -> dict[str, Randomization]:
+    def cascade(self, replicate: int, order: str = "top_down") -> dict[str, Randomization]:
+        """The states of the main network as stage after stage is randomized, by the stage."""
         return {stage: self._randomization(stage, replicate, order) for stage in self.stages_of(order)}
 
     # --- the four criteria ----------------------------------------------------------------------------------------
@@ -420,7 +421,7 @@ class Study:
             (method, model, self.spec(method, model)) for model in models or self.judged for method in chosen(methods)
         ]
         sets += [(control, "control", self.spec(control)) for control in CONTROLS]
-        sets.append(("average", "control", self._average()))
+        sets.append(("average", "control", self.average_spec()))
         sets += [(self.card.localizer, f"{self.card.localizer}-{k}", self._heat(k)) for k in (1, 2)]
         return localization(self.store.get, track(sets, f"localization, {score}"), self.protocol, score)
 
@@ -436,7 +437,7 @@ class Study:
                 self.spec(method, images=self.cascaded, randomization=state),
             )
             for replicate in range(self.profile.replicates)
-            for name, state in self._cascade(replicate, order).items()
+            for name, state in self.cascade(replicate, order).items()
             if stage in (None, name)
             for method in chosen(methods)
         ]
@@ -494,7 +495,8 @@ class Study:
     def _heat(self, replicate: int) -> HeatSpec:
         return HeatSpec(self._localizer(replicate), self._data("test"), self.explained)
 
-    def _average(self) -> AverageSpec:
+    def average_spec(self) -> AverageSpec:
+        """The name of the average truth, once for each explained image."""
         splits = tuple(self._data(split) for split in self.protocol.average_of[self.card.truth])
         return AverageSpec(splits, self._data("test"), self.explained)
 
@@ -504,7 +506,7 @@ class Study:
 
     def average(self) -> np.ndarray:
         """The average truth (height, width) of the images with the finding in the protocol's splits, in [0, 1]."""
-        return self.store.get(self._average())[0, 0]
+        return self.store.get(self.average_spec())[0, 0]
 
     # --- the verdict ----------------------------------------------------------------------------------------------
 
