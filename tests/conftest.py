@@ -1,6 +1,8 @@
 """What all tests share."""
 
 import os
+from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 from hypothesis import settings
@@ -15,3 +17,24 @@ def _own_environment():
     """Tests do not see the settings of a chapter or a user that happen to be in the environment."""
     for name in [name for name in os.environ if name.startswith("SALTRUST_") and name != "SALTRUST_BOOK"]:
         del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def tiny_profile():
+    """A context in which there is a profile "tiny", where every network trains for one step: of `smoke`, with the sizes
+    that are given; architectures: those that it trains, by default those of `smoke`."""
+    from saltrust.profiles import PROFILES, Training
+
+    @contextmanager
+    def register(architectures=(), **sizes):
+        smoke = PROFILES["smoke"]
+        one = Training(epochs=1, patience=1, steps=1, batch_size=4)
+        networks = {
+            "architectures": dict.fromkeys(architectures or smoke.architectures, one),
+            "localizers": dict.fromkeys(smoke.localizers, one),
+        }
+        PROFILES["tiny"] = replace(smoke, name="tiny", **networks, **sizes)
+        yield
+        del PROFILES["tiny"]
+
+    return register

@@ -1,6 +1,5 @@
 """Findings: each demonstration shows what is known of it, on small networks or on what can be computed by hand."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,7 +17,6 @@ from saltrust import cards
 from saltrust.audit import BOX_SIDE, DRAWS, FINDINGS, LADDER, audit, boxed, opened, overlaps, rung, thresholds
 from saltrust.methods.preparation import prepare
 from saltrust.models.architectures import ARCHITECTURES, Architecture, Stage
-from saltrust.profiles import PROFILES, Training
 from saltrust.store import Store
 from saltrust.study import Study
 
@@ -37,28 +35,16 @@ def small(width):
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
+def study(tmp_path_factory, tiny_profile):
     """A study of phantoms by two networks that train in a moment."""
     stages = (Stage("logits", ("8",)), Stage("conv2", ("4",)), Stage("conv1", ("1", "0")))
     for name, width in zip(NETWORKS, (8, 6), strict=True):
         ARCHITECTURES[name] = Architecture(name, name.title(), small(width), dict, 1e-3, stages)
-    one = Training(epochs=1, patience=1, steps=1, batch_size=4)
-    smoke = PROFILES["smoke"]
-    PROFILES["tiny"] = replace(
-        smoke,
-        name="tiny",
-        size=64,
-        train=12,
-        val=12,
-        test=24,
-        architectures=dict.fromkeys(NETWORKS, one),
-        localizers=dict.fromkeys(smoke.localizers, one),
-    )
     card = cards.load("phantom-pneumothorax").model_copy(update={"networks": NETWORKS})
-    with pytest.MonkeyPatch.context() as patch:
+    sizes = {"size": 64, "train": 12, "val": 12, "test": 24}
+    with pytest.MonkeyPatch.context() as patch, tiny_profile(NETWORKS, **sizes):
         patch.setattr("saltrust.study.cards.load", lambda name: card)
         yield Study("phantom-pneumothorax", "tiny", store=Store(tmp_path_factory.mktemp("store")))
-    del PROFILES["tiny"]
     for name in NETWORKS:
         del ARCHITECTURES[name]
 

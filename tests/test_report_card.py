@@ -1,7 +1,6 @@
 """The report card: its rows are those of the study, its grades and warnings follow from them, its page is whole."""
 
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
@@ -14,7 +13,6 @@ from torch import nn
 from saltrust import cards
 from saltrust.models.architectures import ARCHITECTURES, Architecture, Stage
 from saltrust.plots_report_card import report_card_figure
-from saltrust.profiles import PROFILES, Training
 from saltrust.report_card import CRITERIA, GRADES, WARNINGS, Evidence, grades, html, report_card, warnings
 from saltrust.store import Store
 from saltrust.study import CONTROLS, Study
@@ -35,28 +33,16 @@ def small(width):
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
+def study(tmp_path_factory, tiny_profile):
     """A study of phantoms by two networks that train in a moment."""
     stages = (Stage("logits", ("7",)), Stage("conv2", ("3",)), Stage("conv1", ("0",)))
     for name, width in zip(NETWORKS, (8, 6), strict=True):
         ARCHITECTURES[name] = Architecture(name, name.title(), small(width), dict, 1e-3, stages)
-    one = Training(epochs=1, patience=1, steps=1, batch_size=4)
-    smoke = PROFILES["smoke"]
-    PROFILES["tiny"] = replace(
-        smoke,
-        name="tiny",
-        size=48,
-        train=12,
-        val=12,
-        test=24,
-        architectures=dict.fromkeys(NETWORKS, one),
-        localizers=dict.fromkeys(smoke.localizers, one),
-    )
     card = cards.load("phantom-pneumothorax").model_copy(update={"networks": NETWORKS})
-    with pytest.MonkeyPatch.context() as patch:
+    sizes = {"size": 48, "train": 12, "val": 12, "test": 24}
+    with pytest.MonkeyPatch.context() as patch, tiny_profile(NETWORKS, **sizes):
         patch.setattr("saltrust.study.cards.load", lambda name: card)
         yield Study("phantom-pneumothorax", "tiny", store=Store(tmp_path_factory.mktemp("store")))
-    del PROFILES["tiny"]
     for name in NETWORKS:
         del ARCHITECTURES[name]
 

@@ -14,7 +14,6 @@ from statsmodels.stats.anova import anova_lm
 
 from saltrust.artefacts import UtilitySpec
 from saltrust.errors import SaltrustError
-from saltrust.profiles import PROFILES, Training
 from saltrust.protocols import PROTOCOLS
 from saltrust.specifications import (
     BASELINES,
@@ -39,23 +38,10 @@ N_BOOT = 50
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
+def study(tmp_path_factory, tiny_profile):
     """A study in which every network trains for one step."""
-    one = Training(epochs=1, patience=1, steps=1, batch_size=4)
-    smoke = PROFILES["smoke"]
-    PROFILES["tiny"] = replace(
-        smoke,
-        name="tiny",
-        train=16,
-        val=12,
-        test=24,
-        explained=3,
-        cascaded=2,
-        architectures=dict.fromkeys(smoke.architectures, one),
-        localizers=dict.fromkeys(smoke.localizers, one),
-    )
-    yield Study("phantom-pneumothorax", "tiny", store=Store(tmp_path_factory.mktemp("store")))
-    del PROFILES["tiny"]
+    with tiny_profile(train=16, val=12, test=24, explained=3, cascaded=2):
+        yield Study("phantom-pneumothorax", "tiny", store=Store(tmp_path_factory.mktemp("store")))
 
 
 @pytest.fixture(scope="module")

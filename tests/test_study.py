@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from saltrust.errors import SaltrustError
-from saltrust.profiles import PROFILES, Training
 from saltrust.protocols import PROTOCOLS
 from saltrust.scores.auprc import average_precision
 from saltrust.scores.ssim import ssim
@@ -23,23 +22,9 @@ def store(tmp_path_factory):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def tiny():
-    """A profile in which every network trains for one step."""
-    one = Training(epochs=1, patience=1, steps=1, batch_size=4)
-    smoke = PROFILES["smoke"]
-    PROFILES["tiny"] = replace(
-        smoke,
-        name="tiny",
-        train=16,
-        val=12,
-        test=24,
-        explained=3,
-        cascaded=2,
-        architectures=dict.fromkeys(smoke.architectures, one),
-        localizers=dict.fromkeys(smoke.localizers, one),
-    )
-    yield
-    del PROFILES["tiny"]
+def tiny(tiny_profile):
+    with tiny_profile(train=16, val=12, test=24, explained=3, cascaded=2):
+        yield
 
 
 @pytest.fixture
