@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from saltrust import paths
 from saltrust.errors import SaltrustError, unknown_name
@@ -19,30 +19,86 @@ class _Strict(BaseModel):
 
 
 class Get(_Strict):
-    """Where the files come from, and the folder where they are expected; `$NAME` stands for an environment variable."""
+    """Where the files come from, and the folder where they are expected: relative to the card, or with environment
+    variables (`$NAME`)."""
 
     root: str
-    source: str
+    source: str = "its owner"
 
 
 class Table(_Strict):
     """The columns of a table of images; a column that the table lacks is left out.
 
-    file: the table, relative to the root. image: path of the image. label: 1 with and 0 without the finding.
-    mask: path of the mask, empty for none. x, y, width, height: a box in pixels of the image as it is on file, one row
-    per box. split: train, val or test; other values are not used. group: what must stay together (a patient, a slice).
+    file: the table, relative to the root. image: path of the image, to which `folder` is put in front and `suffix`
+    behind. label: 1 with and 0 without the finding; or a word, which is one of the card's classes or, for a finding,
+    among `positive`; `separator` parts several words of one image ("Effusion|Mass"). Without a label column an image
+    has the finding where it has truth. mask: path of the mask, empty for none. x, y, and width, height or right,
+    bottom: a box in pixels of the image as it is on file, one row per box. split: train, val or test; other values are
+    not used. group: what must stay together (a patient, a slice).
     """
 
     file: str
     image: str
-    label: str
-    split: str
+    folder: str = ""
+    suffix: str = ""
+    label: str | None = None
+    positive: tuple[str, ...] = ()
+    separator: str | None = None
+    split: str | None = None
+    group: str | None = None
     mask: str | None = None
     x: str | None = None
     y: str | None = None
     width: str | None = None
     height: str | None = None
-    group: str | None = None
+    right: str | None = None
+    bottom: str | None = None
+
+    @property
+    def box(self) -> tuple[str, ...]:
+        """The four columns of a box; empty where the table has none."""
+        columns = (self.x, self.y, self.width or self.right, self.height or self.bottom)
+        return tuple(name for name in columns if name) if all(columns) else ()
+
+
+class Annotations(_Strict):
+    """Annotations in a known format, in the place of a table.
+
+    format: "coco" (a JSON file), "voc" (a folder of XML files) or "yolo" (a folder of text files). files: that file or
+    folder, relative to the root, one for all images or one for each split. images: the folder of the images, likewise.
+    names: the categories of YOLO by number, where no `classes.txt` lies beside the files. positive: the categories that
+    are the finding, all of them if empty; in a card with classes every category is one.
+    """
+
+    format: Literal["coco", "voc", "yolo"]
+    files: str | dict[Split, str]
+    images: str | dict[Split, str]
+    names: tuple[str, ...] = ()
+    positive: tuple[str, ...] = ()
+
+
+class Model(_Strict):
+    """A classifier that was trained elsewhere, and what its file does not say.
+
+    source: `file.py:function`, a file of TorchScript (`.ts`, `.torchscript`), torch.export (`.pt2`) or weights
+    (`.safetensors`, `.pt`, `.pth`), `timm:<name>` or `xrv:<weights>`. architecture: of bare weights,
+    `file.py:function`, `timm:<name>` or `torchvision:<name>`. size: side of its square images in pixels. channels: 1 or
+    3. input_range: of a black and a white pixel; from that are taken mean and std, one for each channel. classes: names of its outputs.
+    exclusive: whether one class excludes the others (softmax) or each output speaks for itself (sigmoid).
+    finding: the class that is the card's finding, where it is not called so.
+    """
+
+    source: str
+    name: str = Field(default="", pattern=r"^[a-z0-9]*(-[a-z0-9]+)*$")
+    architecture: str = ""
+    size: int | None = Field(default=None, ge=32, le=2048)
+    channels: Literal[1, 3] | None = None
+    input_range: tuple[float, float] | None = None
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    classes: tuple[str, ...] = ()
+    exclusive: bool | None = None
+    finding: str = ""
 
 
 class Count(_Strict):
@@ -56,58 +112,82 @@ class Card(_Strict):
     """A data set as its card describes it."""
 
     name: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
-    title: str
-    summary: str
-    role: str  # which of the papers' data sets it stands for
+    title: str = ""
+    summary: str = ""
+    role: str = "itself"  # which of the papers' data sets it stands for
     finding: str
     reported: str = ""  # what its paper reports of its networks, a sentence (MyST)
-    modality: str
+    modality: str = "not stated"
     classes: tuple[str, ...] = ()  # names of the labels, where there are more than with and without the finding
-    absent: str | None = None  # of these, the one without the finding
+    absent: str | None = None  # of these, the one without the finding, if there is one
     truth: Literal["mask", "box", "graded"]
     networks: tuple[str, ...] = ("inception_v3", "densenet121")  # architectures: the main one, the one beside it, more
+    models: tuple[Model, ...] = ()  # classifiers trained elsewhere, which are judged in the place of the networks
     localizer: Literal["unet", "retinanet"]
-    licence: str
+    licence: str = "not stated"
     cite: tuple[str, ...] = ()
-    loader: str
+    loader: str = "folder"
     parameters: dict[str, Any] = {}
     protocols: dict[str, dict[str, Any]] = {}  # what some protocols change in the loader's parameters
     get: Get | None = None
     table: Table | None = None
-    counts: dict[Split, Count]
+    annotations: Annotations | None = None
+    shares: dict[Split, float] = {}  # of the groups that each split gets, where the files name no splits
+    counts: dict[Split, Count] = {}  # as published; of generated data, what is to be drawn
+    _folder: Path = PrivateAttr(default=paths.PROJECT)  # where the card lies
 
-    @field_validator("counts")
+    @model_validator(mode="before")
     @classmethod
-    def _all_splits(cls, counts: dict[str, Count]) -> dict[str, Count]:
-        if missing := {"train", "val", "test"} - set(counts):
-            raise ValueError(f"lacks {', '.join(sorted(missing))}")
-        return counts
+    def _fill_in(cls, content: dict[str, Any]) -> dict[str, Any]:
+        """What follows from the rest: a title, and the localizer that suits the truth."""
+        suited = {"mask": "unet", "box": "retinanet", "graded": "unet"}.get(content.get("truth"))
+        return {"title": content.get("name"), "localizer": suited} | content
 
     @model_validator(mode="after")
     def _classes_are_described(self) -> "Card":
-        if self.classes and self.absent not in self.classes:
+        if self.classes and self.absent is not None and self.absent not in self.classes:
             raise ValueError(f"'absent' must be one of the classes: {', '.join(self.classes)}")
+        if len(self.classes) == 1 or len(set(self.classes)) != len(self.classes):
+            raise ValueError("'classes' needs two or more names, each once")
         if len(self.networks) < 2:
             raise ValueError("'networks' needs two architectures, whose maps are compared")
         return self
 
     @model_validator(mode="after")
+    def _splits_are_described(self) -> "Card":
+        splits = {"train", "val", "test"}
+        for name, given in (("counts", set(self.counts)), ("shares", set(self.shares))):
+            if given and given != splits:
+                raise ValueError(f"{name}: lacks {', '.join(sorted(splits - given))}")
+        if self.shares and (min(self.shares.values()) <= 0 or abs(sum(self.shares.values()) - 1) > 1e-6):
+            raise ValueError(f"shares: must be above 0 and add up to 1, not {self.shares}")
+        if self.get is None and not self.counts:
+            raise ValueError("generated data needs 'counts'")
+        return self
+
+    @model_validator(mode="after")
     def _files_are_described(self) -> "Card":
-        if (self.get is None) != (self.table is None):
-            raise ValueError("'get' and 'table' belong together: give both or neither")
+        described = [name for name in ("table", "annotations") if getattr(self, name)]
+        if described and self.get is None:
+            raise ValueError(f"'{described[0]}' needs 'get', where the files are")
+        if self.loader == "folder" and len(described) != 1:
+            raise ValueError("the loader 'folder' needs either 'table' or 'annotations'")
         if self.table and self.truth == "mask" and not self.table.mask:
             raise ValueError("truth 'mask' needs the table's 'mask' column")
-        if (
-            self.table
-            and self.truth == "box"
-            and not all((self.table.x, self.table.y, self.table.width, self.table.height))
-        ):
-            raise ValueError("truth 'box' needs the table's 'x', 'y', 'width' and 'height' columns")
+        if self.table and self.truth == "box" and not self.table.box:
+            raise ValueError(
+                "truth 'box' needs the table's 'x', 'y' and 'width', 'height' or 'right', 'bottom' columns"
+            )
+        if described and not (self.shares or (self.table and self.table.split) or _by_split(self.annotations)):
+            raise ValueError(
+                "says nothing of splits: name the table's column 'split', files for each split, or 'shares'"
+            )
         return self
 
     def identity(self) -> dict[str, Any]:
         """What determines the images and their truth: the card without its prose, licence and place on this machine."""
-        parts = {"name", "classes", "absent", "truth", "loader", "parameters", "table", "counts"}
+        parts = {"name", "finding", "classes", "absent", "truth", "loader", "parameters", "shares", "counts"}
+        parts |= {"table", "annotations"}
         return self.model_dump(mode="json", include=parts)
 
     def under(self, protocol: str) -> "Card":
@@ -129,32 +209,42 @@ class Card(_Strict):
                 raise SaltrustError(f"card '{self.name}': get.root needs the environment variable {match[1]}")
             return known[match[1]]
 
-        return Path(re.sub(r"\$(\w+)", value, self.get.root))
+        return self._folder / Path(re.sub(r"\$(\w+)", value, self.get.root)).expanduser()
 
     @property
     def available(self) -> bool:
         """Whether the data is on this machine (generated data always is)."""
-        return self.root is None or (self.root / self.table.file).is_file()
+        return self.root is None or self.root.is_dir()
+
+
+def _by_split(annotations: Annotations | None) -> bool:
+    return annotations is not None and isinstance(annotations.files, dict)
 
 
 def names() -> list[str]:
-    """The names of all cards, sorted."""
+    """The names of the project's cards, sorted."""
     return sorted(file.stem for file in paths.CARDS.glob("*.yaml"))
 
 
 def load(name: str) -> Card:
-    """The card of that name. Raises SaltrustError for an unknown name or a card that breaks the schema."""
-    file = paths.CARDS / f"{name}.yaml"
+    """The project's card of that name, or the card in a file (`path/to/card.yaml`).
+
+    Raises SaltrustError for an unknown name or a card that breaks the schema.
+    """
+    if name.endswith((".yaml", ".yml")):
+        return parse(Path(name))
     if name not in names():
         raise unknown_name("data set", name, names())
-    return parse(file)
+    return parse(paths.CARDS / f"{name}.yaml")
 
 
 def parse(file: Path) -> Card:
     """Read and check one card. Raises SaltrustError that names the file, the field and what is wrong with it."""
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except FileNotFoundError:
+        raise SaltrustError(f"no data card {file}") from None
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise SaltrustError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise SaltrustError(f"{file}: a card is a mapping of fields to values")
@@ -164,6 +254,10 @@ def parse(file: Path) -> Card:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "card"
         raise SaltrustError(f"{file}: {where}: {first['msg']}") from error
+    except TypeError as error:
+        raise SaltrustError(f"{file}: fields are named by words: {error}") from error
     if card.name != file.stem:
         raise SaltrustError(f"{file}: name: is '{card.name}', the file is called '{file.stem}'")
+    if file.parent.resolve() != paths.CARDS.resolve():
+        card._folder = file.parent.resolve()
     return card
