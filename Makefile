@@ -11,10 +11,10 @@ BIN      := .venv/bin
 THREADS := $(shell $(PYTHON) -c "print(max(1, $(JOBS) // min($(JOBS), len('$(DATASETS)'.split()) or 1)))")
 
 .DEFAULT_GOAL := help
-.PHONY: help book test test-book benchmark check chapter lab lock clean
+.PHONY: help book test test-book benchmark benchmark-full check chapter lab lock clean
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 	@echo '  Variables: DATASETS="a b"  PROFILE=smoke|quick|full  CHAPTER=localization  DATASET=a  P="name=value ..."  JOBS=2'
 
 .venv/installed: requirements.lock pyproject.toml
@@ -40,6 +40,9 @@ test-book: .venv/installed ## drive the built book in headless Chromium (Debian:
 benchmark: .venv/installed ## time and compare the package beside captum, PAIR saliency, Quantus, scikit-image, scikit-learn
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,benchmark]'
 	$(BIN)/python -m benchmarks
+
+benchmark-full: .venv/installed ## measure some steps and maps at 320 pixels, and what the profile full would take here
+	$(BIN)/python -m benchmarks.full_profile
 
 check: .venv/installed ## lint, layers, and notebooks without outputs
 	$(BIN)/ruff check .

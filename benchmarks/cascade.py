@@ -35,7 +35,9 @@ def ours_of(model: nn.Module, images: Tensor, methods: dict[str, dict], states: 
             yield prepare(METHODS[name].function(explained, images, keys, **parameters).numpy(), CHANNELS)
 
     trained = list(maps(model))
-    random = [maps(state) for _, state in islice(cascade(model, ARCHITECTURE, INIT, SEED), states)]
+    random = [
+        maps(state) for _, state in islice(cascade(model, ARCHITECTURES[ARCHITECTURE].stages, INIT, SEED), states)
+    ]
     scores = [[ssim(*pair, data_range=1.0) for pair in zip(trained, state, strict=True)] for state in random]
     return dict(zip(methods, np.array(scores).swapaxes(0, 1), strict=True))
 
@@ -82,7 +84,7 @@ class Staged(nn.Module):
     def __init__(self, model: nn.Module, states: int):
         super().__init__()
         self.model, self.states = model, states
-        self.random = randomized(model, ARCHITECTURE, INIT, SEED)
+        self.random = randomized(model, ARCHITECTURES[ARCHITECTURE].stages, INIT, SEED)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.model(images)

@@ -27,6 +27,7 @@ import pandas as pd
 
 from saltrust import plots_five_band as plots
 from saltrust.heatmaps import HeatMaps
+from saltrust.plots import class_confusion
 from saltrust.report import Page
 from saltrust.study import Study
 
@@ -130,7 +131,7 @@ pairs = {
     for name, m in matrices.items()
 }
 page.figure(
-    plots.class_confusion(matrices, classes),
+    class_confusion(matrices, classes),
     "confusion",
     caption="Share of the test images of each class (row) that the branches of each network predict as each class (column), in per cent.",
     alt="A matrix of true by predicted classes for each network. Most frequent error: "

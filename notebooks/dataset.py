@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 
 from saltrust import plots
+from saltrust.datasets.quality import ALIKE, BITS, pairs_alike
 from saltrust.report import Page
 from saltrust.study import SPLITS, Study
 
@@ -46,6 +47,7 @@ page.quote(
     n_train=counts["images"][0],
     n_test=len(test.labels),
     n_test_positive=len(positive),
+    n_test_negative=len(test.labels) - len(positive),
     prevalence=test.present.mean(),
     prevalence_pixels=area.mean(),
     smallest_area=area.min(),
@@ -80,15 +82,18 @@ page.figure(
 
 # %% [markdown]
 # ## Without it
+#
+# {num}`dataset/n_test_negative` test images have no finding.
 
 # %%
 negative = np.flatnonzero(~test.present)[:n_shown]
-page.figure(
-    plots.image_grid(test.pixels[negative], [""] * len(negative)),
-    "negative",
-    caption=f"Test images without {finding}.",
-    alt=f"{len(negative)} test images without {finding}, similar in every other respect to those with it.",
-)
+if len(negative):
+    page.figure(
+        plots.image_grid(test.pixels[negative], [""] * len(negative)),
+        "negative",
+        caption=f"Test images without {finding}.",
+        alt=f"{len(negative)} test images without {finding}, similar in every other respect to those with it.",
+    )
 
 # %% [markdown]
 # ## How large the finding is, and where
@@ -115,4 +120,36 @@ page.figure(
     alt=f"Left, a histogram of truth sizes from {area.min():.1%} to {area.max():.1%} of the image. Right, the average truth, "
     f"a blurred prior whose highest value is {average.max():.2f}.",
 )
+
+# %% [markdown]
+# ## Leaks and contradictions
+#
+# A patient with images in two splits, a copy of a training image among the test images, or a label that contradicts the
+# truth makes every number after this page wrong. Of {num}`dataset/n_checks` checks {num}`dataset/n_failed` found something.
+
+# %%
+quality = study.quality()
+page.quote(n_checks=len(quality), n_failed=int((quality["found"] > 0).sum()))
+page.table(
+    quality,
+    "quality",
+    caption="What was looked for in the images that this page uses (groups: in all files of the data set), how often it was found, among how many, and "
+    f"the first cases. Nearly the same: at most {ALIKE} of {BITS**2} bits of a perceptual hash differ, as between an image and its re-encoded or resized copy.",
+)
+
+# %%
+alike = pairs_alike(splits)
+shown = alike.sort_values("first_split", key=lambda split: split == alike["second_split"])[: n_shown // 2]
+if len(shown):
+    pairs = [
+        (split, splits[split].pixels[i])
+        for row in shown.itertuples()
+        for split, i in ((row.first_split, row.first), (row.second_split, row.second))
+    ]
+    page.figure(
+        plots.image_grid([pixels for _, pixels in pairs], [name for name, _ in pairs]),
+        "alike",
+        caption=f"Pairs of images that are nearly the same, {len(shown)} of {len(alike)}; those from different splits first.",
+        alt=f"{len(shown)} pairs of images side by side, hardly to be told apart.",
+    )
 page.close()

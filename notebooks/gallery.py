@@ -56,8 +56,8 @@ page.figure(
 # %% [markdown]
 # ## The same image, other models
 #
-# The second row is a replicate of the same network, the third another architecture, the last a network whose weights
-# were drawn at random. What stays the same from the first row to the last owes nothing to training.
+# Below the network that is judged stand a replicate of it and another architecture, as far as there are such, and last a
+# network whose weights were drawn at random. What stays the same from the first row to the last owes nothing to training.
 
 # %%
 first = [
@@ -65,15 +65,16 @@ first = [
     for label, model in (
         ("trained", study.main),
         ("replicate", study.replicate),
-        (study.title(study.other), study.other),
+        (study.other and study.title(study.other), study.other),
         ("random", study.random),
     )
+    if model
 ]
 page.figure(
     plots.map_grid([(label, *row[1:]) for label, row in first]),
     "models_compared",
-    caption="Maps of one test image by four networks: " + ", ".join(map(study.title, study.judged)) + ".",
-    alt=f"A grid of four networks by {len(names)} methods for one image, to be compared down each column.",
+    caption=f"Maps of one test image by {len(first)} networks: " + ", ".join(map(study.title, study.judged)) + ".",
+    alt=f"A grid of {len(first)} networks by {len(names)} methods for one image, to be compared down each column.",
 )
 
 # %% [markdown]

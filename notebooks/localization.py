@@ -216,7 +216,7 @@ page.quote(
 # %%
 by_model = {
     model: scores.query("model == @model").pivot(index="image", columns="method", values="auprc")
-    for model in (study.main, study.other, study.random)
+    for model in (study.main, study.random)
 }
 gaps = pd.DataFrame(
     {

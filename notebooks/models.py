@@ -11,9 +11,9 @@
 # %% [markdown]
 # # The models
 #
-# Maps explain models, so the models come first. Two replicates of {num}`models/main_title` differ in nothing but their
-# seed; {num}`models/other_title` has another architecture; two localizers are trained on the truth itself, and show what
-# can be found in these images.
+# Maps explain models, so the models come first. The one whose maps are judged is {num}`models/main_title`. Replicates
+# differ from it in nothing but their training; another network has another architecture; two localizers are trained on the
+# truth itself, and show what can be found in these images.
 
 # %% tags=["parameters"]
 dataset = "phantom-pneumothorax"  # a data card
@@ -24,6 +24,7 @@ n_boot = 1000  # bootstrap resamples of the images
 
 # %%
 import numpy as np
+from sklearn.metrics import confusion_matrix
 
 from saltrust import plots
 from saltrust.report import Page
@@ -38,16 +39,16 @@ page.table(
     table,
     "models",
     caption="Area under the ROC curve, with its 95 % bootstrap interval by image, of telling test images with the finding from those without; where there "
-    "are several classes, the share of right ones (accuracy); and the training: epochs or steps, the one kept, seconds, seed, arithmetic, and where the "
-    f"weights started from. Replicates are {study.replication}. Localizers are scored by their image score. {study.card.reported}",
+    "every image has one, of telling each class from the others, the mean over the classes; where there are several classes, the share of right ones "
+    "(accuracy); and the training: epochs or steps, the one kept, seconds, seed, arithmetic, and where the weights started from. Networks are "
+    f"{study.replication}. Localizers are scored by their image score. {study.card.reported}",
 )
 score = table.set_index("model")
+reached = [f"{study.title(name)} {score['auc'][name]:.3f}" for name in study.classifiers]
 page.quote(
     main_title=study.title(),
-    other_title=study.title(study.other),
     main_auc=score["auc"][study.main],
-    replicate_auc=score["auc"][study.replicate],
-    other_auc=score["auc"][study.other],
+    reached=", ".join(reached),
     weights=table["weights"][0],
     best_auc=table["auc"].max(),
     worst_classifier_auc=table.query("role == 'classifier'")["auc"].min(),
@@ -55,35 +56,54 @@ page.quote(
 )
 
 # %% [markdown]
-# {num}`models/main_title` reaches an AUC of {num}`models/main_auc .3f`, its replicate {num}`models/replicate_auc .3f`,
-# {num}`models/other_title` {num}`models/other_auc .3f`. Initial weights here: {num}`models/weights`.
-#
-# ## Training
+# Area under the ROC curve of the classifiers: {num}`models/reached`. Initial weights here: {num}`models/weights`.
 
 # %%
-curves = {study.title(name): study.curves(name) for name in study.classifiers}
-_, _, measure = curves[study.title()].columns
-page.figure(
-    plots.training_curves(curves),
-    "training",
-    caption=f"Training loss (left) and {measure} (right). The state with the best score is the one kept.",
-    alt=f"Two line charts. The loss of the three classifiers falls while the {measure} rises to "
-    + ", ".join(f"{frame[measure].max():.2f} ({name})" for name, frame in curves.items())
-    + ".",
-)
+records = {name: study.classifier(name).record for name in study.classifiers}
+if "curves" in records[study.main]:
+    curves = {study.title(name): study.curves(name) for name in study.classifiers}
+    _, _, measure = curves[study.title()].columns
+    page.figure(
+        plots.training_curves(curves),
+        "training",
+        caption=f"Training loss (left) and {measure} (right). The state with the best score is the one kept.",
+        alt=f"Two line charts. The loss of the three classifiers falls while the {measure} rises to "
+        + ", ".join(f"{frame[measure].max():.2f} ({name})" for name, frame in curves.items())
+        + ".",
+    )
 
 # %% [markdown]
 # ## On the test images
 
 # %%
-present = study.data("test").present.astype(int)
-scores = {name: np.array(study.classifier(name).record["test_scores"]) for name in study.classifiers}
-scores |= {f"{study.card.localizer}-{k}": np.array(study.localizer(k).record["test_scores"]) for k in (1, 2)}
-auc = table.set_index("model")["auc"]
-page.figure(
-    plots.roc_curves(present, {f"{name} ({auc[name]:.3f})": values for name, values in scores.items()}),
-    "roc",
-    caption="ROC curves on the test images, with the area under each in brackets.",
-    alt="ROC curves of five networks; areas: " + ", ".join(f"{name} {auc[name]:.2f}" for name in scores) + ".",
-)
+test = study.data("test")
+if test.absent is not None:
+    scores = {name: np.array(record["test_scores"]) for name, record in records.items()}
+    scores |= {f"{study.card.localizer}-{k}": np.array(study.localizer(k).record["test_scores"]) for k in (1, 2)}
+    curves = {f"{name} ({score['auc'][name]:.3f})": values for name, values in scores.items()}
+    page.figure(
+        plots.roc_curves(test.present.astype(int), curves),
+        "roc",
+        caption="ROC curves on the test images, with the area under each in brackets.",
+        alt=f"ROC curves of {len(curves)} networks; areas: {', '.join(curves)}.",
+    )
+
+# %%
+if len(test.classes) > 2:
+    predicted = {study.title(name): record["test_predictions"] for name, record in records.items()}
+    shares = {
+        title: confusion_matrix(test.labels, labels, labels=range(len(test.classes)), normalize="true")
+        for title, labels in predicted.items()
+    }
+    page.figure(
+        plots.class_confusion(shares, test.classes),
+        "classes",
+        caption="Of the test images of each class (row), the share in per cent that each network takes for each class (column).",
+        alt="A matrix of true by predicted classes for each network. Share of right ones by class: "
+        + "; ".join(
+            f"{title} " + ", ".join(f"{c} {s:.0%}" for c, s in zip(test.classes, matrix.diagonal(), strict=True))
+            for title, matrix in shares.items()
+        )
+        + ".",
+    )
 page.close()

@@ -13,7 +13,7 @@
 # # Repeatability and reproducibility: would another model say the same?
 #
 # Two networks that classify equally well should point to the same place. Repeatability compares the maps of two
-# replicates of {num}`repeatability/main_title`, reproducibility those of it and {num}`repeatability/other_title`.
+# replicates of {num}`repeatability/main_title`, reproducibility those of two architectures.
 
 # %% tags=["parameters"]
 dataset = "phantom-pneumothorax"  # a data card
@@ -34,6 +34,7 @@ from saltrust.report import Page
 from saltrust.statistics.resampling import summarize
 from saltrust.study import Study, chosen
 
+PAIRS = {"reproducibility": "other architecture", "repeatability": "replicate"}  # what is compared, by criterion
 MIDPOINT = PROTOCOLS["published"].low_baseline
 study = Study(dataset, profile, protocol, seed)
 page = Page("repeatability", study)
@@ -42,20 +43,22 @@ localizer = study.card.localizer
 fixed = study.protocol.low_baseline  # None: what surrogates reach
 
 # %%
-scores = {"repeatability": study.repeatability(methods), "reproducibility": study.reproducibility(methods)}
+scores = study.stability(methods)  # by criterion, as far as there are networks to compare
+first = next(iter(scores))
 summaries = {
     name: summarize(frame, "ssim", ["method", "model"], n_boot, seed, study.clusters) for name, frame in scores.items()
 }
 means = {name: table.set_index("method")["mean"] for name, table in summaries.items()}
-nulls = {"repeatability": study.null(methods, study.replicate), "reproducibility": study.null(methods, study.other)}
+nulls = {name: study.null(methods, other) for name, other in study.partners.items()}
 nulls = {name: frame.groupby("method", sort=False)["ssim"].mean() for name, frame in nulls.items()}
 unrelated = summarize(study.thresholds(methods), "ssim", ["method"], n_boot, seed, study.clusters).set_index("method")[
     "mean"
 ]
 other_class = study.other_class(methods).groupby("method", sort=False)["ssim"].mean()
 low = {name: null if fixed is None else null * 0 + fixed for name, null in nulls.items()}
-for name, prefix in (("repeatability", ""), ("reproducibility", "reproducibility_")):
+for name in scores:
     maps = means[name][names]
+    prefix = "" if name == first else f"{name}_"
     page.quote(
         **{
             f"{prefix}best_map": plots.abbreviation(maps.idxmax()),
@@ -67,21 +70,25 @@ for name, prefix in (("repeatability", ""), ("reproducibility", "reproducibility
         }
     )
 page.quote(
+    first=first,
+    found="; ".join(
+        f"{name} from {maps.min():.3f} ({plots.abbreviation(maps.idxmin())}) to {maps.max():.3f} ({plots.abbreviation(maps.idxmax())})"
+        for name, maps in ((name, means[name][names]) for name in scores)
+    ),
     main_title=study.title(),
-    other_title=study.title(study.other),
-    localizer_ssim=means["repeatability"][localizer],
+    localizer_ssim=means[first][localizer],
     localizer_floor_1=float(np.median(study.heat(1))),
     localizer_floor_2=float(np.median(study.heat(2))),
     unrelated_ssim=unrelated.mean(),
     unrelated_largest=unrelated.max(),
     unrelated_largest_map=plots.abbreviation(unrelated.idxmax()),
-    null_ssim=nulls["repeatability"][names].mean(),
-    null_smallest=nulls["repeatability"][names].min(),
-    null_smallest_map=plots.abbreviation(nulls["repeatability"][names].idxmin()),
-    null_largest=nulls["repeatability"][names].max(),
-    null_largest_map=plots.abbreviation(nulls["repeatability"][names].idxmax()),
-    null_localizer=nulls["repeatability"][localizer],
-    n_above_unrelated=int((means["repeatability"][names] > unrelated).sum()),
+    null_ssim=nulls[first][names].mean(),
+    null_smallest=nulls[first][names].min(),
+    null_smallest_map=plots.abbreviation(nulls[first][names].idxmin()),
+    null_largest=nulls[first][names].max(),
+    null_largest_map=plots.abbreviation(nulls[first][names].idxmax()),
+    null_localizer=nulls[first][localizer],
+    n_above_unrelated=int((means[first][names] > unrelated).sum()),
     other_class_ssim=other_class.mean(),
     other_class_smallest=other_class.min(),
     other_class_smallest_map=plots.abbreviation(other_class.idxmin()),
@@ -92,21 +99,18 @@ page.quote(
 )
 
 # %% [markdown]
-# The most repeatable map is {num}`repeatability/best_map` with a mean SSIM of {num}`repeatability/best_ssim .3f`, the
-# least {num}`repeatability/worst_map` with {num}`repeatability/worst_ssim .3f`; two localizers agree by
-# {num}`repeatability/localizer_ssim .3f`. Between architectures the best is
-# {num}`repeatability/reproducibility_best_map` with {num}`repeatability/reproducibility_best_ssim .3f`.
+# Mean SSIM of the methods: {num}`repeatability/found`. Two localizers agree by {num}`repeatability/localizer_ssim .3f`.
 
 # %%
 frame = pd.concat([table.assign(criterion=name) for name, table in scores.items()])
-frame = frame[~((frame["method"] == localizer) & (frame["criterion"] == "reproducibility"))]
+frame = frame[~((frame["method"] == localizer) & (frame["criterion"] != first))]
 page.figure(
-    plots.stability_boxes(frame, low["repeatability"].to_dict() if fixed is None else fixed),
+    plots.stability_boxes(frame, low[first].to_dict() if fixed is None else fixed),
     "stability",
-    caption=f"SSIM between maps of two replicates ({study.replication}) and of two architectures (reproducibility), beside the two localizers. "
-    f"Solid line: median; dashed: mean; box: quartiles; orange, dashed: the low baseline{' of repeatability' if fixed is None else ''}.",
-    alt="Box plots of SSIM by method. Repeatability means: "
-    + ", ".join(f"{plots.abbreviation(m)} {v:.2f}" for m, v in means["repeatability"].items())
+    caption=f"SSIM between maps of two replicates (repeatability) and of two architectures (reproducibility), {study.replication}, beside the two localizers. "
+    f"Solid line: median; dashed: mean; box: quartiles; orange, dashed: the low baseline{f' of {first}' if fixed is None else ''}.",
+    alt=f"Box plots of SSIM by method. Means of {first}: "
+    + ", ".join(f"{plots.abbreviation(m)} {v:.2f}" for m, v in means[first].items())
     + ".",
     counterpart="Fig. 4a-b",
 )
@@ -122,17 +126,17 @@ page.figure(
 
 # %%
 kinds = {
-    "surrogates": nulls["repeatability"][[*names, localizer]],
+    "surrogates": nulls[first][[*names, localizer]],
     "different images": unrelated,
     "another class": other_class,
-    "other architecture": means["reproducibility"][names],
-    "replicate": means["repeatability"][[*names, localizer]],
+    **{pair: means[name][names] for name, pair in PAIRS.items() if name in means},
 }
+kinds[PAIRS[first]] = means[first][[*names, localizer]]
 scale = pd.concat([kind.rename("mean").reset_index().assign(pair=pair) for pair, kind in kinds.items()])
 page.figure(
     plots.similarity_scale(scale, MIDPOINT),
     "similarity_scale",
-    caption="Mean SSIM of five kinds of pairs, by method. Dotted line: 0.5, the paper's midpoint between alike and unlike. What lies to the right of "
+    caption=f"Mean SSIM of {len(kinds)} kinds of pairs, by method. Dotted line: 0.5, the paper's midpoint between alike and unlike. What lies to the right of "
     "a method's own grey bar is more than its texture.",
     alt="Dot plot of SSIM by method and kind of pair. Surrogates: "
     + ", ".join(f"{plots.abbreviation(m)} {v:.2f}" for m, v in kinds["surrogates"].items())
@@ -149,8 +153,8 @@ page.figure(
 # of {num}`repeatability/unrelated_largest_map` {num}`repeatability/unrelated_largest .2f`. One number for all,
 # {num}`repeatability/midpoint .1f`, is therefore no midpoint between alike and unlike: each method has its own.
 # {num}`repeatability/n_above_half` of {num}`repeatability/n_methods` methods exceed {num}`repeatability/midpoint .1f` in
-# repeatability. The low baseline of this page is {num}`repeatability/baseline`; {num}`repeatability/n_above_low` methods have
-# a higher mean than that. It is a lenient one, for surrogates do not keep where maps of this kind always lie. Two replicates agree on
+# {num}`repeatability/first`. The low baseline of this page is {num}`repeatability/baseline`; {num}`repeatability/n_above_low` methods have
+# a higher mean than that. It is a lenient one, for surrogates do not keep where maps of this kind always lie. Two networks agree on
 # an image better than one network agrees with itself on different images for {num}`repeatability/n_above_unrelated` of
 # {num}`repeatability/n_methods` methods. See [](../../concepts/ssim.md).
 #
@@ -187,8 +191,7 @@ rows, notes = [], []
 for i, index in enumerate(study.explained[:n_shown]):
     for label, model, criterion in (
         (study.title(), study.main, None),
-        ("replicate", study.replicate, "repeatability"),
-        (study.title(study.other), study.other, "reproducibility"),
+        *((study.title(other), other, criterion) for criterion, other in study.partners.items()),
     ):
         maps = {plots.abbreviation(name): study.display(name, model)[i] for name in names}
         rows.append((label, test.pixels[index], test.truth[index], maps))
@@ -197,8 +200,8 @@ for i, index in enumerate(study.explained[:n_shown]):
 page.figure(
     plots.map_grid(rows, notes),
     "stability_examples",
-    caption=f"Maps of the same test images by two replicates of {study.title()} and by {study.title(study.other)}, with their SSIM to the first replicate's map.",
-    alt=f"A grid of {n_shown} images, each with three rows of maps by three networks.",
+    caption=f"Maps of the same test images by {', '.join(map(study.title, study.classifiers))}, with their SSIM to the first network's map.",
+    alt=f"A grid of {n_shown} images, each with a row of maps for each of {len(study.classifiers)} networks.",
     counterpart="Fig. 4c-d and Fig. S3",
 )
 page.close()

@@ -179,7 +179,7 @@ both = fits.dropna(subset=["bootstrap_agrees"])
 page.quote(
     spread_ratio=fits["spread_ratio"].max(),
     spread_question=fits.loc[fits["spread_ratio"].idxmax(), "question"],
-    unit="images" if study.clusters is None else f"{study.card.table.group}s",
+    unit=f"{study.unit}s",
     n_cascaded=len(study.cascaded),
     n_both=int(both["pairs"].sum()),
     bootstrap_agrees=(both["bootstrap_agrees"] * both["pairs"]).sum() / both["pairs"].sum(),

@@ -12,7 +12,7 @@
 # %% [markdown]
 # # The verdict
 #
-# Each method against each baseline of the four criteria. PASS means that the method did better than the baseline,
+# Each method against each baseline of the criteria. PASS means that the method did better than the baseline,
 # under the rule that the protocol names; it does not mean that the map can be trusted. How to read it:
 # [](../../concepts/verdict.md).
 
@@ -45,6 +45,7 @@ page.quote(
     n_tests=int(tests.size().iloc[0]),
     n_maps_all_pass=int(tests.all().sum()),
     n_maps_any_fail=int((~tests.all()).sum()),
+    n_criteria=verdicts["criterion"].nunique(),
     n_pass_low=int((low["verdict"] == "PASS").groupby(low["method"]).all().sum()),
     n_pass_localizer=int(passed[verdicts["baseline"] == "localizer"].sum()),
     n_pass=int(passed.sum()),
@@ -56,7 +57,7 @@ page.quote(
 
 # %% [markdown]
 # Of {num}`verdict/n_methods` methods, {num}`verdict/n_maps_all_pass` pass all {num}`verdict/n_tests` comparisons and
-# {num}`verdict/n_pass_low` pass all four criteria against the low baselines. Against the localizers there are
+# {num}`verdict/n_pass_low` pass all {num}`verdict/n_criteria` criteria against the low baselines. Against the localizers there are
 # {num}`verdict/n_pass_localizer` passes. The most passes, {num}`verdict/most_passes` of {num}`verdict/n_tests`, go to
 # {num}`verdict/best_map`.
 
@@ -76,11 +77,11 @@ page.table(
     everything.assign(control=~everything["method"].isin(names)),
     "verdicts",
     caption=f"The verdicts with the numbers behind them: mean of the method (value) and of the baseline (reference), their difference and its 95 % "
-    f"bootstrap interval by {'image' if study.clusters is None else study.card.table.group}. control: whether the row is that of a control.",
+    f"bootstrap interval by {study.unit}. control: whether the row is that of a control.",
 )
 
 # %% [markdown]
-# ## The four questions in pictures
+# ## The questions in pictures
 #
 # For each criterion, the example that does best and the one that does worst on this data set.
 

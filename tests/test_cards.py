@@ -1,10 +1,14 @@
 """Data cards: the project's own are valid; broken ones are refused with file, field and reason."""
 
+import re
+
 import pytest
 import yaml
 
 from saltrust import cards, paths
 from saltrust.errors import SaltrustError
+
+OWN_DATA = (paths.BOOK / "concepts" / "own_data.md").read_text(encoding="utf-8")
 
 GOOD = {
     "name": "made-up",
@@ -59,15 +63,27 @@ def test_prose_licence_and_place_do_not_change_what_the_card_names(write):
     ("changes", "message"),
     [
         ({"truth": "polygon"}, r"made-up\.yaml: truth: Input should be 'mask', 'box' or 'graded'"),
-        ({"licence": None}, r"licence: Field required"),
+        ({"finding": None}, r"finding: Field required"),
         ({"colour": "red"}, r"colour: Extra inputs"),
         ({"name": "Made Up"}, r"name: String should match"),
         ({"name": "other"}, r"name: is 'other', the file is called 'made-up'"),
         ({"counts": {"train": {"images": 1, "positive": 1}}}, r"counts: .*lacks test, val"),
         ({"counts": GOOD["counts"] | {"val": {"images": 0, "positive": 0}}}, r"counts\.val\.images: .*greater than 0"),
-        ({"table": None}, r"'get' and 'table' belong together"),
+        ({"table": None}, r"'folder' needs either 'table' or 'annotations'"),
+        ({"get": None}, r"'table' needs 'get'"),
+        ({"loader": "phantom", "table": None, "get": None, "counts": None}, r"generated data needs 'counts'"),
+        ({"table": {k: v for k, v in GOOD["table"].items() if k != "split"}}, r"says nothing of splits"),
+        ({"shares": {"train": 0.5, "val": 0.2, "test": 0.3}}, r"shares: the files already name splits"),
+        ({"shares": {"train": 0.5, "test": 0.5}}, r"shares: lacks val"),
+        ({"shares": {"train": 0.5, "val": 0.2, "test": 0.2}}, r"shares: must be above 0 and add up to 1"),
+        ({"shares": {"train": 1.0, "val": 0.0, "test": 0.0}}, r"shares: must be above 0 and add up to 1"),
+        ({"annotations": {"format": "coco", "files": "a", "images": "b"}}, r"either 'table' or 'annotations'"),
+        ({"table": None, "annotations": {"format": "csv", "files": "a", "images": "b"}}, r"annotations\.format: Input"),
+        ({"models": [{"source": "a.py:load", "size": 16}]}, r"models\.0\.size: Input should be greater"),
+        ({"models": [{"source": "a.py:load", "channels": 2}]}, r"models\.0\.channels: Input should be 1 or 3"),
+        ({"models": [{"name": "a"}]}, r"models\.0\.source: Field required"),
         ({"table": {k: v for k, v in GOOD["table"].items() if k != "mask"}}, r"truth 'mask' needs the table's 'mask'"),
-        ({"truth": "box"}, r"truth 'box' needs the table's 'x', 'y', 'width' and 'height'"),
+        ({"truth": "box"}, r"truth 'box' needs the table's 'x', 'y' and 'width'"),
     ],
 )
 def test_a_broken_card_is_refused(write, changes, message):
@@ -105,7 +121,8 @@ def test_a_protocol_may_change_the_loaders_parameters(write):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"classes": ["a", "b"]}, "'absent' must be one of the classes: a, b"),
+        ({"classes": ["a"]}, "'classes' needs two or more names, each once"),
+        ({"classes": ["a", "b", "a"]}, "'classes' needs two or more names, each once"),
         ({"classes": ["a", "b"], "absent": "c"}, "'absent' must be one of the classes: a, b"),
         ({"networks": ["alexnet"]}, "'networks' needs two architectures"),
     ],
@@ -113,3 +130,35 @@ def test_a_protocol_may_change_the_loaders_parameters(write):
 def test_classes_and_networks_are_checked(write, changes, message):
     with pytest.raises(SaltrustError, match=message):
         cards.parse(write(**changes))
+
+
+@pytest.mark.parametrize("text", re.findall(r"```yaml\n(.*?)```", OWN_DATA, re.DOTALL))
+def test_the_cards_that_the_book_shows_are_valid(text, tmp_path):
+    file = tmp_path / f"{yaml.safe_load(text)['name']}.yaml"
+    file.write_text(text)
+    card = cards.parse(file)
+    assert "$" in card.get.root or card.root.parent == tmp_path
+
+
+def test_a_card_with_models_is_the_same_data_in_a_file_of_its_own(write, tmp_path, monkeypatch):
+    monkeypatch.setenv("MADE_UP", str(tmp_path / "there"))
+    card = cards.parse(write())
+    own = cards.with_models(card, [cards.Model(source="/x/net.py:load", name="net", size=64)], "made-up-net")
+    again = cards.parse(cards.save(own, tmp_path / "elsewhere"))
+    assert again.model_dump() == own.model_dump()
+    assert again.identity() == card.identity()
+    assert again.root == card.root
+    assert [model.source for model in again.models] == ["/x/net.py:load"]
+    assert [file.name for file in (tmp_path / "elsewhere").iterdir()] == ["made-up-net.yaml"]
+
+
+def test_data_may_lie_elsewhere_unless_it_is_generated(write, tmp_path):
+    assert cards.at(cards.parse(write()), str(tmp_path)).root == tmp_path
+    with pytest.raises(SaltrustError, match="'cells' is generated: it has no files"):
+        cards.at(cards.load("cells"), "/data")
+
+
+def test_a_card_is_found_by_its_file_and_a_missing_one_named(write):
+    assert cards.load(str(write())).name == "made-up"
+    with pytest.raises(SaltrustError, match=r"no data card nowhere\.yaml"):
+        cards.load("nowhere.yaml")

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from saltrust import devices
-from saltrust.devices import LARGEST, batch_that_fits, device, measured_batch
+from saltrust.devices import LARGEST, batch_that_fits, device, device_name, measured_batch
 
 GIB = 2**30
 
@@ -40,3 +40,13 @@ def test_the_device_is_the_gpu_where_there_is_one(monkeypatch):
     assert device().type == "cuda"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert device().type == "cpu"
+
+
+def test_the_device_has_a_name(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA X")
+    assert device_name() == "NVIDIA X"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for threads, name in ((1, "1 processor thread"), (2, "2 processor threads")):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        assert device_name() == name

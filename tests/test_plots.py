@@ -100,3 +100,9 @@ def test_controls_stand_below_the_methods_in_the_matrix_of_verdicts():
     assert [text.get_text() for text in axis.texts] == ["FAIL", "0.20 / 0.40", "PASS", "0.20 / 0.40"]
     assert axis.get_yticks()[1] - axis.get_yticks()[0] > 1
     assert len(plots.verdict_matrix(verdicts, controls.iloc[:0]).axes[0].texts) == 2
+
+
+def test_confusions_are_in_per_cent_and_leave_small_ones_blank():
+    shares = np.array([[0.98, 0.016, 0.004], [0, 1, 0], [0, 0.5, 0.5]])
+    figure = plots.class_confusion({"AlexNet": shares}, ("a", "b", "c"))
+    assert [text.get_text() for text in figure.axes[0].texts] == ["98", "2", "", "", "100", "", "", "50", "50"]

@@ -178,9 +178,3 @@ def test_branches_are_traced_to_where_they_stopped():
     assert [line.get_xdata()[-1] for line in above.lines[1:]] == [16, 20]  # the first line is the target
     np.testing.assert_allclose(below.lines[1].get_ydata(), np.arange(1, 6) / 8)
     assert legend(figure) == ["1", "2"]
-
-
-def test_confusions_are_in_per_cent_and_leave_small_ones_blank():
-    shares = np.array([[0.98, 0.016, 0.004], [0, 1, 0], [0, 0.5, 0.5]])
-    figure = plots.class_confusion({"AlexNet": shares}, ("a", "b", "c"))
-    assert [text.get_text() for text in figure.axes[0].texts] == ["98", "2", "", "", "100", "", "", "50", "50"]

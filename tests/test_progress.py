@@ -34,3 +34,19 @@ def test_saying_without_a_log_is_silent(monkeypatch, capsys):
     monkeypatch.delenv(progress.LOG, raising=False)
     progress.say("nothing")
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_long_work_writes_about_a_hundred_lines(tmp_path, monkeypatch):
+    log, clock = tmp_path / "log", iter(range(0, 10**9, 2))
+    monkeypatch.setenv(progress.LOG, str(log))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    list(progress.track(range(20_000), "counting"))
+    lines = log.read_text().splitlines()
+    assert 400 < len(lines) < 700  # a hundred at each doubling, and more at first
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0:00"), (90, "1:30"), (3599.4, "59:59"), (3599.6, "1 h 0 min"), (7799, "2 h 9 min")]
+)
+def test_durations_read_in_minutes_and_from_an_hour_on_in_hours(seconds, text):
+    assert progress.duration(seconds) == text

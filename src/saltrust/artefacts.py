@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from saltrust.cards import Card
+from saltrust.cards import Card, Model
 from saltrust.protocols import Preparation
 from saltrust.specs import Spec
 
@@ -65,7 +65,8 @@ class DataSpec(Spec):
         return loader.load(self.card, self.split, self.count, self.size, self.seed, *first)
 
     def write(self, value, folder: Path) -> None:
-        arrays = {name: getattr(value, name) for name in ("pixels", "labels", "boxes", "ids", "classes", "absent")}
+        arrays = {name: getattr(value, name) for name in ("pixels", "labels", "boxes", "ids", "classes")}
+        arrays |= {} if value.absent is None else {"absent": value.absent}
         truth = {"truth": np.packbits(value.truth, axis=-1)} if value.grades is None else {"grades": value.grades}
         np.savez(folder / "split.npz", **arrays, **truth)
 
@@ -75,7 +76,8 @@ class DataSpec(Spec):
         with np.load(folder / "split.npz") as stored:
             arrays = dict(stored)
         width = arrays["pixels"].shape[2]
-        arrays["classes"], arrays["absent"] = tuple(arrays["classes"].tolist()), int(arrays["absent"])
+        arrays["classes"] = tuple(arrays["classes"].tolist())
+        arrays["absent"] = int(arrays["absent"]) if "absent" in arrays else None
         if "grades" in arrays:
             return Split(truth=arrays["grades"] > 0, **arrays)
         truth = np.unpackbits(arrays.pop("truth"), axis=-1, count=width).astype(bool)
@@ -84,10 +86,11 @@ class DataSpec(Spec):
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained network on disk: `record` (AUC, curves, epochs, seed, seconds, ...) and the file of its weights."""
+    """A trained network on disk: `record` (AUC, curves, epochs, seed, seconds, ...) and the file of its weights, None
+    for a network that was trained elsewhere."""
 
     record: dict[str, Any]
-    weights: Path
+    weights: Path | None
 
     def state(self) -> dict[str, Any]:
         import torch
@@ -99,6 +102,7 @@ class Trained:
 class _TrainedSpec(Spec):
     """What trained networks share: a plan, the images they are trained on, and how they are stored."""
 
+    resumable: ClassVar[bool] = True
     train: DataSpec
     plan: Any  # a frozen dataclass of saltrust.models
 
@@ -146,28 +150,76 @@ class WeightsSpec(Spec):
         return json.loads((folder / "checksum.json").read_text(encoding="utf-8"))
 
 
+class _Classifier:
+    """What the specs of classifiers trained here share: the network they name."""
+
+    @property
+    def n_outputs(self) -> int:
+        return len(self.test.card.classes) or 1
+
+    @property
+    def input_range(self) -> tuple[float, float]:
+        from saltrust.models.architectures import ARCHITECTURES
+
+        return ARCHITECTURES[self.architecture].input_range
+
+    @property
+    def stages(self) -> tuple[Any, ...]:
+        """The blocks of its weights from the output to the input."""
+        from saltrust.models.architectures import ARCHITECTURES
+
+        return ARCHITECTURES[self.architecture].stages
+
+    def network(self, get: Callable) -> Any:
+        """The network with its trained weights."""
+        from saltrust.models.classifiers import restored
+
+        return restored(self.architecture, get(self).state(), self.n_outputs)
+
+
+def judged(logits: np.ndarray, test: Any) -> dict[str, Any]:
+    """What a record says of the test images, from a classifier's logits (n, outputs).
+
+    test_scores: the log odds that an image has the finding; None where every image has one. Of several classes also
+    test_predictions, test_accuracy and test_probabilities (n, classes).
+    """
+    from scipy.special import logsumexp, softmax
+
+    if logits.shape[1] == 1:
+        return {"test_scores": logits[:, 0].tolist()}
+    scores = None
+    if test.absent is not None:
+        scores = logsumexp(np.delete(logits, test.absent, axis=1), axis=1) - logits[:, test.absent]
+    predicted = logits.argmax(1)
+    return {
+        "test_scores": None if scores is None else scores.tolist(),
+        "test_predictions": predicted.tolist(),
+        "test_accuracy": float((predicted == test.labels).mean()),
+        "test_probabilities": softmax(logits, axis=1).round(6).tolist(),
+    }
+
+
 @dataclass(frozen=True)
-class ClassifierSpec(_MeasuredSpec):
-    """A binary classifier; its record holds the scores of the test images (`test_scores`)."""
+class ClassifierSpec(_Classifier, _MeasuredSpec):
+    """A classifier, binary or of the card's classes; its record holds what it says of the test images (`judged`)."""
 
     kind: ClassVar[str] = "classifier"
     architecture: str
     pretrained: str | None  # checksum of the file of ImageNet weights, None from scratch
-    n_outputs: ClassVar[int] = 1
 
     def title(self) -> str:
         return f"{self.architecture}, seed {self.plan.seed}"
 
-    def compute(self, get) -> Any:
-        from saltrust.models.classifiers import build, imagenet_weights, predict
+    def compute(self, get, unfinished: Path | None = None) -> Any:
+        from saltrust.models.classifiers import imagenet_weights, predict, restored
         from saltrust.models.training import train_classifier
 
         weights = imagenet_weights(self.architecture) if self.pretrained else None
-        state, record = train_classifier(self.architecture, get(self.train), get(self.val), self.plan, weights)
-        network = build(self.architecture)
-        network.load_state_dict(state)
-        record["test_scores"] = predict(network, get(self.test).pixels)[:, 0].tolist()
-        return state, record
+        splits = get(self.train), get(self.val)
+        classes = len(self.train.card.classes)
+        state, record = train_classifier(self.architecture, *splits, self.plan, weights, unfinished, classes)
+        network, test = restored(self.architecture, state, self.n_outputs), get(self.test)
+        return state, record | judged(predict(network, test.pixels, input_range=self.input_range), test)
 
 
 @dataclass(frozen=True)
@@ -185,22 +237,19 @@ class BaseSpec(_TrainedSpec):
     def title(self) -> str:
         return f"{self.architecture}, base model"
 
-    def compute(self, get) -> Any:
+    def compute(self, get, unfinished: Path | None = None) -> Any:
         from saltrust.models.branching import train_base
         from saltrust.models.classifiers import imagenet_weights
 
         weights = imagenet_weights(self.architecture) if self.pretrained else None
         start = get(self.start).state() if self.start else None
-        return train_base(self.architecture, get(self.train), self.plan, pretrained=weights, start=start)
+        return train_base(self.architecture, get(self.train), self.plan, weights, start, unfinished)
 
 
 @dataclass(frozen=True)
-class BranchSpec(_MeasuredSpec):
-    """A branch of a base model.
-
-    Its record holds where the base's weights started from, the accuracy on the test images, and for each of these the
-    class that is predicted (`test_predictions`) and the log odds that any finding is there (`test_scores`).
-    """
+class BranchSpec(_Classifier, _MeasuredSpec):
+    """A branch of a base model. Its record says where the base's weights started from, and what it makes of the test
+    images (`judged`)."""
 
     kind: ClassVar[str] = "branch"
     base: BaseSpec
@@ -210,34 +259,57 @@ class BranchSpec(_MeasuredSpec):
     def architecture(self) -> str:
         return self.base.architecture
 
-    @property
-    def n_outputs(self) -> int:
-        return len(self.train.card.classes)
-
     def title(self) -> str:
         return f"{self.architecture}, branch with seed {self.seed}"
 
-    def compute(self, get) -> Any:
-        from scipy.special import logsumexp
-
-        from saltrust.models.architectures import ARCHITECTURES
+    def compute(self, get, unfinished: Path | None = None) -> Any:
         from saltrust.models.branching import train_branch
-        from saltrust.models.classifiers import build, predict
+        from saltrust.models.classifiers import predict, restored
 
         base, test = get(self.base), get(self.test)
         splits = get(self.train), get(self.val)
-        state, record = train_branch(self.architecture, base.state(), *splits, self.plan, self.seed)
-        network = build(self.architecture, self.n_outputs)
-        network.load_state_dict(state)
-        logits = predict(network, test.pixels, input_range=ARCHITECTURES[self.architecture].input_range)
-        present = logsumexp(np.delete(logits, test.absent, axis=1), axis=1) - logits[:, test.absent]
-        predicted = logits.argmax(1)
-        return state, record | {
-            "weights": base.record["weights"],
-            "test_accuracy": float((predicted == test.labels).mean()),
-            "test_predictions": predicted.tolist(),
-            "test_scores": present.tolist(),
-        }
+        state, record = train_branch(self.architecture, base.state(), *splits, self.plan, self.seed, unfinished)
+        network = restored(self.architecture, state, self.n_outputs)
+        logits = predict(network, test.pixels, input_range=self.input_range)
+        return state, record | {"weights": base.record["weights"]} | judged(logits, test)
+
+
+@dataclass(frozen=True)
+class OwnSpec(Spec):
+    """A classifier that was trained elsewhere, measured on the test images. Its weights stay where they are.
+
+    model: what the card says of it; checksum: of its files. stages: the blocks of its weights from the output to the
+    input.
+    """
+
+    kind: ClassVar[str] = "own"
+    model: Model
+    checksum: str
+    stages: tuple[Any, ...]
+    test: DataSpec
+    input_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def title(self) -> str:
+        return self.model.name
+
+    def network(self, get: Callable) -> Any:
+        """The network as its maker left it, behind its preprocessing."""
+        from saltrust.models.own import load
+
+        card = self.test.card
+        return load(self.model, card.folder, card.classes, card.finding).network
+
+    def compute(self, get) -> dict[str, Any]:
+        from saltrust.models.classifiers import predict
+
+        test = get(self.test)
+        return judged(predict(self.network(get), test.pixels, input_range=self.input_range), test)
+
+    def write(self, value: dict[str, Any], folder: Path) -> None:
+        (folder / "record.json").write_text(json.dumps(value), encoding="utf-8")
+
+    def read(self, folder: Path) -> Trained:
+        return Trained(json.loads((folder / "record.json").read_text(encoding="utf-8")), None)
 
 
 @dataclass(frozen=True)
@@ -250,10 +322,10 @@ class LocalizerSpec(_MeasuredSpec):
     def title(self) -> str:
         return f"{self.localizer}, seed {self.plan.seed}"
 
-    def compute(self, get) -> Any:
+    def compute(self, get, unfinished: Path | None = None) -> Any:
         from saltrust.models.localizers import LOCALIZERS, build_localizer, localize, train_localizer
 
-        state, record = train_localizer(self.localizer, get(self.train), get(self.val), self.plan)
+        state, record = train_localizer(self.localizer, get(self.train), get(self.val), self.plan, unfinished)
         network = build_localizer(self.localizer, self.plan)
         network.load_state_dict(state)
         heat = localize(self.localizer, network, get(self.test).pixels)
@@ -329,7 +401,7 @@ class MapsSpec(Spec):
     kind: ClassVar[str] = "maps"
     method: str
     parameters: dict[str, Any]
-    model: ClassifierSpec | BranchSpec
+    model: ClassifierSpec | BranchSpec | OwnSpec
     randomization: Randomization | None
     scalar: str
     cam_min_grid: int
@@ -398,22 +470,18 @@ def _load_explained(maps: MapsSpec, get: Callable):
     from saltrust.devices import device
     from saltrust.methods.cam import choose_cam_layer
     from saltrust.methods.explained import Explained
-    from saltrust.models.architectures import ARCHITECTURES
-    from saltrust.models.classifiers import build
     from saltrust.models.randomization import randomize
 
     model = maps.model
-    architecture = ARCHITECTURES[model.architecture]
-    network = build(model.architecture, model.n_outputs)
-    network.load_state_dict(get(model).state())
+    network = model.network(get)
     if maps.randomization is not None:
         r = maps.randomization
-        network = randomize(network, model.architecture, r.stage, r.initialization, r.seed, r.batchnorm, r.order)
+        network = randomize(network, model.stages, r.stage, r.initialization, r.seed, r.batchnorm, r.order)
     layer = maps.parameters.get("layer")
     if layer is None:
-        blocks = [module for stage in architecture.stages for module in stage.modules]
+        blocks = [module for stage in model.stages for module in stage.modules]
         layer = choose_cam_layer(network, blocks, model.test.size, maps.cam_min_grid)
-    return Explained(network.to(device()), scalar=maps.scalar, cam_layer=layer, input_range=architecture.input_range)
+    return Explained(network.to(device()), scalar=maps.scalar, cam_layer=layer, input_range=model.input_range)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from saltrust.datasets.cells.parameters import COMPOSITING, CellParameters
 from saltrust.methods.explained import Explained
 from saltrust.methods.guided import GatedReLU
 from saltrust.methods.preparation import prepare
-from saltrust.models.architectures import ARCHITECTURES
 from saltrust.models.classifiers import build, predict
 from saltrust.models.localizers import average_mask
 from saltrust.models.randomization import randomized
@@ -113,14 +112,13 @@ def moving_class(study: Study) -> tuple[float, float]:
 
 def _predicted(study: Study, random: bool = False) -> np.ndarray:
     """The class (n,) that the main network gives each explained image, with its own or with random weights."""
-    architecture, spec = ARCHITECTURES[study.main.rpartition("-")[0]], study.classifier_spec(study.main)
-    network = build(architecture.name, spec.n_outputs)
-    network.load_state_dict(study.classifier().state())
+    spec = study.classifier_spec(study.main)
+    network = spec.network(study.store.get)
     if random:
         p = study.protocol
-        network = randomized(network, architecture.name, p.initialization, study.seed, p.batchnorm)
-    pixels = study.test(architecture.name).pixels[list(study.explained)]
-    logits = predict(network, pixels, input_range=architecture.input_range)
+        network = randomized(network, spec.stages, p.initialization, study.seed, p.batchnorm)
+    pixels = study.test(spec.architecture).pixels[list(study.explained)]
+    logits = predict(network, pixels, input_range=spec.input_range)
     return logits.argmax(axis=1) if logits.shape[1] > 1 else (logits[:, 0] >= 0).astype(int)
 
 
@@ -198,7 +196,7 @@ def grid(study: Study) -> tuple[float, float]:
     measure="mean AUPRC of Guided Grad-CAM (text: at the layer Grad-CAM uses here)",
 )
 def first_layer(study: Study) -> tuple[float, float]:
-    first = ARCHITECTURES[study.main.rpartition("-")[0]].stages[-1].modules[-1]
+    first = study.classifier_spec(study.main).stages[-1].modules[-1]
     return tuple(_utility(study, study.spec("guided_gradcam", parameters={"layer": layer})) for layer in (None, first))
 
 

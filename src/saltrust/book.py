@@ -44,21 +44,23 @@ def assemble(profile: str) -> Path:
     known = {"methods": catalogue(), "protocols": protocols.catalogue(), "claims": ledger.catalogue()}
     for name, registry in known.items():
         (EVIDENCE / f"{name}.json").write_text(json.dumps(registry, indent=1), encoding="utf-8")
-    for name in ("benchmarks.json", "benchmarks_machine.json"):
+    for name in ("benchmarks.json", "benchmarks_machine.json", "benchmarks_full.json"):
         _copy(paths.RESULTS / name, EVIDENCE / name)
     parts = []
-    for name in cards.names():
+    run = [name for name in cards.assessed() if (paths.results_of(profile, name) / "notebooks").exists()]
+    for name in [*cards.names(), *run]:
         card = cards.load(name)
         folder = EVIDENCE / name
         folder.mkdir(parents=True)
         results = paths.results_of(profile, name)
         for kind in ("figures", "tables", "numbers.json"):
             _copy(results / kind, folder / kind)
-        for chapter in chapters.of(card):
+        shown = list(chapters.of(card)) if card.available or (results / "notebooks").exists() else []
+        for chapter in shown:
             (folder / f"{chapter}.md").write_text(page(card, chapter, profile), encoding="utf-8")
             _copy(results / "notebooks" / f"{chapter}.ipynb", folder / "notebooks" / f"{chapter}.ipynb")
         (folder / "index.md").write_text(overview(card, profile), encoding="utf-8")
-        files = [{"file": f"evidence/{name}/{chapter}"} for chapter in chapters.of(card)]
+        files = [{"file": f"evidence/{name}/{chapter}"} for chapter in shown]
         parts.append({"file": f"evidence/{name}/index", "sections": files})
     toc = yaml.safe_load((paths.BOOK / "_toc.yml").read_text(encoding="utf-8"))
     toc["parts"].insert(EVIDENCE_PART, {"caption": "Evidence", "chapters": parts})
@@ -87,6 +89,14 @@ def page(card: Card, chapter: str, profile: str) -> str:
 def overview(card: Card, profile: str) -> str:
     """The first page of a data set's evidence: what the card says."""
     counts = "\n".join(f"| {split} | {c.images} | {c.positive} |" for split, c in card.counts.items())
+    counted = f"""
+The data card counts these images; the profile `{profile}` may take fewer, at the same share of positives.
+
+| Split | Images | With the finding |
+|---|---:|---:|
+{counts}
+"""
+    tree = f"\nThe files that are expected:\n\n```text\n{card.get.tree}```\n" if card.get and card.get.tree else ""
     cite = f"\nCite {{cite}}`{','.join(card.cite)}`.\n" if card.cite else ""
     first, *_, last = chapters.of(card)
     ran = (paths.results_of(profile, card.name) / "notebooks" / f"{last}.ipynb").exists()
@@ -104,13 +114,7 @@ def overview(card: Card, profile: str) -> str:
 | Stands for | {card.role} |
 | Licence | {card.licence} |
 | Localizer | {card.localizer} |
-{cite}
-The data card counts these images; the profile `{profile}` may take fewer, at the same share of positives.
-
-| Split | Images | With the finding |
-|---|---:|---:|
-{counts}
-"""
+{cite}{counted if counts else ""}{tree}"""
 
 
 def _not_run(card: Card, chapter: str, profile: str) -> str:

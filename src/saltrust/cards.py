@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,11 +20,12 @@ class _Strict(BaseModel):
 
 
 class Get(_Strict):
-    """Where the files come from, and the folder where they are expected: relative to the card, or with environment
-    variables (`$NAME`)."""
+    """Where the files come from, the folder where they are expected (relative to the card, or with environment
+    variables, `$NAME`), and the tree of files that must lie in it."""
 
     root: str
     source: str = "its owner"
+    tree: str = ""
 
 
 class Table(_Strict):
@@ -83,7 +85,8 @@ class Model(_Strict):
     source: `file.py:function`, a file of TorchScript (`.ts`, `.torchscript`), torch.export (`.pt2`) or weights
     (`.safetensors`, `.pt`, `.pth`), `timm:<name>` or `xrv:<weights>`. architecture: of bare weights,
     `file.py:function`, `timm:<name>` or `torchvision:<name>`. size: side of its square images in pixels. channels: 1 or
-    3. input_range: of a black and a white pixel; from that are taken mean and std, one for each channel. classes: names of its outputs.
+    3. input_range: of a black and a white pixel; from that are taken mean and std, one for each channel. classes: names
+    of its outputs.
     exclusive: whether one class excludes the others (softmax) or each output speaks for itself (sigmoid).
     finding: the class that is the card's finding, where it is not called so.
     """
@@ -99,6 +102,10 @@ class Model(_Strict):
     classes: tuple[str, ...] = ()
     exclusive: bool | None = None
     finding: str = ""
+
+    def identity(self) -> dict[str, Any]:
+        """What determines its outputs, but for the files themselves, whose checksum counts."""
+        return self.model_dump(mode="json", exclude={"name", "source"})
 
 
 class Count(_Strict):
@@ -178,21 +185,28 @@ class Card(_Strict):
             raise ValueError(
                 "truth 'box' needs the table's 'x', 'y' and 'width', 'height' or 'right', 'bottom' columns"
             )
-        if described and not (self.shares or (self.table and self.table.split) or _by_split(self.annotations)):
-            raise ValueError(
-                "says nothing of splits: name the table's column 'split', files for each split, or 'shares'"
-            )
+        named = bool(self.table and self.table.split) or _by_split(self.annotations)
+        if self.shares and named:
+            raise ValueError("shares: the files already name splits")
+        if described and not (self.shares or named):
+            raise ValueError("says nothing of splits: name the column 'split', files for each split, or 'shares'")
         return self
 
     def identity(self) -> dict[str, Any]:
-        """What determines the images and their truth: the card without its prose, licence and place on this machine."""
-        parts = {"name", "finding", "classes", "absent", "truth", "loader", "parameters", "shares", "counts"}
+        """What determines the images and their truth: the card without its name, prose, licence and models, and without
+        its place on this machine."""
+        parts = {"finding", "classes", "absent", "truth", "loader", "parameters", "shares", "counts"}
         parts |= {"table", "annotations"}
         return self.model_dump(mode="json", include=parts)
 
     def under(self, protocol: str) -> "Card":
         """The card as that protocol reads it."""
         return self.model_copy(update={"parameters": self.parameters | self.protocols.get(protocol, {})})
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths in the card start: the folder of the card, for the project's own cards the project."""
+        return self._folder
 
     @property
     def root(self) -> Path | None:
@@ -226,16 +240,23 @@ def names() -> list[str]:
     return sorted(file.stem for file in paths.CARDS.glob("*.yaml"))
 
 
+def assessed() -> list[str]:
+    """The names of the cards that `saltrust assess` wrote, sorted."""
+    return sorted(file.stem for file in paths.ASSESSED.glob("*.yaml"))
+
+
 def load(name: str) -> Card:
-    """The project's card of that name, or the card in a file (`path/to/card.yaml`).
+    """The card of that name, of the project or of an assessed model, or the card in a file (`path/to/card.yaml`).
 
     Raises SaltrustError for an unknown name or a card that breaks the schema.
     """
     if name.endswith((".yaml", ".yml")):
         return parse(Path(name))
-    if name not in names():
-        raise unknown_name("data set", name, names())
-    return parse(paths.CARDS / f"{name}.yaml")
+    if name in names():
+        return parse(paths.CARDS / f"{name}.yaml")
+    if name in assessed():
+        return parse(paths.ASSESSED / f"{name}.yaml")
+    raise unknown_name("data set", name, [*names(), *assessed()])
 
 
 def parse(file: Path) -> Card:
@@ -261,3 +282,26 @@ def parse(file: Path) -> Card:
     if file.parent.resolve() != paths.CARDS.resolve():
         card._folder = file.parent.resolve()
     return card
+
+
+def with_models(card: Card, models: Sequence[Model], name: str) -> Card:
+    """The same data under another name, with other models to judge; what the card says of places is made absolute."""
+    places = {} if card.get is None else {"get": card.get.model_copy(update={"root": str(card.root.resolve())})}
+    return card.model_copy(update={"name": name, "models": tuple(models)} | places)
+
+
+def at(card: Card, root: str) -> Card:
+    """The card of data whose files lie in another folder. Raises SaltrustError for data that has no files."""
+    if card.get is None:
+        raise SaltrustError(f"data set '{card.name}' is generated: it has no files, and no --root")
+    return card.model_copy(update={"get": card.get.model_copy(update={"root": str(Path(root).resolve())})})
+
+
+def save(card: Card, folder: Path) -> Path:
+    """Write a card into a folder, whole or not at all; returns the file."""
+    file = folder / f"{card.name}.yaml"
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(f".{os.getpid()}.partial")
+    partial.write_text(yaml.safe_dump(card.model_dump(mode="json", exclude_defaults=True), sort_keys=False), "utf-8")
+    partial.replace(file)
+    return file

@@ -50,10 +50,21 @@ _ALWAYS = {
 }
 NAMES = (*_GRADED, *_ALWAYS)
 
+# Chapters about networks that are trained here, which a user's own models have not; and those that need two networks.
+_TRAINED_HERE = ("every_method", "statistics", "specifications", "audit", "claims")
+_OF_TWO = ("repeatability",)
+
 
 def of(card: Card) -> dict[str, tuple[str, ...]]:
     """The chapters of a data set in the order of the book, each with those that run before it."""
-    return _GRADED | _ALWAYS if card.truth == "graded" else _ALWAYS
+    if not card.models:
+        return _GRADED | _ALWAYS if card.truth == "graded" else _ALWAYS
+    without = _TRAINED_HERE + (_OF_TWO if len(card.models) < 2 else ())
+    return {
+        name: tuple(other for other in before if other not in without)
+        for name, before in _ALWAYS.items()
+        if name not in without
+    }
 
 
 # glibc gives large blocks back to the system and takes them anew, page by page, at every pass of a network. Told to
@@ -171,14 +182,17 @@ def run(chapter: Chapter, given: dict[str, str]) -> Path:
     """
     values = {p.name: p.default for p in chapter.parameters} | check(chapter, given)
     card = cards.load(values["dataset"])
+    if values["dataset"] != card.name:  # a file, which the kernel looks for from another folder
+        values["dataset"] = str(Path(values["dataset"]).resolve())
     if chapter.name not in of(card):
         suited = [name for name in cards.names() if chapter.name in of(cards.load(name))]
+        lacks = "networks that are trained here" if card.models else "graded truth"
         raise SaltrustError(
-            f"chapter '{chapter.name}' needs graded truth, which '{card.name}' has not; it runs on: {', '.join(suited)}"
+            f"chapter '{chapter.name}' needs {lacks}, which '{card.name}' has not; it runs on: {', '.join(suited)}"
         )
     if not card.available:
         raise SaltrustError(f"data set '{card.name}' is not on this machine: nothing at {card.root}")
-    results = paths.results_of(values["profile"], values["dataset"])
+    results = paths.results_of(values["profile"], card.name)
     notebooks = results / "notebooks"
     notebooks.mkdir(parents=True, exist_ok=True)
     failed = notebooks / f"{chapter.name}.failed.ipynb"

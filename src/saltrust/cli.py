@@ -26,6 +26,29 @@ def run_chapter(
     print(chapters.run(chapters.load(chapter), given))
 
 
+@app.command("assess")
+def assess_models(
+    model: Annotated[
+        list[str],
+        typer.Option(
+            help="file.py:function, a TorchScript, torch.export or weights file, timm:NAME, xrv:WEIGHTS or a YAML"
+        ),
+    ],
+    dataset: Annotated[str, typer.Option(help="name or file of a data card")],
+    profile: Annotated[str, typer.Option(help="smoke, quick or full")] = "quick",
+    protocol: Annotated[str, typer.Option(help="corrected, published or as_run")] = "corrected",
+    methods: Annotated[str, typer.Option(help="names or groups of methods, comma-separated")] = "paper",
+    seed: Annotated[int, typer.Option(help="of everything that is drawn at random")] = 0,
+) -> None:
+    """Judge the saliency maps of your own models (several --model: the first is judged, the others compared)."""
+    from saltrust.assess import assess, card_of
+
+    card = card_of(dataset, model)
+    report, _ = assess(card, profile, protocol, methods, seed, tell=lambda line: print(line, flush=True))
+    print(f"Report card: {report}")
+    print(f"Chapters, figures, tables: {report.parents[1]}; `saltrust book --profile {profile}` shows them as pages")
+
+
 @app.command("chapters")
 def list_chapters() -> None:
     """List the chapters, with their parameters, defaults and what they mean."""
@@ -36,13 +59,42 @@ def list_chapters() -> None:
             print(f"    {parameter.name} = {parameter.default!r}  {parameter.help}")
 
 
-@app.command("datasets")
-def list_datasets() -> None:
+datasets = typer.Typer(help="List the data sets, or check the files of one.", invoke_without_command=True)
+app.add_typer(datasets, name="datasets")
+
+
+@datasets.callback()
+def list_datasets(context: typer.Context) -> None:
     """List the data cards and whether their data is on this machine."""
-    for name in cards.names():
+    if context.invoked_subcommand:
+        return
+    for name in [*cards.names(), *cards.assessed()]:
         card = cards.load(name)
         state = "here" if card.available else f"not here: expected in {card.root}, from {card.get.source}"
         print(f"{name}  {card.title} ({card.truth}; {state})")
+
+
+@datasets.command("check")
+def check_dataset(
+    name: Annotated[str, typer.Argument(help="name or file of a data card")],
+    root: Annotated[str, typer.Option(help="folder of the files, in the place of the card's")] = "",
+    sample: Annotated[int, typer.Option(help="images to open, 0 for all")] = 200,
+) -> None:
+    """Say what is there of a data set, what is missing, what disagrees with its card, and draw a contact sheet."""
+    from saltrust.check import check, contact_sheet
+
+    card = cards.load(name)
+    if root:
+        card = cards.at(card, root)
+    lines, sound = check(card, sample)
+    for line in lines:
+        sign = {True: "ok", False: "WRONG", None: ""}[line.good]
+        print(f"{sign:<6}{line.what:<22}{line.found}")
+    if sound:
+        print(f"Contact sheet: {contact_sheet(card, sound)}")
+    if wrong := sum(line.good is False for line in lines):
+        tree = f"; expected:\n{card.get.tree}" if card.get and card.get.tree else ""
+        raise SaltrustError(f"data set '{card.name}': {wrong} of {len(lines)} checks failed{tree}")
 
 
 @app.command("methods")

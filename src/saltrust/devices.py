@@ -14,6 +14,14 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def device_name() -> str:
+    """What the device is called: a GPU by its model, a processor by the threads that torch uses."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    threads = torch.get_num_threads()
+    return f"{threads} processor thread{'s' * (threads > 1)}"
+
+
 def batch_that_fits(free: int, per_image: int) -> int:
     """Images in a pass, from 1 to LARGEST, whose memory (bytes) stays within SHARE of what is free."""
     return max(1, min(LARGEST, int(SHARE * free) // max(per_image, 1)))

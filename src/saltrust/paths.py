@@ -9,6 +9,7 @@ CHAPTERS = PROJECT / "notebooks"
 BOOK = PROJECT / "book"
 RESULTS = Path(os.environ.get("SALTRUST_RESULTS", PROJECT / "results"))
 STORE = RESULTS / "store"
+ASSESSED = RESULTS / "cards"  # data cards that name a user's models, written by `saltrust assess`
 
 
 def results_of(profile: str, dataset: str) -> Path:

@@ -85,6 +85,26 @@ def map_grid(
     return figure
 
 
+def class_confusion(matrices: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figure:
+    """For each network, what share of each true class (row) is predicted as each class (column), in per cent."""
+    figure, axes = plt.subplots(
+        1, len(matrices), figsize=(WIDTH, 1.4 + WIDTH / len(matrices)), sharey=True, squeeze=False
+    )
+    for axis, (network, shares) in zip(axes[0], matrices.items(), strict=True):
+        percent = 100 * shares
+        texts = np.where(percent >= 0.5, np.char.mod("%.0f", percent), "")
+        sns.heatmap(
+            percent, vmin=0, vmax=100, cmap="Blues", cbar=False, square=True, linewidths=0.5,
+            annot=texts, fmt="", annot_kws={"size": 7}, ax=axis,
+        )  # fmt: skip
+        axis.set_title(network)
+        axis.set_xticks(np.arange(len(classes)) + 0.5, classes, rotation=90, fontsize=8)
+        axis.set_yticks(np.arange(len(classes)) + 0.5, classes, rotation=0, fontsize=8)
+        axis.set_xlabel("predicted")
+    axes[0, 0].set_ylabel("true")
+    return figure
+
+
 def training_curves(curves: Mapping[str, pd.DataFrame]) -> Figure:
     """Training loss and validation score over the training, one line for each network. curves: name -> a frame of three
     columns whose names are the labels: time, loss, score."""
@@ -279,19 +299,21 @@ QUESTIONS = {
 
 
 def four_questions(examples: Sequence[Example]) -> Figure:
-    """A pair of pictures for each question: the best example in the upper row, the worst in the lower one."""
-    widths = [1, 1, 0.25] * len(QUESTIONS)
+    """A pair of pictures for each question that was asked: the best example in the upper row, the worst in the lower
+    one."""
+    asked = {question: QUESTIONS[question] for question in dict.fromkeys(e.question for e in examples)}
+    widths = [1, 1, 0.25] * len(asked)
     figure, axes = plt.subplots(
         2,
         len(widths),
-        figsize=(WIDTH, 3.3),
+        figsize=(WIDTH * len(asked) / len(QUESTIONS), 3.3),
         layout="none",
         width_ratios=widths,
         gridspec_kw={"wspace": 0.06, "hspace": 0.28},
     )
     for axis in axes[:, 2::3].flat:
         axis.set_visible(False)
-    for column, (question, (title, *names)) in enumerate(QUESTIONS.items()):
+    for column, (question, (title, *names)) in enumerate(asked.items()):
         pairs = axes[:, 3 * column : 3 * column + 2]
         pairs[0, 0].text(1.03, 1.3, title, transform=pairs[0, 0].transAxes, ha="center", fontsize=9, weight="bold")
         for row, answer in zip(pairs, ("best", "worst"), strict=True):

@@ -78,26 +78,6 @@ def branch_traces(frame: pd.DataFrame, target: float) -> Figure:
     return figure
 
 
-def class_confusion(matrices: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figure:
-    """For each network, what share of each true class (row) is predicted as each class (column), in per cent."""
-    figure, axes = plt.subplots(
-        1, len(matrices), figsize=(WIDTH, 1.4 + WIDTH / len(matrices)), sharey=True, squeeze=False
-    )
-    for axis, (network, shares) in zip(axes[0], matrices.items(), strict=True):
-        percent = 100 * shares
-        texts = np.where(percent >= 0.5, np.char.mod("%.0f", percent), "")
-        sns.heatmap(
-            percent, vmin=0, vmax=100, cmap="Blues", cbar=False, square=True, linewidths=0.5,
-            annot=texts, fmt="", annot_kws={"size": 7}, ax=axis,
-        )  # fmt: skip
-        axis.set_title(network)
-        axis.set_xticks(np.arange(len(classes)) + 0.5, classes, rotation=90, fontsize=8)
-        axis.set_yticks(np.arange(len(classes)) + 0.5, classes, rotation=0, fontsize=8)
-        axis.set_xlabel("predicted")
-    axes[0, 0].set_ylabel("true")
-    return figure
-
-
 def recall_precision(frame: pd.DataFrame) -> Figure:
     """Precision against recall: a column of panels for each network, a point for each branch, a colour and marker for
     each method (Tjoa & Guan, fig. 3).

@@ -1,4 +1,4 @@
-"""The figure of the report card: methods by the four criteria, on one page."""
+"""The figure of the report card: methods by criteria, on one page."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from saltrust.plots import WIDTH, abbreviation
-from saltrust.report_card import CRITERIA, GRADES, grades
+from saltrust.report_card import CRITERIA, GRADES, asked, grades
 
 LOW, HIGH, CONTROL = "0.15", "0.45", "0.6"  # greys of the low baselines, the localizer and the controls
 
@@ -19,12 +19,13 @@ def report_card_figure(card: pd.DataFrame) -> Figure:
     graded = grades(card)
     rows = list(dict.fromkeys(card["method"]))
     rows.sort(key=lambda method: method not in graded.index)  # the controls last, else as they come
-    figure, axes = plt.subplots(1, len(CRITERIA), figsize=(WIDTH, 1.2 + 0.27 * len(rows)), sharey=True)
-    for axis, (criterion, score) in zip(axes, CRITERIA.items(), strict=True):
+    criteria = asked(card)
+    figure, axes = plt.subplots(1, len(criteria), figsize=(WIDTH, 1.2 + 0.27 * len(rows)), sharey=True)
+    for axis, criterion in zip(axes, criteria, strict=True):
         _panel(axis, card[card["criterion"] == criterion], graded[criterion], rows)
         better = "lower" if criterion == "randomization" else "higher"
         axis.set_title(criterion.capitalize(), fontsize=11)
-        axis.set_xlabel(f"{score}, {better} is better", fontsize=8.5)
+        axis.set_xlabel(f"{CRITERIA[criterion]}, {better} is better", fontsize=8.5)
         axis.tick_params(labelsize=9)
     axes[0].set_yticks(np.arange(len(rows)), [abbreviation(method) for method in rows])
     axes[0].set_ylim(len(rows) - 0.4, -0.6)

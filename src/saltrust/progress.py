@@ -10,6 +10,7 @@ T = TypeVar("T")
 
 LOG = "SALTRUST_PROGRESS"  # environment variable: file that the lines of a chapter's kernel are appended to
 INTERVAL = 5.0  # seconds between two lines, so that a log stays readable
+LINES = 100  # about as many lines of one work, once it takes long
 
 
 def track(iterable: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
@@ -28,16 +29,22 @@ def track(iterable: Iterable[T], what: str, total: int | None = None) -> Iterato
     for done, item in enumerate(iterable, 1):
         yield item
         now = time.monotonic()
-        if now - last >= INTERVAL and done < total:
+        if now - last >= max(INTERVAL, (now - start) / LINES) and done < total:
             last = now
             say(bar(what, done, total, now - start), log)
 
 
 def bar(what: str, done: int, total: int, elapsed: float) -> str:
-    """One line: a bar of 20 cells, the share done, the work, and the time left in minutes and seconds."""
+    """One line: a bar of 20 cells, the share done, the work, and the time left."""
     filled = round(20 * done / total)
-    left = round(elapsed * (total - done) / done)
-    return f"{'█' * filled}{'░' * (20 - filled)} {done / total:4.0%}  {what}  {left // 60}:{left % 60:02d} left"
+    left = duration(elapsed * (total - done) / done)
+    return f"{'█' * filled}{'░' * (20 - filled)} {done / total:4.0%}  {what}  {left} left"
+
+
+def duration(seconds: float) -> str:
+    """A length of time to read: "1:30" in minutes and seconds, from an hour on "2 h 10 min"."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def say(line: str, log: str | None = None) -> None:

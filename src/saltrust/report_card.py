@@ -14,7 +14,7 @@ from saltrust.plots import FAIL, PASS, abbreviation
 from saltrust.registry import Registry
 from saltrust.statistics.resampling import summarize
 from saltrust.store import environment
-from saltrust.study import Study, chosen
+from saltrust.study import THE_EIGHT, Study, chosen
 
 CRITERIA = {"utility": "AUPRC", "randomization": "SSIM", "repeatability": "SSIM", "reproducibility": "SSIM"}
 """The four criteria, each with its score."""
@@ -49,8 +49,7 @@ def report_card(study: Study, methods: str = "paper", n_boot: int = 1000) -> pd.
     frames = {
         "utility": (utility, "auprc"),
         "randomization": (study.sensitivity(methods, stage=study.stages[-1]), "ssim"),
-        "repeatability": (study.repeatability(methods), "ssim"),
-        "reproducibility": (study.reproducibility(methods), "ssim"),
+        **{criterion: (frame, "ssim") for criterion, frame in study.stability(methods).items()},
     }
     means = pd.concat(
         summarize(frame, score, ["method"], n_boot, study.seed).assign(criterion=criterion, score=CRITERIA[criterion])
@@ -70,7 +69,12 @@ def grades(card: pd.DataFrame) -> pd.DataFrame:
     found = failed.groupby(["method", "criterion"], sort=False).size().rename("grade").to_frame().assign(grade="pass")
     for part, grade in ((failed[~low], "low"), (failed[low], "fail")):  # a failed low baseline weighs more
         found.loc[part[part["failed"]].set_index(["method", "criterion"]).index.unique(), "grade"] = grade
-    return found["grade"].unstack().loc[list(dict.fromkeys(failed["method"])), list(CRITERIA)]
+    return found["grade"].unstack().loc[list(dict.fromkeys(failed["method"])), asked(card)]
+
+
+def asked(card: pd.DataFrame) -> list[str]:
+    """The criteria of a card, in the order of CRITERIA: two of them need a second network."""
+    return [criterion for criterion in CRITERIA if (card["criterion"] == criterion).any()]
 
 
 # --- warnings ---------------------------------------------------------------------------------------------------------
@@ -136,7 +140,7 @@ def _generated(evidence: Evidence) -> str | None:
 
 @WARNINGS.register("classifiers")
 def _classifiers(evidence: Evidence) -> str | None:
-    own = evidence.models.query("role == 'classifier'")
+    own = evidence.models.query("role == 'classifier'").dropna(subset="auc")
     weakest = own.loc[own["auc"].idxmin()]
     if weakest["auc"] >= WEAK:
         return None
@@ -160,10 +164,21 @@ def _images(evidence: Evidence) -> str | None:
 @WARNINGS.register("networks")
 def _networks(evidence: Evidence) -> str | None:
     study = evidence.study
+    if not study.partners:
+        return "There is one network: whether another one would show the same was not asked."
     return (
-        f"Repeatability rests on one pair of networks ({study.replication}): no interval here says how far another "
-        "pair would differ."
+        f"What another network would show rests on one pair of networks ({study.replication}): no interval here says "
+        "how far another pair would differ."
     )
+
+
+@WARNINGS.register("refused")
+def _refused(evidence: Evidence) -> str | None:
+    """Of the paper's methods, those that were left out since they cannot explain a model that was trained elsewhere."""
+    reasons = evidence.study.refused([name for name in THE_EIGHT if name not in chosen(evidence.methods)])
+    if not reasons:
+        return None
+    return "Not shown: " + "; ".join(f"{abbreviation(method)} ({reason})" for method, reason in reasons.items()) + "."
 
 
 @WARNINGS.register("faults")
@@ -221,7 +236,10 @@ def _localizer(evidence: Evidence) -> str | None:
 @WARNINGS.register("texture")
 def _texture(evidence: Evidence) -> str | None:
     study, fixed = evidence.study, evidence.study.protocol.low_baseline
-    null = study.null(evidence.methods, study.replicate).groupby("method")["ssim"].mean().drop(study.card.localizer)
+    if not study.partners:
+        return None
+    other = next(iter(study.partners.values()))
+    null = study.null(evidence.methods, other).groupby("method")["ssim"].mean().drop(study.card.localizer)
     name, value = abbreviation(null.idxmax()), null.max()
     if fixed is not None:
         return (
@@ -300,7 +318,7 @@ def html(study: Study, card: pd.DataFrame, found: list[str], figure: Figure, alt
     """
     png = BytesIO()
     figure.savefig(png, format="png", dpi=150, bbox_inches="tight", facecolor="white")
-    heads = "".join(f'<th scope="col">{HEADINGS[c]} <small>{score}</small></th>' for c, score in CRITERIA.items())
+    heads = "".join(f'<th scope="col">{HEADINGS[c]} <small>{CRITERIA[c]}</small></th>' for c in asked(card))
     key = "".join(f"<span>{_symbol(grade)} {grade.title}</span>" for grade in GRADES.values())
     notes = "".join(f"<li>{escape(text)}</li>" for text in found) or "<li>None.</li>"
     facts = "".join(f"<div><dt>{k}</dt><dd>{escape(v)}</dd></div>" for k, v in _facts(study).items())
@@ -346,7 +364,7 @@ def _rows(card: pd.DataFrame) -> str:
     lines = []
     for method, role in once.reset_index("criterion")["role"].groupby("method", sort=False).first().items():
         cells = []
-        for criterion in CRITERIA:
+        for criterion in asked(card):
             if (method, criterion) not in once.index:
                 cells.append("<td></td>")
                 continue

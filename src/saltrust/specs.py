@@ -19,7 +19,9 @@ from typing import Any, ClassVar
 PACKAGE = "saltrust"
 
 # Modules that cannot change a result: how errors read, where files lie, how progress looks, how things are stored.
-NEUTRAL = {f"{PACKAGE}.{name}" for name in ("errors", "registry", "progress", "paths", "store", "specs")}
+NEUTRAL = {
+    f"{PACKAGE}.{name}" for name in ("errors", "registry", "progress", "paths", "store", "specs", "models.checkpoints")
+}
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Spec:
     """
 
     kind: ClassVar[str]
+    resumable: ClassVar[bool] = False  # whether `compute` also takes `unfinished`, a folder for what it has so far
 
     @property
     def transient(self) -> bool:

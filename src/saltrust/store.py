@@ -5,6 +5,7 @@ with which
 versions, on what device and how long that took, and holds a checksum of every file. A folder appears under its name
 only
 when it is whole: it is written elsewhere first and then renamed, so a killed run leaves nothing that could be read.
+What a long computation has so far, it may keep in `<root>/.unfinished/<kind>-<digest>/` and go on from there.
 """
 
 import hashlib
@@ -93,7 +94,8 @@ class Store:
         folder = self.folder(spec)
         say(f"computing {spec.title()}")
         start = time.perf_counter()
-        value = spec.compute(self.get)
+        unfinished = self.root / ".unfinished" / f"{spec.kind}-{spec.digest}"
+        value = spec.compute(self.get, **({"unfinished": unfinished} if spec.resumable else {}))
         seconds = time.perf_counter() - start
         for leftover in folder.parent.glob(f".{spec.digest}-*"):  # of a run that was killed; we hold the lock
             shutil.rmtree(leftover)
@@ -110,6 +112,7 @@ class Store:
             }
             (temporary / SIDECAR).write_text(json.dumps(note, indent=1), encoding="utf-8")
             os.replace(temporary, folder)
+            shutil.rmtree(unfinished, ignore_errors=True)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise

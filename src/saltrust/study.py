@@ -1,9 +1,11 @@
 """The facade that chapters talk to: one data set, one profile, one protocol, one seed."""
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache, cached_property, partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +21,7 @@ from saltrust.artefacts import (
     LocalizerSpec,
     Maps,
     MapsSpec,
+    OwnSpec,
     Randomization,
     Trained,
     WeightsSpec,
@@ -35,7 +38,7 @@ from saltrust.progress import track
 from saltrust.protocols import PROTOCOLS
 from saltrust.quality_control import count_faults, residual
 from saltrust.specs import Spec
-from saltrust.statistics.resampling import clusters_of, roc_auc
+from saltrust.statistics.resampling import clusters_of, macro_auc, roc_auc
 from saltrust.store import Store
 
 SPLITS = ("train", "val", "test")
@@ -66,8 +69,10 @@ class Study:
     dataset: the name of a data card. profile: the size of the run. protocol: the choices of the analysis. Models are
     named `<architecture>-<replicate>`. The card names the architectures: `main`, whose maps are judged, `replicate`,
     which differs from it in its seed alone, `other`, of another architecture, and `random`, which is `main` with all
-    its weights drawn anew. Raises SaltrustError, before any work, for an unknown name or data that is not on this
-    machine.
+    its weights drawn anew. A card may name models that were trained elsewhere instead; then the first one is judged,
+    and `replicate` and `other` are the first of the same and of another architecture, None where there is no such
+    model. Raises SaltrustError, before any work, for an unknown name, data that is not on this machine, or a model
+    that cannot be judged.
     """
 
     def __init__(
@@ -90,14 +95,31 @@ class Study:
         if not self.card.available:
             raise SaltrustError(f"data set '{dataset}' is not on this machine: nothing at {self.card.root}")
         first, second = self.card.networks[:2]
-        self.main, self.replicate, self.other, self.random = (
-            f"{first}-1",
-            f"{first}-2",
-            f"{second}-1",
-            f"{first}-random",
-        )
-        self.classifiers = (self.main, self.replicate, self.other)
+        self.main, self.replicate, self.other = f"{first}-1", f"{first}-2", f"{second}-1"
+        if self._own:
+            self.main, *rest = self._own
+            alike = {name: self._own[name].architecture == self._own[self.main].architecture for name in rest}
+            self.replicate = next((name for name in rest if alike[name]), None)
+            self.other = next((name for name in rest if not alike[name]), None)
+        self.random = f"{self.architecture(self.main)}-random"
+        self.classifiers = tuple(name for name in (self.main, self.replicate, self.other) if name)
         self.judged = (*self.classifiers, self.random)
+
+    @cached_property
+    def _own(self) -> dict[str, Any]:
+        """The models that were trained elsewhere, by name."""
+        if not self.card.models:
+            return {}
+        from saltrust.models.own import load
+
+        card = self.card
+        return {model.name: load(model, card.folder, card.classes, card.finding) for model in card.models}
+
+    @property
+    def partners(self) -> dict[str, str]:
+        """With which classifier's maps those of the main one are compared, by criterion."""
+        partners = {"repeatability": self.replicate, "reproducibility": self.other}
+        return {criterion: name for criterion, name in partners.items() if name}
 
     # --- data -----------------------------------------------------------------------------------------------------
 
@@ -112,20 +134,34 @@ class Study:
     def _data(self, split: str, size: int | None = None) -> DataSpec:
         if split not in SPLITS:
             raise unknown_name("split", split, SPLITS)
-        counted = self.card.counts[split].images
+        counted = self._counted[split]
         wanted = getattr(self.profile, split)
-        if self.card.classes:
+        if self._branching:
             wanted = self._loader.shard * self.profile.branching.shards[split]
         count = min(wanted or counted, counted)
         return DataSpec(self.card, self._fingerprint, split, count, size or self.size, self.seed)
 
+    @cached_property
+    def _counted(self) -> dict[str, int]:
+        """Images that there are of each split."""
+        if self.card.counts:
+            return {split: count.images for split, count in self.card.counts.items()}
+        return Counter(record.split for record in self._records)
+
+    @property
+    def _branching(self) -> bool:
+        """Whether networks are trained as those of Tjoa & Guan: in several sizes, and as branches of one base model."""
+        return self.card.truth == "graded"
+
     @property
     def size(self) -> int:
         """Side in pixels of the images that the main network sees."""
-        return self._size(self.card.networks[0])
+        return self._size(self.architecture(self.main))
 
     def _size(self, architecture: str) -> int:
-        if not self.card.classes:
+        if architecture in self._own:
+            return self._own[architecture].size
+        if not self._branching:
             return self.profile.size
         return self.profile.branching.sizes[architecture.partition("+")[0]]  # "alexnet+3" sees what "alexnet" sees
 
@@ -134,6 +170,11 @@ class Study:
         from saltrust.datasets.loaders import LOADERS
 
         return LOADERS[self.card.loader]
+
+    @cached_property
+    def _records(self) -> list[Any]:
+        """What the files of the data set say of each image; none for data that is generated."""
+        return self._loader.records(self.card) if self._loader.records else []
 
     @cached_property
     def _fingerprint(self) -> str:
@@ -154,10 +195,22 @@ class Study:
 
     @cached_property
     def clusters(self) -> dict[str, str] | None:
-        """What each image belongs to, by its name, where the data card says: intervals then resample that."""
-        from saltrust.datasets.folder import groups
+        """What each image belongs to, by its name, where the data set says: intervals then resample that."""
+        groups = {record.id: record.group for record in self._records if record.group}
+        return groups or None
 
-        return groups(self.card) if self.card.table else None
+    def quality(self) -> pd.DataFrame:
+        """What is wrong with the data as it is used: check, found, among, examples (see `datasets.quality.report`)."""
+        from saltrust.datasets.quality import report
+
+        return report({split: self.data(split) for split in SPLITS}, self._records)
+
+    @property
+    def unit(self) -> str:
+        """What intervals resample, in a word."""
+        if self.clusters is None:
+            return "image"
+        return self.card.table.group if self.card.table else "patient"
 
     # --- models ---------------------------------------------------------------------------------------------------
 
@@ -169,26 +222,36 @@ class Study:
         """A trained localizer of the kind that the card names."""
         return self.store.get(self._localizer(replicate))
 
+    def architecture(self, model: str) -> str:
+        """The architecture of a classifier; one that was trained elsewhere stands for itself."""
+        return model if model in self._own else model.rpartition("-")[0]
+
     def title(self, model: str | None = None) -> str:
         """What a classifier, by default the main one, is called in prose."""
         from saltrust.models.architectures import ARCHITECTURES
 
         model = model or self.main
+        architecture = self.architecture(model)
+        if architecture in self._own:
+            note = ", random" if model == self.random else ""
+            return f"{self._own[architecture].title}{note}"
         note = {self.replicate: ", replicate", self.random: ", random"}.get(model, "")
-        return f"{ARCHITECTURES[model.rpartition('-')[0]].title}{note}"
+        return f"{ARCHITECTURES[architecture].title}{note}"
 
     @property
     def replication(self) -> str:
         """How the replicates of a network differ, for prose."""
-        if self.card.classes:
+        if self._own:
+            return "as their makers trained them"
+        if self._branching:
             return "branches of one base model, which share most of their training"
         return "trained apart, from different seeds"
 
     def models(self, n_boot: int = 1000) -> pd.DataFrame:
         """One row for each network: model, role, auc, ci_low, ci_high, accuracy (where there are several classes), and
-        what is known of its training. auc: of telling images with the finding from those without.
+        what is known of its training. auc: of telling images with the finding from those without; where every image has
+        one, of telling each class from the others, the mean over the classes.
         """
-        test = self.data("test")
         networks = [(name, "classifier", self.classifier(name)) for name in self.classifiers]
         networks += [(f"{self.card.localizer}-{k}", "localizer", self.localizer(k)) for k in (1, 2)]
         shown = ("epochs", "best_epoch", "steps", "best_step", "seconds", "seed", "precision", "weights")
@@ -196,7 +259,7 @@ class Study:
             {
                 "model": name,
                 "role": role,
-                **roc_auc(test.present.astype(int), np.array(trained.record["test_scores"]), n_boot, self.seed),
+                **self._auc(trained.record, n_boot),
                 "accuracy": trained.record.get("test_accuracy"),
                 **{key: trained.record.get(key) for key in shown},
             }
@@ -204,29 +267,49 @@ class Study:
         )
         return table.dropna(axis=1, how="all")
 
+    def _auc(self, record: dict[str, Any], n_boot: int) -> dict[str, float]:
+        test = self.data("test")
+        if test.absent is not None:
+            return roc_auc(test.present.astype(int), np.array(record["test_scores"]), n_boot, self.seed)
+        if "test_probabilities" not in record:  # a localizer, where every image has the finding
+            return dict.fromkeys(("auc", "ci_low", "ci_high"), np.nan)
+        return macro_auc(test.labels, np.array(record["test_probabilities"]), n_boot, self.seed)
+
     def curves(self, name: str) -> pd.DataFrame:
         """How the training of a classifier went; columns, named for what they hold: time, training loss, score."""
         curves = self.classifier(name).record["curves"]
-        if not self.card.classes:
+        if not self._branching:
             epochs = range(1, len(curves["loss"]) + 1)
             return pd.DataFrame({"epoch": epochs, "training loss": curves["loss"], "validation AUC": curves["val_auc"]})
         steps = curves["step"]
         losses = [np.mean(part) for part in np.split(np.array(curves["loss"]), steps)[: len(steps)]]
         return pd.DataFrame({"step": steps, "training loss": losses, "accuracy on a shard": curves["accuracy"]})
 
-    def classifier_spec(self, name: str) -> ClassifierSpec | BranchSpec:
+    def refused(self, methods: Sequence[str]) -> dict[str, str]:
+        """Which of the methods cannot explain a model that was trained elsewhere, and why."""
+        if not (self._own and methods):
+            return {}
+        from saltrust.models.own import explainable
+
+        return {method: why for own in self._own.values() for method, why in explainable(own, methods).items()}
+
+    def classifier_spec(self, name: str) -> ClassifierSpec | BranchSpec | OwnSpec:
         """The name of a classifier. Raises SaltrustError for one that the study does not have."""
         if name not in self.networks:
             raise unknown_name("classifier", name, self.networks)
+        if name in self._own:
+            own = self._own[name]
+            model = next(model for model in self.card.models if model.name == name)
+            return OwnSpec(model, own.checksum, own.stages, self._data("test", own.size))
         architecture, replicate = name.rsplit("-", 1)
         seed = self._model_seed(replicate)
-        return self._branch(architecture, seed) if self.card.classes else self._binary(architecture, seed)
+        return self._branch(architecture, seed) if self._branching else self._plain(architecture, seed)
 
     @cached_property
     def networks(self) -> tuple[str, ...]:
         """The names of all classifiers."""
-        if not self.card.classes:
-            return self.classifiers
+        if not self._branching:
+            return tuple(self._own) or self.classifiers
         deeper = [f"{DEEPENED}+{depth}" for depth in self.profile.branching.depths]
         return tuple(f"{a}-{k}" for a in (*self.card.networks, *deeper) for k in self.branches(a))
 
@@ -235,7 +318,7 @@ class Study:
         sizes = self.profile.branching
         return range(1, 1 + (sizes.deep_branches if "+" in architecture else sizes.branches))
 
-    def _binary(self, architecture: str, seed: int) -> ClassifierSpec:
+    def _plain(self, architecture: str, seed: int) -> ClassifierSpec:
         from saltrust.models.plans import classifier_plan
 
         weights = self._weights(architecture)
@@ -384,7 +467,9 @@ class Study:
             "lime": {"samples": size.perturbations},
             "kernel_shap": {"samples": size.perturbations},
         }
-        if self.card.classes:  # heads with LeakyReLU, which captum's modified backward passes leave alone
+        if (
+            self._branching or self._own
+        ):  # rectifiers other than ReLU, which captum's modified backward passes leave alone
             shared["rectifiers"] = "gradient"
         known = METHODS[method].defaults
         return {name: value for name, value in (shared | own.get(method, {})).items() if name in known}
@@ -392,9 +477,7 @@ class Study:
     @cached_property
     def stages(self) -> tuple[str, ...]:
         """The stages of the cascade, from the logits down to the stem."""
-        from saltrust.models.architectures import ARCHITECTURES
-
-        return tuple(stage.name for stage in ARCHITECTURES[self.main.rsplit("-", 1)[0]].stages)
+        return tuple(stage.name for stage in self.classifier_spec(self.main).stages)
 
     def stages_of(self, order: str) -> tuple[str, ...]:
         """The stages in the order in which they are randomized."""
@@ -447,6 +530,10 @@ class Study:
         """Likeness of the trained model's maps of different images: image (the pair), method, <score>."""
         sets = [(method, self.spec(method)) for method in chosen(methods)]
         return unrelated(self.store.get, sets, self.protocol, self.seed, score)
+
+    def stability(self, methods: str = "paper") -> dict[str, pd.DataFrame]:
+        """Repeatability and reproducibility, as far as there are networks to compare, by criterion."""
+        return {criterion: self._agreement(methods, other) for criterion, other in self.partners.items()}
 
     def repeatability(self, methods: str = "paper") -> pd.DataFrame:
         """SSIM between the maps of two replicates of one architecture: image, method, model, ssim."""
@@ -521,8 +608,8 @@ class Study:
         )
         threshold = _by_method(self.thresholds(methods), "ssim")
         stability = {
-            "repeatability": (_by_method(self.repeatability(methods), "ssim"), self.low(methods, self.replicate)),
-            "reproducibility": (_by_method(self.reproducibility(methods), "ssim"), self.low(methods, self.other)),
+            criterion: (_by_method(frame, "ssim"), self.low(methods, self.partners[criterion]))
+            for criterion, frame in self.stability(methods).items()
         }
         kind = self.card.localizer
         images = self.data("test").ids
@@ -573,12 +660,9 @@ class Study:
         add("utility", utility, "auprc", True, lambda method, index: test.pixels[index], shown)
         last = self.sensitivity(methods).query("stage == @self.stages[-1] and replicate == 0")
         add("randomization", last, "ssim", False, shown, scrambled)
-        for question, scores, other in (
-            ("repeatability", self.repeatability(methods), self.replicate),
-            ("reproducibility", self.reproducibility(methods), self.other),
-        ):
+        for question, scores in self.stability(methods).items():
             own = scores[scores["method"].isin(chosen(methods))]
-            add(question, own, "ssim", True, shown, partial(shown, model=other))
+            add(question, own, "ssim", True, shown, partial(shown, model=self.partners[question]))
         return found
 
     @property

@@ -1,4 +1,4 @@
-"""The folder loader: images, masks and boxes through a card alone; what is wrong with the files is named."""
+"""The folder loader: anyone's images, table, masks and boxes through a card alone; what is wrong is named by line."""
 
 import numpy as np
 import pandas as pd
@@ -7,151 +7,225 @@ from PIL import Image
 
 from saltrust.cards import Card
 from saltrust.datasets import folder
+from saltrust.datasets.loaders import LOADERS
+from saltrust.datasets.shapes import Box, MaskFile
 from saltrust.errors import SaltrustError
 
-BASE = {
-    "title": "t",
-    "summary": "s",
-    "role": "r",
-    "finding": "square",
-    "modality": "drawing",
-    "localizer": "unet",
-    "licence": "CC0-1.0",
-    "loader": "folder",
-    "name": "made-up",
-}
+BASE = {"name": "made-up", "finding": "square"}
 COLUMNS = {"file": "t.csv", "image": "image", "label": "label", "split": "split"}
+SPLITS = ("train", "val", "test")
+SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
+
+
+def card(root, truth="mask", columns=(), **fields):
+    columns = COLUMNS | dict(columns)
+    columns = {name: value for name, value in columns.items() if value}
+    return Card(**BASE, truth=truth, get={"root": str(root), "source": "nowhere"}, table=columns, **fields)
+
+
+def masked(root, **fields):
+    return card(root, columns={"mask": "mask"} | fields.pop("columns", {}), **fields)
+
+
+def boxed(root, **fields):
+    edges = {"x": "x", "y": "y", "width": "w", "height": "h"}
+    return card(root, "box", columns=edges | fields.pop("columns", {}), **fields)
+
+
+def write(root, text):
+    (root / "t.csv").write_text("\n".join(line.strip() for line in text.strip().splitlines()) + "\n")
 
 
 @pytest.fixture
-def masks(tmp_path):
-    """20 x 20 images of which every second has a bright square, with a mask file."""
+def squares(tmp_path):
+    """24 images of 20 x 20, eight for each split, of which every second has a bright square with a mask file."""
     rows = []
-    for i in range(8):
+    for i in range(24):
         image, mask = np.zeros((2, 20, 20), np.uint8)
         if i % 2:
             image[4:10, 2:12] = 200
             mask[4:10, 2:12] = 255
             Image.fromarray(mask).save(tmp_path / f"m{i}.png")
         Image.fromarray(image).save(tmp_path / f"i{i}.png")
-        rows.append({"image": f"i{i}.png", "label": i % 2, "mask": f"m{i}.png" if i % 2 else None, "split": "test"})
-    pd.DataFrame(rows).to_csv(tmp_path / "t.csv", index=False)
-    return Card(
-        **BASE,
-        truth="mask",
-        get={"root": str(tmp_path), "source": "nowhere"},
-        table=COLUMNS | {"mask": "mask"},
-        counts={split: {"images": 8, "positive": 4} for split in ("train", "val", "test")},
-    )
+        rows.append((f"i{i}.png", i % 2, f"m{i}.png" if i % 2 else None, SPLITS[i // 8], i // 2))
+    pd.DataFrame(rows, columns=["image", "label", "mask", "split", "patient"]).to_csv(tmp_path / "t.csv", index=False)
+    return masked(tmp_path, counts={split: {"images": 8, "positive": 4} for split in SPLITS})
 
 
-@pytest.fixture
-def boxes(tmp_path):
-    """A wide image (40 x 20) with two boxes in two rows, one of them reaching over the border; and one without."""
-    Image.new("L", (40, 20), 90).save(tmp_path / "a.png")
-    Image.new("RGB", (40, 20), (1, 2, 3)).save(tmp_path / "b.png")
-    table = pd.DataFrame(
-        [("a.png", 1, 4, 2, 8, 10, "test"), ("a.png", 1, 36, 16, 10, 10, "test"), ("b.png", 0, *[None] * 4, "test")],
-        columns=["image", "label", "x", "y", "w", "h", "split"],
-    )
-    table.to_csv(tmp_path / "t.csv", index=False)
-    return Card(
-        **BASE,
-        truth="box",
-        get={"root": str(tmp_path), "source": "nowhere"},
-        table=COLUMNS | {"x": "x", "y": "y", "width": "w", "height": "h"},
-        counts={split: {"images": 2, "positive": 1} for split in ("train", "val", "test")},
-    )
-
-
-def test_masks_and_labels_belong_together(masks):
-    split = folder.load(masks, "test", None, 20, seed=0)
-    assert split.pixels.shape == (8, 20, 20)
+def test_images_masks_and_labels_become_a_split(squares):
+    split = LOADERS["folder"].load(squares, "test", None, 10, 0)
+    assert split.ids.tolist() == [f"i{i}.png" for i in range(16, 24)]
     assert split.labels.tolist() == [0, 1] * 4
-    expected = np.zeros((20, 20), bool)
-    expected[4:10, 2:12] = True
-    np.testing.assert_array_equal(split.truth[1], expected)
-    np.testing.assert_array_equal(split.pixels[1] == 200, expected)
-    assert not split.truth[0].any()
-    assert split.boxes.shape == (0, 5)
-
-
-def test_resizing_moves_image_and_mask_alike(masks):
-    small = folder.load(masks, "test", None, 10, seed=0)
     expected = np.zeros((10, 10), bool)
     expected[2:5, 1:6] = True
-    np.testing.assert_array_equal(small.truth[1], expected)
-    np.testing.assert_array_equal(small.pixels[1] > 100, expected)
+    np.testing.assert_array_equal(split.truth[1], expected)
+    np.testing.assert_array_equal(split.pixels[1] > 100, expected)
 
 
-def test_a_draw_keeps_the_prevalence_and_depends_on_the_seed_alone(masks):
-    first, again, other = (folder.load(masks, "test", 4, 20, seed=s) for s in (1, 1, 2))
-    assert first.labels.sum() == 2
-    assert first.ids.tolist() == again.ids.tolist()
-    assert first.ids.tolist() != other.ids.tolist()
+def test_groups_and_shares_come_from_the_card(squares, tmp_path):
+    grouped = masked(tmp_path, columns={"group": "patient", "split": None}, shares=SHARES)
+    found = LOADERS["folder"].records(grouped)
+    assert {record.id: record.group for record in found} == {f"i{i}.png": str(i // 2) for i in range(24)}
+    split_of = {}
+    for record in found:
+        assert split_of.setdefault(record.group, record.split) == record.split
+    assert set(split_of.values()) == set(SPLITS)
 
 
-def test_boxes_are_scaled_cut_and_filled(boxes):
-    split = folder.load(boxes, "test", None, 20, seed=0)
-    np.testing.assert_allclose(split.boxes, [[0, 2, 2, 6, 12], [0, 18, 16, 20, 20]])
-    assert split.truth[0].sum() == 4 * 10 + 2 * 4
-    assert split.pixels.shape == (2, 20, 20, 3)  # one image has colour, so all have
-    assert split.labels.tolist() == [1, 0]
+def test_without_labels_an_image_has_the_finding_where_it_has_truth(squares, tmp_path):
+    found = folder.records(masked(tmp_path, columns={"label": None}))
+    assert [record.label for record in found] == [0, 1] * 12
 
 
-def test_the_fingerprint_follows_the_files(masks, tmp_path):
-    before = folder.fingerprint(masks)
-    assert before == folder.fingerprint(masks)
-    (tmp_path / "i0.png").write_bytes(b"another size")
-    assert folder.fingerprint(masks) != before
+def test_folder_and_suffix_surround_the_name(tmp_path):
+    write(tmp_path, "image,label,split,x,y,w,h\na,0,train,,,,\nb,0,val,,,,\nc,1,test,1,2,3,4")
+    found = folder.records(boxed(tmp_path, columns={"folder": "x/y", "suffix": ".png"}))
+    assert [record.file for record in found] == [tmp_path / "x/y" / f"{name}.png" for name in "abc"]
+    assert [record.id for record in found] == ["a", "b", "c"]
 
 
-def _change_table(tmp_path, change):
-    table = pd.read_csv(tmp_path / "t.csv")
-    change(table).to_csv(tmp_path / "t.csv", index=False)
+def test_boxes_one_in_each_row_repeated_ones_once(tmp_path):
+    write(
+        tmp_path,
+        """image,label,split,x,y,w,h
+        a,1,train,4,2,8,10
+        b,0,val,,,,
+        a,1,train,36,16,10,10.5
+        a,1,train,4,2,8,10
+        c,0,test,,,,
+        d,1,gap,1,1,1,1""",
+    )
+    a, b, c, d = folder.records(boxed(tmp_path))
+    assert a.truth == (Box(4, 2, 12, 12), Box(36, 16, 46, 26.5))
+    assert (a.split, b.split, c.split, d.split) == ("train", "val", "test", "")  # other words of split are not used
+    assert b.truth == c.truth == ()
+    write(tmp_path, "image,label,split,x,y,r,b\na,1,train,4,2,8,10\nb,0,val,,,,\nc,0,test,,,,")
+    corners = {"width": None, "height": None, "right": "r", "bottom": "b"}
+    assert folder.records(boxed(tmp_path, columns=corners))[0].truth == (Box(4, 2, 8, 10),)
+
+
+def test_words_of_several_findings_in_one_cell_or_in_several_rows(tmp_path):
+    write(
+        tmp_path,
+        """image,label,split,mask
+        a,Effusion|Mass,train,m.png
+        b,Mass,val,n.png
+        c,No Finding,test,
+        d,Mass,test,n.png
+        d,Effusion,test,m.png""",
+    )
+    found = folder.records(masked(tmp_path, columns={"positive": ["Effusion"], "separator": "|"}))
+    assert [record.label for record in found] == [1, 0, 0, 1]
+    effusion = (MaskFile(tmp_path / "m.png"),)
+    assert [record.truth for record in found] == [effusion, (), (), effusion]  # a mass is not the finding
+
+
+def test_classes_by_name(tmp_path):
+    write(tmp_path, "image,label,split,mask\na,disc,train,m.png\nb,none,val,\nc,ring,test,m.png")
+    found = folder.records(masked(tmp_path, classes=("none", "ring", "disc"), absent="none"))
+    assert [record.label for record in found] == [2, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("image,split,mask\na,train,", r"t\.csv: no column 'label'; columns: image, split, mask"),
+        ("image,label,split,mask\na,0,train,\nb,0,valid,", "'split' has no row 'val'; its values: train, valid"),
+        ("image,label,split,mask\n,0,train,\nb,0,val,\nc,0,test,", "line 2: column 'image' is empty"),
+        ("image,label,split,mask\na,,train,\nb,0,val,\nc,0,test,", "line 2: column 'label' is empty"),
+        ("image,label,split,mask\na,0,train,\nb,2,val,\nc,0,test,", "line 3: label '2' must be 0 or 1; for words,"),
+        ("image,label,split,mask\na,0,train,\nb,yes,val,\nc,0,test,", "line 3: label 'yes' must be 0 or 1"),
+        (
+            "image,label,split,mask\na,1,train,m\nb,0,val,\na,0,train,\nc,0,test,",
+            "lines 2 and 4: label of a is 1 and 0",
+        ),
+        (
+            "image,label,split,mask\na,0,train,\nb,0,val,\na,0,test,",
+            "lines 2 and 4: column 'split' of a is 'train' and 't",
+        ),
+        ("image,label,split,mask\n../a,0,train,\nb,0,val,\nc,0,test,", r"line 2: '\.\./a' leaves the data folder"),
+        ("image,label,split,mask\n/a,0,train,\nb,0,val,\nc,0,test,", "line 2: '/a' leaves the data folder"),
+        ("image,label,split,mask\na,1,train,../m\nb,0,val,\nc,0,test,", r"line 2: '\.\./m' leaves the data folder"),
+    ],
+)
+def test_a_wrong_table_is_refused(tmp_path, table, message):
+    write(tmp_path, table)
+    with pytest.raises(SaltrustError, match=message):
+        folder.records(masked(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [
+        ("4,2,8,", "line 2: box {'x': '4', 'y': '2', 'w': '8', 'h': ''}: needs four numbers, or none"),
+        ("4,2,8,wide", "line 2: box .*'wide'}: needs four numbers, or none"),
+        ("4,2,8,NaN", "line 2: box .*'h': ''}: needs four numbers"),
+        ("4,2,inf,3", "line 2: box with edges 4, 2, inf, 5: must be numbers"),
+        ("4,2,-8,3", "line 2: box with edges 4, 2, -4, 5: its width and height must not be negative"),
+    ],
+)
+def test_a_wrong_box_is_refused(tmp_path, box, message):
+    write(tmp_path, f"image,label,split,x,y,w,h\na,1,train,{box}\nb,0,val,,,,\nc,0,test,,,,")
+    with pytest.raises(SaltrustError, match=message):
+        folder.records(boxed(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"columns": {"positive": ["Efusion"]}},
+            "column 'label' has no row 'Efusion'; its values: Effusion, Mass, none",
+        ),
+        ({"columns": {"group": "person"}}, "no column 'person'; columns: image, label, split, mask"),
+        ({"classes": ("none", "Mass")}, "line 4: unknown class 'Effusion'"),
+        (
+            {"classes": ("none", "Mass", "Effusion"), "columns": {"label": None}},
+            "with 'classes', its table needs a 'label'",
+        ),
+    ],
+)
+def test_a_card_that_does_not_fit_its_table_is_refused(tmp_path, fields, message):
+    write(tmp_path, "image,label,split,mask\na,Mass,train,m\nb,none,val,\nc,Effusion,test,m")
+    with pytest.raises(SaltrustError, match=message):
+        folder.records(masked(tmp_path, **fields))
+
+
+def test_an_image_of_two_classes_is_refused(tmp_path):
+    two = masked(tmp_path, classes=("disc", "ring"), columns={"separator": "+"})
+    write(tmp_path, "image,label,split,mask\na,disc+ring,train,m\nb,disc,val,m\nc,ring,test,m")
+    with pytest.raises(SaltrustError, match=r"line 2: label 'disc\+ring' names several of the card's classes"):
+        folder.records(two)
+    write(tmp_path, "image,label,split,mask\na,disc,train,m\nb,disc,val,m\nc,ring,test,m\na,ring,train,m")
+    with pytest.raises(SaltrustError, match="lines 2 and 5: label of a is 0 and 1"):
+        folder.records(two)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t.drop(columns="label"), "no column 'label'; columns: image, mask, split"),
-        (lambda t: t.assign(split="train"), "column 'split' has no row 'test'"),
-        (lambda t: t.assign(label=2), "column 'label' must be 0 or 1"),
-        (lambda t: t.iloc[:-1], "split 'test' has 7 images, the card counts 8"),
-        (lambda t: t.assign(image=t["image"].replace("i0.png", "gone.png")), r"no image .*gone\.png"),
-        (lambda t: t.assign(mask=t["mask"].replace("m1.png", None)), r"image i1\.png has no truth"),
-        (lambda t: t.assign(label=0), r"image i1\.png has truth but is labelled 0 \(4 such\)"),
+        (
+            lambda root: Image.new("L", (5, 5), 255).save(root / "m17.png"),
+            r"i17\.png: .*m17\.png: mask is 5 x 5, its image",
+        ),
+        (
+            lambda root: Image.new("L", (20, 20)).save(root / "m17.png"),
+            r"i17\.png: is labelled 1 but its truth covers none",
+        ),
+        (lambda root: (root / "m17.png").unlink(), r"image i17\.png: no image .*m17\.png"),
+        (lambda root: (root / "i16.png").write_bytes(b"no"), r"i16\.png: cannot be read as an image"),
+        (lambda root: (root / "i16.png").unlink(), r"no image .*i16\.png"),
+        (lambda root: (root / "t.csv").unlink(), r"'made-up' is not on this machine: no file .*t\.csv \(get it from"),
     ],
 )
-def test_a_wrong_table_is_refused(masks, tmp_path, change, message):
-    _change_table(tmp_path, change)
+def test_wrong_files_are_refused(squares, tmp_path, change, message):
+    change(tmp_path)
     with pytest.raises(SaltrustError, match=message):
-        folder.load(masks, "test", None, 20, seed=0)
+        LOADERS["folder"].load(squares, "test", None, 20, 0)
 
 
-def test_wrong_files_are_refused(masks, tmp_path):
-    Image.new("L", (5, 5), 255).save(tmp_path / "m1.png")
-    with pytest.raises(SaltrustError, match=r"m1\.png: mask is \(5, 5\), its image is \(20, 20\)"):
-        folder.load(masks, "test", None, 20, seed=0)
-    (tmp_path / "i0.png").write_bytes(b"no image")
-    with pytest.raises(SaltrustError, match=r"i0\.png: cannot be read as an image"):
-        folder.load(masks, "test", None, 20, seed=0)
-    Image.fromarray(np.zeros((20, 20), np.uint16)).save(tmp_path / "i0.png")
-    with pytest.raises(SaltrustError, match=r"i0\.png: pixels of mode 'I;16'"):
-        folder.load(masks, "test", None, 20, seed=0)
-    (tmp_path / "t.csv").unlink()
-    with pytest.raises(
-        SaltrustError, match=r"'made-up' is not on this machine: no file .*t\.csv \(get it from nowhere\)"
-    ):
-        folder.load(masks, "test", None, 20, seed=0)
-
-
-def test_groups_are_read_from_the_table(masks, tmp_path):
-    assert folder.groups(masks) is None
-    table = pd.read_csv(tmp_path / "t.csv").assign(patient=[7, 7, 8, 8, 9, 9, 10, 10])
-    table.to_csv(tmp_path / "t.csv", index=False)
-    grouped = masks.model_copy(update={"table": masks.table.model_copy(update={"group": "patient"})})
-    assert folder.groups(grouped) == {f"i{i}.png": str(7 + i // 2) for i in range(8)}
-    wrong = masks.model_copy(update={"table": masks.table.model_copy(update={"group": "person"})})
-    with pytest.raises(SaltrustError, match="no column 'person'; columns: image"):
-        folder.groups(wrong)
+def test_a_table_that_lost_a_row_disagrees_with_the_counts(squares, tmp_path):
+    file = tmp_path / "t.csv"
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(SaltrustError, match="'test' has 7 images, 3 with square; the card counts 8 and 4"):
+        LOADERS["folder"].load(squares, "test", None, 20, 0)

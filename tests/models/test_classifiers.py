@@ -1,6 +1,11 @@
 """Classifiers: input convention, prediction, and ImageNet weights from a local folder."""
 
 import hashlib
+import io
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +15,7 @@ from torch import nn
 from saltrust.errors import SaltrustError
 from saltrust.models import classifiers
 from saltrust.models.architectures import ARCHITECTURES, DEEPER, deepened
-from saltrust.models.classifiers import build, evaluating, imagenet_weights, predict, to_input
+from saltrust.models.classifiers import build, evaluating, imagenet_weights, predict, provenance, restored, to_input
 from saltrust.models.vision import torchvision
 
 # VGG16 is built as AlexNet is, but takes seconds; of the depth test's networks, one stands for all.
@@ -49,6 +54,29 @@ def test_build_is_determined_by_its_seed_alone(architecture):
     assert all(torch.equal(one[name], same[name]) for name in one)
     head = f"{ARCHITECTURES[architecture].stages[0].modules[0]}.weight"
     assert not torch.equal(one[head], other[head])
+
+
+@pytest.mark.parametrize("architecture", SOME)
+def test_a_restored_network_is_the_one_that_was_built(architecture):
+    model = build(architecture, n_outputs=3, seed=2)
+    before = torch.get_rng_state()
+    again = restored(architecture, model.state_dict(), n_outputs=3)
+    assert torch.equal(before, torch.get_rng_state())
+    assert not any(tensor.is_meta for tensor in (*again.parameters(), *again.buffers()))
+    assert all(weight.requires_grad for weight in again.parameters())
+    images = torch.rand(2, 3, 80, 80, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert torch.equal(again.eval()(images), model.eval()(images))
+
+
+def test_weights_of_another_network_are_not_restored():
+    state = build("densenet121").state_dict()
+    with pytest.raises(
+        SaltrustError, match="(?s)not the weights of densenet121 with 2 outputs: .*size mismatch for class"
+    ):
+        restored("densenet121", state, n_outputs=2)
+    with pytest.raises(SaltrustError, match="(?s)not the weights of resnet34 with 1 outputs: .*Missing key"):
+        restored("resnet34", state)
 
 
 @pytest.mark.parametrize("architecture", SOME)
@@ -168,9 +196,9 @@ def test_densenet_weights_give_what_torchvision_computes_from_its_own_input(weig
         for name, value in reference.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }
-    torch.save(old, weights_folder / "densenet121-a639ec97.pth")
+    torch.save(old, weights_folder / "densenet121.pth")
     path = imagenet_weights("densenet121")
-    assert path == weights_folder / "densenet121-a639ec97.pth"
+    assert path == weights_folder / "densenet121.pth"
     model = build("densenet121", pretrained=path).eval()
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     mean, sd = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
@@ -193,14 +221,12 @@ def test_inception_weights_fill_all_but_the_head(weights_folder):
         assert torch.equal(value, (fresh.state_dict() if name.startswith("fc.") else filled)[name]), name
 
 
-@pytest.mark.parametrize(
-    ("architecture", "file"), [("resnet34", "resnet34-b627a593.pth"), ("alexnet+1", "alexnet.pth")]
-)
-def test_weights_of_the_second_paper_s_networks_load_as_they_are(architecture, file, weights_folder):
+@pytest.mark.parametrize("architecture", ["resnet34", "alexnet+1"])
+def test_weights_of_the_second_paper_s_networks_load_as_they_are(architecture, weights_folder):
     body = ARCHITECTURES[architecture].body or architecture
     torch.manual_seed(0)
     reference = getattr(torchvision.models, body)(weights=None).state_dict()
-    torch.save(reference, weights_folder / file)
+    torch.save(reference, weights_folder / f"{body}.pth")
     filled = build(architecture, 10, pretrained=imagenet_weights(architecture), seed=1).state_dict()
     fresh = build(architecture, 10, seed=1).state_dict()
     spec = ARCHITECTURES[architecture]
@@ -241,13 +267,116 @@ def test_a_weights_folder_that_is_not_there_is_an_error(weights_folder, monkeypa
         imagenet_weights("inception_v3")
 
 
-def test_download_checks_what_it_got_and_leaves_no_part_behind(tmp_path):
-    source = tmp_path / "source.bin"
-    source.write_bytes(b"weights")
-    target = tmp_path / "cache" / "net-00000000.pth"  # not the digest of the content
-    assert classifiers._download(source.as_uri(), target) is None
-    assert list(target.parent.iterdir()) == []
-    right = target.with_name(f"net-{hashlib.sha256(b'weights').hexdigest()[:8]}.pth")
-    assert classifiers._download(source.as_uri(), right) == right
-    assert right.read_bytes() == b"weights"
-    assert classifiers._download((tmp_path / "absent").as_uri(), target) is None
+CONTENT = bytes(range(256)) * 8000  # more than is read at once
+DIGITS = hashlib.sha256(CONTENT).hexdigest()[:8]
+
+
+@pytest.fixture
+def server():
+    """Address of a server that sends CONTENT under any name: whole, or half of it under "cut", or nothing of it."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(404 if "absent" in self.path else 200)
+            self.send_header("Content-Length", str(len(CONTENT)))
+            self.end_headers()
+            self.wfile.write(CONTENT[: len(CONTENT) // 2] if "cut" in self.path else CONTENT)
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def at(server, tmp_path, monkeypatch):
+    """at(name): what is found of weights that torchvision has at the server under that name; nothing is there yet."""
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+
+    def find(name: str, local: Path | None = None, address: str = server):
+        entry = SimpleNamespace(DEFAULT=SimpleNamespace(url=f"{address}/models/{name}"))
+        monkeypatch.setattr(torchvision.models, "get_model_weights", lambda architecture: entry)
+        return classifiers._find_weights.__wrapped__("net", local and str(local))
+
+    find.cache = tmp_path / "hub" / "checkpoints"
+    return find
+
+
+def test_weights_are_fetched_once_into_torch_s_cache(at):
+    path = at(f"net-{DIGITS}.pth")
+    assert path == at.cache / f"net-{DIGITS}.pth"
+    assert path.read_bytes() == CONTENT
+    assert at(f"net-{DIGITS}.pth", address="http://127.0.0.1:1") == path
+    assert provenance(path) == {
+        "weights": "imagenet",
+        "weights_file": f"net-{DIGITS}.pth",
+        "weights_sha256": hashlib.sha256(CONTENT).hexdigest()[:16],
+    }
+    assert provenance(None) == {"weights": "scratch"}
+
+
+@pytest.mark.parametrize("name", ["net-00000000.pth", f"cut-{DIGITS}.pth"])
+def test_a_download_that_is_not_the_file_is_an_error_and_leaves_nothing(name, at):
+    digits = name[4:12]
+    message = rf"{name} should have a SHA-256 that begins with {digits}, not .*: the download from http.*is broken"
+    with pytest.raises(SaltrustError, match=message):
+        at(name)
+    assert list(at.cache.iterdir()) == []
+
+
+def test_a_download_that_is_reset_is_an_error_and_leaves_nothing(at, monkeypatch):
+    class Reset(io.BytesIO):
+        def read(self, size):
+            if self.tell():
+                raise ConnectionResetError("reset by peer")
+            return super().read(size)
+
+    monkeypatch.setattr(classifiers.urllib.request, "urlopen", lambda url, timeout: Reset(CONTENT))
+    with pytest.raises(SaltrustError, match="the download of .* broke off: reset by peer; try again, or put the file"):
+        at(f"net-{DIGITS}.pth")
+    assert list(at.cache.iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_written_is_an_error(at):
+    at.cache.parent.mkdir()
+    at.cache.write_text("a file in the folder's place")
+    with pytest.raises(SaltrustError, match="broke off: .*File exists"):
+        at(f"net-{DIGITS}.pth")
+
+
+def test_no_network_or_no_such_file_there_is_none_and_says_why(at, server, monkeypatch):
+    said = []
+    monkeypatch.setattr(classifiers, "say", said.append)
+    assert at(f"absent-{DIGITS}.pth") is None
+    assert at(f"net-{DIGITS}.pth", address="http://127.0.0.1:1") is None
+    assert ["404" in said[0], "refused" in said[1]] == [True, True]
+    assert not at.cache.exists()
+
+
+def test_a_local_file_must_be_what_its_name_says(at, tmp_path):
+    file, folder = f"net-{DIGITS}.pth", tmp_path / "weights"
+    folder.mkdir()
+    (folder / file).write_bytes(CONTENT)
+    assert at(file, folder) == folder / file
+    (folder / file).write_bytes(CONTENT[:-1])
+    found = hashlib.sha256(CONTENT[:-1]).hexdigest()[:8]
+    message = rf"weights/{file} should have a SHA-256 that begins with {DIGITS}, not {found}: delete it, or put"
+    with pytest.raises(SaltrustError, match=message):
+        at(file, folder)
+
+
+def test_a_damaged_file_in_torch_s_cache_is_refused(at):
+    at.cache.mkdir(parents=True)
+    (at.cache / f"net-{DIGITS}.pth").write_bytes(b"")
+    with pytest.raises(SaltrustError, match=r"checkpoints/net-.*\.pth should have a SHA-256"):
+        at(f"net-{DIGITS}.pth")
+
+
+def test_a_local_file_under_the_plain_name_is_taken_as_it_is(at, tmp_path):
+    (tmp_path / "net.pth").write_bytes(b"weights of one's own")
+    assert at(f"net-{DIGITS}.pth", tmp_path) == tmp_path / "net.pth"

@@ -1,15 +1,18 @@
 """Randomization of weights: what changes, what must not, and that the randomized network still works."""
 
+import hashlib
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from saltrust.errors import SaltrustError
-from saltrust.models.architectures import ARCHITECTURES
+from saltrust.models.architectures import ARCHITECTURES, Stage
 from saltrust.models.classifiers import build
 from saltrust.models.randomization import BATCHNORM, INITS, ORDERS, cascade, layers_of, randomize, randomized
 
+STAGES = {name: architecture.stages for name, architecture in ARCHITECTURES.items()}
 SOME = ["inception_v3", "densenet121", "resnet34"]  # the plain networks have 60 million weights and more to draw
 
 
@@ -65,7 +68,7 @@ def test_inception_has_the_paper_s_stages():
 def test_stage_k_randomizes_exactly_the_first_k_stages(init, batchnorm, networks):
     model = networks["densenet121"]
     before = state(model)
-    for k, (name, copy) in enumerate(cascade(model, "densenet121", init, seed=0, batchnorm=batchnorm), 1):
+    for k, (name, copy) in enumerate(cascade(model, STAGES["densenet121"], init, seed=0, batchnorm=batchnorm), 1):
         assert name == ARCHITECTURES["densenet121"].stages[k - 1].name
         moved = changed(before, state(copy))
         weights = {n for n in moved if not n.endswith(("running_mean", "running_var", "num_batches_tracked"))}
@@ -77,11 +80,11 @@ def test_stage_k_randomizes_exactly_the_first_k_stages(init, batchnorm, networks
 
 def test_a_stage_alone_is_the_same_as_in_the_cascade(networks):
     model = networks["densenet121"]
-    whole = {name: state(copy) for name, copy in cascade(model, "densenet121", "truncated_normal", seed=5)}
+    whole = {name: state(copy) for name, copy in cascade(model, STAGES["densenet121"], "truncated_normal", seed=5)}
     for stage in ("logits", "transition2", "stem"):
-        alone = state(randomize(model, "densenet121", stage, "truncated_normal", seed=5))
+        alone = state(randomize(model, STAGES["densenet121"], stage, "truncated_normal", seed=5))
         assert not changed(whole[stage], alone)
-    assert not changed(whole["stem"], state(randomized(model, "densenet121", "truncated_normal", seed=5)))
+    assert not changed(whole["stem"], state(randomized(model, STAGES["densenet121"], "truncated_normal", seed=5)))
 
 
 @pytest.mark.parametrize(
@@ -95,9 +98,9 @@ def test_a_stage_alone_is_the_same_as_in_the_cascade(networks):
 def test_an_order_randomizes_exactly_its_stages(order, random, networks):
     model = networks["densenet121"]
     before = state(model)
-    entire = state(randomized(model, "densenet121", "truncated_normal", seed=0))
+    entire = state(randomized(model, STAGES["densenet121"], "truncated_normal", seed=0))
     for k, stage in enumerate(ARCHITECTURES["densenet121"].stages):
-        after = state(randomize(model, "densenet121", stage.name, "truncated_normal", seed=0, order=order))
+        after = state(randomize(model, STAGES["densenet121"], stage.name, "truncated_normal", seed=0, order=order))
         expected = weights_in(model, "densenet121", random(k))
         assert changed(before, after) & weights_in(model, "densenet121", slice(None)) == expected
         # What is random has its weights and statistics from the entirely random network; the rest is as it was.
@@ -108,7 +111,9 @@ def test_an_order_randomizes_exactly_its_stages(order, random, networks):
 def test_a_cascade_runs_from_the_fewest_random_stages_to_the_most(networks):
     names = [stage.name for stage in ARCHITECTURES["densenet121"].stages]
     model = networks["densenet121"]
-    runs = {order: list(cascade(model, "densenet121", "truncated_normal", seed=0, order=order)) for order in ORDERS}
+    runs = {
+        order: list(cascade(model, STAGES["densenet121"], "truncated_normal", seed=0, order=order)) for order in ORDERS
+    }
     visited = {order: [name for name, _ in run] for order, run in runs.items()}
     assert visited == {"top_down": names, "bottom_up": names[::-1], "independent": names}
     assert not changed(state(runs["top_down"][-1][1]), state(runs["bottom_up"][-1][1]))
@@ -116,7 +121,7 @@ def test_a_cascade_runs_from_the_fewest_random_stages_to_the_most(networks):
 
 def test_stages_and_seeds_draw_differently(networks):
     model = networks["inception_v3"]
-    zero, one = (state(randomized(model, "inception_v3", "truncated_normal", seed=s)) for s in (0, 1))
+    zero, one = (state(randomized(model, STAGES["inception_v3"], "truncated_normal", seed=s)) for s in (0, 1))
     twins = ("Mixed_6c.branch_pool.conv.weight", "Mixed_6d.branch_pool.conv.weight")  # of the same shape
     assert not torch.equal(zero[twins[0]], zero[twins[1]])
     assert not torch.equal(zero[twins[0]], one[twins[0]])
@@ -124,7 +129,7 @@ def test_stages_and_seeds_draw_differently(networks):
 
 def test_truncated_normal_has_he_s_variance_and_no_tail(networks):
     weight = randomized(
-        networks["inception_v3"], "inception_v3", "truncated_normal", seed=0
+        networks["inception_v3"], STAGES["inception_v3"], "truncated_normal", seed=0
     ).Mixed_7c.branch3x3_1.conv.weight
     he = 2 / weight[0].numel()
     assert weight.var().item() == pytest.approx(he, rel=0.01)  # 786,432 draws: the relative error's sd is 0.001
@@ -136,7 +141,7 @@ def test_truncated_normal_has_he_s_variance_and_no_tail(networks):
 def test_batchnorm_options(networks):
     model = networks["inception_v3"]
     for option, mean_kept in (("keep_statistics", True), ("reset", False)):
-        norm = randomized(model, "inception_v3", "truncated_normal", 0, option).Mixed_6a.branch3x3.bn
+        norm = randomized(model, STAGES["inception_v3"], "truncated_normal", 0, option).Mixed_6a.branch3x3.bn
         assert torch.equal(norm.weight, torch.ones_like(norm.weight))
         assert torch.equal(norm.bias, torch.zeros_like(norm.bias))
         assert torch.equal(norm.running_mean, model.Mixed_6a.branch3x3.bn.running_mean) == mean_kept
@@ -146,14 +151,16 @@ def test_batchnorm_options(networks):
 def test_random_state_is_left_alone(networks):
     torch.manual_seed(11)
     before = torch.get_rng_state()
-    randomized(networks["densenet121"], "densenet121", "torch_default", seed=0)
+    randomized(networks["densenet121"], STAGES["densenet121"], "torch_default", seed=0)
     assert torch.equal(before, torch.get_rng_state())
 
 
 @pytest.mark.parametrize("architecture", SOME)
 def test_a_fully_random_network_is_alive(architecture, networks):
     """With the corrected choice neither the input's gradient nor its dependence on the image vanishes or explodes."""
-    model = randomized(networks[architecture], architecture, "truncated_normal", seed=0, batchnorm="reset").eval()
+    model = randomized(
+        networks[architecture], STAGES[architecture], "truncated_normal", seed=0, batchnorm="reset"
+    ).eval()
     images = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(0)).requires_grad_()
     logits = model(images)
     (gradient,) = torch.autograd.grad(logits.sum(), images)
@@ -174,4 +181,117 @@ def test_a_fully_random_network_is_alive(architecture, networks):
 )
 def test_bad_names_are_refused(arguments, hint, networks):
     with pytest.raises(SaltrustError, match=f"did you mean '{hint}"):
-        randomize(networks["inception_v3"], "inception_v3", *arguments)
+        randomize(networks["inception_v3"], STAGES["inception_v3"], *arguments)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "init", "batchnorm", "digest"),
+    [
+        ("inception_v3", "truncated_normal", "reset", "48ffe7f1b998e531"),
+        ("inception_v3", "torch_default", "keep_statistics", "8276d8d52f06022e"),
+        ("densenet121", "truncated_normal", "reset", "4e472df7740fb4cf"),
+        ("densenet121", "torch_default", "keep_statistics", "17f9ae38651146fe"),
+        ("resnet34", "truncated_normal", "reset", "566b97a0d12d26e8"),
+        ("resnet34", "torch_default", "keep_statistics", "b7983e51d8bb6f9d"),
+    ],
+)
+def test_random_weights_are_those_of_the_first_release(architecture, init, batchnorm, digest):
+    """Bit by bit: maps of random networks that are stored stay true."""
+    model = randomized(build(architecture, seed=3), STAGES[architecture], init, 0, batchnorm)
+    found = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        found.update(name.encode())
+        found.update(value.contiguous().numpy().tobytes())
+    assert found.hexdigest()[:16] == digest
+
+
+class Zoo(nn.Module):
+    """One of each layer that networks of others hold, and parameters without a layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose2d(64, 32, 4, 2)
+        self.grouped_up = nn.ConvTranspose2d(64, 64, 3, groups=8)
+        self.attention = nn.MultiheadAttention(96, 4)
+        self.words = nn.Embedding(50, 32)
+        self.layer_norm, self.map_norm = nn.LayerNorm(8), nn.LayerNorm((4, 6, 6))
+        self.group_norm, self.instance_norm = nn.GroupNorm(2, 8), nn.InstanceNorm2d(8, affine=True)
+        self.volume_norm, self.plain_norm = nn.BatchNorm3d(8), nn.BatchNorm1d(8, affine=False)
+        self.slope = nn.PReLU()
+        self.head = nn.Linear(400, 1)
+        self.cls_token, self.pos_embed = nn.Parameter(torch.ones(1, 1, 96)), nn.Parameter(torch.ones(1, 50, 96))
+        self.gamma, self.layer_scale = nn.Parameter(torch.zeros(8)), nn.Parameter(torch.zeros(8, 1, 1))
+        self.q_bias, self.logit_scale = nn.Parameter(torch.ones(8)), nn.Parameter(torch.tensor(3.0))
+        self.relative_position_bias_table = nn.Parameter(torch.ones(225, 4))
+
+
+@pytest.fixture
+def zoo() -> nn.Module:
+    """Every number 0.7: no initial value is."""
+    made = Zoo()
+    for tensor in made.state_dict().values():
+        tensor.fill_(0.7)
+    return made
+
+
+@pytest.mark.parametrize("init", INITS)
+def test_every_kind_of_weight_is_drawn(init, zoo):
+    random = randomized(zoo, [Stage("all", ("",))], init, seed=0)
+    left = [name for name, value in random.state_dict().items() if value.is_floating_point() and (value == 0.7).any()]
+    assert not left
+    for norm in (random.layer_norm, random.map_norm, random.group_norm, random.instance_norm, random.volume_norm):
+        assert torch.equal(norm.weight, torch.ones_like(norm.weight))
+        assert not norm.bias.any()
+    assert torch.equal(random.plain_norm.running_var, torch.ones(8))
+    assert random.slope.weight == 0.25
+    kept = randomized(zoo, [Stage("all", ("",))], init, seed=0, batchnorm="keep_statistics")
+    assert torch.equal(kept.plain_norm.running_var, zoo.plain_norm.running_var)
+
+
+def test_truncated_normal_beyond_convolutions(zoo):
+    """He's variance by the products that an output sums up (within 4 % for the fewest draws, 1,000s), scales of 1,
+    shifts of 0, tokens and positions with sd 0.02."""
+    random = randomized(zoo, [Stage("all", ("",))], "truncated_normal", seed=0)
+    sums = {
+        random.up.weight: 64 * 16 / 4,
+        random.grouped_up.weight: 8 * 9,
+        random.attention.in_proj_weight: 96,
+        random.attention.out_proj.weight: 96,
+        random.words.weight: 32,
+    }
+    for weight, fan_in in sums.items():
+        assert weight.var().item() == pytest.approx(2 / fan_in, rel=0.1 if weight.numel() < 5000 else 0.04)
+    assert random.head.weight.std() > 0  # one row is no scale
+    assert random.pos_embed.std().item() == pytest.approx(0.02, rel=0.04)
+    assert random.relative_position_bias_table.std().item() == pytest.approx(0.02, rel=0.1)
+    assert 0 < random.cls_token.std() < 0.03
+    for scale in (random.gamma, random.layer_scale, random.logit_scale):
+        assert (scale == 1).all()
+    for shift in (random.q_bias, random.attention.in_proj_bias, random.up.bias):
+        assert not shift.any()
+
+
+def test_a_transposed_convolution_keeps_the_size_of_a_signal():
+    """Behind a ReLU, away from the border, where each output sums as many products: variance 1 in, 1 out."""
+    up = randomized(nn.Sequential(nn.ConvTranspose2d(256, 64, 4, 2)), [Stage("up", ("0",))], "truncated_normal", seed=1)
+    images = torch.randn(2, 256, 16, 16, generator=torch.Generator().manual_seed(0)).relu()
+    assert up(images)[:, :, 8:-8, 8:-8].var().item() == pytest.approx(1, rel=0.1)
+
+
+def test_a_path_with_a_dot_names_a_module_without_what_is_in_it(zoo):
+    own, whole = layers_of(zoo, Stage("own", ("attention.",))), layers_of(zoo, Stage("whole", ("attention",)))
+    assert own == [zoo.attention]
+    assert whole == [zoo.attention, zoo.attention.out_proj]
+    random = randomized(zoo, [Stage("own", ("attention.",))], "truncated_normal", seed=0)
+    moved = changed(state(zoo), state(random))
+    assert moved == {"attention.in_proj_weight", "attention.in_proj_bias"}
+
+
+def test_computed_weights_are_refused_by_name():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.utils.parametrizations.weight_norm(nn.Linear(4, 1)))
+    with pytest.raises(SaltrustError, match=r"'1.parametrizations.weight'.*remove_parametrizations"):
+        randomized(model, [Stage("all", ("1", "0"))], "truncated_normal", seed=0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3))
+    model[0].weight = nn.Parameter(torch.ones(4, 3, 3, 3, dtype=torch.int8), requires_grad=False)
+    with pytest.raises(SaltrustError, match="'weight' of module '0' is torch.int8"):
+        randomized(model, [Stage("all", ("0",))], "truncated_normal", seed=0)

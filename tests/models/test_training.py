@@ -1,6 +1,7 @@
 """Training: the pieces against their definitions, and a small network on a set that is easy to separate."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -11,17 +12,11 @@ from saltrust.datasets.split import Split
 from saltrust.errors import SaltrustError
 from saltrust.models import training
 from saltrust.models.architectures import ARCHITECTURES, Architecture, Stage
-from saltrust.models.training import (
-    TrainingPlan,
-    balanced_batches,
-    fit,
-    mirrored,
-    moved,
-    random_affine,
-    relit,
-    shuffled_batches,
-    train_classifier,
-)
+from saltrust.models.batches import balanced_batches, mirrored, moved, random_affine, relit, shuffled_batches
+from saltrust.models.classifiers import to_input
+from saltrust.models.plans import classifier_plan, localizer_plan
+from saltrust.models.training import Objective, TrainingPlan, fit, train_classifier
+from saltrust.profiles import PROFILES
 
 
 def squares(n: int, seed: int, prevalence: float = 0.3, size: int = 32) -> Split:
@@ -68,6 +63,24 @@ def test_training_learns_a_separable_set_and_says_so(architecture):
     tiny(1).load_state_dict(state)
 
 
+def test_several_classes_are_learned_from_balanced_batches(architecture):
+    """Three classes: no square, a bright one, a dark one; the rare ones are as many in a batch as the common one."""
+
+    def three(n, seed):
+        split = squares(n, seed, prevalence=0.4)
+        labels = split.labels * (1 + np.arange(n) % 2)
+        dark = (labels == 2)[:, None, None] & split.truth
+        pixels = np.where(dark, split.pixels // 4, split.pixels)
+        return dataclasses.replace(split, pixels=pixels, labels=labels, classes=("none", "bright", "dark"))
+
+    plan = dataclasses.replace(PLAN, epochs=10, patience=10)
+    state, record = train_classifier(architecture, three(150, 0), three(90, 1), plan, classes=3)
+    tiny(3).load_state_dict(state)
+    assert record["val_auc"] > 0.9
+    with pytest.raises(SaltrustError, match="the training images of tiny lack a class: all 3 are needed"):
+        train_classifier(architecture, squares(40, 0), three(30, 1), plan, classes=3)
+
+
 @pytest.mark.parametrize("optimizer", training.OPTIMIZERS)
 @pytest.mark.parametrize("schedule", training.SCHEDULES)
 def test_same_plan_same_weights_and_the_caller_s_random_state_stays(architecture, optimizer, schedule):
@@ -84,6 +97,21 @@ def test_same_plan_same_weights_and_the_caller_s_random_state_stays(architecture
     assert all(torch.equal(first[name], again[name]) for name in first)
     other, _ = train_classifier(architecture, train, val, dataclasses.replace(plan, seed=1))
     assert not torch.equal(first["0.weight"], other["0.weight"])
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "schedule", "losses"),
+    [
+        ("adamw", "one_cycle", [0.44082, 0.34375, 0.29560]),
+        ("adam", "constant", [0.43461, 0.33317, 0.28772]),
+        ("sgd", "plateau", [0.45088, 0.37104, 0.29169]),
+    ],
+)
+def test_a_plan_trains_as_it_did_before_trainings_could_be_interrupted(architecture, optimizer, schedule, losses):
+    """Losses recorded from the code of then, whose weights were the same to the last bit on the machine of then."""
+    plan = dataclasses.replace(PLAN, epochs=3, steps_per_epoch=5, optimizer=optimizer, schedule=schedule)
+    _, record = train_classifier(architecture, squares(40, 0), squares(20, 1), plan)
+    assert record["curves"]["loss"] == pytest.approx(losses, rel=1e-3)
 
 
 def test_batches_are_balanced_and_deal_every_image_before_one_again():
@@ -122,10 +150,8 @@ def climb(values: list[float], plan: TrainingPlan, sign: int = 1):
     model = one_weight()
     curve = iter(values)
 
-    def loss(indices, rng):
-        return -model.weight.sum()
-
-    return fit(model, np.array([0, 1]), loss, lambda: next(curve), plan, "climb", "score", sign)
+    objective = Objective(lambda indices, rng: None, lambda batch: -model.weight.sum())
+    return fit(model, np.array([0, 1]), objective, lambda: next(curve), plan, "climb", "score", sign)
 
 
 def test_early_stopping_keeps_the_best_epoch_s_weights():
@@ -174,10 +200,10 @@ def test_one_cycle_rises_over_the_warm_up_and_falls_to_almost_zero():
     assert 0 < rates[-1] < 0.01
 
 
-def test_plateau_divides_the_rate_by_ten_after_three_epochs_without_progress():
+def test_plateau_divides_the_rate_by_ten_after_more_than_three_epochs_without_progress():
     plan = TrainingPlan(schedule="plateau", learning_rate=1.0)
     rates = learning_rates(plan, [0.5, 0.6, 0.6, 0.5, 0.5, 0.5, 0.7, 0.7], steps=1)
-    assert rates == pytest.approx([1, 1, 1, 1, 1, 0.1, 0.1, 0.1])
+    assert rates == pytest.approx([1, 1, 1, 1, 1, 1, 0.1, 0.1])
 
 
 def test_augmentation_moves_masks_with_their_images():
@@ -226,11 +252,43 @@ def test_half_of_the_images_are_mirrored_whole():
     assert 150 < count < 250  # sd 10
 
 
+def test_images_are_varied_wherever_they_are():
+    """On the device "meta", which computes nothing, an operand left on the processor would be an error."""
+    rng = torch.Generator().manual_seed(0)
+    images = to_input(np.zeros((4, 8, 8), np.uint8), where="meta")
+    varied = mirrored(relit(moved(images, random_affine(4, rng)), rng), rng)
+    assert (varied.device.type, varied.shape) == ("meta", (4, 3, 8, 8))
+
+
+def test_the_profile_full_trains_as_the_paper_does():
+    """Arun et al., Methods; the batch of the classifiers is not given."""
+    full = PROFILES["full"]
+    plans = {name: classifier_plan(name, sizes, 3, True) for name, sizes in full.architectures.items()}
+    plans |= {kind: localizer_plan(kind, sizes, 3, full) for kind, sizes in full.localizers.items()}
+    fields = ("epochs", "patience", "learning_rate", "optimizer", "schedule", "batch_size", "steps_per_epoch", "seed")
+    assert {name: tuple(getattr(plan, field) for field in fields) for name, plan in plans.items()} == {
+        "inception_v3": (20, 4, 1e-4, "adam", "constant", 32, None, 3),
+        "densenet121": (30, 5, 7e-5, "adam", "constant", 32, None, 3),
+        "unet": (75, 15, 1e-4, "adam", "plateau", 4, None, 3),
+        "retinanet": (75, 15, 1e-4, "adam", "plateau", 4, None, 3),
+    }
+    assert plans["unet"].features == (64, 128, 256, 512, 1024, 64)
+    assert plans["retinanet"].backbone == "resnet101"
+    assert (full.size, full.explained, full.replicates, full.train, full.val, full.test) == (320, None, 3, *[None] * 3)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_from_scratch_no_training_stops_before_its_learning_rate_has_fallen(profile):
+    for name, sizes in PROFILES[profile].architectures.items():
+        plan = classifier_plan(name, sizes, 0, False)
+        assert (plan.schedule, plan.patience, plan.epochs) == ("one_cycle", sizes.epochs, sizes.epochs)
+
+
 @pytest.mark.parametrize("split", ["training", "validation"])
 def test_a_split_of_one_class_is_refused(architecture, split):
     one_class = squares(10, 0, prevalence=0.0)
     splits = (one_class, squares(10, 0)) if split == "training" else (squares(10, 0), one_class)
-    with pytest.raises(SaltrustError, match=f"the {split} images of tiny are all of one class"):
+    with pytest.raises(SaltrustError, match=f"the {split} images of tiny lack a class"):
         train_classifier(architecture, *splits, PLAN)
 
 
@@ -247,6 +305,36 @@ def test_divergence_is_an_error_and_not_a_network(architecture):
 def test_bad_names_in_a_plan_are_refused_before_training(architecture, field, value, hint):
     with pytest.raises(SaltrustError, match=f"did you mean '{hint}'"):
         train_classifier(architecture, squares(10, 0), squares(10, 1), dataclasses.replace(PLAN, **{field: value}))
+
+
+@pytest.mark.parametrize(("bfloat16", "precision"), [(True, "bfloat16"), (False, "float16")])
+def test_a_gpu_trains_in_half_precision(bfloat16, precision, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bfloat16)
+    assert training.best_precision() == precision
+
+
+def test_float16_scales_its_gradients_and_passes_over_the_step_that_overflows(architecture, monkeypatch):
+    """The scale begins too high, at 2^16: as it falls, so many steps change nothing."""
+    scales, steps = [], []
+    take = training.Descent.take
+
+    def watched(self):
+        before = self.model[6].weight.detach().clone()
+        times = take(self)
+        scales.append(self.scaler.get_scale())
+        steps.append(not torch.equal(before, self.model[6].weight))
+        return times
+
+    monkeypatch.setattr(training.Descent, "take", watched)
+    monkeypatch.setattr(torch.amp, "GradScaler", functools.partial(torch.amp.GradScaler, init_scale=2.0**40))
+    plan = dataclasses.replace(PLAN, epochs=2, precision="float16")
+    _, record = train_classifier(architecture, squares(40, 0), squares(20, 1), plan)
+    assert record["precision"] == "float16"
+    assert record["curves"]["loss"][1] < record["curves"]["loss"][0]
+    assert scales[-1] < 2.0**40
+    fell = np.diff([2.0**40, *scales]) < 0
+    assert steps == [not overflow for overflow in fell]
 
 
 def test_a_real_architecture_trains_in_bfloat16():

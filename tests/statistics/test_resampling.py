@@ -12,6 +12,7 @@ from saltrust.statistics.resampling import (
     crossed_means,
     difference,
     interval,
+    macro_auc,
     rank_correlation,
     roc_auc,
     summarize,
@@ -64,6 +65,16 @@ def test_auc_is_scikit_learns_and_lies_in_its_interval():
     # With every image drawn once, the resampled statistic is the AUC itself.
 
     assert _rank_auc(scores[labels == 1], scores[labels == 0]) == pytest.approx(result["auc"])
+
+
+def test_macro_auc_is_scikit_learns_and_lies_in_its_interval():
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 3, 120)
+    scores = rng.random((120, 3)) + 0.4 * np.eye(3)[labels]
+    scores /= scores.sum(axis=1, keepdims=True)
+    result = macro_auc(labels, scores, n_boot=300)
+    assert result["auc"] == pytest.approx(roc_auc_score(labels, scores, multi_class="ovr", average="macro"))
+    assert result["ci_low"] < result["auc"] < result["ci_high"]
 
 
 def test_crossed_means_resample_rows_and_columns():

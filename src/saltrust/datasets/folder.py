@@ -1,175 +1,141 @@
-"""Images in a folder, described by a table and a data card alone: masks as image files, or boxes as columns."""
+"""Anyone's images: a data card says where they are and how their table, or their annotations, are to be read."""
 
-import hashlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from PIL import Image, UnidentifiedImageError
-from skimage.transform import resize
 
-from saltrust.cards import Card
-from saltrust.datasets.loaders import LOADERS, Loader
-from saltrust.datasets.split import Split
-from saltrust.errors import SaltrustError
-from saltrust.progress import track
+from saltrust.cards import Card, Table
+from saltrust.datasets.annotations import FORMATS
+from saltrust.datasets.files import SPLITS, at, inside, loader, table
+from saltrust.datasets.loaders import LOADERS
+from saltrust.datasets.records import Record, Shape
+from saltrust.datasets.shapes import Box, MaskFile
+from saltrust.errors import SaltrustError, unknown_name
 
-# Pillow's modes with eight bits or less in a channel, and whether they are grey or colour.
-EIGHT_BIT = {"1": "L", "L": "L", "LA": "L", "P": "RGB", "RGB": "RGB", "RGBA": "RGB"}
+COLUMNS = ("image", "label", "split", "group", "mask", "x", "y", "width", "height", "right", "bottom")
+NUMBERS = {"0": 0, "0.0": 0, "1": 1, "1.0": 1}
+
+Row = dict[str, str]  # a row of the table by column, "" where it is empty
 
 
-def load(card: Card, split: str, count: int | None, size: int, seed: int) -> Split:
-    """Read one split, every image resized to size x size pixels.
+def records(card: Card) -> list[Record]:
+    """The images of a card with a table or annotations, in the order of these.
 
-    count: how many images, drawn with `seed` at the split's own prevalence; None for all. Grey images stay grey
-    (n, h, w); if any image of the split has colour, all become RGB. A pixel of a reduced mask is True where at least
-    half of it was. Raises SaltrustError naming the file, row or column that is missing or wrong.
+    Rows of one image must agree on its label, split and group; a box or mask that they repeat counts once. Where the
+    card gives `positive` words, rows may name several findings: an image has the card's finding if one of its rows
+    names it, and the truth of those rows alone is its truth. Raises SaltrustError naming the file, the line and what is
+    wrong with it.
     """
-    rows = _draw(card, _images_of(card, split), count, seed)
-    pixels, truth, boxes = [], [], []
-    for index, (path, image_rows) in enumerate(track(rows, f"reading {card.name} {split}", len(rows))):
-        image = _open(card.root / path)
-        pixels.append(
-            np.asarray(
-                image.resize((size, size), Image.Resampling.BOX if image.width > size else Image.Resampling.BILINEAR)
-            )
-        )
-        if card.truth == "mask":
-            truth.append(_mask(card, image_rows, image.size, size))
-        else:
-            corners = _boxes(card, image_rows, image.size, size)
-            truth.append(filled(corners, size))
-            boxes.extend((index, *corner) for corner in corners)
-    if any(image.ndim == 3 for image in pixels):
-        pixels = [image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2) for image in pixels]
-    result = Split(
-        pixels=np.stack(pixels),
-        labels=np.array([int(r[card.table.label].iloc[0]) for _, r in rows], dtype=np.int64),
-        truth=np.stack(truth),
-        boxes=np.array(boxes, dtype=np.float32).reshape(-1, 5),
-        ids=np.array([path for path, _ in rows]),
-    )
-    _check_truth(card, split, result)
-    return result
-
-
-def fingerprint(card: Card) -> str:
-    """Digest of the table and of the size of every file under the root: another version of the data has another one."""
-    digest = hashlib.sha256(_table_file(card).read_bytes())
-    for folder, _, files in sorted(os.walk(card.root)):
-        for name in sorted(files):
-            file = os.path.join(folder, name)
-            digest.update(f"{os.path.relpath(file, card.root)} {os.path.getsize(file)}\n".encode())
-    return digest.hexdigest()[:16]
-
-
-def groups(card: Card) -> dict[str, str] | None:
-    """What each image belongs to, by its path: the card's column `group`, a patient for example; None without one."""
-    if not card.table.group:
-        return None
-    table = pd.read_csv(_table_file(card), skipinitialspace=True, dtype=str)
-    if card.table.group not in table:
-        raise SaltrustError(f"{_table_file(card)}: no column {card.table.group!r}; columns: {', '.join(table.columns)}")
-    return dict(zip(table[card.table.image], table[card.table.group], strict=True))
-
-
-def filled(corners: np.ndarray, size: int) -> np.ndarray:
-    """Boxes (k, 4) of x0, y0, x1, y1 in pixels as one mask (size, size): a pixel is in where its centre is."""
-    centre = np.arange(size) + 0.5
-    inside = np.zeros((size, size), dtype=bool)
-    for x0, y0, x1, y1 in corners:
-        inside |= ((centre >= y0) & (centre < y1))[:, None] & ((centre >= x0) & (centre < x1))
-    return inside
-
-
-def _table_file(card: Card) -> Path:
-    file = card.root / card.table.file
-    if not file.is_file():
-        raise SaltrustError(
-            f"data set '{card.name}' is not on this machine: no file {file} (get it from {card.get.source})"
-        )
-    return file
-
-
-def _images_of(card: Card, split: str) -> list[tuple[str, pd.DataFrame]]:
-    """(image path, its rows) for every image of the split, in the order of the table."""
-    file = _table_file(card)
-    table = pd.read_csv(file, skipinitialspace=True)
-    named = [name for key, name in card.table.model_dump().items() if name and key != "file"]
-    if missing := [name for name in named if name not in table.columns]:
-        raise SaltrustError(f"{file}: no column {missing[0]!r}; columns: {', '.join(table.columns)}")
-    table = table[table[card.table.split] == split]
-    if table.empty:
-        raise SaltrustError(f"{file}: column {card.table.split!r} has no row '{split}'")
-    if not table[card.table.label].isin([0, 1]).all():
-        raise SaltrustError(f"{file}: column {card.table.label!r} must be 0 or 1 in split '{split}'")
-    images = list(table.groupby(card.table.image, sort=False))
-    expected = card.counts[split].images
-    if len(images) != expected:
-        raise SaltrustError(f"{file}: split '{split}' has {len(images)} images, the card counts {expected}")
-    return images
-
-
-def _draw(card: Card, images: list, count: int | None, seed: int) -> list[tuple[str, pd.DataFrame]]:
-    """`count` images in the order of the table, drawn so that the share of positives stays."""
-    if count is None or count >= len(images):
-        return images
-    labels = np.array([int(rows[card.table.label].iloc[0]) for _, rows in images])
-    positive = round(count * labels.mean())
-    rng = np.random.default_rng(seed)
-    chosen = [
-        rng.choice(np.flatnonzero(labels == v), n, replace=False) for v, n in ((1, positive), (0, count - positive))
-    ]
-    return [images[i] for i in sorted(np.concatenate(chosen))]
-
-
-def _open(file: Path) -> Image.Image:
-    try:
-        image = Image.open(file)
-        image.load()
-    except FileNotFoundError:
-        raise SaltrustError(f"no image {file}") from None
-    except (UnidentifiedImageError, OSError) as error:
-        raise SaltrustError(f"{file}: cannot be read as an image: {error}") from error
-    if image.mode not in EIGHT_BIT:
-        raise SaltrustError(
-            f"{file}: pixels of mode '{image.mode}'; allowed: 8 bits a channel ({', '.join(EIGHT_BIT)})"
-        )
-    return image.convert(EIGHT_BIT[image.mode])
-
-
-def _mask(card: Card, rows: pd.DataFrame, image_size: tuple[int, int], size: int) -> np.ndarray:
-    mask = np.zeros((size, size), dtype=bool)
-    for path in rows[card.table.mask].dropna():
-        file = card.root / path
-        drawn = _open(file)
-        if drawn.size != image_size:
-            raise SaltrustError(f"{file}: mask is {drawn.size}, its image is {image_size} (width, height)")
-        share = resize(
-            (np.asarray(drawn.convert("L")) > 0).astype(float), (size, size), order=1, anti_aliasing=drawn.width > size
-        )
-        if share.any():  # a finding smaller than half a pixel keeps the pixels it covers most
-            mask |= share >= min(0.5, share.max())
-    return mask
-
-
-def _boxes(card: Card, rows: pd.DataFrame, image_size: tuple[int, int], size: int) -> np.ndarray:
-    """Corners (k, 4) in pixels of the resized image, cut at its border."""
+    if card.annotations:
+        return FORMATS[card.annotations.format](card)
     t = card.table
-    drawn = rows[[t.x, t.y, t.width, t.height]].dropna().to_numpy(float)
-    scale = size / np.array([image_size[0], image_size[1]] * 2, dtype=float)
-    corners = np.c_[drawn[:, :2], drawn[:, :2] + drawn[:, 2:]] * scale
-    return np.clip(corners, 0, size)
+    rows = table(card, t.file, [column for name in COLUMNS if (column := getattr(t, name))])
+    root = card.root
+    file = root / t.file
+    _check_values(card, file, rows)
+    images: dict[str, dict[int, Row]] = {}
+    for line, row in zip(rows.index, rows.to_dict("records"), strict=True):
+        images.setdefault(row[t.image], {})[line] = row
+    return [_record(card, root, file, name, lines) for name, lines in images.items()]
 
 
-def _check_truth(card: Card, split: str, data: Split) -> None:
-    marked = data.truth.any(axis=(1, 2))
-    if wrong := np.flatnonzero(marked != data.present).tolist():
-        kind = "has no truth" if data.labels[wrong[0]] else "has truth but is labelled 0"
-        raise SaltrustError(
-            f"data set '{card.name}', split '{split}': image {data.ids[wrong[0]]} {kind} ({len(wrong)} such)"
-        )
+def _check_values(card: Card, file: Path, rows: pd.DataFrame) -> None:
+    """Raise SaltrustError where the table never names a split or a word that the card expects."""
+    t = card.table
+    if card.classes and not t.label:
+        raise SaltrustError(f"card '{card.name}': with 'classes', its table needs a 'label' column")
+    if t.split and not card.shares:
+        _check_named(file, t.split, SPLITS, rows[t.split])
+    if t.label and t.positive:
+        _check_named(file, t.label, t.positive, (word for text in rows[t.label] for word in _words(t, text)))
 
 
-LOADERS.register("folder")(Loader(load, fingerprint))
+def _check_named(file: Path, column: str, expected: Iterable[str], values: Iterable[str]) -> None:
+    found = set(values)
+    for word in expected:
+        if word not in found:
+            shown = ", ".join(sorted(found)[:20])
+            raise SaltrustError(f"{file}: column {column!r} has no row '{word}'; its values: {shown}")
+
+
+def _record(card: Card, root: Path, file: Path, name: str, lines: dict[int, Row]) -> Record:
+    """The record of an image from its rows, by line."""
+    t = card.table
+    with at(f"{file}, line {min(lines)}"):
+        if not name:
+            raise SaltrustError(f"column {t.image!r} is empty")
+        path = inside(root, os.path.join(t.folder, name + t.suffix))
+    several = bool(t.positive and not card.classes)  # rows may name other findings, too
+    labels: dict[int, int] = {}
+    truth: dict[Shape, None] = {}
+    for line, row in lines.items():
+        with at(f"{file}, line {line}"):
+            shapes = _shapes(card, root, row)
+            labels[line] = _label(card, row[t.label]) if t.label else int(bool(shapes))
+        if labels[line] or not several:
+            truth |= dict.fromkeys(shapes)
+
+    def agreed(what: str, values: dict[int, str | int]) -> str | int:
+        (line, value), *others = values.items()
+        for other, differing in others:
+            if differing != value:
+                raise SaltrustError(
+                    f"{file}, lines {line} and {other}: {what} of {name} is {value!r} and {differing!r}"
+                )
+        return value
+
+    def column(name: str | None) -> str:
+        return agreed(f"column {name!r}", {line: row[name] for line, row in lines.items()}) if name else ""
+
+    split = column(t.split)
+    return Record(
+        id=name,
+        file=path,
+        label=max(labels.values()) if several or not t.label else agreed("label", labels),
+        split=split if split in SPLITS else "",
+        group=column(t.group),
+        truth=tuple(truth),
+    )
+
+
+def _words(t: Table, text: str) -> list[str]:
+    return [word.strip() for word in (text.split(t.separator) if t.separator else [text])]
+
+
+def _label(card: Card, text: str) -> int:
+    """1 or 0, or the position of the class, that a label of the table says."""
+    t = card.table
+    if not text:
+        raise SaltrustError(f"column {t.label!r} is empty")
+    words = _words(t, text)
+    if card.classes:
+        if unknown := [word for word in words if word not in card.classes]:
+            raise unknown_name("class", unknown[0], card.classes)
+        if len(set(words)) > 1:
+            raise SaltrustError(f"label '{text}' names several of the card's classes; an image has one")
+        return card.classes.index(words[0])
+    if t.positive:
+        return int(any(word in t.positive for word in words))
+    if text not in NUMBERS:
+        raise SaltrustError(f"label '{text}' must be 0 or 1; for words, the card's table says which are 'positive'")
+    return NUMBERS[text]
+
+
+def _shapes(card: Card, root: Path, row: Row) -> tuple[Shape, ...]:
+    """The mask or the box that a row names, if any."""
+    t = card.table
+    if card.truth == "mask":
+        return (MaskFile(inside(root, row[t.mask])),) if row[t.mask] else ()
+    texts = [row[column] for column in t.box]
+    if not any(texts):
+        return ()
+    try:
+        x, y, right, bottom = (float(text) for text in texts)
+    except ValueError:
+        raise SaltrustError(f"box {dict(zip(t.box, texts, strict=True))}: needs four numbers, or none") from None
+    return (Box(x, y, right + x * bool(t.width), bottom + y * bool(t.height)),)
+
+
+LOADERS.register("folder")(loader(records))

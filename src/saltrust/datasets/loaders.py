@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from saltrust.cards import Card
+from saltrust.datasets.records import Record
 from saltrust.datasets.split import Split
 from saltrust.registry import Registry
 
@@ -13,12 +14,14 @@ class Loader:
     """load(card, split, count, size, seed) makes one split; fingerprint(card) tells versions of the files apart.
 
     shard: images that are made and stored at a time, None for all at once. A loader with a shard takes a sixth argument
-    of `load`, `first`: the number in the split of the first image to make.
+    of `load`, `first`: the number in the split of the first image to make. records(card): what the files say of each
+    image, None for images that are generated.
     """
 
     load: Callable[..., Split]
     fingerprint: Callable[[Card], str]
     shard: int | None = None
+    records: Callable[[Card], list[Record]] | None = None
 
 
 LOADERS: Registry[Loader] = Registry("loader")

@@ -15,9 +15,9 @@ class Split:
     pixels: (n, h, w) or (n, h, w, 3) uint8. labels: (n,) int64, positions in `classes`. truth: (n, h, w) bool, True
     inside the finding (box truth: inside any box). boxes: (m, 5) float32 rows image index, x0, y0, x1, y1 in pixels,
     half-open; m = 0 where the truth is masks. ids: (n,) str. classes: their names. absent: the label of an image
-    without the finding. grades: (n, h, w) uint8 where the truth is graded, else None: 0 outside, 1 on the body of the
-    finding, 2 on the features that tell its class; above 0 where the truth is True. Raises SaltrustError where an array
-    has another shape, type or range.
+    without the finding, None where every image has one. grades: (n, h, w) uint8 where the truth is graded, else None:
+    0 outside, 1 on the body of the finding, 2 on the features that tell its class; above 0 where the truth is True.
+    Raises SaltrustError where an array has another shape, type or range.
     """
 
     pixels: np.ndarray
@@ -26,7 +26,7 @@ class Split:
     boxes: np.ndarray
     ids: np.ndarray
     classes: tuple[str, ...] = ("without", "with")
-    absent: int = 0
+    absent: int | None = 0
     grades: np.ndarray | None = None
 
     def __post_init__(self) -> None:
@@ -40,7 +40,7 @@ class Split:
         self._check("ids", np.str_, shape[:1])
         known = range(len(self.classes))
         _require(np.isin(self.labels, known).all(), "labels", f"0 to {known[-1]}", f"values {np.unique(self.labels)}")
-        _require(self.absent in known, "absent", f"0 to {known[-1]}", f"{self.absent}")
+        _require(self.absent is None or self.absent in known, "absent", f"0 to {known[-1]} or None", f"{self.absent}")
         _require(len(np.unique(self.ids)) == len(self.ids), "ids", "unique", "a repeated id")
         self._check_boxes()
         if self.grades is not None:
@@ -69,7 +69,7 @@ class Split:
     @property
     def present(self) -> np.ndarray:
         """Whether each image has the finding (n,)."""
-        return self.labels != self.absent
+        return np.ones(len(self), dtype=bool) if self.absent is None else self.labels != self.absent
 
     def positives(self) -> np.ndarray:
         """Indices of the images that have the finding, ascending."""

@@ -189,22 +189,24 @@ def scale_ends(model: Explained, images: Tensor) -> list[str]:
     return ends
 
 
-def choose_cam_layer(model: torch.nn.Module, candidates: Sequence[str], size: int, min_grid: int) -> str:
+def choose_cam_layer(model: torch.nn.Module, candidates: Sequence[str], size: int, min_grid: int) -> str | None:
     """The deepest layer whose map still has min_grid x min_grid positions for images of size x size pixels.
 
     candidates: module paths from the output of the network downward; those that return no spatial map are passed over.
-    Raises SaltrustError where none is fine enough.
+    None where none returns one (a transformer). Raises SaltrustError where none is fine enough.
     """
     explained = Explained(model)
     image = torch.zeros(1, 3, size, size, device=explained.device, dtype=explained.dtype)
     shapes = explained.output_shapes(candidates, image)
     grids = {layer: min(shape[2:]) for layer, shape in shapes.items() if len(shape) == 4}
+    if not grids:
+        return None
     for layer, grid in grids.items():
         if grid >= min_grid:
             return layer
     raise SaltrustError(
         f"no layer has a grid of {min_grid} x {min_grid} for images of {size} pixels; "
-        f"grids: {', '.join(f'{layer} {grid}' for layer, grid in grids.items()) or 'none'}"
+        f"grids: {', '.join(f'{layer} {grid}' for layer, grid in grids.items())}"
     )
 
 

@@ -174,7 +174,7 @@ def _plain(network: Callable[..., nn.Module], classifier: Callable[[int], nn.Mod
         body = network(weights=None)
         parts = [("features", body.features), ("avgpool", body.avgpool), ("flatten", nn.Flatten())]
         model = nn.Sequential(OrderedDict([*parts, ("classifier", classifier(n_outputs))]))
-    return _he(model.to_empty(device="cpu"))
+    return _he(model.to_empty(device=torch.get_default_device()))
 
 
 def _alexnet_classifier(n_outputs: int) -> nn.Module:

@@ -8,9 +8,8 @@ shows no progress for too long, or has used up its epochs.
 from __future__ import annotations
 
 import copy
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -23,22 +22,22 @@ from saltrust.datasets.split import Split
 from saltrust.devices import device
 from saltrust.errors import SaltrustError, unknown_name
 from saltrust.models.architectures import ARCHITECTURES, DEEPER, deepened
-from saltrust.models.classifiers import build, seeded, to_input
+from saltrust.models.batches import mirrored, shuffled_batches
+from saltrust.models.checkpoints import Checkpoint, identity
+from saltrust.models.classifiers import build, provenance, to_input
 from saltrust.models.products import small_as_products
 from saltrust.models.scaffolding import dismantle, scaffold
 from saltrust.models.training import (
+    Descent,
+    Objective,
     State,
     TrainingPlan,
     autocast,
-    deterministic,
     epoch_text,
     logits,
-    mirrored,
-    prepared,
-    shuffled_batches,
-    take_step,
+    stored,
 )
-from saltrust.progress import say, track
+from saltrust.progress import say
 
 _PAPER = TrainingPlan(epochs=16, batch_size=16, learning_rate=1e-4, weight_decay=1e-5, optimizer="adam", augment=False)
 
@@ -134,59 +133,68 @@ class EarlyStop:
 
 
 def train_base(
-    architecture: str, train: Split, plan: BranchPlan, pretrained: Path | None = None, start: State | None = None
+    architecture: str,
+    train: Split,
+    plan: BranchPlan,
+    pretrained: Path | None = None,
+    start: State | None = None,
+    unfinished: Path | None = None,
 ) -> tuple[State, dict[str, Any]]:
     """Phase 1, continuous training: returns the state after the last epoch, and a record.
 
     The network has an output for each of the split's classes; loss: cross-entropy. pretrained: file of ImageNet
-    weights. start: state of an AlexNet for these classes, with which "alexnet+<k>" begins (see `deepened`). The record
-    holds curves {loss} by epoch, epochs, steps, images, seed, seconds, precision, weights ("scratch", "imagenet" or
-    "alexnet"). Raises SaltrustError if the loss is not finite.
+    weights. start: state of an AlexNet for these classes, with which "alexnet+<k>" begins (see `deepened`).
+    unfinished: folder in which an interrupted training is kept (see `fit`). The record holds curves {loss} by epoch,
+    epochs, steps, images, seed, seconds, precision, and where the weights started (`provenance`, or "alexnet"). Raises
+    SaltrustError if the loss is not finite.
     """
-    began = time.monotonic()
     phase = plan.base
     model = build(architecture, len(train.classes), pretrained, phase.seed)
     if plan.scaffolded:
         scaffold(model, train.pixels.shape[1])
     if start is not None:
         model.load_state_dict(deepened(start, DEEPER[architecture]))
-    per_epoch = phase.steps(len(train))
     title = f"training {ARCHITECTURES[architecture].title}"
-    losses: list[float] = []
-    curves: dict[str, list[float]] = {"loss": []}
-    with seeded(phase.seed), deterministic():
-        for step, loss in _descent(model, architecture, train, phase, plan.dropout, title):
-            losses.append(loss)
-            if step % per_epoch == 0:
-                epoch = step // per_epoch
-                curves["loss"].append(float(np.mean(losses[-per_epoch:])))
-                left = (time.monotonic() - began) / epoch * (phase.epochs - epoch)
-                say(epoch_text(title, epoch, phase.epochs, curves, left))
+    descent = _descent(model, architecture, train, phase, plan.dropout, title, unfinished)
+    notes: dict[str, Any] = {"curves": {"loss": []}}
+    with descent.under_way(notes):
+        for step in descent.steps(notes):
+            if step % descent.per_epoch:
+                continue
+            epoch = step // descent.per_epoch
+            notes["curves"]["loss"].append(float(np.mean(descent.losses[-descent.per_epoch :])))
+            left = descent.checkpoint.seconds / epoch * (phase.epochs - epoch)
+            say(epoch_text(title, epoch, phase.epochs, notes["curves"], left))
     record = {
-        "curves": curves,
+        "curves": notes["curves"],
         "epochs": phase.epochs,
-        "steps": len(losses),
+        "steps": len(descent.losses),
         "images": len(train),
         "seed": phase.seed,
-        "seconds": time.monotonic() - began,
+        "seconds": descent.checkpoint.seconds,
         "precision": phase.precision,
-        "weights": "alexnet" if start is not None else "imagenet" if pretrained is not None else "scratch",
+        **(provenance(pretrained) if start is None else {"weights": "alexnet"}),
     }
-    return _stored(model.state_dict()), record
+    return stored(model.state_dict()), record
 
 
 def train_branch(
-    architecture: str, base_state: State, train: Split, val: Split, plan: BranchPlan, seed: int
+    architecture: str,
+    base_state: State,
+    train: Split,
+    val: Split,
+    plan: BranchPlan,
+    seed: int,
+    unfinished: Path | None = None,
 ) -> tuple[State, dict[str, Any]]:
     """Phase 2, training in regular-evaluation mode: returns the state of the best validation, and a record.
 
     The text does not say which state a branch keeps; the code keeps that of the best accuracy on a shard, which is the
-    last one where the target was reached. seed: of the branch's batches, shards and dropout. The record holds curves
-    {loss} by step and {step, accuracy, counter} by validation, stopped ("target", "early" or "epochs"), steps,
-    best_step, val_accuracy (of the state returned, on all of `val`), seed, seconds, precision. Raises SaltrustError if
-    the loss is not finite.
+    last one where the target was reached. seed: of the branch's batches, shards and dropout. unfinished: folder in
+    which an interrupted training is kept (see `fit`). The record holds curves {loss} by step and {step, accuracy,
+    counter} by validation, stopped ("target", "early" or "epochs"), steps, best_step, val_accuracy (of the state
+    returned, on all of `val`), seed, seconds, precision. Raises SaltrustError if the loss is not finite.
     """
-    began = time.monotonic()
     phase = replace(plan.branch, seed=seed)
     model = build(architecture, len(train.classes))
     scaffolded = base_state.keys() != model.state_dict().keys()
@@ -195,74 +203,81 @@ def train_branch(
     model.load_state_dict(base_state)
     shards = np.array_split(np.arange(len(val)), max(1, round(len(val) / plan.shard)))
     draw = np.random.default_rng((seed, 2))
-    stop = EarlyStop(plan.target, plan.limit, plan.refresh)
-    curves: dict[str, list[float]] = {"loss": [], "step": [], "accuracy": [], "counter": []}
-    best, best_step = base_state, 0
     title = f"branch {seed} of {ARCHITECTURES[architecture].title}"
-    with seeded(seed), deterministic():
-        for step, loss in _descent(model, architecture, train, phase, plan.dropout, title):
-            curves["loss"].append(loss)
+    descent = _descent(model, architecture, train, phase, plan.dropout, title, unfinished)
+    notes: dict[str, Any] = {"curves": {"step": [], "accuracy": [], "counter": []}, "best": base_state, "best_step": 0}
+    with descent.under_way(notes):
+        curves = notes["curves"]
+        stop = reduce(EarlyStop.after, curves["accuracy"], EarlyStop(plan.target, plan.limit, plan.refresh))
+        for _ in curves["step"]:  # of an interrupted training
+            draw.integers(len(shards))
+        for step in descent.steps(notes):
             if step % plan.every:
                 continue
             accuracy = _accuracy(model, architecture, val, shards[draw.integers(len(shards))], phase)
             if accuracy > stop.best:
-                best, best_step = copy.deepcopy(model.state_dict()), step
+                notes |= {"best": copy.deepcopy(model.state_dict()), "best_step": step}
             stop = stop.after(accuracy)
             for name, value in (("step", step), ("accuracy", accuracy), ("counter", stop.counter)):
                 curves[name].append(value)
             if stop.reason:
                 break
-        model.load_state_dict(best)
+        model.load_state_dict(notes["best"])
         if scaffolded:
             dismantle(model)
         val_accuracy = _accuracy(model, architecture, val, np.arange(len(val)), phase)
-    say(f"{title}  {stop.reason or 'epochs'} after {step} steps  validation accuracy {val_accuracy:.3f}")
+    steps = len(descent.losses)
+    say(f"{title}  {stop.reason or 'epochs'} after {steps} steps  validation accuracy {val_accuracy:.3f}")
     record = {
-        "curves": curves,
+        "curves": {"loss": descent.losses, **curves},
         "stopped": stop.reason or "epochs",
-        "steps": step,
-        "best_step": best_step,
+        "steps": steps,
+        "best_step": notes["best_step"],
         "val_accuracy": val_accuracy,
         "seed": seed,
-        "seconds": time.monotonic() - began,
+        "seconds": descent.checkpoint.seconds,
         "precision": phase.precision,
     }
-    return _stored(model.state_dict()), record
+    return stored(model.state_dict()), record
 
 
 def _descent(
-    model: nn.Module, architecture: str, train: Split, plan: TrainingPlan, dropout: bool, title: str
-) -> Iterator[tuple[int, float]]:
-    """Train the model, in place, through all epochs: (step from 1, loss of its batch), step by step."""
+    model: nn.Module,
+    architecture: str,
+    train: Split,
+    plan: TrainingPlan,
+    dropout: bool,
+    title: str,
+    unfinished: Path | None,
+) -> Descent:
+    """How the model, in place, trains through all epochs."""
     spec = ARCHITECTURES[architecture]
     labels = torch.from_numpy(train.labels)
-    steps = plan.epochs * plan.steps(len(train))
+    known = identity(model.state_dict(), title, plan, dropout, train.labels.tolist()) if unfinished else ""
     if device().type == "cpu":
         small_as_products(model)
-    optimizer, schedule = prepared(model, plan, steps)
+
+    def batch(indices: np.ndarray, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        images = to_input(train.pixels[indices], spec.input_range, device())
+        if plan.augment:
+            images = mirrored(images, rng)
+        return images.contiguous(memory_format=torch.channels_last), labels[indices].to(device())
+
+    def loss(batch: tuple[Tensor, Tensor]) -> Tensor:
+        images, targets = batch
+        with autocast(plan):
+            outputs = model(images)
+        return F.cross_entropy(outputs.float(), targets, label_smoothing=plan.label_smoothing)
+
+    batches = shuffled_batches(len(train), plan.batch_size, np.random.default_rng((plan.seed, 1)))
+    per_epoch = plan.steps(len(train))
+    descent = Descent(model, Objective(batch, loss), batches, plan, per_epoch, title, Checkpoint(unfinished, known))
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.train(dropout)
-    batches = shuffled_batches(len(train), plan.batch_size, np.random.default_rng((plan.seed, 1)))
-    rng = torch.Generator().manual_seed(plan.seed)
-
-    def loss(indices: np.ndarray, rng: torch.Generator) -> Tensor:
-        images = to_input(train.pixels[indices], spec.input_range)
-        if plan.augment:
-            images = mirrored(images, rng)
-        with autocast(plan):
-            outputs = model(images.to(device(), memory_format=torch.channels_last))
-        targets = labels[indices].to(outputs.device)
-        return F.cross_entropy(outputs.float(), targets, label_smoothing=plan.label_smoothing)
-
-    for step in track(range(1, steps + 1), title):
-        yield step, take_step(loss, next(batches), rng, optimizer, schedule, plan)
+    return descent
 
 
 def _accuracy(model: nn.Module, architecture: str, split: Split, indices: np.ndarray, plan: TrainingPlan) -> float:
     outputs = logits(model, split.pixels[indices], plan, ARCHITECTURES[architecture].input_range)
     return float((outputs.argmax(axis=1) == split.labels[indices]).mean())
-
-
-def _stored(state: State) -> State:
-    return {name: value.cpu().contiguous() for name, value in state.items()}

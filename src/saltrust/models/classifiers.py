@@ -6,8 +6,9 @@ import hashlib
 import os
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
+from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from saltrust.errors import SaltrustError
 from saltrust.models.architectures import ARCHITECTURES, Architecture
 from saltrust.models.vision import torchvision
+from saltrust.progress import say
 
 WEIGHTS = "SALTRUST_WEIGHTS"  # environment variable: folder of local ImageNet weights
 DOWNLOAD_TIMEOUT = 5.0  # seconds without an answer after which the network counts as absent
@@ -36,13 +38,29 @@ def build(architecture: str, n_outputs: int = 1, pretrained: Path | None = None,
     return model
 
 
-def to_input(pixels: np.ndarray, input_range: tuple[float, float] = (-1.0, 1.0)) -> Tensor:
+def restored(architecture: str, state: dict[str, Tensor], n_outputs: int = 1) -> nn.Module:
+    """A network with the weights of a state, which it takes over; none are drawn for it first.
+
+    Raises SaltrustError where the state is not one of this network.
+    """
+    with seeded(0), torch.device("meta"):
+        model = ARCHITECTURES[architecture].builder(n_outputs)
+    try:
+        model.load_state_dict(state, assign=True)
+    except RuntimeError as error:
+        raise SaltrustError(f"these are not the weights of {architecture} with {n_outputs} outputs: {error}") from error
+    return model
+
+
+def to_input(
+    pixels: np.ndarray, input_range: tuple[float, float] = (-1.0, 1.0), where: torch.device | str = "cpu"
+) -> Tensor:
     """Pixels (n, h, w) or (n, h, w, 3), uint8, as network input (n, 3, h, w), float32.
 
-    input_range: of a black and of a white pixel.
+    input_range: of a black and of a white pixel. where: the device, to which the pixels go as bytes.
     """
     black, white = input_range
-    images = torch.from_numpy(np.ascontiguousarray(pixels)).float().div_(255 / (white - black)).add_(black)
+    images = torch.from_numpy(np.ascontiguousarray(pixels)).to(where).float().div_(255 / (white - black)).add_(black)
     return images.unsqueeze(1).repeat(1, 3, 1, 1) if images.ndim == 3 else images.permute(0, 3, 1, 2).contiguous()
 
 
@@ -53,10 +71,10 @@ def predict(
     input_range: tuple[float, float] = (-1.0, 1.0),
 ) -> np.ndarray:
     """Logits (n, n_outputs), float64, of uint8 pixels (n, h, w[, 3]); the model's mode is left as it was."""
-    device = next(model.parameters()).device
+    where = next(model.parameters()).device
     with evaluating(model), torch.inference_mode():
         chunks = [
-            model(to_input(pixels[i : i + batch_size], input_range).to(device, memory_format=torch.channels_last)).cpu()
+            model(to_input(pixels[i : i + batch_size], input_range, where).to(memory_format=torch.channels_last)).cpu()
             for i in range(0, len(pixels), batch_size)
         ]
     return torch.cat(chunks).double().numpy()
@@ -86,10 +104,23 @@ def imagenet_weights(architecture: str) -> Path | None:
     """The file with the ImageNet weights of an architecture, or None where there is neither a file nor a network.
 
     Looked for under torchvision's file name (or `<architecture>.pth`) in the folder $SALTRUST_WEIGHTS, then in torch's
-    download cache, then at torchvision's address. The answer is remembered, so that one run never mixes weights.
+    download cache, then at torchvision's address. torchvision's names end in the first digits of the file's SHA-256:
+    raises SaltrustError where the content is another, or the download breaks off. The answer is remembered, so that one
+    run never mixes weights.
     """
     spec = ARCHITECTURES[architecture]
     return _find_weights(spec.body or spec.name, os.environ.get(WEIGHTS))
+
+
+def provenance(pretrained: Path | None) -> dict[str, str]:
+    """Where a training's weights started, for its record.
+
+    weights: "imagenet" or "scratch"; of ImageNet's also weights_file, its name, and weights_sha256, the first 16
+    hexadecimal digits.
+    """
+    if pretrained is None:
+        return {"weights": "scratch"}
+    return {"weights": "imagenet", "weights_file": pretrained.name, "weights_sha256": _sha256(pretrained)[:16]}
 
 
 @cache
@@ -103,26 +134,52 @@ def _find_weights(architecture: str, local: str | None) -> Path | None:
         if not folder.is_dir():
             raise SaltrustError(f"${WEIGHTS} = {folder} is not a folder; name the folder that holds {filename}")
         candidates = [folder / filename, folder / f"{architecture}.pth", *candidates]
-    return next((path for path in candidates if path.is_file()), None) or _download(url, downloads / filename)
+    found = next((path for path in candidates if path.is_file()), None)
+    if found is None:
+        return _download(url, downloads / filename)
+    if found.name == filename:
+        _check(found, _sha256(found), "delete it, or put the whole file in its place")
+    return found
 
 
 def _download(url: str, target: Path) -> Path | None:
-    """Fetch a file whose name ends in the first digits of its SHA-256; None where the network does not provide it."""
+    """Fetch a file whose name ends in the first digits of its SHA-256; None where the network does not answer with it.
+
+    Raises SaltrustError where the answer breaks off, is another file, or cannot be written.
+    """
+    try:
+        answer = urllib.request.urlopen(url, timeout=DOWNLOAD_TIMEOUT)
+    except OSError as error:  # no network, or a proxy's refusal
+        say(f"no ImageNet weights from {url}: {error}")
+        return None
     digest = hashlib.sha256()
     partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
+    hint = f"try again, or put the file into the folder ${WEIGHTS}"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with urllib.request.urlopen(url, timeout=DOWNLOAD_TIMEOUT) as answer, partial.open("wb") as file:
+        with answer, partial.open("wb") as file:
             while chunk := answer.read(1 << 20):
                 digest.update(chunk)
                 file.write(chunk)
-        if not digest.hexdigest().startswith(target.stem.rsplit("-", 1)[1]):
-            return None
+        _check(target, digest.hexdigest(), f"the download from {url} is broken or another file; {hint}")
         return partial.replace(target)
-    except OSError:  # no network, a proxy's refusal, a read-only home
-        return None
+    except (OSError, HTTPException) as error:
+        raise SaltrustError(f"the download of {url} to {target} broke off: {error}; {hint}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
+
+
+def _check(path: Path, sha256: str, hint: str) -> None:
+    """Raises SaltrustError where a SHA-256 does not begin with the digits in which the file's name ends."""
+    digits = path.stem.rpartition("-")[2]
+    if not sha256.startswith(digits):
+        raise SaltrustError(f"{path} should have a SHA-256 that begins with {digits}, not {sha256[:8]}: {hint}")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _fill(model: nn.Module, spec: Architecture, path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,9 @@ from torch import Tensor, nn
 from saltrust.datasets.split import Split
 from saltrust.devices import device
 from saltrust.errors import SaltrustError
+from saltrust.models.batches import moved, random_affine, relit
 from saltrust.models.classifiers import evaluating, seeded, to_input
-from saltrust.models.training import State, TrainingPlan, autocast, fit, moved, random_affine, relit
+from saltrust.models.training import Objective, State, TrainingPlan, autocast, fit
 from saltrust.models.vision import torchvision
 from saltrust.registry import Registry
 
@@ -87,30 +89,38 @@ def build_localizer(kind: str, plan: TrainingPlan) -> nn.Module:
         return localizer.build(plan)
 
 
-def train_localizer(kind: str, train: Split, val: Split, plan: TrainingPlan) -> tuple[State, dict[str, Any]]:
+def train_localizer(
+    kind: str, train: Split, val: Split, plan: TrainingPlan, unfinished: Path | None = None
+) -> tuple[State, dict[str, Any]]:
     """Train a localizer; returns its state at the epoch of the lowest validation loss, and a record.
 
-    Batches hold as many images with the finding as without (Arun et al., Methods). The record is that of
-    `train_classifier`, with val_loss for val_auc.
+    Batches hold as many images with the finding as without (Arun et al., Methods). unfinished: folder in which an
+    interrupted training is kept (see `fit`). The record is that of `train_classifier`, with val_loss for val_auc.
     """
     localizer = LOCALIZERS[kind]
     model = build_localizer(kind, plan)
 
-    def loss(indices: np.ndarray, rng: torch.Generator) -> Tensor:
+    def batch(indices: np.ndarray, rng: torch.Generator) -> tuple[Tensor, np.ndarray, Tensor | None]:
         maps = random_affine(len(indices), rng, localizer.rotation) if plan.augment else None
-        images = to_input(train.pixels[indices])
-        if maps is not None:
-            images = relit(moved(images, maps), rng)
+        images = to_input(train.pixels[indices], where=device())
+        return images if maps is None else relit(moved(images, maps), rng), indices, maps
+
+    def loss(batch: tuple[Tensor, np.ndarray, Tensor | None]) -> Tensor:
+        images, indices, maps = batch
         return localizer.loss(model, images, train, indices, maps, plan)
 
     def validation_loss() -> float:
         batches = [np.arange(i, min(i + BATCH, len(val))) for i in range(0, len(val), BATCH)]
         with evaluating(model), torch.no_grad():
-            losses = [localizer.loss(model, to_input(val.pixels[b]), val, b, None, plan) for b in batches]
-        return float(np.average([value.item() for value in losses], weights=[len(b) for b in batches]))
+            inputs = ((to_input(val.pixels[b], where=device()), b) for b in batches)
+            losses = [localizer.loss(model, images, val, b, None, plan).item() for images, b in inputs]
+        return float(np.average(losses, weights=[len(b) for b in batches]))
 
     title = f"training {localizer.title}"
-    state, record = fit(model, train.labels, loss, validation_loss, plan, title, "val_loss", sign=-1)
+    objective = Objective(batch, loss)
+    state, record = fit(
+        model, train.labels, objective, validation_loss, plan, title, "val_loss", sign=-1, unfinished=unfinished
+    )
     return state, record | {"weights": "scratch"}
 
 
@@ -124,7 +134,7 @@ def localize(kind: str, model: nn.Module, pixels: np.ndarray) -> np.ndarray:
     batches = [pixels[i : i + BATCH] for i in range(0, len(pixels), BATCH)]
     with evaluating(model), torch.inference_mode():
         return np.concatenate(
-            [LOCALIZERS[kind].heat(model, to_input(batch).to(where)) for batch in batches], dtype=np.float32
+            [LOCALIZERS[kind].heat(model, to_input(batch, where=where)) for batch in batches], dtype=np.float32
         )
 
 
@@ -149,12 +159,12 @@ def _unet_loss(
     """Focal + Dice (Arun et al., Methods). Dice is of the batch as a whole: an image without the finding has none."""
     from monai.losses import DiceFocalLoss
 
-    truth = torch.from_numpy(split.truth[indices]).float().unsqueeze(1)
+    truth = torch.from_numpy(split.truth[indices]).to(images.device).float().unsqueeze(1)
     if maps is not None:
         truth = moved(truth, maps, mode="nearest", outside="zeros")
     with autocast(plan):
-        logits = model(images.to(device(), memory_format=torch.channels_last))
-    return DiceFocalLoss(sigmoid=True, batch=True)(logits.float(), truth.to(logits.device))
+        logits = model(images.contiguous(memory_format=torch.channels_last))
+    return DiceFocalLoss(sigmoid=True, batch=True)(logits.float(), truth)
 
 
 def _unet_heat(model: nn.Module, images: Tensor) -> np.ndarray:
@@ -222,19 +232,18 @@ def _retinanet_loss(
     """Focal loss of the classes + L1 of the boxes (Lin et al. 2017), as torchvision computes them."""
     if len(split.boxes) == 0 and split.labels.any():
         raise SaltrustError("retinanet learns boxes, and this data set has none; its truth is masks: use unet")
-    where = device()
     targets = []
     for i, index in enumerate(indices):
         boxes = torch.from_numpy(split.boxes[split.boxes[:, 0] == index, 1:])
         if maps is not None:
             boxes = moved_boxes(boxes, maps[i], split.truth.shape[1:])
         labels = torch.zeros(len(boxes), dtype=torch.int64)
-        targets.append({"boxes": boxes.to(where), "labels": labels.to(where)})
+        targets.append({"boxes": boxes.to(images.device), "labels": labels.to(images.device)})
     # This flag alone (not batch normalization's) makes torchvision return losses, also for validation.
     mode, model.training = model.training, True
     try:
         with autocast(plan):
-            losses = model(list(images.to(where)), targets)
+            losses = model(list(images), targets)
     finally:
         model.training = mode
     return losses["classification"] + losses["bbox_regression"]

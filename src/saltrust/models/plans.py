@@ -68,8 +68,13 @@ def _branching(architecture: str, profile: Profile) -> BranchPlan:
 
 
 def classifier_plan(architecture: str, training: Training, seed: int, pretrained: bool) -> TrainingPlan:
-    """How a classifier is trained; the learning rate of fine-tuning is the architecture's own."""
-    recipe = FINE_TUNING | {"learning_rate": ARCHITECTURES[architecture].learning_rate} if pretrained else FROM_SCRATCH
+    """How a classifier is trained; the learning rate of fine-tuning is the architecture's own.
+
+    From scratch it trains through all its epochs: a learning rate that has yet to fall must not be stopped early.
+    """
+    if not pretrained:
+        return replace(TrainingPlan(**FROM_SCRATCH), **_sizes(training, seed) | {"patience": training.epochs})
+    recipe = FINE_TUNING | {"learning_rate": ARCHITECTURES[architecture].learning_rate}
     return replace(TrainingPlan(**recipe), **_sizes(training, seed))
 
 

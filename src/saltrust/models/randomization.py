@@ -24,12 +24,14 @@ from __future__ import annotations
 import copy
 import hashlib
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
-from saltrust.errors import unknown_name
-from saltrust.models.architectures import ARCHITECTURES, Stage
+from saltrust.errors import SaltrustError, unknown_name
+from saltrust.models.architectures import Stage
 from saltrust.models.classifiers import seeded
 from saltrust.registry import Registry
 
@@ -38,40 +40,72 @@ INITS: Registry[Callable[[nn.Module], None]] = Registry("initialization")
 # Variance of a standard normal truncated to [-2, 2], by which the truncation shrinks the variance.
 _TRUNCATED_VARIANCE = 1 - 4 * math.exp(-2) / math.sqrt(2 * math.pi) / math.erf(math.sqrt(2))
 
+_SETTLED = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.modules.instancenorm._InstanceNorm, nn.PReLU)
+"""Layers whose own initial weights are no matter of chance."""
+
+_SCALE = re.compile("weight|gamma|scale")
+TOKEN_SD = 0.02  # of tokens and positions, as transformers draw them (Dosovitskiy et al. 2021, their code; timm)
+
 
 @INITS.register("truncated_normal")
 def truncated_normal(layer: nn.Module) -> None:
     """Weights from a normal truncated at 2 sd, of variance 2/fan_in after the truncation (He et al. 2015); biases 0.
 
     That variance keeps the size of activations and gradients through any number of ReLU layers. Truncated without the
-    correction, the variance would be 0.77 of it at each layer.
+    correction, the variance would be 0.77 of it at each layer. Scales, one number for each channel, become 1; what is
+    neither weight, bias nor scale, such as a transformer's tokens and positions, is drawn with sd 0.02.
     """
-    fan_in = layer.weight[0].numel()
-    sd = math.sqrt(2 / fan_in / _TRUNCATED_VARIANCE)
-    nn.init.trunc_normal_(layer.weight, std=sd, a=-2 * sd, b=2 * sd)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
+    if isinstance(layer, _SETTLED):
+        layer.reset_parameters()
+        return
+    for name, tensor in layer.named_parameters(recurse=False):
+        if name.endswith("bias"):
+            nn.init.zeros_(tensor)
+        elif _is_scale(name, tensor):
+            nn.init.ones_(tensor)
+        else:
+            variance = 2 / _fan_in(layer, tensor) if "weight" in name else TOKEN_SD**2
+            sd = math.sqrt(variance / _TRUNCATED_VARIANCE)
+            nn.init.trunc_normal_(tensor, std=sd, a=-2 * sd, b=2 * sd)
+
+
+def _is_scale(name: str, tensor: Tensor) -> bool:
+    """Whether a parameter holds one factor for each channel, by its name and shape."""
+    per_channel = tensor.numel() <= max(tensor.shape, default=1)
+    return bool(_SCALE.search(name)) and per_channel and not (name == "weight" and tensor.ndim > 1)
+
+
+def _fan_in(layer: nn.Module, weight: Tensor) -> float:
+    """How many products each output of a layer sums up, away from the border."""
+    if isinstance(layer, nn.modules.conv._ConvTransposeNd):
+        return weight[:, 0].numel() / layer.groups / math.prod(layer.stride)
+    return weight[0].numel()
 
 
 @INITS.register("torch_default")
 def torch_default(layer: nn.Module) -> None:
-    """The layer's own `reset_parameters`: uniform weights and biases, weights of variance 1/(3 fan_in)."""
-    layer.reset_parameters()
+    """The layer's own `reset_parameters`: for convolutions and linear layers uniform weights and biases, weights of
+    variance 1/(3 fan_in). A layer that has none of its own gets what `truncated_normal` says."""
+    own = getattr(layer, "reset_parameters", None) or getattr(layer, "_reset_parameters", None)
+    own() if own else truncated_normal(layer)
 
 
-def keep_statistics(norm: nn.BatchNorm2d) -> None:
+def keep_statistics(norm: nn.Module) -> None:
     """Scale 1, shift 0; the running mean and variance stay the trained network's, as where only trainable variables are
     re-initialized (Adebayo et al.'s code)."""
-    nn.init.ones_(norm.weight)
-    nn.init.zeros_(norm.bias)
+    if norm.weight is not None:
+        nn.init.ones_(norm.weight)
+        nn.init.zeros_(norm.bias)
 
 
-def reset(norm: nn.BatchNorm2d) -> None:
+def reset(norm: nn.Module) -> None:
     """Scale 1, shift 0, running mean 0 and variance 1: the layer passes its input on unchanged."""
-    norm.reset_parameters()
+    keep_statistics(norm)
+    for name, value in (("running_mean", 0), ("running_var", 1), ("num_batches_tracked", 0)):
+        getattr(norm, name).fill_(value)
 
 
-BATCHNORM: dict[str, Callable[[nn.BatchNorm2d], None]] = Registry("batchnorm")
+BATCHNORM: dict[str, Callable[[nn.Module], None]] = Registry("batchnorm")
 BATCHNORM.register("keep_statistics")(keep_statistics)
 BATCHNORM.register("reset")(reset)
 
@@ -107,27 +141,32 @@ def in_order(stages: Sequence[str], order: str) -> list[str]:
 
 
 def cascade(
-    model: nn.Module, architecture: str, init: str, seed: int, batchnorm: str = "reset", order: str = "top_down"
+    model: nn.Module,
+    stages: Sequence[Stage],
+    init: str,
+    seed: int,
+    batchnorm: str = "reset",
+    order: str = "top_down",
 ) -> Iterator[tuple[str, nn.Module]]:
     """(stage name, copy of the model in that stage's state), from the fewest random stages to the most.
 
     So bottom_up runs from the input to the output, the others from the output to the input. Each model is a copy of its
     own and may be kept or changed. Parameters as in `randomize`.
     """
-    stages = [stage.name for stage in ARCHITECTURES[architecture].stages]
+    names = [stage.name for stage in stages]
     state, random = model, set()
-    for stage in in_order(stages, order):
-        wanted = set(ORDERS[order](stages, stage))
+    for stage in in_order(names, order):
+        wanted = set(ORDERS[order](names, stage))
         if not random <= wanted:
             state, random = model, set()
-        state = _drawn(state, architecture, wanted - random, init, seed, batchnorm)  # what is random stays: it is slow
+        state = _drawn(state, stages, wanted - random, init, seed, batchnorm)  # what is random stays: it is slow
         random = wanted
         yield stage, copy.deepcopy(state)
 
 
 def randomize(
     model: nn.Module,
-    architecture: str,
+    stages: Sequence[Stage],
     stage: str,
     init: str,
     seed: int,
@@ -136,41 +175,67 @@ def randomize(
 ) -> nn.Module:
     """A copy of the model with random weights in the stages that the order names for `stage`; the rest is as it was.
 
-    init: how convolutions and linear layers are drawn, a name in INITS. batchnorm: what becomes of the random stages'
-    batch normalization, a name in BATCHNORM. order: a name in ORDERS. Raises SaltrustError on unknown names.
+    stages: from the output to the input. init: how weights are drawn, a name in INITS. batchnorm: what becomes of the
+    random stages' batch normalization, a name in BATCHNORM. order: a name in ORDERS. Raises SaltrustError on unknown
+    names, and for a layer whose weights cannot be drawn (see `check`).
     """
-    stages = {s.name: s for s in ARCHITECTURES[architecture].stages}
-    if stage not in stages:
-        raise unknown_name(f"stage of {architecture}", stage, stages)
-    return _drawn(model, architecture, ORDERS[order](list(stages), stage), init, seed, batchnorm)
+    names = [one.name for one in stages]
+    if stage not in names:
+        raise unknown_name("stage", stage, names)
+    return _drawn(model, stages, ORDERS[order](names, stage), init, seed, batchnorm)
 
 
 def _drawn(
-    model: nn.Module, architecture: str, stages: Iterable[str], init: str, seed: int, batchnorm: str
+    model: nn.Module, stages: Sequence[Stage], wanted: Iterable[str], init: str, seed: int, batchnorm: str
 ) -> nn.Module:
     draw, normalize = INITS[init], BATCHNORM[batchnorm]
-    named = {stage.name: stage for stage in ARCHITECTURES[architecture].stages}
+    named = {stage.name: stage for stage in stages}
     model = copy.deepcopy(model)
-    for name in stages:
+    check(model, stages)
+    for name in wanted:
         with seeded(_key(seed, name)):
             for layer in layers_of(model, named[name]):
-                (normalize if isinstance(layer, nn.BatchNorm2d) else draw)(layer)
+                (normalize if _has_statistics(layer) else draw)(layer)
     return model
 
 
-def randomized(model: nn.Module, architecture: str, init: str, seed: int, batchnorm: str = "reset") -> nn.Module:
+def randomized(model: nn.Module, stages: Sequence[Stage], init: str, seed: int, batchnorm: str = "reset") -> nn.Module:
     """A copy of the model with every weight random: the last state of the cascade, from either end."""
-    return randomize(model, architecture, ARCHITECTURES[architecture].stages[-1].name, init, seed, batchnorm)
+    return randomize(model, stages, stages[-1].name, init, seed, batchnorm)
 
 
 def layers_of(model: nn.Module, stage: Stage) -> list[nn.Module]:
-    """The layers of a stage that hold weights of their own, in the order of the network's definition."""
+    """The layers of a stage that hold weights or statistics of their own, in the order of the network's definition.
+
+    A path that ends in a dot names a module without its submodules.
+    """
+    found = []
+    for path in stage.modules:
+        module = model.get_submodule(path.removesuffix("."))
+        found += [module] if path.endswith(".") else module.modules()
     return [
-        layer
-        for path in stage.modules
-        for layer in model.get_submodule(path).modules()
-        if next(layer.parameters(recurse=False), None) is not None
+        layer for layer in found if _has_statistics(layer) or next(layer.parameters(recurse=False), None) is not None
     ]
+
+
+def check(model: nn.Module, stages: Sequence[Stage]) -> None:
+    """Raises SaltrustError where a stage holds weights that are not numbers to be drawn: results of a parametrization
+    (weight normalization, spectral normalization), integers of a quantized layer."""
+    paths = {module: path for path, module in model.named_modules()}
+    for layer in (layer for stage in stages for layer in layers_of(model, stage)):
+        if isinstance(layer, parametrize.ParametrizationList):
+            raise SaltrustError(
+                f"module '{paths[layer]}' computes a weight from others: make it one by "
+                "torch.nn.utils.parametrize.remove_parametrizations before the model is handed over"
+            )
+        for name, tensor in layer.named_parameters(recurse=False):
+            if not tensor.is_floating_point():
+                raise SaltrustError(f"'{name}' of module '{paths[layer]}' is {tensor.dtype}: random weights are floats")
+
+
+def _has_statistics(layer: nn.Module) -> bool:
+    """Whether a layer is a batch normalization, of whatever class, with running statistics."""
+    return isinstance(getattr(layer, "running_mean", None), Tensor) and not isinstance(layer, _SETTLED)
 
 
 def _key(seed: int, stage: str) -> int:

@@ -151,6 +151,24 @@ def roc_auc(labels: np.ndarray, scores: np.ndarray, n_boot: int = 1000, seed: in
     return {"auc": float(roc_auc_score(labels, scores)), "ci_low": low, "ci_high": high}
 
 
+def macro_auc(labels: np.ndarray, scores: np.ndarray, n_boot: int = 1000, seed: int = 0) -> dict[str, float]:
+    """Mean over the classes of the area under the ROC curve of each class against the others, with a bootstrap interval
+    by image: auc, ci_low, ci_high. labels (n,): columns of scores (n, classes). A resample keeps the sizes of the
+    classes.
+    """
+    rng = np.random.default_rng(seed)
+    labels, scores = np.asarray(labels), np.asarray(scores)
+    members = [np.flatnonzero(labels == label) for label in range(scores.shape[1])]
+
+    def area(chosen: np.ndarray) -> float:
+        own = labels[chosen][:, None] == np.arange(scores.shape[1])
+        return float(np.mean([_rank_auc(s[o], s[~o]) for s, o in zip(scores[chosen].T, own.T, strict=True)]))
+
+    resampled = [area(np.concatenate([rng.choice(m, len(m)) for m in members])) for _ in range(n_boot)]
+    low, high = interval(np.array(resampled))
+    return {"auc": area(np.arange(len(labels))), "ci_low": low, "ci_high": high}
+
+
 def _rank_auc(positive: np.ndarray, negative: np.ndarray) -> float:
     """Share of (positive, negative) pairs in the right order, ties counting one half."""
     ranked = np.sort(negative)

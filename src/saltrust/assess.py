@@ -1,0 +1,94 @@
+"""Assess models that were trained elsewhere: a card that names them, the chapters that apply, and a report card."""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from saltrust import cards, chapters, paths
+from saltrust.cards import Card, Model
+from saltrust.errors import SaltrustError
+from saltrust.study import chosen
+
+
+def card_of(dataset: str, models: Sequence[str]) -> Card:
+    """The card of a data set with a user's models to judge, as it is stored under results/cards/.
+
+    dataset: the name or file of a data card. models: a source each (see `cards.Model`), or a YAML file with the fields
+    of a `Model`; the first is the one that is judged. Raises SaltrustError for a card or model that does not do.
+    """
+    data = cards.load(dataset)
+    if not models:
+        raise SaltrustError("no model to assess: name one by --model, a file such as my_model.py:load")
+    named: dict[str, Model] = {}
+    for text in models:
+        model = _model(text)
+        name = model.name or _slug(model.source)
+        if name in named:
+            name = f"{name}-{len(named) + 1}"
+        named[name] = model.model_copy(update={"name": name})
+    return cards.with_models(data, list(named.values()), f"{data.name}-{next(iter(named))}")
+
+
+def assess(
+    card: Card, profile: str, protocol: str, methods: str, seed: int, tell: Callable[[str], None]
+) -> tuple[Path, dict[str, str]]:
+    """Run every chapter that the card's models allow; returns the report card, and the methods that the first model
+    does not take, each with the reason. tell: gets a line for each thing that is done.
+
+    Raises SaltrustError, before any chapter runs, for a model that cannot be judged or that no method can explain.
+    """
+    from saltrust.models.own import explainable, load
+
+    networks = [load(model, card.folder, card.classes, card.finding) for model in card.models]
+    refused: dict[str, str] = {}
+    for network in networks:
+        refused |= explainable(network, chosen(methods))
+    usable = [method for method in chosen(methods) if method not in refused]
+    if not usable:
+        reasons = "; ".join(f"{method}: {reason}" for method, reason in refused.items())
+        raise SaltrustError(f"none of these methods can explain {card.models[0].source}: {reasons}")
+    for method, reason in refused.items():
+        tell(f"without {method}: {reason}")
+    cards.save(card, paths.ASSESSED)
+    given = {"dataset": card.name, "profile": profile, "protocol": protocol, "seed": str(seed)}
+    for name in chapters.of(card):
+        chapter = chapters.load(name)
+        takes_methods = any(parameter.name == "methods" for parameter in chapter.parameters)
+        tell(f"{chapter.title} ({name})")
+        chapters.run(chapter, given | ({"methods": ",".join(usable)} if takes_methods else {}))
+    return paths.results_of(profile, card.name) / "tables" / "report_card.html", refused
+
+
+def _model(text: str) -> Model:
+    """A model from what the user wrote: a source, or a YAML file that describes it."""
+    if not text.endswith((".yaml", ".yml")):
+        return _absolute(Model(source=text), Path.cwd())
+    file = Path(text)
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        return _absolute(Model(**content), file.parent)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
+        raise SaltrustError(f"{file}: not a description of a model: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SaltrustError(f"{file}: {'.'.join(map(str, first['loc'])) or 'model'}: {first['msg']}") from error
+
+
+def _absolute(model: Model, folder: Path) -> Model:
+    """The model with the files that it names as absolute paths, so that it is found from any folder."""
+
+    def found(text: str) -> str:
+        path, colon, rest = text.partition(":")
+        file = (folder / Path(path).expanduser()).resolve()
+        return f"{file}{colon}{rest}" if path and file.is_file() else text
+
+    return model.model_copy(update={"source": found(model.source), "architecture": found(model.architecture)})
+
+
+def _slug(source: str) -> str:
+    """A name from a source: "models/My Net.py:load" -> "my-net"."""
+    stem = source.partition(":")[2] if source.startswith(("timm:", "xrv:")) else Path(source.partition(":")[0]).stem
+    return re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-") or "model"

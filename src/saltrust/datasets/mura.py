@@ -1,0 +1,140 @@
+"""MURA: PNG in folders of studies, each study normal or abnormal, and regions that radiologists drew in some images.
+
+torchxrayvision has no reader of it. The regions are those of Venkatesh et al., one table for each radiologist, as the
+VGG Image Annotator (VIA) writes it; of theirs, a part is public.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from itertools import chain
+
+from pydantic import Field
+
+from saltrust.cards import Card
+from saltrust.datasets import published
+from saltrust.datasets.files import at, inside, loader, table
+from saltrust.datasets.loaders import LOADERS
+from saltrust.datasets.readers import agreed
+from saltrust.datasets.records import Record, Shape
+from saltrust.datasets.shapes import Box, Polygon
+from saltrust.errors import SaltrustError
+from saltrust.registry import Registry
+
+STUDY = re.compile(r"(?:^|/)(train|valid)/XR_([A-Z]+)/patient(\d+)/study(\d+)_(positive|negative)/")
+IMAGE = re.compile(STUDY.pattern + r"(image\d+)\.png$")
+
+
+class Parameters(published.Parameters):
+    """parts: of the data set, each with a table of image paths and one of labelled studies. tables: their folder.
+    regions: of the body (WRIST, ELBOW, …), () for all. readers: VIA's table of each. votes: how many readers must have
+    marked a pixel. negatives: how many normal images are drawn for each abnormal one, 0 for all."""
+
+    parts: tuple[str, ...] = ("train", "valid")
+    tables: str = "MURA-v1.1"
+    regions: tuple[str, ...] = ()
+    readers: tuple[str, ...] = ("rad1_annotations.csv", "rad2_annotations.csv", "rad3_annotations.csv")
+    votes: int = Field(default=2, ge=1)
+    negatives: int = Field(default=2, ge=0)
+
+
+def records(card: Card) -> list[Record]:
+    """The abnormal images in which enough readers marked the same pixels, and the normal ones.
+
+    A study is labelled as a whole: which of its images show something is what the readers say. Images of abnormal
+    studies that they have not all seen, or in which they do not agree, are not used. A patient is the same in all
+    parts of the body.
+    """
+    given = published.parameters(card, Parameters)
+    labels = dict(
+        chain.from_iterable(_labels(card, f"{given.tables}/{part}_labeled_studies.csv") for part in given.parts)
+    )
+    _one_label_each(labels)
+    paths = list(
+        chain.from_iterable(_paths(card, f"{given.tables}/{part}_image_paths.csv", labels) for part in given.parts)
+    )
+    published.counted(
+        card, given, images=len(paths), studies=len(labels), patients=len({STUDY.search(study)[3] for study in labels})
+    )
+    readers = [_drawn(card, file) for file in given.readers]
+    found = []
+    for path in paths:
+        part, region, patient, study, label, image = IMAGE.search(path).groups()
+        if given.regions and region not in given.regions:
+            continue
+        drawn = [reader.get(f"{part}_{region}_p{patient}_s{study}_{image}.png") for reader in readers]
+        truth = agreed(drawn, given.votes) if None not in drawn else ()
+        if truth and label == "negative":
+            raise SaltrustError(f"{path}: {given.votes} readers agree on a region in an image of a normal study")
+        if truth or label == "negative":
+            found.append(Record(path, inside(card.root, path), int(bool(truth)), "", f"patient{patient}", truth))
+    return published.thinned(published.here(card, given, found), given.negatives)
+
+
+def _labels(card: Card, file: str) -> Iterator[tuple[str, str]]:
+    """(study, label) of each line; the label must be that in the name of the study."""
+    for line, path, label in _lines(card, file, 2):
+        with at(f"{file}, line {line}"):
+            study = STUDY.search(path)
+            if not study:
+                raise SaltrustError(f"'{path}' is not a study (train/XR_WRIST/patient00001/study1_positive/)")
+            if label != {"positive": "1", "negative": "0"}[study[5]]:
+                raise SaltrustError(f"{path} is labelled '{label}'")
+        yield path, label
+
+
+def _one_label_each(labels: dict[str, str]) -> None:
+    seen: dict[str, str] = {}
+    for study in labels:
+        name = re.sub("_(positive|negative)/$", "", study)
+        if name in seen:
+            raise SaltrustError(f"study {name} has both labels: {seen[name]}, {study}")
+        seen[name] = study
+
+
+def _paths(card: Card, file: str, labels: dict[str, str]) -> Iterator[str]:
+    """The images of the labelled studies."""
+    for line, path in _lines(card, file, 1):
+        with at(f"{file}, line {line}"):
+            if not IMAGE.search(path):
+                raise SaltrustError(f"'{path}' is not an image of a study (…/study1_positive/image1.png)")
+            if path.rpartition("/")[0] + "/" not in labels:
+                raise SaltrustError(f"the study of '{path}' is not among the labelled ones")
+        yield path
+
+
+def _lines(card: Card, file: str, columns: int) -> Iterator[tuple]:
+    return table(card, file, header=None, names=range(columns)).itertuples()
+
+
+def _drawn(card: Card, file: str) -> dict[str, list[Shape]]:
+    """By image, the regions that one reader drew; a line without a region says that the reader saw the image."""
+    drawn: dict[str, list[Shape]] = {}
+    for line, name, cell in published.rows(card, file, ("filename", "region_shape_attributes")):
+        with at(f"{file}, line {line}"):
+            shapes = drawn.setdefault(name, [])
+            try:
+                region = json.loads(cell)
+                if region:
+                    shapes.append(REGIONS[region["name"]](region))
+            except (ValueError, TypeError, KeyError) as error:
+                raise SaltrustError(f"not a region as VIA writes it: {cell[:80]}") from error
+    return drawn
+
+
+REGIONS: Registry = Registry("shape of a region")
+
+
+@REGIONS.register("rect")
+def _rectangle(region: dict) -> Box:
+    x, y = float(region["x"]), float(region["y"])
+    return Box(x, y, x + float(region["width"]), y + float(region["height"]))
+
+
+@REGIONS.register("polygon")
+def _polygon(region: dict) -> Polygon:
+    points = zip(region["all_points_x"], region["all_points_y"], strict=True)
+    return Polygon((tuple((float(x), float(y)) for x, y in points),))
+
+
+LOADERS.register("mura")(loader(records))

@@ -1,0 +1,156 @@
+"""What the readers of the published data sets share: their parameters, and the counts as published."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from saltrust.cards import Card
+from saltrust.datasets.files import SPLITS, at, table
+from saltrust.datasets.images import size_of
+from saltrust.datasets.records import Record
+from saltrust.datasets.shapes import Box
+from saltrust.errors import SaltrustError, unknown_name
+
+
+class Parameters(BaseModel):
+    """What a card tells any of the readers.
+
+    published: by version of the set, how many things it counts ("images", "positive", …); one version must fit. part:
+    only some of the images are here: those that are missing are left out, and nothing is counted.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    published: dict[str, dict[str, int]] = {}
+    part: bool = False
+
+
+P = TypeVar("P", bound=Parameters)
+
+
+def parameters(card: Card, kind: type[P]) -> P:
+    """The card's parameters, checked. Raises SaltrustError naming the one that is unknown or wrong."""
+    if unknown := set(card.parameters) - set(kind.model_fields):
+        raise unknown_name(f"parameter of the loader '{card.loader}'", min(unknown), kind.model_fields)
+    try:
+        return kind(**card.parameters)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise SaltrustError(f"card '{card.name}': parameters.{where}: {first['msg']}") from error
+
+
+def counted(card: Card, given: Parameters, **counts: int) -> None:
+    """Compare what was counted in the tables with what was published. Raises SaltrustError where no version fits."""
+    versions = given.published
+    for version in versions.values():
+        if unknown := set(version) - set(counts):
+            raise unknown_name(f"count in the card '{card.name}'", min(unknown), counts)
+    if given.part or not versions or any(version.items() <= counts.items() for version in versions.values()):
+        return
+    known = "; ".join(f"{name}: {_listed(version)}" for name, version in versions.items())
+    raise SaltrustError(
+        f"data set '{card.name}' has {_listed(counts)}, but was published with {known} (where only a part of it is "
+        "wanted, write `part: true` into the card's parameters)"
+    )
+
+
+def rows(card: Card, file: str, columns: Sequence[str]) -> Iterator[tuple]:
+    """Line in the file and cells of those columns (text) of every row of a table. Raises SaltrustError as `table`."""
+    return table(card, file, columns)[list(columns)].itertuples(name=None)
+
+
+def here(card: Card, given: Parameters, records: Sequence[Record]) -> list[Record]:
+    """The records whose image is on this machine. Raises SaltrustError if one is not, unless `part` is set; or all."""
+    missing = [record.file for record in records if not record.file.is_file()]
+    if missing and (not given.part or len(missing) == len(records)):
+        raise SaltrustError(
+            f"data set '{card.name}': {len(missing)} of {len(records)} images are not on this machine, the first is "
+            f"{missing[0]} (get them from {card.get.source}; where only a part of them is wanted, write `part: true` "
+            "into the card's parameters)"
+        )
+    absent = set(missing)
+    return [record for record in records if record.file not in absent]
+
+
+def by_name(folder: Path, suffix: str) -> dict[str, Path]:
+    """Every file of that suffix in the folder and in those below it, by its name without the suffix.
+
+    Raises SaltrustError where two have the same name.
+    """
+    files: dict[str, Path] = {}
+    for place, _, names in os.walk(folder):
+        for name in names:
+            if not name.endswith(suffix) or name.startswith("."):
+                continue
+            stem = name.removesuffix(suffix)
+            if stem in files:
+                raise SaltrustError(f"two images are called {name}: in {files[stem].parent} and in {place}")
+            files[stem] = Path(place, name)
+    return files
+
+
+def named_splits(card: Card, file: str) -> dict[str, str]:
+    """The split of each image in a table with the columns Image_ID and Split, as Arun et al. published theirs.
+
+    Raises SaltrustError where one image is in two splits, or in one that does not exist.
+    """
+    found: dict[str, str] = {}
+    for line, name, split in rows(card, file, ("Image_ID", "Split")):
+        with at(f"{file}, line {line}"):
+            if split not in SPLITS:
+                raise unknown_name("split", split, SPLITS)
+            image = name.removesuffix(".png").removesuffix(".dcm")
+            if found.setdefault(image, split) != split:
+                raise SaltrustError(f"{image} is in '{found[image]}' already")
+    return found
+
+
+def box(values: Sequence[str], corners: bool = False) -> Box | None:
+    """The box of four cells: x, y, width and height, or two corners; None where all are empty.
+
+    Raises SaltrustError for a cell that is empty or no number, and for a box without an inside.
+    """
+    if not any(values):
+        return None
+    try:
+        x, y, right, bottom = map(float, values)
+    except ValueError:
+        raise SaltrustError(f"a box needs four numbers, not {', '.join(map(repr, values))}") from None
+    found = Box(x, y, right, bottom) if corners else Box(x, y, x + right, y + bottom)
+    if found.x0 == found.x1 or found.y0 == found.y1:
+        raise SaltrustError(f"a box needs a width and a height above 0, not {', '.join(values)}")
+    return found
+
+
+def of_size(card: Card, records: Iterable[Record], width: int, height: int) -> None:
+    """Check that images with truth still have the size that it was drawn on.
+
+    Mirrors of the sets exist with smaller images and the same tables: there the truth would lie elsewhere.
+    """
+    for record in records:
+        if record.truth and (size := size_of(record.file)) != (width, height):
+            raise SaltrustError(
+                f"{record.file}: has {size[0]} x {size[1]} pixels, but the truth of '{card.name}' was drawn on {width} "
+                f"x {height}; get the original images from {card.get.source}"
+            )
+
+
+def thinned(records: Sequence[Record], negatives: int) -> list[Record]:
+    """All records with the finding and, for each, `negatives` without it (0: all), in their order.
+
+    Which ones depends on nothing but their ids.
+    """
+    if not negatives:
+        return list(records)
+    without = sorted((r.id for r in records if not r.label), key=lambda name: sha256(name.encode()).digest())
+    kept = set(without[: negatives * sum(record.label for record in records)])
+    return [record for record in records if record.label or record.id in kept]
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())

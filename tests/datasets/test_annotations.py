@@ -1,0 +1,357 @@
+"""COCO against pycocotools, Pascal VOC and YOLO against hand-computed boxes; what is wrong in a file is named."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools import mask as codes
+from pycocotools.coco import COCO
+
+from saltrust.cards import Card
+from saltrust.datasets import folder
+from saltrust.datasets.loaders import LOADERS
+from saltrust.datasets.shapes import Box
+from saltrust.errors import SaltrustError
+
+SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
+
+
+def card(root, kind, truth, files, pictures="images", fields=(), **annotations):
+    described = {"format": kind, "files": files, "images": pictures} | annotations
+    return Card(
+        **{"name": "made-up", "finding": "lesion", "truth": truth, "annotations": described, "shares": SHARES}
+        | {"get": {"root": str(root), "source": "nowhere"}}
+        | dict(fields)
+    )
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Pictures of 40 x 20 pixels: a, b, c."""
+    (tmp_path / "images").mkdir()
+    for name in "abc":
+        Image.new("L", (40, 20)).save(tmp_path / "images" / f"{name}.png")
+    return tmp_path
+
+
+def masks():
+    """A disc with an odd border, as COCO's two run-length codes."""
+    y, x = np.mgrid[:20, :40] + 0.5
+    disc = np.asfortranarray(((x - 25) ** 2 + (y - 9) ** 2 < 33).astype(np.uint8))
+    flat = disc.ravel(order="F")
+    runs = np.diff(np.r_[0, np.flatnonzero(np.diff(flat)) + 1, flat.size]).tolist()
+    return disc, codes.encode(disc)["counts"].decode(), runs
+
+
+def coco_file():
+    """Annotations of a (two polygons of one lesion, and a scar) and c (a disc twice); none of b."""
+    _, compressed, runs = masks()
+    lesion = {"image_id": 7, "category_id": 1, "bbox": [2, 3, 10.5, 4], "iscrowd": 0}
+    polygons = [[2, 3, 12.4, 3, 12.4, 7, 2, 7], [20.2, 10.1, 30.3, 10.4, 25.7, 18.2]]
+    return {
+        "images": [
+            {"id": n, "file_name": f"{f}.png", "width": 40, "height": 20} for n, f in ((7, "a"), (8, "b"), (9, "c"))
+        ],
+        "categories": [{"id": 1, "name": "lesion"}, {"id": 5, "name": "scar"}],
+        "annotations": [
+            lesion | {"id": 1, "segmentation": polygons},
+            lesion | {"id": 2, "category_id": 5, "bbox": [0, 0, 5, 5], "segmentation": [[0, 0, 5, 0, 5, 5, 0, 5]]},
+            lesion | {"id": 3, "image_id": 9, "segmentation": {"size": [20, 40], "counts": compressed}},
+            lesion | {"id": 4, "image_id": 9, "segmentation": {"size": [20, 40], "counts": runs}, "iscrowd": 1},
+        ],
+    }
+
+
+def write_coco(root, change=lambda content: None):
+    content = coco_file()
+    change(content)
+    (root / "a.json").write_text(json.dumps(content))
+
+
+def test_coco_masks_are_those_of_pycocotools(pictures):
+    write_coco(pictures)
+    records = {record.id: record for record in folder.records(card(pictures, "coco", "mask", "a.json"))}
+    assert {name: record.label for name, record in records.items()} == {
+        "images/a.png": 1,
+        "images/b.png": 0,
+        "images/c.png": 1,
+    }
+    theirs = COCO(pictures / "a.json")
+    disc, _, _ = masks()
+    for shape in records["images/c.png"].truth:
+        np.testing.assert_array_equal(shape.drawn(40, 20), disc > 0)
+    for shape, entry in zip(records["images/a.png"].truth, theirs.loadAnns([1, 2]), strict=True):
+        np.testing.assert_array_equal(shape.drawn(40, 20)[:8, :19], theirs.annToMask(entry)[:8, :19] > 0)
+        # which draws slanted borders on a finer grid
+        assert (shape.drawn(40, 20) ^ (theirs.annToMask(entry) > 0)).sum() <= 6
+
+
+def test_coco_boxes_and_the_categories_that_are_the_finding(pictures):
+    write_coco(pictures)
+    a, b, c = folder.records(card(pictures, "coco", "box", "a.json", positive=["lesion"]))
+    assert a.truth == (Box(2, 3, 12.5, 7),)
+    assert (a.label, b.label, c.label) == (1, 0, 1)
+    assert b.truth == ()
+    a, b, c = folder.records(card(pictures, "coco", "box", "a.json", positive=["scar"]))
+    assert a.truth == (Box(0, 0, 5, 5),)
+    assert (a.label, b.label, c.label) == (1, 0, 0)
+    assert c.truth == ()
+
+
+def test_one_file_for_each_split(pictures):
+    for name, number in zip(SHARES, (7, 8, 9), strict=True):
+        content = coco_file()
+        content["images"] = [entry for entry in content["images"] if entry["id"] == number]
+        content["annotations"] = [entry for entry in content["annotations"] if entry["image_id"] == number]
+        (pictures / f"{name}.json").write_text(json.dumps(content))
+    files = {split: f"{split}.json" for split in SHARES}
+    found = LOADERS["folder"].records(card(pictures, "coco", "box", files, fields={"shares": {}}))
+    assert [record.split for record in found] == ["train", "val", "test"]
+
+
+def test_categories_are_classes(pictures):
+    def one(content):
+        content["annotations"][:2] = [content["annotations"][1]]
+
+    write_coco(pictures, one)
+    three = {"classes": ("nothing", "lesion", "scar"), "absent": "nothing"}
+    found = folder.records(card(pictures, "coco", "box", "a.json", fields=three))
+    assert [record.label for record in found] == [2, 0, 1]
+
+
+def test_a_split_is_read_from_annotations(pictures):
+    write_coco(pictures)
+    files = dict.fromkeys(SHARES, "a.json")
+    whole = card(pictures, "coco", "mask", files, fields={"shares": {}})
+    with pytest.raises(SaltrustError, match=r"two images are called images/a\.png"):
+        LOADERS["folder"].records(whole)
+    found = LOADERS["folder"].records(card(pictures, "coco", "mask", "a.json"))
+    used = next(record.split for record in found if record.id == "images/c.png")
+    split = LOADERS["folder"].load(card(pictures, "coco", "mask", "a.json"), used, None, 20, 0)
+    assert split.truth[split.ids.tolist().index("images/c.png")].any()
+
+
+def _drop(name):
+    return lambda content: content.pop(name)
+
+
+def _put(entry, **values):
+    return lambda content: content["annotations"][entry].update(values)
+
+
+def _image(**values):
+    return lambda content: content["images"][0].update(values)
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("truth", "change", "message"),
+    [
+        ("box", _drop("images"), r"a\.json: not COCO: needs a list 'images' of objects"),
+        ("box", _drop("annotations"), "not COCO: needs a list 'annotations' of objects"),
+        ("box", _drop("categories"), "not COCO: needs a list 'categories' of objects"),
+        ("box", lambda c: c["images"].append(3), "not COCO: needs a list 'images' of objects"),
+        ("box", _image(id=8), "two of the images have the id 8"),
+        ("box", _image(id=[7]), "needs 'id', a number or text"),
+        ("box", _put(2, image_id=99), r"annotations\[2\]: image_id 99 is not among the images"),
+        ("box", _put(2, category_id=3), r"annotations\[2\]: category_id 3 is not among the categories"),
+        ("box", _put(2, image_id=None), r"annotations\[2\]: needs 'image_id', a number or text"),
+        ("box", _put(1, bbox=[1, 2, 3]), r"annotations\[1\]: 'bbox' must be 4 numbers"),
+        ("box", _put(1, bbox=[1, 2, 3, "4"]), r"annotations\[1\]: 'bbox' must be 4 numbers"),
+        ("box", _put(1, bbox=[1, 2, 3, NAN]), r"annotations\[1\]: 'bbox' must be 4 numbers"),
+        ("box", _put(1, bbox=[1, 2, 3, 10**400]), r"annotations\[1\]: 'bbox' must be 4 numbers"),
+        ("box", _put(1, bbox=[1, 2, -3, 4]), r"annotations\[1\]: box with edges 1, 2, -2, 6: its width and height"),
+        ("mask", _put(1, segmentation=None), "has no 'segmentation', and the card's truth is 'mask'"),
+        ("mask", _put(1, segmentation=[[1, 2, 3, 4]]), r"annotations\[1\]: polygon of 2 points: needs three"),
+        ("mask", _put(1, segmentation=[1, 2, 3, 4, 5, 6]), "a polygon of 'segmentation' must be a list of numbers"),
+        ("mask", _put(3, segmentation={"size": [20, 40], "counts": [1, 2]}), r"\[3\]: COCO mask of 3 pixels"),
+        ("mask", _put(3, segmentation={"size": [20, 40], "counts": [NAN]}), "counts of 'segmentation' must be a list"),
+        ("mask", _put(3, segmentation={"size": [20, 40]}), "'segmentation' has no counts"),
+        ("mask", _put(3, segmentation={"counts": "0"}), "size of 'segmentation' must be 2 numbers"),
+        ("box", _image(width=41), r"image 7: the size stated of .*a\.png is 41 x 20, its image 40 x 20"),
+        ("box", _image(width="40"), "image 7: 'width' and 'height' must be 2 numbers"),
+        ("box", _image(file_name="../../a.png"), r"image 7: '\.\./a\.png' leaves the data folder"),
+        ("box", _image(file_name="/etc/passwd"), "image 7: '/etc/passwd' leaves the data folder"),
+        ("box", _image(file_name=None), "image 7: needs 'file_name', a number or text"),
+    ],
+)
+def test_wrong_coco_files_are_refused(pictures, truth, change, message):
+    write_coco(pictures, change)
+    with pytest.raises(SaltrustError, match=message) as error:
+        folder.records(card(pictures, "coco", truth, "a.json"))
+    assert "a.json" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"{", "a.json: not JSON: Expecting property name .*line 1 column 2"),
+        (b"\x80\x04\x95pickle", "a.json: not JSON: 'utf-8' codec"),
+        (b"[]", "a.json: not COCO: needs a list 'categories' of objects"),
+        (b"[" * 100_000, "a.json: not JSON: maximum recursion depth"),
+    ],
+)
+def test_what_is_no_json_is_refused(pictures, content, message):
+    (pictures / "a.json").write_bytes(content)
+    with pytest.raises(SaltrustError, match=message):
+        folder.records(card(pictures, "coco", "box", "a.json"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"classes": ("nothing", "lesion", "scar"), "absent": "nothing"}, "a.png has annotations of several classes"),
+        ({"classes": ("nothing", "lesion"), "absent": "nothing"}, "unknown class 'scar'"),
+        ({"classes": ("scar", "lesion", "spot")}, "a.png has annotations of several classes"),
+        ({"annotations": {"positive": ["leison"]}}, "unknown category 'leison'; did you mean 'lesion'"),
+        ({"annotations": {"files": "b.json"}}, r"'made-up' is not on this machine: no file .*b\.json"),
+        ({"annotations": {"files": "../b.json"}}, r"'\.\./b\.json' leaves the data folder"),
+        ({"annotations": {"images": "nowhere"}}, "no folder .*nowhere"),
+        ({"annotations": {"images": dict.fromkeys(SHARES, "images")}}, "annotations.images: needs the splits of"),
+        ({"annotations": {"files": {"train": "a.json"}}, "shares": {}}, "annotations.files: lacks test, val"),
+    ],
+)
+def test_a_card_that_does_not_fit_its_annotations_is_refused(pictures, fields, message):
+    write_coco(pictures)
+    annotations = {"format": "coco", "files": "a.json", "images": "images"} | fields.get("annotations", {})
+    with pytest.raises(SaltrustError, match=message):
+        folder.records(card(pictures, "coco", "box", "", fields=fields | {"annotations": annotations}))
+
+
+def test_an_image_without_annotation_needs_a_class_for_it(pictures):
+    write_coco(pictures, lambda content: content["annotations"].pop(0))
+    with pytest.raises(SaltrustError, match=r"b\.png has no annotation, and the card names no class as 'absent'"):
+        folder.records(card(pictures, "coco", "box", "a.json", fields={"classes": ("lesion", "scar")}))
+
+
+VOC = """<annotation><filename>a.png</filename><size><width>40</width><height>20</height><depth>1</depth></size>
+<object><name>lesion</name><bndbox><xmin>3</xmin><ymin>1</ymin><xmax>12</xmax><ymax>7.5</ymax></bndbox>
+<part><name>head</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax></bndbox></part></object>
+<object><name>scar</name><bndbox><xmax>40</xmax><xmin>40</xmin><ymin>20</ymin><ymax>20</ymax></bndbox></object>
+</annotation>"""
+
+
+def write_voc(root, text=VOC):
+    (root / "xml").mkdir(exist_ok=True)
+    (root / "xml" / "a.xml").write_text(text)
+    (root / "xml" / "b.xml").write_text("<annotation><filename>b.png</filename></annotation>")
+
+
+def test_voc_counts_pixels_from_one_and_includes_the_last(pictures):
+    write_voc(pictures)
+    a, b = folder.records(card(pictures, "voc", "box", "xml"))
+    assert a.truth == (Box(2, 0, 12, 7.5), Box(39, 19, 40, 20))
+    assert (a.id, a.label, b.label) == ("images/a.png", 1, 0)
+    a, b = folder.records(card(pictures, "voc", "box", "xml", positive=["scar"]))
+    np.testing.assert_array_equal(np.argwhere(a.truth[0].drawn(40, 20)), [[19, 39]])
+
+
+ENTITIES = "".join(f'<!ENTITY e{i} "{f"&e{i - 1};" * 10 if i else "lol"}">' for i in range(10))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "a.xml: not XML: no element found"),
+        (VOC[:-20], "a.xml: not XML: "),
+        (f"<!DOCTYPE a [{ENTITIES}]>{VOC.replace('scar', '&e9;')}", "has a document type"),
+        (f'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]>{VOC.replace("scar", "&x;")}', "has a document type"),
+        (VOC.replace("scar", "&x;"), "a.xml: not XML: undefined entity"),
+        (VOC.replace("<filename>a.png</filename>", ""), "a.xml: <annotation> has no <filename>"),
+        (VOC.replace("<name>scar</name>", ""), "a.xml: <object> has no <name>"),
+        (VOC.replace("<xmin>40</xmin>", ""), "a.xml: <object> has no <bndbox/xmin>"),
+        (VOC.replace("<xmin>40", "<xmin>forty"), "a.xml: <bndbox/xmin> is 'forty'; needs a number"),
+        (VOC.replace("<xmin>40", "<xmin>nan"), "a.xml: <bndbox/xmin> is 'nan'; needs a number"),
+        (VOC.replace("<xmax>12", "<xmax>1"), "a.xml: box with edges 2, 0, 1, 7.5: its width and height must not"),
+        (VOC.replace("<width>40", "<width>20"), r"a.xml: the size stated of .*a\.png is 20 x 20, its image 40 x 20"),
+        (VOC.replace("a.png", "../../a.png"), r"a.xml: '\.\./a\.png' leaves the data folder"),
+    ],
+)
+def test_wrong_voc_files_are_refused(pictures, text, message):
+    write_voc(pictures, text)
+    with pytest.raises(SaltrustError, match=message):
+        folder.records(card(pictures, "voc", "box", "xml"))
+
+
+def test_voc_needs_files_and_boxes(pictures):
+    (pictures / "xml").mkdir()
+    with pytest.raises(SaltrustError, match="xml: no XML files"):
+        folder.records(card(pictures, "voc", "box", "xml"))
+    with pytest.raises(SaltrustError, match="'made-up': annotations of format 'voc' are boxes, its truth is 'mask'"):
+        folder.records(card(pictures, "voc", "mask", "xml"))
+
+
+def write_yolo(root, text="0 0.5 0.5 0.25 0.5\n1 0.05 0.1 0.1 0.2\n", classes="lesion\nscar\n"):
+    (root / "labels").mkdir(exist_ok=True)
+    (root / "labels" / "a.txt").write_text(text)
+    (root / "labels" / "b.txt").write_text("")
+    if classes is not None:
+        (root / "labels" / "classes.txt").write_text(classes)
+
+
+def test_yolo_boxes_are_parts_of_the_image(pictures):
+    write_yolo(pictures)
+    a, b, c = folder.records(card(pictures, "yolo", "box", "labels"))
+    assert a.truth == (Box(15, 5, 25, 15), Box(0, 0, 4, 4))
+    assert [r.label for r in (a, b, c)] == [1, 0, 0]  # b has an empty file, c has none
+    assert [r.id for r in (a, b, c)] == ["images/a.png", "images/b.png", "images/c.png"]
+    assert folder.records(card(pictures, "yolo", "box", "labels", positive=["scar"]))[0].truth == (Box(0, 0, 4, 4),)
+
+
+def test_yolo_polygons_are_masks_or_bounds(pictures):
+    write_yolo(pictures, "0 0.25 0.5 0.75 0.5 0.75 1 0.25 1\n")
+    as_mask = folder.records(card(pictures, "yolo", "mask", "labels"))[0].truth[0]
+    np.testing.assert_array_equal(as_mask.drawn(40, 20), Box(10, 10, 30, 20).drawn(40, 20))
+    assert folder.records(card(pictures, "yolo", "box", "labels"))[0].truth == (Box(10, 10, 30, 20),)
+
+
+@pytest.mark.parametrize("names", ["[lesion, scar]", "{0: lesion, 1: scar}"])
+def test_yolo_names_come_from_the_card_or_a_file(pictures, names):
+    write_yolo(pictures, classes=None)
+    with pytest.raises(SaltrustError, match="labels: categories without names; give the card 'names', or a file"):
+        folder.records(card(pictures, "yolo", "box", "labels"))
+    (pictures / "data.yaml").write_text(f"nc: 2\nnames: {names}\n")
+    assert len(folder.records(card(pictures, "yolo", "box", "labels", positive=["scar"]))[0].truth) == 1
+    own = card(pictures, "yolo", "box", "labels", names=["x", "y"], positive=["y"])
+    assert len(folder.records(own)[0].truth) == 1
+
+
+@pytest.mark.parametrize(
+    ("truth", "text", "message"),
+    [
+        ("box", "0 0.5 0.5 0.2\n", r"a\.txt, line 1: 3 numbers after the category; a box has 4"),
+        ("box", "0 0.5 0.5 0.2 0.2 0.9\n", "line 1: 5 numbers after the category; a box has 4"),
+        ("box", "0 .1 .1 .2 .2\n0 0.5 0.5 20 0.2\n", "line 2: '0.5 0.5 20 0.2': needs parts of the image's width"),
+        ("box", "0 0.5 0.5 nan 0.2\n", "line 1: '0.5 0.5 nan 0.2': needs parts of"),
+        ("box", "0 0.5 0.5 -0.2 0.2\n", "line 1: '0.5 0.5 -0.2 0.2': needs parts of"),
+        ("box", "0 0.5 0.5 a 0.2\n", "line 1: '0.5 0.5 a 0.2': needs numbers"),
+        ("box", "2 0.5 0.5 0.2 0.2\n", "line 1: category '2' is not a number from 0 to 1"),
+        ("box", "lesion 0.5 0.5 0.2 0.2\n", "line 1: category 'lesion' is not a number"),
+        ("box", "0 .5 .5 .2 .2\n\n0 .5 .5 .2 .2", "line 2: category '' is not a number"),
+        ("mask", "0 0.5 0.5 0.2 0.2\n", "line 1: a box, and the card's truth is 'mask', which needs a polygon"),
+    ],
+)
+def test_wrong_yolo_lines_are_refused(pictures, truth, text, message):
+    write_yolo(pictures, text)
+    with pytest.raises(SaltrustError, match=message):
+        folder.records(card(pictures, "yolo", truth, "labels"))
+
+
+def test_yolo_files_need_their_images(pictures):
+    write_yolo(pictures)
+    (pictures / "labels" / "z.txt").write_text("")
+    with pytest.raises(SaltrustError, match=r"z\.txt: no image of that name in .*images \(1 such\)"):
+        folder.records(card(pictures, "yolo", "box", "labels"))
+    with pytest.raises(SaltrustError, match=r"labels: no images \(\.png, \.jpg"):
+        folder.records(card(pictures, "yolo", "box", "labels", "labels"))
+    (pictures / "labels" / "a.txt").write_bytes(b"\xff\xfe")
+    (pictures / "labels" / "z.txt").unlink()
+    with pytest.raises(SaltrustError, match=r"a\.txt: not a text file"):
+        folder.records(card(pictures, "yolo", "box", "labels"))
+    (pictures / "labels" / "classes.txt").unlink()
+    (pictures / "data.yaml").write_text("nc: 2\n")
+    with pytest.raises(SaltrustError, match=r"data\.yaml: needs 'names', a list or numbered from 0"):
+        folder.records(card(pictures, "yolo", "box", "labels"))

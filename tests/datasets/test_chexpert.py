@@ -1,0 +1,218 @@
+"""CheXpert and CheXlocalize: patients in paths, names that differ, outlines as masks and as polygons."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from pycocotools import mask as coco
+
+from saltrust.datasets.loaders import LOADERS
+from saltrust.errors import SaltrustError
+from tests.datasets import written
+
+COLUMNS = "Path,Sex,Age,Frontal/Lateral,AP/PA,No Finding,Lung Opacity,Cardiomegaly,Pleural Effusion"
+HEIGHT, WIDTH = 60, 90
+HEART = written.boxed(HEIGHT, WIDTH, (20, 30, 60, 50))
+OPACITY = written.boxed(HEIGHT, WIDTH, (5, 10, 15, 30), (60, 5, 80, 40))
+NONE = np.zeros((HEIGHT, WIDTH), dtype=bool)
+MARKED, LATERAL, CLEAR, TESTED, UNDRAWN = (
+    "patient64541_study1_view1_frontal",
+    "patient64541_study1_view2_lateral",
+    "patient64542_study1_view1_frontal",
+    "patient64741_study1_view1_frontal",
+    "patient64742_study2_view1_frontal",
+)
+
+
+def encoded(mask):
+    code = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
+    return {"size": list(code["size"]), "counts": code["counts"].decode()}
+
+
+def records(root, finding="Cardiomegaly", **parameters):
+    card = written.card("chexpert", root, shares=written.SHARES, parameters={"finding": finding} | parameters)
+    return {r.id: r for r in LOADERS["chexpert"].records(card)}
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    """Two images and a lateral one of two patients in `val`, two of two in `test`, whose table has fewer columns."""
+    root = tmp_path_factory.mktemp("chexpert")
+    written.text(
+        root / "CheXpert/val_labels.csv",
+        COLUMNS,
+        "CheXpert-v1.0/valid/patient64541/study1/view1_frontal.jpg,Male,73,Frontal,AP,0.0,1.0,1.0,0.0",
+        "CheXpert-v1.0/valid/patient64541/study1/view2_lateral.jpg,Male,73,Lateral,,0.0,1.0,1.0,0.0",
+        "CheXpert-v1.0/valid/patient64542/study1/view1_frontal.jpg,Male,70,Frontal,PA,0.0,0.0,0.0,",
+    )
+    written.text(
+        root / "CheXpert/test_labels.csv",
+        "Path,Cardiomegaly,Lung Opacity,Pleural Effusion",
+        "test/patient64741/study1/view1_frontal.jpg,1.0,0.0,-1.0",
+        "test/patient64742/study2/view1_frontal.jpg,1.0,0.0,1.0",
+    )
+    val = {
+        MARKED: {
+            "Cardiomegaly": encoded(HEART),
+            "Airspace Opacity": encoded(OPACITY),
+            "Pleural Effusion": encoded(NONE),
+        },
+        LATERAL: {"Cardiomegaly": encoded(HEART.T)},
+    }
+    test = {TESTED: {"Cardiomegaly": encoded(OPACITY)}, UNDRAWN: {"Cardiomegaly": encoded(NONE)}}
+    for name, outlines in (("val", val), ("test", test)):
+        written.text(root / f"CheXlocalize/gt_segmentations_{name}.json", json.dumps(outlines))
+    for name, images in (("val", (MARKED, LATERAL, CLEAR)), ("test", (TESTED, UNDRAWN))):
+        for image in images:
+            shape = (WIDTH, HEIGHT) if image == LATERAL else (HEIGHT, WIDTH)
+            file = root / "CheXpert" / name / (image.replace("_", "/", 2) + ".jpg")
+            written.picture(file, np.full(shape, 90, np.uint8))
+    return root
+
+
+@pytest.fixture
+def root(original, tmp_path):
+    return shutil.copytree(original, tmp_path / "chexpert")
+
+
+def test_masks_labels_and_patients(root):
+    found = records(root)
+    assert {image: (r.label, r.group) for image, r in found.items()} == {
+        MARKED: (1, "patient64541"),
+        CLEAR: (0, "patient64542"),
+        TESTED: (1, "patient64741"),
+    }
+    np.testing.assert_array_equal(written.drawn(found[MARKED], HEIGHT, WIDTH), HEART)
+    assert found[MARKED].file.is_file()
+
+
+def test_what_is_loaded(root):
+    card = written.card("chexpert", root, parameters={"finding": "Cardiomegaly"})
+    split = LOADERS["chexpert"].load(card, "val", None, 30, 0)
+    assert split.labels.tolist() == [1, 0]
+    np.testing.assert_array_equal(split.truth[0], written.boxed(30, 30, (7, 15, 20, 25)))  # 90 to 30, 60 to 30 pixels
+
+
+def test_a_finding_may_have_another_name_in_the_outlines(root):
+    found = records(root, "Lung Opacity")
+    np.testing.assert_array_equal(written.drawn(found[MARKED], HEIGHT, WIDTH), OPACITY)
+    assert found[TESTED].label == 0
+
+
+def test_lateral_views_only_if_asked_for(root):
+    assert LATERAL in records(root, views=["frontal", "lateral"])
+    assert set(records(root, views=["lateral"])) == {LATERAL}
+
+
+@pytest.mark.parametrize(
+    ("uncertain", "label"), [("left out", None), ("absent", 0), ("present", None)], ids=lambda value: str(value)
+)
+def test_an_uncertain_label(root, uncertain, label):
+    """-1 of the test image; as present it lacks an outline and is not used either. Blank is absent."""
+    found = records(root, "Pleural Effusion", uncertain=uncertain)
+    assert (found[TESTED].label if TESTED in found else None) == label
+    assert found[CLEAR].label == 0
+
+
+def test_polygons_in_the_place_of_masks(root):
+    corners = [[[20.0, 30.0], [60.0, 30.0], [60.0, 50.0], [20.0, 50.0]]]
+    outlines = {MARKED: {"img_size": [HEIGHT, WIDTH], "Cardiomegaly": corners}}
+    written.text(root / "CheXlocalize/gt_annotations_val.json", json.dumps(outlines))
+    parts = {"val": part("val", outlines="CheXlocalize/gt_annotations_val.json")}
+    found = records(root, parts=parts)
+    np.testing.assert_array_equal(written.drawn(found[MARKED], HEIGHT, WIDTH), HEART)
+    written.replace(root / "CheXlocalize/gt_annotations_val.json", f"[{HEIGHT}, {WIDTH}]", "[1200, 1800]")
+    with pytest.raises(SaltrustError, match="has 90 x 60 pixels, but the truth of 'made-up' was drawn on 1800 x 1200"):
+        records(root, parts=parts)
+
+
+def test_without_shares_a_part_is_a_split(root):
+    card = written.card("chexpert", root, parameters={"finding": "Cardiomegaly"})
+    assert {r.id: r.split for r in LOADERS["chexpert"].records(card)} == {MARKED: "val", CLEAR: "val", TESTED: "test"}
+
+
+def test_against_torchxrayvision(root):
+    """Labels agree where a report mentions the finding; its mask of an oblong image is stretched to a square."""
+    from saltrust.models.vision import torchvision  # noqa: F401
+    import torchxrayvision.datasets as theirs  # isort: skip
+
+    other = theirs.CheXlocalize_Dataset(
+        str(root / "CheXpert"),
+        str(root / "CheXpert/val_labels.csv"),
+        unique_patients=False,
+        segmentation_jsonpath=str(root / "CheXlocalize/gt_segmentations_val.json"),
+    )
+    found, finding = records(root), other.pathologies.index("Cardiomegaly")
+    ids = [f"patient{patient}_study1_view1_frontal" for patient in other.csv.patientid]
+    assert ids == [MARKED, CLEAR]
+    assert other.labels[:, finding].tolist() == [found[image].label for image in ids]
+    assert np.isnan(other.labels[1, other.pathologies.index("Effusion")])  # blank, which counts as absent here
+    mask = other[0]["pathology_masks"][finding][0] > 0
+    assert mask.shape == (WIDTH, WIDTH)
+    assert other[0]["img"].shape[1:] == (HEIGHT, WIDTH)
+    assert mask.mean() == pytest.approx(HEART.mean(), rel=0.05)
+
+
+def test_counts_as_published(root):
+    whole = {"images": 5, "patients": 4, "outlined": 4}
+    assert records(root, published={"1.0": whole})
+    with pytest.raises(SaltrustError, match="5 images, 4 patients, 4 outlined, but .* 1.0: 902 images"):
+        records(root, published={"1.0": {"images": 902}})
+
+
+def part(name, **changed):
+    whole = {
+        "labels": f"CheXpert/{name}_labels.csv",
+        "outlines": f"CheXlocalize/gt_segmentations_{name}.json",
+        "images": f"CheXpert/{name}",
+    }
+    return whole | changed
+
+
+def labels(old, new):
+    return lambda root: written.replace(root / "CheXpert/val_labels.csv", old, new)
+
+
+def outlines(content):
+    return lambda root: written.text(root / "CheXlocalize/gt_segmentations_val.json", content)
+
+
+BAD = {
+    "a finding without outlines": ({"finding": "Fracture"}, None, "unknown finding with outlines 'Fracture'"),
+    "another name": ({"finding": "Airspace Opacity"}, None, "outlines 'Airspace Opacity'; known: .*Lung Opacity"),
+    "no table": ({"parts": {"val": part("train")}}, None, "no file .*train_labels.csv"),
+    "no column": ({}, labels("Cardiomegaly", "Heart"), "no column 'Cardiomegaly'"),
+    "no outlines": ({"parts": {"val": part("val", outlines="x.json")}}, None, "no file .*x.json"),
+    "no path": ({}, labels("patient64542/study1/", "p64542/"), "line 4: .* is not the path of an image"),
+    "another label": ({}, labels("PA,0.0,0.0,0.0,", "PA,0.0,0.0,2.0,"), "line 4: .* 1, 0, -1 or empty, not '2.0'"),
+    "two labels": ({}, labels("valid/patient64542", "valid/patient64541"), "line 4: .* another label in another line"),
+    "an outline and no label": ({}, labels("AP,0.0,1.0,1.0", "AP,0.0,1.0,0.0"), f"{MARKED} has an outline .*no Cardio"),
+    "not JSON": ({}, outlines("{"), "segmentations_val.json: not JSON"),
+    "other JSON": ({}, outlines("[1]"), "must hold the outlines of each image by its name"),
+    "no counts": ({}, outlines(f'{{"{MARKED}": {{"Cardiomegaly": {{"size": [2, 2]}}}}}}'), "neither a mask .*KeyError"),
+    "short counts": (
+        {},
+        outlines(f'{{"{MARKED}": {{"Cardiomegaly": {{"size": [60, 90], "counts": "14"}}}}}}'),
+        f"{MARKED}: COCO mask",
+    ),
+    "two points": (
+        {},
+        outlines(f'{{"{MARKED}": {{"Cardiomegaly": [[[1, 2], [3, 4]]]}}}}'),
+        f"{MARKED}: polygon of 2 points",
+    ),
+    "no image": ({}, lambda r: (r / "CheXpert/val/patient64542/study1/view1_frontal.jpg").unlink(), "1 of 3 images"),
+    "an unknown policy": ({"uncertain": "ignored"}, None, "parameters.uncertain: Input should be"),
+    "an unknown view": ({"views": ["AP"]}, None, "parameters.views.0: Input should be 'frontal' or 'lateral'"),
+    "an unknown split": ({"parts": {"valid": part("val")}}, None, "parameters.parts.valid.*'train', 'val' or 'test'"),
+    "an unknown field": ({"parts": {"val": part("val", masks="x")}}, None, "parameters.parts.val.masks"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_is_wrong_is_named(root, case):
+    parameters, spoil, message = BAD[case]
+    if spoil:
+        spoil(root)
+    with pytest.raises(SaltrustError, match=message):
+        records(root, **parameters)
