@@ -1,13 +1,14 @@
 """Sphinx extension: pages show what the code's own registries say of methods and protocols, and what the benchmarks
 measured.
 
-Reads `evidence/methods.json` (`saltrust methods --json`), `evidence/protocols.json` and `evidence/benchmarks.json`
-(`make benchmark`). Gives
+Reads `evidence/methods.json` (`saltrust methods --json`), `evidence/protocols.json`, `evidence/benchmarks.json`
+(`make benchmark`) and `evidence/benchmarks_full.json` (`make benchmark-full`). Gives
 
     {method-card} <name>      formula, source, cost, needs and parameters of one method
     {method-table}            all methods by family, each linked to the section with its label `method-<name>`
     {protocol-table}          each choice of the analysis: its value under every protocol, and where it comes from
     {benchmark-table}         each piece of work: our time, theirs, the ratio and what it had to reach; and the notes
+    {full-profile-table}      what a run of the profile `full` would take on the machine that was measured
 """
 
 import json
@@ -160,9 +161,7 @@ class BenchmarkTable(Catalogue):
     def run(self) -> list[nodes.Node]:
         rows = self.read()
         if not rows:
-            note = nodes.paragraph("", f"{NOT_RUN.capitalize()}. ", nodes.literal(text="make benchmark"))
-            note += nodes.Text(" measures it.")
-            return [nodes.admonition("", nodes.title(text=NOT_RUN.capitalize()), note, classes=["not-run"])]
+            return [not_measured("make benchmark")]
         body = [
             Column(tuple(row["work"] for row in rows), numeric=False),
             Column(tuple(row["beside"] for row in rows), numeric=False),
@@ -188,9 +187,45 @@ class BenchmarkTable(Catalogue):
         self.env.note_dependency(str(path))
         if not path.is_file():
             return ""
-        about = json.loads(path.read_text(encoding="utf-8"))
-        threads = f"{about['torch_threads']} thread{'s' if about['torch_threads'] > 1 else ''}"
-        return f" on {about['started'][:10]}: {about['cpu']}, {about['cores']} cores, {threads}"
+        return measured_on(json.loads(path.read_text(encoding="utf-8")))
+
+
+class FullProfileTable(Catalogue):
+    """{full-profile-table}"""
+
+    file = "benchmarks_full.json"
+
+    def run(self) -> list[nodes.Node]:
+        measured: dict[str, Any] = self.read() or {}
+        if not measured:
+            return [not_measured("make benchmark-full")]
+        totals = measured["totals"].values()
+        body = [
+            Column(tuple(total["stands_for"] for total in totals), numeric=False),
+            *(
+                Column(
+                    tuple(f"{total[key]:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}") for total in totals),
+                    numeric=True,
+                )
+                for key in ("steps", "training_hours", "passes", "map_hours", "gigabytes")
+            ),
+        ]
+        machine = measured_on(measured["machine"])
+        text = f"What the profile full takes at the counts of two data sets, from steps and maps timed{machine}."
+        headings = ["data set", "training steps", "hours", "passes for maps", "hours", "gigabytes"]
+        return [self.named(table(nodes.title(text=text), headings, body), "tab-full")]
+
+
+def not_measured(command: str) -> nodes.Node:
+    """The note in the place of a table of measurements that this copy of the book lacks."""
+    note = nodes.paragraph("", f"{NOT_RUN.capitalize()}. ", nodes.literal(text=command), nodes.Text(" measures it."))
+    return nodes.admonition("", nodes.title(text=NOT_RUN.capitalize()), note, classes=["not-run"])
+
+
+def measured_on(machine: dict[str, Any]) -> str:
+    """When and on what, for a caption."""
+    threads = f"{machine['torch_threads']} thread{'s' if machine['torch_threads'] > 1 else ''}"
+    return f" on {machine['started'][:10]}: {machine['cpu']}, {machine['cores']} cores, {threads}"
 
 
 def goal(row: dict[str, Any]) -> str:
@@ -203,4 +238,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("method-table", MethodTable)
     app.add_directive("protocol-table", ProtocolTable)
     app.add_directive("benchmark-table", BenchmarkTable)
+    app.add_directive("full-profile-table", FullProfileTable)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

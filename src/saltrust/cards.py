@@ -105,7 +105,7 @@ class Model(_Strict):
 
     def identity(self) -> dict[str, Any]:
         """What determines its outputs, but for the files themselves, whose checksum counts."""
-        return self.model_dump(mode="json", exclude={"name", "source"})
+        return self.model_dump(mode="json", exclude={"name", "source", "architecture"})
 
 
 class Count(_Strict):

@@ -289,7 +289,7 @@ class Study:
         """Which of the methods cannot explain a model that was trained elsewhere, and why."""
         if not (self._own and methods):
             return {}
-        from saltrust.models.own import explainable
+        from saltrust.models.explainable import explainable
 
         return {method: why for own in self._own.values() for method, why in explainable(own, methods).items()}
 

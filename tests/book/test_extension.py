@@ -173,6 +173,24 @@ def test_benchmarks_are_shown_with_what_they_had_to_reach(build, tmp_path):
     assert html["index"].count("Identical.") == 2
 
 
+def test_the_full_profile_is_shown_with_what_it_takes(build, tmp_path):
+    page = "# A\n\n```{full-profile-table}\n```"
+    html, warnings = build(index=page)
+    assert warnings == ""
+    assert "make benchmark-full" in re.sub(r"<[^>]+>", "", html["index"])
+    machine = {"started": "2026-11-21T04:00:00+00:00", "cpu": "A processor", "cores": 2, "torch_threads": 2}
+    numbers = {"steps": 343270, "training_hours": 392.2, "passes": 7436334, "map_hours": 335.5, "gigabytes": 99.7}
+    totals = {"phantom-pneumothorax": {"stands_for": "SIIM-ACR", **numbers}}
+    (tmp_path / "evidence").mkdir()
+    (tmp_path / "evidence/benchmarks_full.json").write_text(json.dumps({"machine": machine, "totals": totals}))
+    html, warnings = build(index=page)
+    assert warnings == ""
+    space = "\N{NARROW NO-BREAK SPACE}"
+    cells = re.findall(r"<td[^>]*><p>([^<]*)</p>", html["index"])
+    assert cells == ["SIIM-ACR", f"343{space}270", "392", f"7{space}436{space}334", "336", "100"]
+    assert "timed on 2026-11-21: A processor, 2 cores, 2 threads." in html["index"]
+
+
 def test_every_method_has_its_card_on_the_page_of_its_family():
     for method in METHODS.values():
         page = (BOOK / "concepts" / f"methods-{method.family.replace('_', '-')}.md").read_text(encoding="utf-8")

@@ -277,3 +277,36 @@ def test_the_deepest_layer_with_a_grid_fine_enough_is_chosen(min_grid, layer):
 def test_no_layer_fine_enough():
     with pytest.raises(SaltrustError, match="no layer has a grid of 9 x 9 for images of 17 pixels; grids: 3 6, 1 8"):
         choose_cam_layer(network(), ["6", "3", "1"], 17, 9)
+
+
+class ChannelsLast(nn.Module):
+    """Its second block returns (n, rows, columns, c), its third no tensor."""
+
+    def __init__(self):
+        super().__init__()
+        self.early, self.late, self.pair, self.head = nn.Conv2d(3, 4, 3), Last(), Pair(), nn.Linear(5, 1)
+
+    def forward(self, x):
+        return self.head(self.pair(self.late(self.early(x)))[0].mean((1, 2)))
+
+
+class Last(nn.Conv2d):
+    def __init__(self):
+        super().__init__(4, 5, 3, stride=2)
+
+    def forward(self, x):
+        return super().forward(x).permute(0, 2, 3, 1)
+
+
+class Pair(nn.Module):
+    def forward(self, x):
+        return x, x
+
+
+def test_maps_with_their_channels_last_are_taken_for_none():
+    model, x = Explained(ChannelsLast()), torch.rand(1, 3, 20, 20)
+    assert scale_ends(model, x) == ["early"]
+    assert choose_cam_layer(ChannelsLast(), ["head", "pair", "late", "early", "late."], 20, 2) == "early"
+    for method in ("gradcam", "eigencam"):
+        with pytest.raises(SaltrustError, match=r"module 'late' returns shape \(1, 8, 8, 5\)"):
+            METHODS[method].function(model, x, KEYS[:1], layer="late")

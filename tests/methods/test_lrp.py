@@ -297,3 +297,16 @@ def test_layers_without_a_rule_are_refused():
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.GroupNorm(2, 4), nn.Flatten(), nn.Linear(400, 1)).double()
     with pytest.raises(SaltrustError, match="LRP has no rule for 'group_norm', in module '1'"):
         lrp(Explained(model), images(), KEYS)
+
+
+def test_colours_that_are_mixed_first_leave_the_first_layer_flat():
+    """A 1 x 1 convolution before the network, as for grey images or another range, shares relevance among the channels
+    of a pixel and none between pixels: summed over channels the composite's map is that of the network behind it."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        mix, x = nn.Conv2d(3, 3, 1), torch.rand(2, 3, 8, 8)
+        network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 6 * 6, 1))
+    behind = Explained(network, input_range=(-100, 100))
+    alone = lrp_composite(behind, mix(x).detach(), KEYS[:2])
+    mixed = lrp_composite(Explained(nn.Sequential(mix, *network)), x, KEYS[:2])
+    torch.testing.assert_close(mixed.sum(1), alone.sum(1), rtol=1e-4, atol=1e-7)

@@ -1,5 +1,6 @@
 """Where classifiers come from: each source gives the network that was put there, and no bad file does harm."""
 
+import copy
 import json
 import pickle
 import sys
@@ -125,8 +126,6 @@ def test_a_change_of_a_program_s_weights_changes_what_it_computes_and_copies_are
     wanted = network(folder)
     torch.jit.script(wanted).save(folder / "program.ts")
     found = find(Model(source="program.ts"), folder).body.eval()
-    import copy
-
     other = copy.deepcopy(found).double().float()
     with torch.no_grad():
         dict(other.named_parameters())["7.weight"].mul_(2)

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from saltrust.errors import SaltrustError
-from saltrust.methods.explained import Explained
+from saltrust.methods.explained import Explained, is_map
 from saltrust.methods.registry import method
 
 Layer = Annotated[str | None, "module path of the layer; None for the model's cam_layer, else its coarsest scale"]
@@ -156,7 +156,7 @@ def feature_maps(model: Explained, images: Tensor, layers: Sequence[str]) -> dic
     of at least 2 x 2 positions."""
     features = model.features(images, layers)
     for layer, output in features.items():
-        if output.ndim != 4 or min(output.shape[2:]) < MIN_GRID:
+        if not is_map(output, images) or min(output.shape[2:]) < MIN_GRID:
             raise SaltrustError(
                 f"module '{layer}' returns shape {tuple(output.shape)} for images of {tuple(images.shape[2:])} pixels; "
                 "a map (n, c, rows, columns) with at least 2 x 2 positions is needed"
@@ -182,8 +182,10 @@ def scale_ends(model: Explained, images: Tensor) -> list[str]:
             first = side
         ends[-1], last = block, side
     if not ends:
+        blocks = model.blocks
+        names = blocks if len(blocks) <= 6 else [*blocks[:3], "…", *blocks[-2:]]
         raise SaltrustError(
-            f"no block of the model ({', '.join(model.blocks)}) returns a map of 2 x 2 positions or more for images of "
+            f"no block of the model ({', '.join(names)}) returns a map of 2 x 2 positions or more for images of "
             f"{tuple(images.shape[2:])} pixels: name a layer inside a block"
         )
     return ends
@@ -197,8 +199,8 @@ def choose_cam_layer(model: torch.nn.Module, candidates: Sequence[str], size: in
     """
     explained = Explained(model)
     image = torch.zeros(1, 3, size, size, device=explained.device, dtype=explained.dtype)
-    shapes = explained.output_shapes(candidates, image)
-    grids = {layer: min(shape[2:]) for layer, shape in shapes.items() if len(shape) == 4}
+    candidates = [layer for layer in candidates if not layer.endswith(".")]  # a module without what is in it
+    grids = {layer: min(grid) for layer, grid in explained.grids(candidates, image).items()}
     if not grids:
         return None
     for layer, grid in grids.items():

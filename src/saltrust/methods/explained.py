@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from saltrust.devices import ON_CPU, measured_batch
 from saltrust.errors import SaltrustError, unknown_name
+from saltrust.methods.blocks import blocks
 from saltrust.methods.fusion import fold_batchnorm
 from saltrust.registry import Registry
 
@@ -190,23 +191,26 @@ class Explained:
 
     @property
     def blocks(self) -> list[str]:
-        """Paths of the blocks that run one after the other from the image to the output: the model's children, with
-        plain sequences opened."""
-        return _opened(self._model, "")
+        """Paths of the blocks that run one after the other from the image to the output (see `blocks.blocks`)."""
+        return blocks(self._model)
 
     def block_grids(self, images: Tensor) -> dict[str, tuple[int, int]]:
         """Rows and columns of the blocks that run once and return a map of their own, from one forward pass."""
-        blocks = [
+        own = [
             block
             for block in self.blocks
             if block not in self._folded and type(self._module(block)).__module__ not in _PASSIVE
         ]
-        with self._captured(blocks) as captured:
+        return self.grids(own, images)
+
+    def grids(self, layers: Sequence[str], images: Tensor) -> dict[str, tuple[int, int]]:
+        """Rows and columns of those of the modules that run once and return a map (n, c, rows, columns)."""
+        with self._captured(layers, tensors_only=False) as captured:
             self.outputs(images)
         return {
-            block: tuple(outputs[0].shape[2:])
-            for block, outputs in captured.items()
-            if len(outputs) == 1 and outputs[0].ndim == 4
+            layer: tuple(outputs[0].shape[2:])
+            for layer, outputs in captured.items()
+            if len(outputs) == 1 and is_map(outputs[0], images)
         }
 
     @contextmanager
@@ -246,7 +250,7 @@ class Explained:
         selection = self.select(images)
         results = [self._differentiate(images[b], selection.take(b), layer) for b in self._batches(len(images))]
         _, gradients, outputs = zip(*results, strict=True)
-        if outputs[0].ndim != 4:
+        if not is_map(outputs[0], images):
             raise SaltrustError(
                 f"module '{layer}' returns shape {tuple(outputs[0].shape)}; a class activation map needs (n, c, h, w)"
             )
@@ -296,13 +300,18 @@ class Explained:
         return (slice(first, min(first + self.batch_size, n)) for first in range(0, n, self.batch_size))
 
     @contextmanager
-    def _captured(self, layers: Sequence[str]) -> Iterator[dict[str, list[Tensor]]]:
-        """Record what the modules return. The model goes on with a clone, since a later ReLU may work in place."""
+    def _captured(self, layers: Sequence[str], tensors_only: bool = True) -> Iterator[dict[str, list[Tensor]]]:
+        """Record what the modules return. The model goes on with a clone, since a later ReLU may work in place.
+
+        tensors_only: whether a module that returns anything else is an error, or passed over.
+        """
         captured: dict[str, list[Tensor]] = {layer: [] for layer in layers}
 
         def record(layer: str) -> Callable:
             def hook(module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
                 if not isinstance(output, Tensor):
+                    if not tensors_only:
+                        return output
                     raise SaltrustError(f"module '{layer}' returns a {type(output).__name__}, not a tensor")
                 captured[layer].append(output)
                 return output.clone()
@@ -345,14 +354,13 @@ class Explained:
         return captured[layer]
 
 
-def _opened(module: nn.Module, path: str) -> list[str]:
-    children = [(f"{path}.{name}".lstrip("."), child) for name, child in module.named_children()]
-    if len(children) == 1 and not path:  # a wrapper around the network
-        return _opened(children[0][1], children[0][0]) or [children[0][0]]
-    nested = [
-        _opened(child, name) if type(child) is nn.Sequential and len(child) else [name] for name, child in children
-    ]
-    return [name for names in nested for name in names]
+def is_map(output: Tensor, images: Tensor) -> bool:
+    """Whether a module's output is (n, c, rows, columns). For square images unequal numbers in the place of rows and
+    columns, after two equal ones, are (rows, columns, c): some transformers have their channels last."""
+    if output.ndim != 4:
+        return False
+    square = images.shape[2] == images.shape[3]
+    return not (square and output.shape[1] == output.shape[2] != output.shape[3])
 
 
 def _evaluation_copy(model: nn.Module) -> nn.Module:

@@ -77,7 +77,8 @@ def _weighted(
 
 
 class Composite(Operations):
-    """One rule per kind of operation, and for the first convolution that runs a rule of its own."""
+    """One rule per kind of operation, and for the first convolution that runs a rule of its own: the first that looks
+    at more than one position, and those that mix the colours before it."""
 
     def __init__(self, rules: Mapping[str, Rule], first: Rule) -> None:
         super().__init__("LRP", {**rules, "convolution": self._convolution})
@@ -89,7 +90,8 @@ class Composite(Operations):
         self._begun = False
 
     def _convolution(self, call: Call) -> Tensor:
-        begun, self._begun = self._begun, True
+        begun = self._begun
+        self._begun = begun or call.tensors[1].shape[2:].numel() > 1
         return (self._later if begun else self._first)(call)
 
 

@@ -66,7 +66,7 @@ def from_torchscript(source: str, model: Model, folder: Path) -> Found:
         program = torch.jit.load(file, map_location="cpu")
     except Exception as error:
         raise SaltrustError(f"model '{source}' is not a TorchScript program: {one_line(error)}") from error
-    return Found(Compiled(program), {})
+    return Found(Compiled(program), {}, (file,))
 
 
 @FORMATS.register(".pt2")
@@ -92,7 +92,7 @@ def from_export(source: str, model: Model, folder: Path) -> Found:
             module.graph.erase_node(node)
     module.delete_submodule("_guards_fn")
     module.recompile()
-    return Found(module, says)
+    return Found(module, says, (file,))
 
 
 def _exported_for(module: fx.GraphModule, source: str) -> dict[str, int]:

@@ -13,16 +13,9 @@ from saltrust.methods.registry import METHODS, Method
 from saltrust.models.own import Own
 from saltrust.models.trials import trial_images
 
-STEPS = {
-    "steps": 2,
-    "samples": 8,
-    "segments": 4,
-    "references": 1,
-    "channels": 4,
-    "window": 0.5,
-    "stride": 0.5,
-}  # enough to meet every operation
-HIDDEN = "it looks inside the network, and TorchScript is compiled: hand over its Python code, or a torch.export file"
+# Few, but enough to meet every operation.
+STEPS = {"steps": 2, "samples": 8, "segments": 4, "references": 1, "channels": 4, "window": 0.5, "stride": 0.5}
+HIDDEN = "it looks inside the network, and TorchScript is compiled: hand over its Python code"
 LENIENT = {"rectifiers": "gradient"}  # as a study of such a network asks for
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from saltrust.models import libraries  # noqa: F401  with it, every source is kn
 from saltrust.models.architectures import Stage
 from saltrust.models.compiled import Compiled
 from saltrust.models.randomization import check
-from saltrust.models.sources import Found, find, refusal
+from saltrust.models.sources import Found, find, one_line, refusal
 from saltrust.models.stages import stages_of
 from saltrust.models.trials import count_outputs, find_input
 
@@ -62,6 +63,7 @@ def load(model: Model, folder: Path, classes: Sequence[str], finding: str) -> Ow
     found = find(model, folder)
     model = _described(model, found)
     body = found.body.float().eval().requires_grad_(False)
+    _check_copy(body, model)
     channels, size = find_input(body, model)
     model = model.model_copy(update={"channels": channels, "size": size})
     preprocessing = _preprocessing(model)
@@ -82,7 +84,7 @@ def load(model: Model, folder: Path, classes: Sequence[str], finding: str) -> Ow
     except SaltrustError as error:
         raise refusal(model, f"cannot be randomized: {error}") from error
     title = model.name or model.source
-    return Own(network, size, title, names, stages, _architecture(body), _checksum(body, found), model, visible)
+    return Own(network, size, title, names, stages, _architecture(body), _checksum(body, found, model), model, visible)
 
 
 def _described(model: Model, found: Found) -> Model:
@@ -93,6 +95,13 @@ def _described(model: Model, found: Found) -> Model:
     except ValidationError as error:
         first = error.errors()[0]
         raise refusal(model, f"describes itself wrongly: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def _check_copy(body: nn.Module, model: Model) -> None:
+    try:
+        copy.deepcopy(body)
+    except Exception as error:  # copying runs whatever the network's attributes define
+        raise refusal(model, f"cannot be copied, so it could not be kept as it is: {one_line(error)}") from error
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------
@@ -193,14 +202,16 @@ def _architecture(body: nn.Module) -> str:
     return hashlib.sha256(repr((type(body).__name__, shapes)).encode()).hexdigest()[:16]
 
 
-def _checksum(body: nn.Module, found: Found) -> str:
-    """Of every tensor by its name, and of the files of code."""
+def _checksum(body: nn.Module, found: Found, model: Model) -> str:
+    """Of every tensor by its name, of the files that were run and the function in them, and of what is known of input
+    and outputs."""
     digest = hashlib.sha256()
     for name, value in sorted(body.state_dict().items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(
-            value.detach().cpu().contiguous().view(torch.uint8).numpy() if value.ndim else str(value).encode()
-        )
+        digest.update(value.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy())
     for file in sorted(found.code):
         digest.update(file.read_bytes())
+    digest.update(
+        repr((model.source.rpartition(":")[2] if found.code else "", sorted(model.identity().items()))).encode()
+    )
     return digest.hexdigest()

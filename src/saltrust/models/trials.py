@@ -79,16 +79,18 @@ def count_outputs(runner: nn.Module, model: Model, size: int) -> int:
         raise refusal(
             model, "returns NaN or infinite logits: its weights, or the mean, std and input_range, are not right"
         )
-    close = TOLERANCE * float(outputs.detach().abs().max().clamp(min=1e-6))
+    settled = outputs.detach()
+    close = TOLERANCE * float(settled.abs().max().clamp(min=1e-6))
     with torch.no_grad(), seeded(1):
         again = runner(images)
-    if float((again - outputs).abs().max()) > close:
+    if float((again - settled).abs().max()) > close:
         raise refusal(
             model, "gives the same images other logits when it runs again: it must not draw at random in eval()"
         )
-    if float((one - outputs[:1]).abs().max()) > close:
+    if float((one.detach() - settled[:1]).abs().max()) > close:
         raise refusal(model, "gives an image other logits alone than in a batch: images must not see each other")
-    if (what := _probabilities(outputs)) is not None:
+    what = _probabilities(outputs)
+    if what is not None:
         raise refusal(model, f"ends in {what}: its outputs are probabilities; leave that out and return logits")
     _check_gradient(outputs, tried, model)
     return outputs.shape[1]

@@ -1,0 +1,186 @@
+"""Models that were trained elsewhere: their card, what can be asked of one or of two, and the facade that asks it."""
+
+import textwrap
+
+import numpy as np
+import pytest
+import yaml
+
+from saltrust import assess, cards, chapters, paths
+from saltrust.errors import SaltrustError
+from saltrust.plots_report_card import report_card_figure
+from saltrust.report_card import Evidence, asked, grades, html, report_card, warnings
+from saltrust.store import Store
+from saltrust.study import Study
+
+CODE = """
+from torch import nn
+import torch
+
+
+def network(width, seed):
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Conv2d(1, width, 3, stride=2, padding=1), nn.BatchNorm2d(width), nn.ReLU(),
+        nn.Conv2d(width, 2 * width, 3, stride=2, padding=1), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2 * width, 2),
+    )
+
+
+def described(width, seed):
+    return {"network": network(width, seed), "size": 48, "channels": 1, "classes": ["healthy", "pneumothorax"]}
+
+
+def first():
+    return described(4, 0)
+
+
+def twin():
+    return described(4, 1)
+
+
+def wider():
+    return described(6, 2)
+"""
+
+
+@pytest.fixture
+def code(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "ASSESSED", tmp_path / "cards")
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    file = tmp_path / "Some Nets.py"
+    file.write_text(textwrap.dedent(CODE))
+    return file
+
+
+@pytest.fixture
+def study(code, tiny_profile, tmp_path):
+    """A function from names of functions to a study of those models on the phantoms."""
+
+    def of(*functions):
+        card = assess.card_of("phantom-pneumothorax", [f"{code}:{function}" for function in functions])
+        cards.save(card, paths.ASSESSED)
+        return Study(card.name, "tiny", store=Store(tmp_path / "store"))
+
+    with tiny_profile(explained=3, cascaded=2):
+        yield of
+
+
+def test_the_card_names_the_data_and_the_models(code):
+    card = assess.card_of("phantom-pneumothorax", [f"{code}:first", f"{code}:twin"])
+    assert card.name == "phantom-pneumothorax-some-nets"
+    assert [model.name for model in card.models] == ["some-nets", "some-nets-2"]
+    assert [model.source for model in card.models] == [f"{code}:first", f"{code}:twin"]
+    assert card.identity() == cards.load("phantom-pneumothorax").identity()
+    cards.save(card, paths.ASSESSED)
+    assert cards.load(card.name).models == card.models
+
+
+def test_a_model_may_be_described_in_a_file_beside_it(code):
+    file = code.with_name("mine.yaml")
+    file.write_text(yaml.safe_dump({"source": f"{code.name}:first", "name": "mine", "size": 64}))
+    card = assess.card_of("phantom-pneumothorax", [str(file)])
+    assert card.name == "phantom-pneumothorax-mine"
+    assert card.models[0].source == f"{code}:first"
+    assert card.models[0].size == 64
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[1, 2", "mine.yaml: not a description of a model"),
+        ("- a", "mine.yaml: not a description of a model"),
+        ("name: a", "mine.yaml: source: Field required"),
+        ("{source: a, sise: 3}", "mine.yaml: sise: Extra inputs are not permitted"),
+        ("{source: a, size: big}", "mine.yaml: size: Input should be a valid integer"),
+    ],
+)
+def test_a_broken_description_is_refused(tmp_path, text, message):
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(SaltrustError, match=message):
+        assess.card_of("phantom-pneumothorax", [str(tmp_path / "mine.yaml")])
+
+
+def test_what_is_missing_is_told():
+    with pytest.raises(SaltrustError, match="no model to assess"):
+        assess.card_of("phantom-pneumothorax", [])
+    with pytest.raises(SaltrustError, match="unknown data set 'phantom'"):
+        assess.card_of("phantom", ["a.py:load"])
+    with pytest.raises(SaltrustError, match=r"nowhere\.yaml: not a description of a model"):
+        assess.card_of("cells", ["nowhere.yaml"])
+
+
+def test_what_one_model_allows_and_what_two(code):
+    one, two = (
+        assess.card_of("phantom-pneumothorax", [f"{code}:{name}" for name in names])
+        for names in (["first"], ["first", "twin"])
+    )
+    assert "repeatability" not in chapters.of(one)
+    assert "repeatability" in chapters.of(two)
+    for card in (one, two):
+        assert {"specifications", "audit", "claims", "statistics"}.isdisjoint(chapters.of(card))
+        assert list(chapters.of(card))[-1] == "report_card"
+        assert set().union(*chapters.of(card).values()) <= set(chapters.of(card))
+
+
+def test_one_model_is_asked_two_questions(study):
+    own = study("first")
+    assert own.classifiers == ("some-nets",)
+    assert own.judged == ("some-nets", "some-nets-random")
+    assert own.partners == {}
+    assert own.size == 48
+    assert own.stages == ("7", "3", "0")
+    names = "grad,gradcam"
+    card = report_card(own, names, n_boot=20)
+    assert asked(card) == ["utility", "randomization"]
+    assert set(study("first").verdicts(names, 20)["criterion"]) == {"utility", "randomization"}
+    assert {example.question for example in own.examples(names)} == {"utility", "randomization"}
+    found = warnings(Evidence(own, names, card, 20))
+    assert any(text.startswith("There is one network") for text in found)
+    page = html(own, card, found, report_card_figure(card), "alt")
+    assert "some-nets on Phantom" in page.replace("\n", " ")
+    assert "Repeat" not in page.split("<table>")[1]
+
+
+@pytest.mark.parametrize(
+    ("functions", "criterion"), [(("first", "twin"), "repeatability"), (("first", "wider"), "reproducibility")]
+)
+def test_two_models_are_compared_by_what_they_share(study, functions, criterion):
+    own = study(*functions)
+    assert own.partners == {criterion: "some-nets-2"}
+    card = report_card(own, "grad", n_boot=20)
+    assert asked(card) == ["utility", "randomization", criterion]
+    assert list(grades(card)) == asked(card)
+
+
+def test_three_models_answer_all_four(study):
+    own = study("first", "wider", "twin")
+    assert own.partners == {"repeatability": "some-nets-3", "reproducibility": "some-nets-2"}
+
+
+def test_its_record_holds_what_it_says_of_the_test_images(study):
+    import torch
+
+    own = study("first")
+    scores = own.classifier().record["test_scores"]
+    namespace: dict = {}
+    exec(CODE, namespace)
+    network = namespace["first"]()["network"].eval()
+    pixels = own.store.get(own.classifier_spec(own.main).test).pixels
+    with torch.no_grad():
+        logits = network(torch.from_numpy(pixels)[:, None].float() / 255).numpy()
+    np.testing.assert_allclose(scores, logits[:, 1] - logits[:, 0], atol=1e-5)
+    assert own.models(20)["auc"].notna().all()
+
+
+def test_another_version_of_the_code_is_another_model(study, code):
+    before = study("first").classifier_spec("some-nets").digest
+    assert study("first").classifier_spec("some-nets").digest == before
+    code.write_text(code.read_text().replace("described(4, 0)", "described(4, 7)"))
+    assert study("first").classifier_spec("some-nets").digest != before
+
+
+def test_methods_that_cannot_explain_a_model_are_named(study):
+    own = study("first")
+    assert own.refused(["grad", "xrai"]) == {}
+    assert own.refused([]) == {}
