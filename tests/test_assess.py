@@ -180,6 +180,14 @@ def test_another_version_of_the_code_is_another_model(study, code):
     assert study("first").classifier_spec("some-nets").digest != before
 
 
+def test_code_that_changes_under_a_study_is_told(study, code):
+    own = study("first")
+    spec = own.classifier_spec("some-nets")
+    code.write_text(code.read_text().replace("described(4, 0)", "described(4, 9)"))
+    with pytest.raises(SaltrustError, match="Some Nets.py:first has changed since this study began"):
+        own.store.get(spec)
+
+
 def test_methods_that_cannot_explain_a_model_are_named(study):
     own = study("first")
     assert own.refused(["grad", "xrai"]) == {}

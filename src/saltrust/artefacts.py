@@ -8,12 +8,14 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from saltrust.cards import Card, Model
+from saltrust.errors import SaltrustError
 from saltrust.protocols import Preparation
 from saltrust.specs import Spec
 
@@ -293,11 +295,13 @@ class OwnSpec(Spec):
         return self.model.name
 
     def network(self, get: Callable) -> Any:
-        """The network as its maker left it, behind its preprocessing."""
-        from saltrust.models.own import load
-
+        """The network as its maker left it, behind its preprocessing. Raises SaltrustError where its files are no longer
+        those that the spec was made for."""
         card = self.test.card
-        return load(self.model, card.folder, card.classes, card.finding).network
+        own = _loaded(self.checksum, self.model, card.folder, card.classes, card.finding)
+        if own.checksum != self.checksum:
+            raise SaltrustError(f"{self.model.source} has changed since this study began; begin it anew")
+        return own.network
 
     def compute(self, get) -> dict[str, Any]:
         from saltrust.models.classifiers import predict
@@ -310,6 +314,15 @@ class OwnSpec(Spec):
 
     def read(self, folder: Path) -> Trained:
         return Trained(json.loads((folder / "record.json").read_text(encoding="utf-8")), None)
+
+
+@lru_cache(maxsize=4)
+def _loaded(checksum: str, *given: Any) -> Any:
+    """A model trained elsewhere, loaded once for all states of a cascade. checksum: tells versions of its files
+    apart."""
+    from saltrust.models.own.loading import load
+
+    return load(*given)
 
 
 @dataclass(frozen=True)

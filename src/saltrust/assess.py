@@ -40,8 +40,8 @@ def assess(
 
     Raises SaltrustError, before any chapter runs, for a model that cannot be judged or that no method can explain.
     """
-    from saltrust.models.explainable import explainable
-    from saltrust.models.own import load
+    from saltrust.models.own.explainable import explainable
+    from saltrust.models.own.loading import load
 
     networks = [load(model, card.folder, card.classes, card.finding) for model in card.models]
     refused: dict[str, str] = {}

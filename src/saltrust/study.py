@@ -110,7 +110,7 @@ class Study:
         """The models that were trained elsewhere, by name."""
         if not self.card.models:
             return {}
-        from saltrust.models.own import load
+        from saltrust.models.own.loading import load
 
         card = self.card
         return {model.name: load(model, card.folder, card.classes, card.finding) for model in card.models}
@@ -289,7 +289,7 @@ class Study:
         """Which of the methods cannot explain a model that was trained elsewhere, and why."""
         if not (self._own and methods):
             return {}
-        from saltrust.models.explainable import explainable
+        from saltrust.models.own.explainable import explainable
 
         return {method: why for own in self._own.values() for method, why in explainable(own, methods).items()}
 

@@ -10,8 +10,8 @@ import torch
 from saltrust.errors import SaltrustError
 from saltrust.methods.explained import Explained
 from saltrust.methods.registry import METHODS, Method
-from saltrust.models.own import Own
-from saltrust.models.trials import trial_images
+from saltrust.models.own.loading import Own
+from saltrust.models.own.trials import trial_images
 
 # Few, but enough to meet every operation.
 STEPS = {"steps": 2, "samples": 8, "segments": 4, "references": 1, "channels": 4, "window": 0.5, "stride": 0.5}

@@ -14,11 +14,11 @@ from torch import nn
 
 from saltrust.cards import Model
 from saltrust.errors import SaltrustError
-from saltrust.models import libraries
-from saltrust.models.compiled import Compiled
-from saltrust.models.sources import find
+from saltrust.models.own import libraries
+from saltrust.models.own.compiled import Compiled
+from saltrust.models.own.sources import find
+from saltrust.models.own.weights import read_state
 from saltrust.models.vision import torchvision
-from saltrust.models.weights import read_state
 
 timm = libraries.library("timm")  # not by import: torchvision must come first
 SIDE = 48

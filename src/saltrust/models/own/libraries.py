@@ -16,9 +16,9 @@ from torch import nn
 from saltrust.cards import Model
 from saltrust.errors import SaltrustError, unknown_name
 from saltrust.models.classifiers import WEIGHTS
-from saltrust.models.sources import LIBRARIES, Found, one_line
+from saltrust.models.own.sources import LIBRARIES, Found, one_line
+from saltrust.models.own.weights import BUILDERS, FEW, fill, read_state, weights_only
 from saltrust.models.vision import torchvision
-from saltrust.models.weights import BUILDERS, FEW, fill, read_state, weights_only
 from saltrust.registry import Registry
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}

@@ -18,13 +18,13 @@ from torch import nn
 from saltrust.cards import Model
 from saltrust.errors import SaltrustError
 from saltrust.methods.blocks import Frame
-from saltrust.models import libraries  # noqa: F401  with it, every source is known
 from saltrust.models.architectures import Stage
-from saltrust.models.compiled import Compiled
+from saltrust.models.own import libraries  # noqa: F401  with it, every source is known
+from saltrust.models.own.compiled import Compiled
+from saltrust.models.own.sources import Found, find, one_line, refusal
+from saltrust.models.own.stages import stages_of
+from saltrust.models.own.trials import count_outputs, find_input
 from saltrust.models.randomization import check
-from saltrust.models.sources import Found, find, one_line, refusal
-from saltrust.models.stages import stages_of
-from saltrust.models.trials import count_outputs, find_input
 
 SHOWN = 8  # names that an error lists
 

@@ -20,7 +20,7 @@ from saltrust.cards import Model
 from saltrust.errors import SaltrustError
 from saltrust.models.architectures import ARCHITECTURES
 from saltrust.models.classifiers import build
-from saltrust.models.sources import FORMATS, Found, from_function, one_line, sound
+from saltrust.models.own.sources import FORMATS, Found, from_function, one_line, sound
 from saltrust.registry import Registry
 
 FEW = 4  # names that an error lists

@@ -15,14 +15,14 @@ from saltrust.cards import Model
 from saltrust.errors import SaltrustError
 from saltrust.methods import cam, gradient
 from saltrust.methods.explained import Explained
-from saltrust.models import own
 from saltrust.models.architectures import ARCHITECTURES
 from saltrust.models.classifiers import build, predict, to_input
-from saltrust.models.explainable import explainable
-from saltrust.models.libraries import library
-from saltrust.models.own import load
+from saltrust.models.own import loading
+from saltrust.models.own.explainable import explainable
+from saltrust.models.own.libraries import library
+from saltrust.models.own.loading import load
+from saltrust.models.own.trials import count_outputs, trial_images
 from saltrust.models.randomization import layers_of, randomized
-from saltrust.models.trials import count_outputs, trial_images
 
 timm = library("timm")
 
@@ -99,7 +99,7 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def loaded(folder):
-    def load_one(function: str, card=(), **fields) -> own.Own:
+    def load_one(function: str, card=(), **fields) -> loading.Own:
         return load(Model(**{"source": f"nets.py:{function}", "size": 48} | fields), folder, card, "lesion")
 
     return load_one
@@ -130,7 +130,7 @@ def test_preprocessing_is_the_affine_map_of_every_library(channels, black, width
     seen = images if channels == 3 else images.mean(1, keepdims=True)
     centre, spread = (np.array(numbers[:channels])[:, None, None] for numbers in (mean, std))
     wanted = (black + width * seen - centre) / spread
-    found = own._preprocessing(model)(torch.tensor(images, dtype=torch.float32)).numpy()
+    found = loading._preprocessing(model)(torch.tensor(images, dtype=torch.float32)).numpy()
     np.testing.assert_allclose(found, wanted, atol=1e-5 * (abs(black) + width + 2) / min(std))
 
 
@@ -242,7 +242,7 @@ def test_every_weight_is_in_one_stage_and_is_drawn_anew(make, first, last, tmp_p
     with torch.no_grad():
         for weight in made.parameters():  # else zeros and ones may be drawn for zeros and ones
             weight.add_(0.01 * torch.randn(weight.shape))
-    monkeypatch.setattr(own, "find", lambda model, folder: own.Found(made, {}))
+    monkeypatch.setattr(loading, "find", lambda model, folder: loading.Found(made, {}))
     side = getattr(made, "default_cfg", {}).get("input_size", (3, 64, 64))[1]
     found = load(Model(source="made.py:make", size=min(side, 160)), tmp_path, (), "lesion")
     stages = found.stages
@@ -275,7 +275,7 @@ def test_stages_follow_the_run_and_not_the_definition(loaded):
 
 def test_many_blocks_are_joined_but_for_the_first_and_the_last(folder, monkeypatch):
     deep = nn.Sequential(*(nn.Conv2d(3, 3, 1) for _ in range(40)), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    monkeypatch.setattr(own, "find", lambda model, folder: own.Found(deep, {}))
+    monkeypatch.setattr(loading, "find", lambda model, folder: loading.Found(deep, {}))
     stages = load(Model(source="a.py:b", size=32, classes=("a", "b", "lesion")), folder, (), "lesion").stages
     assert len(stages) == 16
     assert [len(stages[0].modules), len(stages[-1].modules)] == [1, 1]

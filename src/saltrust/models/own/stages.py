@@ -10,8 +10,8 @@ from torch import nn
 
 from saltrust.methods.blocks import blocks
 from saltrust.models.architectures import Stage
+from saltrust.models.own.trials import trial_images
 from saltrust.models.randomization import layers_of
-from saltrust.models.trials import trial_images
 
 MOST_STAGES = 16  # of a cascade; blocks in excess of them are randomized together
 

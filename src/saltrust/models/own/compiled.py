@@ -14,8 +14,8 @@ from torch.nn import functional
 
 from saltrust.cards import Model
 from saltrust.errors import SaltrustError
-from saltrust.models.sources import FORMATS, Found, one_line, sound
-from saltrust.models.weights import weights_only
+from saltrust.models.own.sources import FORMATS, Found, one_line, sound
+from saltrust.models.own.weights import weights_only
 
 
 class Compiled(nn.Module):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from saltrust.cards import Model
 from saltrust.models.classifiers import seeded
-from saltrust.models.sources import refusal
+from saltrust.models.own.sources import refusal
 
 SIZES = (224, 256, 299, 320, 384, 448, 512, 192, 160, 128, 96, 64, 32)  # that are tried where none is named
 TOLERANCE = 1e-3  # of the largest logit, between two runs or two batches of the same images
