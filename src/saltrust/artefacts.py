@@ -295,8 +295,8 @@ class OwnSpec(Spec):
         return self.model.name
 
     def network(self, get: Callable) -> Any:
-        """The network as its maker left it, behind its preprocessing. Raises SaltrustError where its files are no longer
-        those that the spec was made for."""
+        """The network as its maker left it, behind its preprocessing. Raises SaltrustError where its files are no
+        longer those that the spec was made for."""
         card = self.test.card
         own = _loaded(self.checksum, self.model, card.folder, card.classes, card.finding)
         if own.checksum != self.checksum:
