@@ -133,8 +133,9 @@ page.quote(n_checks=len(quality), n_failed=int((quality["found"] > 0).sum()))
 page.table(
     quality,
     "quality",
-    caption="What was looked for in the images that this page uses (groups: in all files of the data set), how often it was found, among how many, and "
-    f"the first cases. Nearly the same: at most {ALIKE} of {BITS**2} bits of a perceptual hash differ, as between an image and its re-encoded or resized copy.",
+    caption="What was looked for in the images that this page uses, how often it was found, among how many, and the first cases. Groups are what the data set "
+    f"says belongs together, in all its files. Near copies differ in at most {ALIKE} of {BITS**2} bits of a perceptual hash, as an image and its re-encoded "
+    "or resized copy do. Prevalence is unlike where Fisher's exact test has p < 0.01. Sizes are those of the truth, in the resized image.",
 )
 
 # %%

@@ -92,9 +92,9 @@ def test_assembly_lists_every_card_and_carries_the_results(executed, folders):
     assert {group["file"] for group in evidence["chapters"]} == {f"evidence/{name}/index" for name in cards.names()}
     for group in evidence["chapters"]:
         card = cards.load(group["file"].split("/")[1])
-        shown = [section["file"].rsplit("/")[-1] for section in group["sections"]]
+        shown = [section["file"].rsplit("/")[-1] for section in group.get("sections", [])]
         assert shown == (list(chapters.of(card)) if card.available else [])
-        for file in (group, *group["sections"]):
+        for file in (group, *group.get("sections", [])):
             assert (folders / f"{file['file']}.md").exists()
     copied = folders / "evidence" / "phantom-pneumothorax"
     assert (copied / "numbers.json").exists()

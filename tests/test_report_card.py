@@ -113,6 +113,7 @@ def evidence(**changes):
         "ci_low": 0.1,
         "truth": "mask",
         "share": 0.02,
+        "refused": {},
     } | changes
     maps = pd.DataFrame({"method": ["grad", "xrai"], "role": "map", "value": [0.3, 0.4]})
     rivals = pd.DataFrame(
@@ -145,7 +146,8 @@ def evidence(**changes):
         protocol=SimpleNamespace(low_baseline=given["low_baseline"]),
         card=SimpleNamespace(get=given["get"], truth=given["truth"], localizer="unet"),
         main="small-1",
-        replicate="small-2",
+        partners={"repeatability": "small-2"},
+        refused=lambda methods: given["refused"],
         replication="trained apart",
         explained=(0,),
         models=lambda n_boot: models,
@@ -170,6 +172,7 @@ def test_a_study_without_fault_has_the_one_warning_that_always_holds():
         ("generated", {"get": None}, "drawn by a program"),
         ("classifiers", {"auc": 0.62}, "AUC of 0.62 (0.50 to 0.99)"),
         ("images", {"n": 30}, "30 images behind utility, 30"),
+        ("refused", {"refused": {"gradcam": "no map", "lrp": "no rule"}}, "Not shown: GCAM (no map); LRP (no rule)."),
         ("faults", {"empty": 3}, "3 of 30 maps say nothing (GRAD 3 empty)"),
         ("residual", {"residual": 0.25}, "GRAD by 25%"),
         ("controls", {"average": 0.5}, "AVG 0.50; the best map, XRAI, 0.40"),
@@ -186,6 +189,13 @@ def test_each_fault_has_its_warning_and_no_other(name, changes, said):
     found = evidence(**changes)
     assert said in WARNINGS[name](found)
     assert warnings(found) == [text for key in WARNINGS if key in (name, "networks") and (text := WARNINGS[key](found))]
+
+
+def test_one_network_alone_is_told():
+    found = evidence()
+    found.study.partners = {}
+    assert WARNINGS["networks"](found).startswith("There is one network")
+    assert WARNINGS["texture"](found) is None
 
 
 def test_every_warning_is_tested():

@@ -61,7 +61,7 @@ def assemble(profile: str) -> Path:
             _copy(results / "notebooks" / f"{chapter}.ipynb", folder / "notebooks" / f"{chapter}.ipynb")
         (folder / "index.md").write_text(overview(card, profile), encoding="utf-8")
         files = [{"file": f"evidence/{name}/{chapter}"} for chapter in shown]
-        parts.append({"file": f"evidence/{name}/index", "sections": files})
+        parts.append({"file": f"evidence/{name}/index"} | ({"sections": files} if files else {}))
     toc = yaml.safe_load((paths.BOOK / "_toc.yml").read_text(encoding="utf-8"))
     toc["parts"].insert(EVIDENCE_PART, {"caption": "Evidence", "chapters": parts})
     file = EVIDENCE / "_toc.yml"

@@ -287,7 +287,8 @@ def parse(file: Path) -> Card:
 def with_models(card: Card, models: Sequence[Model], name: str) -> Card:
     """The same data under another name, with other models to judge; what the card says of places is made absolute."""
     places = {} if card.get is None else {"get": card.get.model_copy(update={"root": str(card.root.resolve())})}
-    return card.model_copy(update={"name": name, "models": tuple(models)} | places)
+    title = f"{models[0].name} on {card.title}"
+    return card.model_copy(update={"name": name, "title": title, "models": tuple(models)} | places)
 
 
 def at(card: Card, root: str) -> Card:

@@ -322,7 +322,8 @@ def html(study: Study, card: pd.DataFrame, found: list[str], figure: Figure, alt
     key = "".join(f"<span>{_symbol(grade)} {grade.title}</span>" for grade in GRADES.values())
     notes = "".join(f"<li>{escape(text)}</li>" for text in found) or "<li>None.</li>"
     facts = "".join(f"<div><dt>{k}</dt><dd>{escape(v)}</dd></div>" for k, v in _facts(study).items())
-    title = f"Report card: {study.title()} on {study.card.title}"
+    on = study.card.title if study.card.models else f"{study.title()} on {study.card.title}"
+    title = f"Report card: {on}"
     return f"""<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -337,7 +338,7 @@ def html(study: Study, card: pd.DataFrame, found: list[str], figure: Figure, alt
 <h2>Mean and 95 % interval</h2>
 <table><thead><tr><th scope="col">Method</th>{heads}</tr></thead><tbody>{_rows(card)}</tbody></table>
 <p class="key">{key}</p>
-<p>Randomization is better when low, the other three when high. Grey: controls and localizer, which are not judged.</p>
+<p>Randomization is better when low, all else when high. Grey: controls and localizer, which are not judged.</p>
 <footer>{escape(_origin(study))}</footer>
 </body>
 </html>

@@ -97,8 +97,8 @@ def test_copies_are_told_within_and_between_splits(splits):
     train.pixels[2] = train.pixels[3]
     faults, table = found(splits)
     between, within = (
-        "pairs of nearly the same image in different splits",
-        "pairs of nearly the same image in one split",
+        "near copies between splits",
+        "near copies within a split",
     )
     assert faults == {between: 1, within: 1}
     assert table.loc[between, "examples"] == "train7 = test4"
@@ -108,7 +108,7 @@ def test_copies_are_told_within_and_between_splits(splits):
 def test_images_of_one_value_are_told_and_are_alike(splits):
     splits["val"].pixels[[0, 5]] = 17
     faults, _ = found(splits)
-    assert faults == {"images of a single value": 2, "pairs of nearly the same image in one split": 1}
+    assert faults == {"images of one value": 2, "near copies within a split": 1}
 
 
 def test_groups_in_several_splits_are_told():
@@ -135,10 +135,10 @@ def test_contradictions_and_sizes_are_told(splits):
     test.truth[3] = True
     faults, _ = found({"train": train, "val": val, "test": test})
     assert faults == {
-        "images with the finding and without truth": 1,
-        "images without the finding and with truth": 1,
-        "findings of fewer than 16 pixels, at the size that is used": 1,
-        "findings that cover more than 50% of the image": 1,
+        "finding without truth": 1,
+        "truth without finding": 1,
+        "findings below 16 pixels": 1,
+        "findings above 50% of the image": 1,
     }
 
 
@@ -147,6 +147,6 @@ def test_splits_of_other_prevalence_are_told(splits):
     few = rare.labels * (np.arange(20) < 3)
     splits["train"] = replace(rare, labels=few, truth=rare.truth & few.astype(bool)[:, None, None])
     faults, table = found(splits)
-    check = "pairs of splits that differ in prevalence (p < 0.01)"
+    check = "splits of unlike prevalence"
     assert faults == {check: 2}
     assert table.loc[check, "examples"].startswith("train 5%, val 50%")

@@ -89,9 +89,9 @@ def _leaks(splits: Mapping[str, Split], records: Sequence[Record]) -> list[Check
     images = sum(map(len, splits.values()))
     groups = {record.group for record in records if record.group}
     return [
-        _check("groups (patients, slices) with images in several splits", groups_apart(records), len(groups)),
-        _check("pairs of nearly the same image in different splits", pairs[apart], images),
-        _check("pairs of nearly the same image in one split", pairs[~apart], images),
+        _check("groups in several splits", groups_apart(records), len(groups)),
+        _check("near copies between splits", pairs[apart], images),
+        _check("near copies within a split", pairs[~apart], images),
     ]
 
 
@@ -108,10 +108,10 @@ def _contradictions(splits: Mapping[str, Split]) -> list[Check]:
         f"{a} {shares[a]:.0%}, {b} {shares[b]:.0%}" for a, b in combinations(splits, 2) if _differ(splits[a], splits[b])
     ]
     return [
-        _check("images with the finding and without truth", unmarked, images),
-        _check("images without the finding and with truth", extra, images),
-        _check("images of a single value", blank, images),
-        _check("pairs of splits that differ in prevalence (p < 0.01)", unlike, len(list(combinations(splits, 2)))),
+        _check("finding without truth", unmarked, images),
+        _check("truth without finding", extra, images),
+        _check("images of one value", blank, images),
+        _check("splits of unlike prevalence", unlike, len(list(combinations(splits, 2)))),
     ]
 
 
@@ -121,8 +121,8 @@ def _sizes(splits: Mapping[str, Split]) -> list[Check]:
     small = [i for i, area, _ in marked if area < SMALL]
     large = [i for i, area, of in marked if area > LARGE * of]
     return [
-        _check(f"findings of fewer than {SMALL} pixels, at the size that is used", small, len(marked)),
-        _check(f"findings that cover more than {LARGE:.0%} of the image", large, len(marked)),
+        _check(f"findings below {SMALL} pixels", small, len(marked)),
+        _check(f"findings above {LARGE:.0%} of the image", large, len(marked)),
     ]
 
 
