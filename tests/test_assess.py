@@ -192,3 +192,11 @@ def test_methods_that_cannot_explain_a_model_are_named(study):
     own = study("first")
     assert own.refused(["grad", "xrai"]) == {}
     assert own.refused([]) == {}
+
+
+def test_the_example_loads():
+    from saltrust.models.own.loading import load
+
+    card = assess.card_of("phantom-pneumothorax", [f"{paths.PROJECT}/examples/my_model.py:load"])
+    own = load(card.models[0], card.folder, card.classes, card.finding)
+    assert (own.size, own.classes, own.title) == (128, ("healthy", "pneumothorax"), "my-model")
