@@ -1,4 +1,4 @@
-"""A model for `saltrust assess --model examples/my_model.py:load --dataset phantom-pneumothorax`; copy it and change it.
+"""A model for `saltrust assess --model examples/my_model.py:load --dataset phantom-pneumothorax`, to copy and change.
 
 It is not trained: put your own network and weights in its place.
 """
