@@ -170,7 +170,7 @@ page.figure(
 # seed; the same key gives the same cell at every size:
 #
 # ```console
-# $ saltrust run atlas --dataset cells -p kind_drawn=CCellP -p size_shown=512 -p seed=3
+# $ saltrust run atlas --dataset cells --kind-drawn CCellP --size-shown 512 --seed 3
 # ```
 
 # %%

@@ -63,7 +63,7 @@ def test_an_executed_chapter_becomes_a_page(executed):
 
 def test_a_page_ends_with_its_provenance_and_its_command(executed):
     page = book.page(cards.load("phantom-pneumothorax"), "dataset", "smoke")
-    assert "saltrust run dataset --dataset phantom-pneumothorax --profile smoke -p n_shown=3\n" in page
+    assert "saltrust run dataset --dataset phantom-pneumothorax --profile smoke --n-shown 3\n" in page
     for fact in (
         "commit `abc`",
         "12 s for this page",

@@ -31,6 +31,8 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
+from saltrust.numbers import written
+
 logger = logging.getLogger(__name__)
 
 EVIDENCE = "evidence"
@@ -123,12 +125,10 @@ def locate(env: BuildEnvironment, target: str, levels: int) -> tuple[Evidence, s
 
 def render(value: float | int | str, spec: str = "") -> str:
     """A value as text: `spec` is a Python format, by default .3g for floats; a true minus sign. Raises ResultError."""
-    spec = spec or (".3g" if isinstance(value, float) else "")
     try:
-        text = format(value, spec)
+        return written(value, spec)
     except ValueError as error:
         raise ResultError(f"cannot write {value!r} with format '{spec}'") from error
-    return text if isinstance(value, str) else text.replace("-", "\N{MINUS SIGN}")
 
 
 def page_link(docname: str, text: str, *classes: str) -> nodes.Node:

@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
-from saltrust import cards, chapters, paths
+from saltrust import cards, chapters, paths, runs
 from saltrust.cards import Card, Model
 from saltrust.errors import SaltrustError
 from saltrust.study import chosen
@@ -59,7 +59,7 @@ def assess(
         chapter = chapters.load(name)
         takes_methods = any(parameter.name == "methods" for parameter in chapter.parameters)
         tell(f"{chapter.title} ({name})")
-        chapters.run(chapter, given | ({"methods": ",".join(usable)} if takes_methods else {}))
+        runs.publish(chapter, given | ({"methods": ",".join(usable)} if takes_methods else {}))
     return paths.results_of(profile, card.name) / "tables" / "report_card.html", refused
 
 

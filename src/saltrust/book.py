@@ -196,7 +196,9 @@ def _provenance(card: Card, chapter: str, profile: str) -> str:
     environment = note.get("environment", {})
     given = {k: v for k, v in note["parameters"].items() if k not in ("dataset", "profile")}
     defaults = {p.name: p.default for p in chapters.load(chapter).parameters}
-    options = " ".join(f"-p {name}={value}" for name, value in given.items() if value != defaults[name])
+    options = " ".join(
+        f"--{name.replace('_', '-')} {value}" for name, value in given.items() if value != defaults[name]
+    )
     made = sum(artefact["seconds"] for artefact in note.get("artefacts", []))
     parameters = ", ".join(f"`{name} = {value}`" for name, value in note["parameters"].items())
     versions = ", ".join(f"{key} {environment[key]}" for key in VERSIONS if key in environment)
@@ -211,10 +213,12 @@ def _provenance(card: Card, chapter: str, profile: str) -> str:
   behind it, which later runs read from the store
 - Download: {{download}}`the executed notebook <notebooks/{chapter}.ipynb>`
 
-Run it again, with other parameters if you like:
+Run it again, with other parameters if you like; what it takes, and in what the outcome differs from this page, say the others:
 
 ```bash
 saltrust run {chapter} --dataset {card.name} --profile {profile} {options}
+saltrust run {chapter} --help
+saltrust compare <the run> published
 ```
 :::
 """

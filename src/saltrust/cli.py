@@ -1,29 +1,101 @@
 """The command line: one line for each thing a user does; a mistake is answered by one clear line and exit code 2."""
 
+import argparse
 import json
 import sys
 from typing import Annotated
 
 import typer
 
-from saltrust import book, cards, chapters
-from saltrust.errors import SaltrustError
+from saltrust import book, cards, chapters, runs
+from saltrust.chapters import Chapter, Parameter
+from saltrust.errors import SaltrustError, unknown_name
 from saltrust.profiles import PROFILES
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
-@app.command("run")
-def run_chapter(
-    chapter: str,
-    dataset: Annotated[str, typer.Option(help="name of a data card")] = "",
-    profile: Annotated[str, typer.Option(help="smoke, quick or full")] = "",
-    parameter: Annotated[list[str] | None, typer.Option("-p", help="name=value, a parameter of the chapter")] = None,
+_HOW = "saltrust run CHAPTER --help says what a chapter takes. Chapters:"
+
+# The options of these two are the parameters of the chapter, which its notebook names: they are read by `_options`.
+_CHAPTER = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+@app.command("run", context_settings=_CHAPTER, add_help_option=False)
+def run_chapter(context: typer.Context, chapter: str) -> None:
+    """Execute one chapter, with any parameters, into a folder of its own; several values of one give several runs."""
+    if chapter in ("--help", "-h"):
+        print(_HOW, *(f"  {name:<16}{chapters.load(name).title}" for name in chapters.NAMES), sep="\n")
+        return
+    loaded = chapters.load(chapter)
+    folders = []
+    for folder in runs.sweep(loaded, _options("run", loaded, context.args)):
+        folders.append(folder)
+        print(folder / "index.html", flush=True)
+    if len(folders) > 1:
+        print(f"All runs in one table: {runs.tabulate(loaded, folders)}")
+
+
+@app.command("publish", context_settings=_CHAPTER, add_help_option=False)
+def publish_chapter(context: typer.Context, chapter: str) -> None:
+    """Execute one chapter for the book, which shows it in the place of its last run."""
+    loaded = chapters.load(chapter)
+    given = _options("publish", loaded, context.args)
+    if several := [name for name, values in given.items() if len(values) > 1]:
+        raise SaltrustError(f"parameter '{several[0]}' has several values; the book shows one run")
+    print(runs.publish(loaded, {name: value for name, (value,) in given.items()}))
+
+
+@app.command("compare")
+def compare_runs(
+    first: Annotated[str, typer.Argument(help="folder or name of a run, or 'published'")],
+    second: Annotated[str, typer.Argument(help="the other one")],
 ) -> None:
-    """Execute one chapter on one data set."""
-    given = dict(_split(text) for text in parameter or ())
-    given |= {name: value for name, value in (("dataset", dataset), ("profile", profile)) if value}
-    print(chapters.run(chapters.load(chapter), given))
+    """Show in what two runs differ: parameters, numbers, estimates with intervals; and on a page, the figures."""
+    from saltrust import compare
+
+    found = compare.compare(compare.find(first, other=second), compare.find(second, other=first))
+    for title, frame in (
+        ("Parameters that differ", found.parameters),
+        ("Numbers that differ", found.numbers),
+        ("Estimates and intervals", found.estimates),
+    ):
+        print(f"{title}:" if len(frame) else f"{title}: none")
+        if len(frame):
+            print(frame.to_string(index=False, na_rep="", float_format="{:.3g}".format), end="\n\n")
+    print(compare.save(found))
+
+
+def _options(command: str, chapter: Chapter, words: list[str]) -> dict[str, list[str]]:
+    """The values that the words of a command line give to each parameter of a chapter. `--help` prints them and ends.
+
+    Raises SaltrustError for a word that is no parameter, with the nearest one that is.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"saltrust {command} {chapter.name}", description=chapter.title, exit_on_error=False, allow_abbrev=False
+    )
+    for parameter in chapter.parameters:
+        about = f"{parameter.help} (default: {parameter.default})".replace("%", "%%")
+        option = f"--{parameter.name.replace('_', '-')}"
+        parser.add_argument(option, dest=parameter.name, action="append", metavar=_kind(parameter), help=about)
+    parser.add_argument("-p", dest="pairs", action="append", default=[], metavar="NAME=VALUE", help="the same by name")
+    try:
+        read, unknown = parser.parse_known_args(words)
+    except argparse.ArgumentError as error:
+        raise SaltrustError(f"{command} {chapter.name}: {error}") from error
+    known = {parameter.name: parameter for parameter in chapter.parameters}
+    for word in unknown:
+        name = word.lstrip("-").partition("=")[0].replace("-", "_")
+        raise unknown_name(f"parameter of chapter '{chapter.name}'", name, known)
+    given = {name: values for name in known if (values := getattr(read, name))}
+    for pair in read.pairs:
+        name, value = _split(pair)
+        given.setdefault(name, []).append(value)
+    return given
+
+
+def _kind(parameter: Parameter) -> str:
+    return {str: "TEXT", bool: "true|false", int: "NUMBER", float: "NUMBER"}[type(parameter.default)]
 
 
 @app.command("assess")

@@ -9,6 +9,7 @@ CHAPTERS = PROJECT / "notebooks"
 BOOK = PROJECT / "book"
 RESULTS = Path(os.environ.get("SALTRUST_RESULTS", PROJECT / "results"))
 STORE = RESULTS / "store"
+RUNS = RESULTS / "runs"  # chapters that a user ran again
 ASSESSED = RESULTS / "cards"  # data cards that name a user's models, written by `saltrust assess`
 
 

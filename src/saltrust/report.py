@@ -15,7 +15,7 @@ from saltrust.errors import SaltrustError
 from saltrust.store import environment
 from saltrust.study import Study
 
-OUT = "SALTRUST_OUT"  # environment variable: where `saltrust run` wants the chapter's results
+OUT = "SALTRUST_OUT"  # environment variable: where whoever executes the chapter wants its results
 MIME = "application/vnd.saltrust+json"  # marks an output of a notebook as a saved figure or table
 DPI = 180
 
@@ -23,7 +23,7 @@ DPI = 180
 class Page:
     """The results of one chapter on one data set.
 
-    They go where `saltrust run` says; a notebook that is run by hand writes to `results/by_hand/`, so that the
+    They go where `saltrust run` or `publish` says; a notebook that is run by hand writes to `results/by_hand/`, so that the
     published results stay untouched. `folder` holds figures/, tables/, numbers.json and provenance.json.
     """
 

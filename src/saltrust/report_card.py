@@ -391,5 +391,5 @@ def _origin(study: Study) -> str:
     here = environment()
     return (
         f"saltrust {here['saltrust']}, commit {here['commit']}, seed {study.seed}. To make it anew: saltrust run "
-        f"report_card --dataset {study.card.name} --profile {study.profile.name} -p protocol={study.protocol.name}"
+        f"report_card --dataset {study.card.name} --profile {study.profile.name} --protocol {study.protocol.name}"
     )

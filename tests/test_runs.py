@@ -1,0 +1,185 @@
+"""Running chapters: all of the results appear or none, in a folder of their own or, for the book, in its place."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from saltrust import paths, run_page, runs
+from saltrust.errors import SaltrustError
+
+SALTRUST = Path(sys.executable).with_name("saltrust")
+HEAD = '# %% [markdown]\n# # Made up\n\n# %% tags=["parameters"]\n'
+COMMON = 'dataset = "phantom-pneumothorax"  # a card\nprofile = "smoke"  # size\n'
+
+
+def saltrust(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [SALTRUST, *arguments], env=os.environ | environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_publishing_gives_figures_tables_numbers_and_provenance(tmp_path):
+    outcome = saltrust("publish", "dataset", "--profile", "smoke", "-p", "n_shown=2", SALTRUST_RESULTS=str(tmp_path))
+    assert outcome.returncode == 0, outcome.stderr
+    results = tmp_path / "smoke" / "phantom-pneumothorax"
+    assert outcome.stdout.strip() == str(results / "notebooks" / "dataset.ipynb")
+    assert {p.name for p in (results / "figures").glob("*.png")} == {"positive.png", "negative.png", "truth.png"}
+    note = json.loads((results / "figures" / "truth.json").read_text())
+    assert note["caption"]
+    assert note["alt"]
+    splits = pd.read_csv(results / "tables" / "splits.csv")
+    numbers = json.loads((results / "numbers.json").read_text())
+    assert splits["positive"].tolist()[-1] == numbers["dataset/n_test_positive"]
+    provenance = json.loads((results / "provenance" / "dataset.json").read_text())
+    assert provenance["parameters"]["n_shown"] == 2
+    assert {a["artefact"].split("/")[0] for a in provenance["artefacts"]} == {"data", "average"}
+    assert {path.name for path in results.iterdir() if path.is_dir()} == {
+        "figures",
+        "tables",
+        "notebooks",
+        "provenance",
+    }
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project of one chapter, `dataset`, whose code is given."""
+
+    def make(code: str) -> dict[str, str]:
+        (tmp_path / "notebooks").mkdir(exist_ok=True)
+        (tmp_path / "notebooks" / "dataset.py").write_text(f"{HEAD}{COMMON}\n# %%\n{code}\n")
+        cards = tmp_path / "data_cards"
+        if not cards.exists():
+            cards.symlink_to(paths.PROJECT / "data_cards")
+        return {"SALTRUST_PROJECT": str(tmp_path), "SALTRUST_RESULTS": str(tmp_path / "results")}
+
+    return make
+
+
+PAGE = """
+from saltrust.report import Page
+from saltrust.study import Study
+page = Page("dataset", Study(dataset, profile))
+page.quote(answer={answer})
+{then}
+page.close()
+"""
+
+
+def test_a_failed_chapter_is_readable_and_leaves_the_published_results(project, tmp_path):
+    results = tmp_path / "results" / "smoke" / "phantom-pneumothorax"
+    assert saltrust("publish", "dataset", **project(PAGE.format(answer=1, then=""))).returncode == 0
+    outcome = saltrust("publish", "dataset", **project(PAGE.format(answer=2, then="raise ValueError('no such luck')")))
+    assert outcome.returncode == 2
+    assert "dataset failed in dataset.py, cell 3: ValueError: no such luck" in outcome.stderr
+    assert json.loads((results / "numbers.json").read_text()) == {"dataset/answer": 1}
+    assert "no such luck" in (results / "notebooks" / "dataset.failed.ipynb").read_text()
+    assert "answer=1" in (results / "notebooks" / "dataset.ipynb").read_text()
+    assert saltrust("publish", "dataset", **project(PAGE.format(answer=3, then=""))).returncode == 0
+    assert json.loads((results / "numbers.json").read_text()) == {"dataset/answer": 3}
+    assert not (results / "notebooks" / "dataset.failed.ipynb").exists()
+
+
+def test_progress_of_the_kernel_reaches_the_terminal(project):
+    code = "from saltrust import progress\nprogress.INTERVAL = 0\nlist(progress.track(range(3), 'counting'))"
+    outcome = saltrust("publish", "dataset", **project(code))
+    assert "[phantom-pneumothorax dataset]" in outcome.stderr
+    assert "67%  counting  0:00 left" in outcome.stderr
+
+
+def test_two_chapters_cannot_have_a_figure_of_one_name(tmp_path):
+    staging, results = tmp_path / "staging", tmp_path / "results"
+    for folder, owner in ((staging, "five_band"), (results, "models")):
+        (folder / "figures").mkdir(parents=True)
+        (folder / "figures" / "roc.json").write_text(json.dumps({"chapter": owner}))
+        (folder / "figures" / "roc.png").write_bytes(owner.encode())
+    with pytest.raises(SaltrustError, match="'five_band': 'roc' in figures is the name of one of 'models'"):
+        runs._publish(staging, results, "five_band")
+    assert (results / "figures" / "roc.png").read_bytes() == b"models"
+
+
+def test_a_run_lands_in_a_folder_of_its_own_and_leaves_the_published_results(project, tmp_path):
+    made = project(PAGE.format(answer=1, then="print('said')"))
+    assert saltrust("publish", "dataset", **made).returncode == 0
+    before = {file: file.read_bytes() for file in (tmp_path / "results" / "smoke").rglob("*") if file.is_file()}
+    outcome = saltrust("run", "dataset", **made)
+    assert outcome.returncode == 0, outcome.stderr
+    (folder,) = (tmp_path / "results" / "runs" / "dataset").iterdir()
+    assert outcome.stdout.strip() == str(folder / "index.html")
+    assert {file.name for file in folder.iterdir()} == {
+        "dataset.ipynb", "index.html", "numbers.json", "provenance.json",
+    }  # fmt: skip
+    assert json.loads((folder / "numbers.json").read_text()) == {"dataset/answer": 1}
+    page = (folder / "index.html").read_text()
+    assert "<h1>Made up</h1>" in page
+    assert "dataset = phantom-pneumothorax, profile = smoke" in page
+    assert "<pre>said\n</pre>" in page
+    assert {f: f.read_bytes() for f in (tmp_path / "results" / "smoke").rglob("*") if f.is_file()} == before
+
+
+def test_several_values_are_several_runs_and_one_table(project, tmp_path):
+    code = PAGE.format(answer="len(profile) + seed", then="")
+    made = project(f"{code}")
+    source = tmp_path / "notebooks" / "dataset.py"
+    source.write_text(source.read_text().replace(COMMON, f"{COMMON}seed = 0  # of the draw\n"))
+    outcome = saltrust("run", "dataset", "--seed", "1", "-p", "seed=4", **made)
+    assert outcome.returncode == 0, outcome.stderr
+    *pages, last = outcome.stdout.splitlines()
+    assert len(pages) == 2
+    table = pd.read_csv(last.removeprefix("All runs in one table: "))
+    assert table["seed"].tolist() == [1, 4]
+    assert table["answer"].tolist() == [6, 9]
+    assert table["run"].tolist() == [Path(page).parent.name for page in pages]
+
+
+def test_a_failed_run_leaves_its_notebook_and_says_where(project, tmp_path):
+    outcome = saltrust("run", "dataset", **project(PAGE.format(answer=2, then="raise ValueError('no such luck')")))
+    assert outcome.returncode == 2
+    (folder,) = (tmp_path / "results" / "runs" / "dataset").iterdir()
+    assert folder.name.endswith("-failed")
+    assert f"ValueError: no such luck; its notebook: {folder / 'dataset.ipynb'}" in outcome.stderr
+    assert "no such luck" in (folder / "dataset.ipynb").read_text()
+
+
+def test_help_prints_what_the_notebook_says(project):
+    made = project(PAGE.format(answer=1, then=""))
+    text = saltrust("run", "dataset", "--help", **made).stdout
+    assert "--profile TEXT" in text
+    assert "size (default: smoke)" in text
+    assert "  verdict " in saltrust("run", "--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "verdict", "--n-bot", "3"), "unknown parameter of chapter 'verdict' 'n_bot'; did you mean 'n_boot'"),
+        (("run", "verdict", "--n-boot", "many"), "parameter 'n_boot': 'many' is not of type int"),
+        (("run", "verdict", "--n-boot"), "run verdict: argument --n-boot: expected one argument"),
+        (("run", "verdict", "--seed", "1", "--seed", "x"), "parameter 'seed': 'x' is not of type int"),
+        (("publish", "verdict", "--seed", "1", "--seed", "2"), "parameter 'seed' has several values"),
+    ],
+)
+def test_a_mistake_is_refused_before_any_work(tmp_path, arguments, message):
+    outcome = saltrust(*arguments, SALTRUST_RESULTS=str(tmp_path))
+    assert (outcome.returncode, outcome.stderr.count("\n")) == (2, 1)
+    assert message in outcome.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("{num}`a/x .2f` of {num}`a/y`", "<p>−0.50 of seven</p>"),
+        ("a {term}`map <saliency map>`, {cite:t}`arun2021`", "<p>a map, arun2021</p>"),
+        ("see [](../../concepts/ssim.md) and [that](#cells-atlas)", "<p>see the book and that</p>"),
+        ("{num}`a/z`", "<p>not computed</p>"),
+        ("a\n{num}`a/x\n.1f`", "<p>a\n−0.5</p>"),
+    ],
+)
+def test_prose_of_a_run_reads_without_the_book(text, html):
+    assert run_page.prose(text, {"a/x": -0.5, "a/y": "seven"}).strip() == html
