@@ -213,7 +213,7 @@ def _provenance(card: Card, chapter: str, profile: str) -> str:
   behind it, which later runs read from the store
 - Download: {{download}}`the executed notebook <notebooks/{chapter}.ipynb>`
 
-Run it again, with other parameters if you like; what it takes, and in what the outcome differs from this page, say the others:
+Run it again, with other parameters if you like; see what it takes; and in what the outcome differs from this page:
 
 ```bash
 saltrust run {chapter} --dataset {card.name} --profile {profile} {options}

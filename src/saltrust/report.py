@@ -23,8 +23,8 @@ DPI = 180
 class Page:
     """The results of one chapter on one data set.
 
-    They go where `saltrust run` or `publish` says; a notebook that is run by hand writes to `results/by_hand/`, so that the
-    published results stay untouched. `folder` holds figures/, tables/, numbers.json and provenance.json.
+    They go where `saltrust run` or `publish` says; a notebook that is run by hand writes to `results/by_hand/`, so that
+    the published results stay untouched. `folder` holds figures/, tables/, numbers.json and provenance.json.
     """
 
     def __init__(self, chapter: str, study: Study):
