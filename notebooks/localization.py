@@ -195,7 +195,7 @@ page.table(
     "other_scores",
     caption=f"Mean of each score by method, for {study.title()}, the controls and the localizer.",
 )
-agreement = matrix.loc[names].corr(method="spearman")["auprc"].drop("auprc")
+agreement = matrix.loc[names].corr(method="spearman")["auprc"].drop("auprc").fillna(1)  # one method has one order
 page.quote(
     n_scores=len(DISTINCT),
     n_same_best=int(sum(matrix.loc[names, score].idxmax() == main.idxmax() for score in DISTINCT)),

@@ -11,9 +11,9 @@
 # %% [markdown]
 # # The models
 #
-# Maps explain models, so the models come first. The one whose maps are judged is {num}`models/main_title`. Replicates
-# differ from it in nothing but their training; another network has another architecture; two localizers are trained on the
-# truth itself, and show what can be found in these images.
+# Maps explain models, so the models come first. The one whose maps are judged is {num}`models/main_title`. Beside it
+# stand, as far as there are such, a replicate of the same architecture and a network of another one; and two localizers, trained
+# on the truth itself, which show what can be found in these images.
 
 # %% tags=["parameters"]
 dataset = "phantom-pneumothorax"  # a data card
@@ -38,9 +38,9 @@ table = study.models(n_boot)
 page.table(
     table,
     "models",
-    caption="Area under the ROC curve, with its 95 % bootstrap interval by image, of telling test images with the finding from those without; where there "
-    "every image has one, of telling each class from the others, the mean over the classes; where there are several classes, the share of right ones "
-    "(accuracy); and the training: epochs or steps, the one kept, seconds, seed, arithmetic, and where the weights started from. Networks are "
+    caption="Area under the ROC curve, with its 95 % bootstrap interval by image, of telling test images with the finding from those without; or, where "
+    "every image has one, of telling each class from the others, the mean over the classes. Where there are several classes, the share of right ones "
+    "(accuracy). And the training: epochs or steps, the one kept, seconds, seed, arithmetic, and where the weights started from. Networks are "
     f"{study.replication}. Localizers are scored by their image score. {study.card.reported}",
 )
 score = table.set_index("model")
@@ -56,7 +56,7 @@ page.quote(
 )
 
 # %% [markdown]
-# Area under the ROC curve of the classifiers: {num}`models/reached`. Initial weights here: {num}`models/weights`.
+# Area under the ROC curve of the classifiers: {num}`models/reached`. Where weights come from: {num}`models/weights`.
 
 # %%
 records = {name: study.classifier(name).record for name in study.classifiers}

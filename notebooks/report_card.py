@@ -47,7 +47,9 @@ page.quote(
     n_clean=int(clean.sum()),
     n_full=int(counts["pass"].eq(len(graded.columns)).sum()),
     least_failed=int(counts["fail"].min()),
-    least_failed_map=plots.abbreviation(counts["fail"].idxmin()),
+    least_failed_map=", ".join(
+        plots.abbreviation(name) for name, n in counts["fail"].items() if n == counts["fail"].min()
+    ),
     n_warnings=len(found),
     failed=", ".join(f"{criterion} {grade.eq('fail').sum()}" for criterion, grade in graded.items()),
 )

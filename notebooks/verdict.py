@@ -51,7 +51,7 @@ page.quote(
     n_pass=int(passed.sum()),
     n_cells=len(verdicts),
     most_passes=int(tests.sum().max()),
-    best_map=plots.abbreviation(tests.sum().idxmax()),
+    best_map=", ".join(plots.abbreviation(name) for name, n in tests.sum().items() if n == tests.sum().max()),
     **{f"{criterion}_n_pass": int(part["verdict"].eq("PASS").sum()) for criterion, part in low.groupby("criterion")},
 )
 

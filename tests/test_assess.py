@@ -68,12 +68,45 @@ def study(code, tiny_profile, tmp_path):
 
 def test_the_card_names_the_data_and_the_models(code):
     card = assess.card_of("phantom-pneumothorax", [f"{code}:first", f"{code}:twin"])
-    assert card.name == "phantom-pneumothorax-some-nets"
-    assert [model.name for model in card.models] == ["some-nets", "some-nets-2"]
+    assert card.name == "phantom-pneumothorax-some-nets-first-some-nets-twin"
+    assert [model.name for model in card.models] == ["some-nets-first", "some-nets-twin"]
     assert [model.source for model in card.models] == [f"{code}:first", f"{code}:twin"]
     assert card.identity() == cards.load("phantom-pneumothorax").identity()
     cards.save(card, paths.ASSESSED)
     assert cards.load(card.name).models == card.models
+
+
+def test_names_of_models_never_collide(tmp_path):
+    files = [tmp_path / folder / "net.py" for folder in ("a", "b", "c")]
+    for file in files:
+        file.parent.mkdir()
+        file.write_text("")
+    described = tmp_path / "other.yaml"
+    described.write_text(yaml.safe_dump({"source": str(files[2]), "name": "net-random"}))
+    card = assess.card_of("cells", [*map(str, files), str(described)])
+    assert [model.name for model in card.models] == ["net", "net-2", "net-3", "net-random-2"]
+
+
+def test_another_model_of_the_same_name_is_not_overwritten(code, tmp_path):
+    other = tmp_path / "other" / code.name
+    other.parent.mkdir()
+    other.write_text(code.read_text())
+    cards.save(assess.card_of("phantom-pneumothorax", [f"{code}:first"]), paths.ASSESSED)
+    assess._refuse_others(assess.card_of("phantom-pneumothorax", [f"{code}:first"]))
+    with pytest.raises(SaltrustError, match="is the name of an assessment of .*Some Nets.py:first: describe"):
+        assess._refuse_others(assess.card_of("phantom-pneumothorax", [f"{other}:first"]))
+
+
+def test_wrong_names_are_told_before_any_model_is_loaded(code):
+    card = assess.card_of("phantom-pneumothorax", [f"{code}:nowhere"])
+    for names, message in (
+        (("smok", "corrected", "paper"), "unknown profile 'smok'"),
+        (("smoke", "publishd", "paper"), "unknown protocol 'publishd'"),
+        (("smoke", "corrected", "xria"), "unknown method 'xria'"),
+    ):
+        with pytest.raises(SaltrustError, match=message):
+            assess.assess(card, *names, seed=0, tell=print)
+    assert not paths.ASSESSED.exists()
 
 
 def test_a_model_may_be_described_in_a_file_beside_it(code):
@@ -91,7 +124,7 @@ def test_a_model_may_be_described_in_a_file_beside_it(code):
         ("[1, 2", "mine.yaml: not a description of a model"),
         ("- a", "mine.yaml: not a description of a model"),
         ("name: a", "mine.yaml: source: Field required"),
-        ("{source: a, sise: 3}", "mine.yaml: sise: Extra inputs are not permitted"),
+        ("{source: a, sise: 3}", "mine.yaml: unknown field 'sise'; did you mean 'size'"),
         ("{source: a, size: big}", "mine.yaml: size: Input should be a valid integer"),
     ],
 )
@@ -125,8 +158,8 @@ def test_what_one_model_allows_and_what_two(code):
 
 def test_one_model_is_asked_two_questions(study):
     own = study("first")
-    assert own.classifiers == ("some-nets",)
-    assert own.judged == ("some-nets", "some-nets-random")
+    assert own.classifiers == ("some-nets-first",)
+    assert own.judged == ("some-nets-first", "some-nets-first-random")
     assert own.partners == {}
     assert own.size == 48
     assert own.stages == ("7", "3", "0")
@@ -138,7 +171,7 @@ def test_one_model_is_asked_two_questions(study):
     found = warnings(Evidence(own, names, card, 20))
     assert any(text.startswith("There is one network") for text in found)
     page = html(own, card, found, report_card_figure(card), "alt")
-    assert "some-nets on Phantom" in page.replace("\n", " ")
+    assert "some-nets-first on Phantom" in page.replace("\n", " ")
     assert "Repeat" not in page.split("<table>")[1]
 
 
@@ -147,7 +180,7 @@ def test_one_model_is_asked_two_questions(study):
 )
 def test_two_models_are_compared_by_what_they_share(study, functions, criterion):
     own = study(*functions)
-    assert own.partners == {criterion: "some-nets-2"}
+    assert own.partners == {criterion: f"some-nets-{functions[1]}"}
     card = report_card(own, "grad", n_boot=20)
     assert asked(card) == ["utility", "randomization", criterion]
     assert list(grades(card)) == asked(card)
@@ -155,7 +188,17 @@ def test_two_models_are_compared_by_what_they_share(study, functions, criterion)
 
 def test_three_models_answer_all_four(study):
     own = study("first", "wider", "twin")
-    assert own.partners == {"repeatability": "some-nets-3", "reproducibility": "some-nets-2"}
+    assert own.partners == {"repeatability": "some-nets-twin", "reproducibility": "some-nets-wider"}
+
+
+def test_the_same_weights_twice_are_no_replicates(study):
+    with pytest.raises(SaltrustError, match="'some-nets-first' and 'some-nets-first-2' have the same weights"):
+        study("first", "first")
+
+
+def test_what_is_assumed_of_a_model_is_said(study):
+    said = study("first")._own["some-nets-first"].assumed
+    assert said == "48 pixels, 1 channel, black 0 and white 1; outputs healthy, pneumothorax, exclusive"
 
 
 def test_its_record_holds_what_it_says_of_the_test_images(study):
@@ -174,15 +217,15 @@ def test_its_record_holds_what_it_says_of_the_test_images(study):
 
 
 def test_another_version_of_the_code_is_another_model(study, code):
-    before = study("first").classifier_spec("some-nets").digest
-    assert study("first").classifier_spec("some-nets").digest == before
+    before = study("first").classifier_spec("some-nets-first").digest
+    assert study("first").classifier_spec("some-nets-first").digest == before
     code.write_text(code.read_text().replace("described(4, 0)", "described(4, 7)"))
-    assert study("first").classifier_spec("some-nets").digest != before
+    assert study("first").classifier_spec("some-nets-first").digest != before
 
 
 def test_code_that_changes_under_a_study_is_told(study, code):
     own = study("first")
-    spec = own.classifier_spec("some-nets")
+    spec = own.classifier_spec("some-nets-first")
     code.write_text(code.read_text().replace("described(4, 0)", "described(4, 9)"))
     with pytest.raises(SaltrustError, match="Some Nets.py:first has changed since this study began"):
         own.store.get(spec)

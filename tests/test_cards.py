@@ -64,8 +64,8 @@ def test_prose_licence_and_place_do_not_change_what_the_card_names(write):
     [
         ({"truth": "polygon"}, r"made-up\.yaml: truth: Input should be 'mask', 'box' or 'graded'"),
         ({"finding": None}, r"finding: Field required"),
-        ({"colour": "red"}, r"colour: Extra inputs"),
-        ({"name": "Made Up"}, r"name: String should match"),
+        ({"colour": "red"}, r"unknown field 'colour'"),
+        ({"name": "Made Up"}, r"name: small letters, digits and single hyphens"),
         ({"name": "other"}, r"name: is 'other', the file is called 'made-up'"),
         ({"counts": {"train": {"images": 1, "positive": 1}}}, r"counts: .*lacks test, val"),
         ({"counts": GOOD["counts"] | {"val": {"images": 0, "positive": 0}}}, r"counts\.val\.images: .*greater than 0"),
@@ -82,6 +82,11 @@ def test_prose_licence_and_place_do_not_change_what_the_card_names(write):
         ({"models": [{"source": "a.py:load", "size": 16}]}, r"models\.0\.size: Input should be greater"),
         ({"models": [{"source": "a.py:load", "channels": 2}]}, r"models\.0\.channels: Input should be 1 or 3"),
         ({"models": [{"name": "a"}]}, r"models\.0\.source: Field required"),
+        ({"models": [{"source": "a.py:load"}]}, r"models: each needs a name of its own"),
+        ({"models": [{"source": s, "name": "a"} for s in "xy"]}, r"models: each needs a name of its own"),
+        ({"models": [{"source": "x", "name": "a"}, {"source": "y", "name": "a-random"}]}, r"'<the first>-random'"),
+        ({"finding": None, "findng": "square"}, r"unknown field 'findng'; did you mean 'finding'"),
+        ({"table": GOOD["table"] | {"rigth": "x"}}, r"unknown field of table 'rigth'; did you mean 'right'"),
         ({"table": {k: v for k, v in GOOD["table"].items() if k != "mask"}}, r"truth 'mask' needs the table's 'mask'"),
         ({"truth": "box"}, r"truth 'box' needs the table's 'x', 'y' and 'width'"),
     ],
@@ -153,12 +158,24 @@ def test_a_card_with_models_is_the_same_data_in_a_file_of_its_own(write, tmp_pat
 
 
 def test_data_may_lie_elsewhere_unless_it_is_generated(write, tmp_path):
-    assert cards.at(cards.parse(write()), str(tmp_path)).root == tmp_path
+    assert cards.rooted(cards.parse(write()), str(tmp_path)).root == tmp_path
     with pytest.raises(SaltrustError, match="'cells' is generated: it has no files"):
-        cards.at(cards.load("cells"), "/data")
+        cards.rooted(cards.load("cells"), "/data")
 
 
 def test_a_card_is_found_by_its_file_and_a_missing_one_named(write):
     assert cards.load(str(write())).name == "made-up"
     with pytest.raises(SaltrustError, match=r"no data card nowhere\.yaml"):
         cards.load("nowhere.yaml")
+
+
+def test_one_number_may_stand_for_several():
+    model = cards.Model(source="a.py:load", mean=0.5, std=[1, 2, 3])
+    assert (model.mean, model.std) == ((0.5,), (1.0, 2.0, 3.0))
+
+
+def test_a_card_elsewhere_cannot_have_the_name_of_the_projects(tmp_path):
+    file = tmp_path / "cells.yaml"
+    file.write_text((paths.CARDS / "cells.yaml").read_text())
+    with pytest.raises(SaltrustError, match="'cells' is a card of the project; call it otherwise"):
+        cards.parse(file)

@@ -57,6 +57,7 @@ def test_a_data_set_that_is_as_its_card_says(data):
     assert told["patients (groups)"] == "0 of 3 in several splits"
     assert told["images"] == "6 of 6 opened; 0 of 6 not in order"
     assert told["size"] == "40 x 30 pixels"
+    assert told["share of the truth"] == "16.69% to 16.69%, median 16.69%"  # of 320 x 320 pixels; in the file 1 of 6
     assert {record.id for record in sound} == {f"{i}.png" for i in range(6)}
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         ["t.csv", "six.yaml", *(f"{i}.png" for i in range(6)), *(f"m{i}.png" for i in (1, 3, 5))]
@@ -95,7 +96,9 @@ def test_each_thing_that_is_wrong_is_told(data):
 
 def test_tables_that_cannot_be_read_and_folders_that_are_not_there(data, tmp_path):
     folder, card = data
-    assert wrong(cards.at(card(), str(tmp_path / "nowhere"))) == {"folder": f"no folder {tmp_path}/nowhere; the test"}
+    assert wrong(cards.rooted(card(), str(tmp_path / "nowhere"))) == {
+        "folder": f"no folder {tmp_path}/nowhere (get it from the test)"
+    }
     (folder / "t.csv").write_text("image,label\n0.png,0\n")
     assert "no column 'split'" in wrong(card())["tables"]
 
@@ -118,3 +121,27 @@ def test_the_command_prints_every_line_and_fails_where_something_is_wrong(data, 
     with pytest.raises(SaltrustError, match=r"'six': 1 of \d+ checks failed; expected:\nt.csv"):
         cli.check_dataset(str(folder / "six.yaml"), root="", sample=0)
     assert "WRONG image files" in capsys.readouterr().out
+
+
+def test_boxes_that_cannot_be_meant_are_told(data):
+    folder, card = data
+    table = pd.read_csv(folder / "t.csv").drop(columns="mask")
+    boxes = {1: (5, 5, 9, 9), 3: (0.1, 0.1, 0.4, 0.4), 5: (30, 20, 60, 25)}  # right, normalised, over the border
+    for i, column in enumerate(("x", "y", "right", "bottom")):
+        table[column] = [boxes[row][i] if row in boxes else None for row in table.index]
+    table.to_csv(folder / "t.csv", index=False)
+    columns = ("image", "label", "split", "group", "x", "y", "right", "bottom")
+    lines, _ = check(card(truth="box", table={"file": "t.csv"} | {c: c for c in columns}))
+    told = {line.what: line for line in lines}
+    assert told["images"].found.endswith(
+        "1 of 6 not in order: 3.png: less than a pixel of a box lies in its 40 x 30 pixels"
+    )
+    assert told["boxes cut"].found == "1 of 6 reach over the border of their image: 5.png"
+    assert told["boxes cut"].good is None
+
+
+def test_groups_that_nobody_tells_are_not_called_right(data):
+    _, card = data
+    lines, _ = check(card(table={"file": "t.csv"} | {c: c for c in ("image", "label", "mask", "split")}))
+    line = next(line for line in lines if line.what == "patients (groups)")
+    assert (line.good, line.found.partition(":")[0]) == (None, "not told")

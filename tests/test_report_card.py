@@ -144,7 +144,7 @@ def evidence(**changes):
     study = SimpleNamespace(
         profile=SimpleNamespace(name=given["profile"]),
         protocol=SimpleNamespace(low_baseline=given["low_baseline"]),
-        card=SimpleNamespace(get=given["get"], truth=given["truth"], localizer="unet"),
+        card=SimpleNamespace(get=given["get"], truth=given["truth"], localizer="unet", models=()),
         main="small-1",
         partners={"repeatability": "small-2"},
         refused=lambda methods: given["refused"],

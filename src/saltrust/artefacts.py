@@ -4,6 +4,7 @@ data -> classifier, localizer -> maps, heat maps -> utility, similarity. Heavy i
 that reading what is stored needs none of them; they also tell the spec which code its result depends on.
 """
 
+import copy
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -301,13 +302,14 @@ class OwnSpec(Spec):
         own = _loaded(self.checksum, self.model, card.folder, card.classes, card.finding)
         if own.checksum != self.checksum:
             raise SaltrustError(f"{self.model.source} has changed since this study began; begin it anew")
-        return own.network
+        return copy.deepcopy(own.network)  # the caller may move it to another device
 
     def compute(self, get) -> dict[str, Any]:
         from saltrust.models.classifiers import predict
 
         test = get(self.test)
-        return judged(predict(self.network(get), test.pixels, input_range=self.input_range), test)
+        told = judged(predict(self.network(get), test.pixels, input_range=self.input_range), test)
+        return told | {"weights": f"{Path(self.model.source).name}, trained elsewhere"}
 
     def write(self, value: dict[str, Any], folder: Path) -> None:
         (folder / "record.json").write_text(json.dumps(value), encoding="utf-8")

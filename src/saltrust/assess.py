@@ -10,7 +10,9 @@ from pydantic import ValidationError
 from saltrust import cards, chapters, paths, runs
 from saltrust.cards import Card, Model
 from saltrust.errors import SaltrustError
-from saltrust.study import chosen
+from saltrust.profiles import PROFILES
+from saltrust.protocols import PROTOCOLS
+from saltrust.study import Study, chosen
 
 
 def card_of(dataset: str, models: Sequence[str]) -> Card:
@@ -25,11 +27,13 @@ def card_of(dataset: str, models: Sequence[str]) -> Card:
     named: dict[str, Model] = {}
     for text in models:
         model = _model(text)
-        name = model.name or _slug(model.source)
-        if name in named:
-            name = f"{name}-{len(named) + 1}"
+        stem = name = model.name or _slug(model.source)
+        number = 1
+        while name in named or (named and name == f"{next(iter(named))}-random"):
+            number += 1
+            name = f"{stem}-{number}"
         named[name] = model.model_copy(update={"name": name})
-    return cards.with_models(data, list(named.values()), f"{data.name}-{next(iter(named))}")
+    return cards.with_models(data, list(named.values()), "-".join([data.name, *named]))
 
 
 def assess(
@@ -40,20 +44,32 @@ def assess(
 
     Raises SaltrustError, before any chapter runs, for a model that cannot be judged or that no method can explain.
     """
+    PROFILES[profile], PROTOCOLS[protocol], chosen(methods)  # wrong names are told before any model is loaded
+    from saltrust.methods.cam import choose_cam_layer
     from saltrust.models.own.explainable import explainable
     from saltrust.models.own.loading import load
 
     networks = [load(model, card.folder, card.classes, card.finding) for model in card.models]
     refused: dict[str, str] = {}
-    for network in networks:
+    for model, network in zip(card.models, networks, strict=True):
         refused |= explainable(network, chosen(methods))
+        blocks = [module for stage in network.stages for module in stage.modules]
+        try:
+            choose_cam_layer(network.network, blocks, network.size, PROTOCOLS[protocol].cam_min_grid)
+        except SaltrustError as error:
+            raise SaltrustError(f"{model.source}: {error}") from error
     usable = [method for method in chosen(methods) if method not in refused]
     if not usable:
         reasons = "; ".join(f"{method}: {reason}" for method, reason in refused.items())
         raise SaltrustError(f"none of these methods can explain {card.models[0].source}: {reasons}")
     for method, reason in refused.items():
         tell(f"without {method}: {reason}")
+    _refuse_others(card)
     cards.save(card, paths.ASSESSED)
+    study = Study(card.name, profile, protocol, seed)
+    for network in networks:
+        unused = "" if network.title in study.classifiers else "; not compared: one of each kind is"
+        tell(f"{network.title}: {network.assumed}{unused}")
     given = {"dataset": card.name, "profile": profile, "protocol": protocol, "seed": str(seed)}
     for name in chapters.of(card):
         chapter = chapters.load(name)
@@ -61,6 +77,19 @@ def assess(
         tell(f"{chapter.title} ({name})")
         runs.publish(chapter, given | ({"methods": ",".join(usable)} if takes_methods else {}))
     return paths.results_of(profile, card.name) / "tables" / "report_card.html", refused
+
+
+def _refuse_others(card: Card) -> None:
+    """Raise SaltrustError where a card of that name is of other models, whose results would be overwritten."""
+    if card.name not in cards.assessed():
+        return
+    there = cards.load(card.name)
+    if [model.source for model in there.models] != [model.source for model in card.models]:
+        others = ", ".join(model.source for model in there.models)
+        raise SaltrustError(
+            f"'{card.name}' is the name of an assessment of {others}: describe your model in a YAML file with a `name` "
+            f"of its own, or remove {paths.ASSESSED / card.name}.yaml"
+        )
 
 
 def _model(text: str) -> Model:
@@ -74,8 +103,7 @@ def _model(text: str) -> Model:
     except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
         raise SaltrustError(f"{file}: not a description of a model: {' '.join(str(error).split())}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        raise SaltrustError(f"{file}: {'.'.join(map(str, first['loc'])) or 'model'}: {first['msg']}") from error
+        raise SaltrustError(f"{file}: {cards.told(error, Model)}") from error
 
 
 def _absolute(model: Model, folder: Path) -> Model:
@@ -90,6 +118,7 @@ def _absolute(model: Model, folder: Path) -> Model:
 
 
 def _slug(source: str) -> str:
-    """A name from a source: "models/My Net.py:load" -> "my-net"."""
-    stem = source.partition(":")[2] if source.startswith(("timm:", "xrv:")) else Path(source.partition(":")[0]).stem
+    """A name from a source: "models/My Net.py:load" -> "my-net", "net.py:deep" -> "net-deep"."""
+    file, _, name = source.partition(":")
+    stem = name if file in ("timm", "xrv") else Path(file).stem + (f"-{name}" if name not in ("", "load") else "")
     return re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-") or "model"

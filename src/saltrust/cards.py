@@ -4,15 +4,23 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from saltrust import paths
 from saltrust.errors import SaltrustError, unknown_name
 
 Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+
+
+def _several(value: Any) -> Any:
+    return (value,) if type(value) in (int, float) else value
+
+
+Numbers = Annotated[tuple[float, ...], BeforeValidator(_several)]  # one number, or several
 
 
 class _Strict(BaseModel):
@@ -20,7 +28,7 @@ class _Strict(BaseModel):
 
 
 class Get(_Strict):
-    """Where the files come from, the folder where they are expected (relative to the card, or with environment
+    """Where the files come from, the folder where they are expected (relative to the card's own, or with environment
     variables, `$NAME`), and the tree of files that must lie in it."""
 
     root: str
@@ -97,8 +105,8 @@ class Model(_Strict):
     size: int | None = Field(default=None, ge=32, le=2048)
     channels: Literal[1, 3] | None = None
     input_range: tuple[float, float] | None = None
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
+    mean: Numbers = ()
+    std: Numbers = ()
     classes: tuple[str, ...] = ()
     exclusive: bool | None = None
     finding: str = ""
@@ -141,7 +149,7 @@ class Card(_Strict):
     annotations: Annotations | None = None
     shares: dict[Split, float] = {}  # of the groups that each split gets, where the files name no splits
     counts: dict[Split, Count] = {}  # as published; of generated data, what is to be drawn
-    _folder: Path = PrivateAttr(default=paths.PROJECT)  # where the card lies
+    _folder: Path = PrivateAttr(default=paths.CARDS)  # where the card lies
 
     @model_validator(mode="before")
     @classmethod
@@ -158,11 +166,14 @@ class Card(_Strict):
             raise ValueError("'classes' needs two or more names, each once")
         if len(self.networks) < 2:
             raise ValueError("'networks' needs two architectures, whose maps are compared")
+        names = [model.name for model in self.models]
+        if names and (not all(names) or len(set(names)) < len(names) or f"{names[0]}-random" in names):
+            raise ValueError("models: each needs a name of its own, and none may be called '<the first>-random'")
         return self
 
     @model_validator(mode="after")
     def _splits_are_described(self) -> "Card":
-        splits = {"train", "val", "test"}
+        splits = set(SPLITS)
         for name, given in (("counts", set(self.counts)), ("shares", set(self.shares))):
             if given and given != splits:
                 raise ValueError(f"{name}: lacks {', '.join(sorted(splits - given))}")
@@ -205,7 +216,7 @@ class Card(_Strict):
 
     @property
     def folder(self) -> Path:
-        """Where relative paths in the card start: the folder of the card, for the project's own cards the project."""
+        """Where relative paths in the card start: the folder in which it lies."""
         return self._folder
 
     @property
@@ -272,16 +283,33 @@ def parse(file: Path) -> Card:
     try:
         card = Card(**content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "card"
-        raise SaltrustError(f"{file}: {where}: {first['msg']}") from error
+        raise SaltrustError(f"{file}: {told(error)}") from error
     except TypeError as error:
         raise SaltrustError(f"{file}: fields are named by words: {error}") from error
     if card.name != file.stem:
         raise SaltrustError(f"{file}: name: is '{card.name}', the file is called '{file.stem}'")
-    if file.parent.resolve() != paths.CARDS.resolve():
-        card._folder = file.parent.resolve()
+    own = paths.CARDS / file.name
+    if own.exists() and not own.samefile(file):
+        raise SaltrustError(f"{file}: name: '{card.name}' is a card of the project; call it otherwise")
+    card._folder = file.parent.resolve()
     return card
+
+
+def told(error: ValidationError, whole: type[BaseModel] = Card) -> str:
+    """What is wrong with a card or a model, in one line: a field that does not exist before all else, since another one
+    may be missing because of it."""
+    errors = error.errors()
+    first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
+    *outer, last = first["loc"] or ("card",)
+    if first["type"] == "extra_forbidden":
+        parts = {"get": Get, "table": Table, "annotations": Annotations, "models": Model}
+        fields = next((part for name, part in parts.items() if name in outer), whole).model_fields
+        inside = f" of {outer[0]}" if outer else ""
+        return str(unknown_name(f"field{inside}", last, fields))
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "string_pattern_mismatch":
+        message = "small letters, digits and single hyphens between them"
+    return f"{'.'.join(str(part) for part in (*outer, last))}: {message}"
 
 
 def with_models(card: Card, models: Sequence[Model], name: str) -> Card:
@@ -291,7 +319,7 @@ def with_models(card: Card, models: Sequence[Model], name: str) -> Card:
     return card.model_copy(update={"name": name, "title": title, "models": tuple(models)} | places)
 
 
-def at(card: Card, root: str) -> Card:
+def rooted(card: Card, root: str) -> Card:
     """The card of data whose files lie in another folder. Raises SaltrustError for data that has no files."""
     if card.get is None:
         raise SaltrustError(f"data set '{card.name}' is generated: it has no files, and no --root")

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from saltrust import paths
-from saltrust.cards import Card
+from saltrust.cards import SPLITS, Card
 from saltrust.datasets import files, images
 from saltrust.datasets.loaders import LOADERS
 from saltrust.datasets.quality import groups_apart
 from saltrust.datasets.records import Record
+from saltrust.datasets.shapes import Box
 from saltrust.errors import SaltrustError
 from saltrust.progress import track
 
-SPLITS = ("train", "val", "test")
 SHEET, SIDE = 12, 320  # images on the contact sheet, and the side at which they are shown, in pixels
 
 
@@ -39,7 +39,7 @@ def check(card: Card, sample: int = 200, seed: int = 0) -> tuple[list[Line], lis
     if card.get is None:
         return [Line("files", "none: the images are generated", True)], []
     if not card.root.is_dir():
-        return [Line("folder", f"no folder {card.root}; {card.get.source}", False)], []
+        return [Line("folder", f"no folder {card.root} (get it from {card.get.source})", False)], []
     lines = [Line("folder", str(card.root), True)]
     try:
         records = LOADERS[card.loader].records(card)
@@ -50,8 +50,9 @@ def check(card: Card, sample: int = 200, seed: int = 0) -> tuple[list[Line], lis
     missing = [str(record.file) for record in records if not record.file.is_file()]
     lines.append(Line("image files", _cases(missing, len(records), "missing"), not missing))
     lines += _labels(card, records)
-    apart = groups_apart(records)
-    lines.append(Line("patients (groups)", _cases(apart, _groups(records), "in several splits"), not apart))
+    apart, groups = groups_apart(records), _groups(records)
+    told = _cases(apart, groups, "in several splits") if groups else "not told: which images belong together is unknown"
+    lines.append(Line("patients (groups)", told, not apart if groups else None))
     opened, sound = _open(card, [record for record in records if record.file.is_file()], sample, seed)
     return lines + opened, sound
 
@@ -111,7 +112,7 @@ def _labels(card: Card, records: Sequence[Record]) -> list[Line]:
 def _open(card: Card, records: list[Record], sample: int, seed: int) -> tuple[list[Line], list[Record]]:
     """Open images and draw their truth; what cannot be read is told."""
     chosen = random.Random(seed).sample(records, min(sample or len(records), len(records)))
-    sizes, faults, sound = set(), [], []
+    sizes, shares, over, faults, sound = set(), [], [], [], []
     for record in track(chosen, f"opening images of {card.name}", len(chosen)):
         try:
             height, width = images.read(record.file).shape[:2]
@@ -122,14 +123,24 @@ def _open(card: Card, records: list[Record], sample: int, seed: int) -> tuple[li
         if record.truth and not truth.any():
             faults.append(f"{record.id}: its truth covers none of its pixels")
             continue
+        boxes = [(shape, shape.cut(width, height)) for shape in record.truth if isinstance(shape, Box)]
+        if any(min(cut.x1 - cut.x0, cut.y1 - cut.y0) < 1 for _, cut in boxes):
+            faults.append(f"{record.id}: less than a pixel of a box lies in its {width} x {height} pixels")
+            continue
+        over += [record.id] if any(box != cut for box, cut in boxes) else []
         sizes.add((width, height))
+        shares += [truth.mean()] if record.truth else []
         sound.append(record)
     of = f"{len(chosen)} of {len(records)} opened"
     lines = [Line("images", f"{of}; {_cases(faults, len(chosen), 'not in order')}", not faults)]
     if sizes:
-        small, large = min(sizes), max(sizes)
-        ranged = f"{small[0]} x {small[1]}" + (f" to {large[0]} x {large[1]}" if small != large else "")
-        lines.append(Line("size", f"{ranged} pixels"))
+        width, height = ("-".join(map(str, sorted({min(side), max(side)}))) for side in zip(*sizes, strict=True))
+        lines.append(Line("size", f"{width} x {height} pixels"))
+    if shares:
+        spread = f"{min(shares):.2%} to {max(shares):.2%}, median {np.median(shares):.2%}"
+        lines.append(Line("share of the truth", spread))
+    if over:
+        lines.append(Line("boxes cut", _cases(over, len(chosen), "reach over the border of their image")))
     return lines, sound
 
 

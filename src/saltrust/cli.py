@@ -150,14 +150,14 @@ def list_datasets(context: typer.Context) -> None:
 def check_dataset(
     name: Annotated[str, typer.Argument(help="name or file of a data card")],
     root: Annotated[str, typer.Option(help="folder of the files, in the place of the card's")] = "",
-    sample: Annotated[int, typer.Option(help="images to open, 0 for all")] = 200,
+    sample: Annotated[int, typer.Option(min=0, help="images to open, 0 for all")] = 200,
 ) -> None:
     """Say what is there of a data set, what is missing, what disagrees with its card, and draw a contact sheet."""
     from saltrust.check import check, contact_sheet
 
     card = cards.load(name)
     if root:
-        card = cards.at(card, root)
+        card = cards.rooted(card, root)
     lines, sound = check(card, sample)
     for line in lines:
         sign = {True: "ok", False: "WRONG", None: ""}[line.good]

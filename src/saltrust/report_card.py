@@ -128,7 +128,8 @@ def warnings(evidence: Evidence) -> list[str]:
 def _profile(evidence: Evidence) -> str | None:
     if evidence.study.profile.name != "smoke":
         return None
-    return "Profile smoke: the networks trained for a few steps only. The card shows that the code runs, nothing else."
+    which = "localizers" if evidence.study.card.models else "networks"
+    return f"Profile smoke: few images, and {which} trained for a few steps only. The card shows that the code runs."
 
 
 @WARNINGS.register("generated")
@@ -339,7 +340,7 @@ def html(study: Study, card: pd.DataFrame, found: list[str], figure: Figure, alt
 <table><thead><tr><th scope="col">Method</th>{heads}</tr></thead><tbody>{_rows(card)}</tbody></table>
 <p class="key">{key}</p>
 <p>Randomization is better when low, all else when high. Grey: controls and localizer, which are not judged.</p>
-<footer>{escape(_origin(study))}</footer>
+<footer>{escape(_origin(study, card))}</footer>
 </body>
 </html>
 """
@@ -352,9 +353,9 @@ def _facts(study: Study) -> dict[str, str]:
         "AUC (95 % interval)": f"{main['auc']:.2f} ({main['ci_low']:.2f} to {main['ci_high']:.2f})",
         "Finding": study.card.finding,
         "Truth": study.card.truth,
-        "Images with maps": str(len(study.explained)),
+        "Images with maps": f"{len(study.explained)}, {study.size} pixels wide",
         "Protocol": f"{study.protocol.name}, PASS by {study.protocol.rule}",
-        "Profile": f"{study.profile.name}, {study.size} pixels",
+        "Profile": study.profile.name,
     }
 
 
@@ -387,9 +388,11 @@ def _symbol(grade: Grade) -> str:
     return f'<b style="color:{grade.colour}" role="img" aria-label="{grade.title}">{grade.symbol}</b>'
 
 
-def _origin(study: Study) -> str:
-    here = environment()
+def _origin(study: Study, card: pd.DataFrame) -> str:
+    here, shown = environment(), list(dict.fromkeys(card.loc[card["role"] == "map", "method"]))
+    methods = "" if shown == list(THE_EIGHT) else f" --methods {','.join(shown)}"
+    options = f"--dataset {study.card.name} --profile {study.profile.name} --protocol {study.protocol.name}{methods}"
     return (
         f"saltrust {here['saltrust']}, commit {here['commit']}, seed {study.seed}. To make it anew: saltrust run "
-        f"report_card --dataset {study.card.name} --profile {study.profile.name} --protocol {study.protocol.name}"
+        f"report_card {options}"
     )

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -25,6 +26,9 @@ from saltrust.errors import SaltrustError
 # glibc gives large blocks back to the system and takes them anew, page by page, at every pass of a network. Told to
 # keep them, AlexNet and VGG16 train 1.6 times as fast.
 KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40)}
+
+
+PATIENCE = 120.0  # seconds that an interrupted kernel may take to put aside what it has
 
 
 def publish(chapter: Chapter, given: dict[str, str]) -> Path:
@@ -128,9 +132,11 @@ def _execute(chapter: Chapter, values: dict[str, Any], executed: Path) -> None:
         tempfile.TemporaryDirectory(prefix="saltrust-") as sockets,  # under /tmp: the path of a socket must be short
         _Environment(environment),
         _Echo(staging / "progress.log", label),
+        _Interruptible(),
     ):
         # Kernels are spoken to through files of their own rather than open TCP ports.
-        transport = Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/kernel"}})
+        manager = {"transport": "ipc", "ip": f"{sockets}/kernel", "shutdown_wait_time": PATIENCE}
+        transport = Config({"KernelManager": manager})
         try:
             papermill.execute_notebook(
                 source,
@@ -207,6 +213,20 @@ class _Environment:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+class _Interruptible:
+    """Inside a `with` block a request to end (SIGTERM, of a scheduler for example) is an interruption: the kernel puts
+    aside what it has, as at Ctrl-C."""
+
+    def __enter__(self) -> None:
+        self.before = None
+        if threading.current_thread() is threading.main_thread():
+            self.before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    def __exit__(self, *exception) -> None:
+        if self.before is not None:
+            signal.signal(signal.SIGTERM, self.before)
 
 
 class _Echo:

@@ -27,6 +27,7 @@ from saltrust.artefacts import (
     WeightsSpec,
     prepared,
 )
+from saltrust.cards import SPLITS
 from saltrust.criteria.examples import Example, extremes
 from saltrust.criteria.localization import localization
 from saltrust.criteria.similarity import agreement, null, unrelated
@@ -41,7 +42,6 @@ from saltrust.specs import Spec
 from saltrust.statistics.resampling import clusters_of, macro_auc, roc_auc
 from saltrust.store import Store
 
-SPLITS = ("train", "val", "test")
 DEEPENED = "alexnet"  # the network to which convolutions are added, to see what depth does (their appendix)
 
 # The methods of Arun et al., in the order of their tables.
@@ -110,10 +110,12 @@ class Study:
         """The models that were trained elsewhere, by name."""
         if not self.card.models:
             return {}
-        from saltrust.models.own.loading import load
+        from saltrust.models.own.loading import load, refuse_twins
 
         card = self.card
-        return {model.name: load(model, card.folder, card.classes, card.finding) for model in card.models}
+        models = {model.name: load(model, card.folder, card.classes, card.finding) for model in card.models}
+        refuse_twins(models)
+        return models
 
     @property
     def partners(self) -> dict[str, str]:

@@ -144,7 +144,7 @@ def test_classes_by_name(tmp_path):
             "lines 2 and 4: column 'split' of a is 'train' and 't",
         ),
         ("image,label,split,mask\n../a,0,train,\nb,0,val,\nc,0,test,", r"line 2: '\.\./a' leaves the data folder"),
-        ("image,label,split,mask\n/a,0,train,\nb,0,val,\nc,0,test,", "line 2: '/a' leaves the data folder"),
+        ("image,label,split,mask\n/a,0,train,\nb,0,val,\nc,0,test,", "line 2: '/a' is absolute; write it relative"),
         ("image,label,split,mask\na,1,train,../m\nb,0,val,\nc,0,test,", r"line 2: '\.\./m' leaves the data folder"),
     ],
 )

@@ -14,15 +14,13 @@ from xml.etree import ElementTree
 
 import yaml
 
-from saltrust.cards import Card
+from saltrust.cards import SPLITS, Card
 from saltrust.datasets import images
-from saltrust.datasets.files import SPLITS, absent, at, inside, present
+from saltrust.datasets.files import absent, at, inside, present
 from saltrust.datasets.records import Record, Shape
-from saltrust.datasets.shapes import Box, CocoMask, Polygon, check_size
+from saltrust.datasets.shapes import LARGE, Box, CocoMask, Polygon, check_size
 from saltrust.errors import SaltrustError, unknown_name
 from saltrust.registry import Registry
-
-LARGE = 1e9  # above any number of pixels, and NaN is not below it
 
 
 @dataclass(frozen=True)
@@ -125,7 +123,8 @@ def _numbers(value: Any, what: str, count: int | None = None) -> list[float]:
 
 @FORMATS.register("voc")
 def voc(card: Card) -> list[Record]:
-    """A folder of Pascal VOC's XML files, one for each image; or a folder for each split.
+    """A folder of Pascal VOC's XML files, one for each image; or a folder for each split. An image without objects or
+    without a file has no finding (the latter only where its folder belongs to one split).
 
     Pixels are counted from 1 and a box contains its last ones, as in VOC's development kit, so that xmin and ymin lose
     1; the boxes of tools that count from 0 are off by a pixel. Files with a document type are refused, so that no
@@ -138,17 +137,27 @@ def voc(card: Card) -> list[Record]:
         files = sorted(part.files.rglob("*.xml"))
         if not files:
             raise SaltrustError(f"{part.files}: no XML files")
+        named = set()
         for file in files:
             with at(str(file)):
                 tree = _parsed(file)
+                named.add(_text(tree, "filename"))
                 objects = [(_text(entry, "name"), entry) for entry in tree.findall("object")]
                 categories.update(category for category, _ in objects)
                 found = [(category, _voc_box(entry)) for category, entry in objects if _counts(card, category)]
                 stated = tree.find("size") is not None
                 size = tuple(_number(tree, f"size/{side}") for side in ("width", "height")) if stated else None
                 records.append(_record(part, _text(tree, "filename"), found, size))
+        if not part.split or isinstance(card.annotations.images, dict):
+            records += [_record(part, name, []) for name in _pictures(part) if name not in named]
     _check_positive(card, categories)
     return records
+
+
+def _pictures(part: _Part) -> list[str]:
+    """The images of a part, by their path in its folder."""
+    found = (file for file in part.images.rglob("*") if file.suffix.lower() in images.SUFFIXES and file.name[0] != ".")
+    return sorted(str(file.relative_to(part.images)) for file in found)
 
 
 class _Plain(ElementTree.TreeBuilder):
@@ -199,19 +208,19 @@ def yolo(card: Card) -> list[Record]:
         folder, where = part.files, part.images
         names = _names(part)
         _check_positive(card, names)
-        pictures = sorted(f for f in where.rglob("*") if f.suffix.lower() in images.SUFFIXES and f.name[0] != ".")
+        pictures = _pictures(part)
         if not pictures:
             raise SaltrustError(f"{where}: no images ({', '.join(images.SUFFIXES)})")
         texts = [file for file in folder.rglob("*.txt") if file.name != "classes.txt"]
         labels = {file.relative_to(folder).with_suffix("") for file in texts}
-        stems = [picture.relative_to(where).with_suffix("") for picture in pictures]
+        stems = [Path(picture).with_suffix("") for picture in pictures]
         if unmatched := sorted(labels - set(stems)):
             raise SaltrustError(
                 f"{folder / unmatched[0]}.txt: no image of that name in {where} ({len(unmatched)} such)"
             )
         for picture, stem in zip(pictures, stems, strict=True):
-            found = list(_yolo_lines(card, folder / f"{stem}.txt", picture, names)) if stem in labels else []
-            records.append(_record(part, str(picture.relative_to(where)), found))
+            found = list(_yolo_lines(card, folder / f"{stem}.txt", where / picture, names)) if stem in labels else []
+            records.append(_record(part, picture, found))
     return records
 
 

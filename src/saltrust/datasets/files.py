@@ -1,6 +1,7 @@
 """What all data sets of files share: from records of their images to a split in memory, and where splits come from."""
 
 import hashlib
+import json
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +22,6 @@ from saltrust.datasets.split import Split
 from saltrust.errors import SaltrustError
 from saltrust.progress import track
 
-SPLITS = ("train", "val", "test")
 TEXT = (".csv", ".tsv", ".txt", ".json", ".xml", ".yaml", ".yml")  # files whose content a fingerprint covers
 
 
@@ -31,11 +31,16 @@ def loader(read: Callable[[Card], list[Record]]) -> Loader:
     Its `records` are those of `read`, dealt to the splits where the card gives shares.
     """
 
+    latest: dict[str, list[Record]] = {}  # each split asks anew, and reading may mean a header of every image
+
     def records(card: Card) -> list[Record]:
-        _check_card(card)
-        found = read(card)
-        _unique(card, found)
-        return dealt(found, card.shares) if card.shares else found
+        key = json.dumps([card.identity(), str(card.root), version(card)], sort_keys=True)
+        if key not in latest:
+            found = read(card)
+            _unique(card, found)
+            latest.clear()
+            latest[key] = dealt(found, card.shares) if card.shares else found
+        return latest[key]
 
     def load_split(card: Card, split: str, count: int | None, size: int, seed: int) -> Split:
         return load(records(card), card, split, count, size, seed)
@@ -107,7 +112,9 @@ def inside(root: Path, relative: str) -> Path:
     file = os.path.join(_real(folder), name)
     file = os.path.realpath(file) if os.path.islink(file) else os.path.normpath(file)
     base = _real(str(root))
-    if os.path.isabs(relative) or os.path.commonpath([file, base]) != base:
+    if os.path.isabs(relative):
+        raise SaltrustError(f"'{relative}' is absolute; write it relative to the data folder {root}")
+    if os.path.commonpath([file, base]) != base:
         raise SaltrustError(f"'{relative}' leaves the data folder {root}")
     return Path(folder, name)
 
@@ -125,6 +132,7 @@ def table(card: Card, name: str, columns: Sequence[str] = (), **options) -> pd.D
     """
     file = present(card, name)
     options = {"dtype": str, "skipinitialspace": True, "index_col": False, "skip_blank_lines": False} | options
+    options |= {"keep_default_na": False, "na_values": ["", "NaN", "nan"]}  # a class may be "None"
     try:
         with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):  # it would cut the rows
             content = pd.read_csv(file, encoding="utf-8-sig", **options)

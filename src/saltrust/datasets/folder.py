@@ -1,14 +1,15 @@
 """Anyone's images: a data card says where they are and how their table, or their annotations, are to be read."""
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
-from saltrust.cards import Card, Table
+from saltrust.cards import SPLITS, Card, Table
 from saltrust.datasets.annotations import FORMATS
-from saltrust.datasets.files import SPLITS, at, inside, loader, table
+from saltrust.datasets.files import at, inside, loader, table
 from saltrust.datasets.loaders import LOADERS
 from saltrust.datasets.records import Record, Shape
 from saltrust.datasets.shapes import Box, MaskFile
@@ -49,7 +50,23 @@ def _check_values(card: Card, file: Path, rows: pd.DataFrame) -> None:
     if t.split and not card.shares:
         _check_named(file, t.split, SPLITS, rows[t.split])
     if t.label and t.positive:
-        _check_named(file, t.label, t.positive, (word for text in rows[t.label] for word in _words(t, text)))
+        words = {word for text in rows[t.label] for word in _words(t, text)}
+        _check_named(file, t.label, t.positive, words)
+        _check_no_misspelling(file, t, words)
+
+
+def _check_no_misspelling(file: Path, t: Table, words: set[str]) -> None:
+    """Raise SaltrustError for a word that would count as without the finding, and is a positive one in another spelling
+    or behind another separator."""
+    known = {word.casefold(): word for word in t.positive}
+    for word in sorted(words - set(t.positive)):
+        for part in re.split(r"[;,|/]", word):
+            if meant := known.get(part.strip().casefold()):
+                hint = "the separator differs" if part != word else "they differ in case alone"
+                raise SaltrustError(
+                    f"{file}: column {t.label!r} has '{word}', which does not count as '{meant}': {hint}; "
+                    "add it to 'positive', or correct 'separator' or the table"
+                )
 
 
 def _check_named(file: Path, column: str, expected: Iterable[str], values: Iterable[str]) -> None:

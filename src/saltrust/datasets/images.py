@@ -102,6 +102,8 @@ def _picture(file: Path) -> Image.Image:
         raise SaltrustError(f"holds {count} images; one is allowed")
     if image.mode not in (*EIGHT_BIT, *DEEP):
         raise SaltrustError(f"pixels of mode '{image.mode}'; allowed: {', '.join((*EIGHT_BIT, *DEEP))}")
+    if image.mode in EIGHT_BIT and any(";16" in str(tile[3]) for tile in image.tile):  # Pillow would cut them
+        raise SaltrustError("has colour of 16 bits in a channel; save it grey, or with 8 bits")
     image.load()
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     if orientation not in (0, 1):

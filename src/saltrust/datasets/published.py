@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from saltrust.cards import Card
-from saltrust.datasets.files import SPLITS, at, table
+from saltrust.cards import SPLITS, Card
+from saltrust.datasets.files import at, table
 from saltrust.datasets.images import size_of
 from saltrust.datasets.records import Record
 from saltrust.datasets.shapes import Box

@@ -8,7 +8,7 @@ from math import ceil
 import numpy as np
 
 from saltrust.datasets.records import Shape
-from saltrust.datasets.shapes import Box
+from saltrust.datasets.shapes import Box, Polygon
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Common:
         return np.logical_and.reduce([shape.drawn(width, height) for shape in self.shapes])
 
 
-def agreed(readers: Sequence[Sequence[Shape]], votes: int) -> tuple[Shape, ...]:
+def agreed(readers: Sequence[Sequence[Box | Polygon]], votes: int) -> tuple[Shape, ...]:
     """Shapes that together cover the pixels that at least `votes` of the readers marked.
 
     readers: what each of them drew, boxes or polygons. What boxes share is a box. Nothing is left where no pixel's
@@ -33,7 +33,7 @@ def agreed(readers: Sequence[Sequence[Shape]], votes: int) -> tuple[Shape, ...]:
     return tuple(dict.fromkeys(shape for shape in shared if shape is not None))
 
 
-def _shared(shapes: tuple[Shape, ...]) -> Shape | None:
+def _shared(shapes: tuple[Box | Polygon, ...]) -> Shape | None:
     if len(shapes) == 1:
         return shapes[0]
     around = [shape if isinstance(shape, Box) else shape.bounds() for shape in shapes]

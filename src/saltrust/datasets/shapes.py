@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from skimage.transform import resize
+from PIL import Image
 
 from saltrust.datasets import images
 from saltrust.errors import SaltrustError
@@ -66,17 +66,16 @@ def _covered(start: float, end: float, count: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Polygon:
-    """One or more polygons, less the polygons that are holes in them; each is ((x, y), (x, y), ...), closed by itself.
+    """One or more polygons; each is ((x, y), (x, y), ...), closed by itself.
 
     Where a polygon crosses itself, the even-odd rule holds. Raises SaltrustError for one with less than three points,
     or with points that are not finite.
     """
 
     parts: tuple[tuple[tuple[float, float], ...], ...]
-    holes: tuple[tuple[tuple[float, float], ...], ...] = ()
 
     def __post_init__(self) -> None:
-        for points in (*self.parts, *self.holes):
+        for points in self.parts:
             if len(points) < 3 or any(len(point) != 2 for point in points):
                 raise SaltrustError(f"polygon of {len(points)} points: needs three or more, each of x and y")
             if not (np.abs(np.array(points, float)) < LARGE).all():
@@ -92,10 +91,7 @@ class Polygon:
 
     def scaled(self, x: float, y: float) -> Polygon:
         """The polygons in an image that is x times as wide and y times as high."""
-        parts, holes = (
-            tuple(tuple((px * x, py * y) for px, py in points) for points in each) for each in (self.parts, self.holes)
-        )
-        return Polygon(parts, holes)
+        return Polygon(tuple(tuple((px * x, py * y) for px, py in points) for points in self.parts))
 
     def bounds(self) -> Box:
         """The smallest box around all parts."""
@@ -104,11 +100,8 @@ class Polygon:
 
     def drawn(self, width: int, height: int) -> np.ndarray:
         """The mask (height, width); what reaches over the border is cut."""
-        inside, hole = (np.zeros((height, width), dtype=bool) for _ in range(2))
-        for mask, each in ((inside, self.parts), (hole, self.holes)):
-            for points in each:
-                mask |= _even_odd(np.array(points, float), width, height)
-        return inside & ~hole
+        masks = [_even_odd(np.array(points, float), width, height) for points in self.parts]
+        return np.logical_or.reduce(masks)
 
 
 def _even_odd(points: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -139,15 +132,10 @@ class RunLength:
         """SIIM-ACR's "start length start length ...": each start is counted from the end of the run before, the first
         from 0 (the competition's `mask_functions.py`)."""
         runs, position = [], 0
-        for start, length in _pairs(text, first=0):
+        for start, length in _pairs(text):
             runs.append((position + start, length))
             position += start + length
         return cls(tuple(runs))
-
-    @classmethod
-    def absolute(cls, text: str) -> RunLength:
-        """Kaggle's "start length start length ...": each start is counted from the first pixel, which is 1."""
-        return cls(tuple((start - 1, length) for start, length in _pairs(text, first=1)))
 
     def drawn(self, width: int, height: int) -> np.ndarray:
         """The mask (height, width). Raises SaltrustError for a run that ends behind the last pixel."""
@@ -161,8 +149,8 @@ class RunLength:
         return mask.reshape(width, height).T
 
 
-def _pairs(text: str, first: int) -> list[tuple[int, int]]:
-    """Starts and lengths of a run-length code; `first` is the lowest start."""
+def _pairs(text: str) -> list[tuple[int, int]]:
+    """Starts and lengths of a run-length code."""
     numbers = text.split()
     if wrong := next((number for number in numbers if not re.fullmatch("[0-9]{1,12}", number)), None):
         raise SaltrustError(f"run-length code with '{wrong[:20]}': needs whole numbers, 0 or above")
@@ -170,8 +158,8 @@ def _pairs(text: str, first: int) -> list[tuple[int, int]]:
         raise SaltrustError(f"run-length code of {len(numbers)} numbers: needs a start and a length of each run")
     pairs = [(int(start), int(length)) for start, length in zip(numbers[::2], numbers[1::2], strict=True)]
     for start, length in pairs:
-        if start < first or length == 0:
-            raise SaltrustError(f"run-length code '{start} {length}': starts count from {first}, lengths from 1")
+        if length == 0:
+            raise SaltrustError(f"run-length code '{start} {length}': starts count from 0, lengths from 1")
     return pairs
 
 
@@ -243,7 +231,8 @@ class MaskFile:
 def reduced(mask: np.ndarray, size: int) -> np.ndarray:
     """A mask (h, w) at size x size: a pixel is in where at least half of it was. A finding smaller than half a pixel
     keeps the pixels it covers most."""
-    share = resize(mask.astype(float), (size, size), order=1, anti_aliasing=max(mask.shape) > size)
+    way = Image.Resampling.BOX if max(mask.shape) > size else Image.Resampling.BILINEAR
+    share = np.asarray(Image.fromarray(mask.astype(np.float32)).resize((size, size), way))
     return (share > 0) & (share >= min(0.5, share.max()))
 
 

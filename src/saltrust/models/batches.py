@@ -16,11 +16,11 @@ from torch.nn import functional as F
 
 
 def balanced_batches(labels: np.ndarray, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Endless batches of indices, each with as many images of one class as of the other.
+    """Endless batches of indices, each with as many images of every class.
 
     Each class is dealt from its own shuffled deck, reshuffled when it runs out, so that every image of a class is seen
-    before one is seen again. An odd batch gives its extra image to alternate classes. A class that is absent leaves its
-    share to the other.
+    before one is seen again. What a batch cannot part evenly goes to the classes in turn. A class that is absent leaves
+    its share to the others.
     """
     decks = [_deal(np.flatnonzero(labels == label), rng) for label in np.unique(labels)]
     dealt = 0

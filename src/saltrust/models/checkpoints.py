@@ -109,7 +109,8 @@ class Checkpoint:
 
 def identity(state: dict[str, Tensor], *parts: object) -> str:
     """Digest of the initial weights and whatever else determines a training, with torch's version and the device."""
-    digest = hashlib.sha256(repr((torch.__version__, device().type, *parts)).encode())
+    gpu = torch.cuda.get_device_name() if device().type == "cuda" else ""  # another kind computes other bits
+    digest = hashlib.sha256(repr((torch.__version__, device().type, gpu, *parts)).encode())
     for name, value in state.items():
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())

@@ -94,7 +94,7 @@ def train_localizer(
 ) -> tuple[State, dict[str, Any]]:
     """Train a localizer; returns its state at the epoch of the lowest validation loss, and a record.
 
-    Batches hold as many images with the finding as without (Arun et al., Methods). unfinished: folder in which an
+    Batches are balanced between the labels (Arun et al., Methods). unfinished: folder in which an
     interrupted training is kept (see `fit`). The record is that of `train_classifier`, with val_loss for val_auc.
     """
     localizer = LOCALIZERS[kind]
@@ -230,7 +230,7 @@ def _retinanet_loss(
     model: nn.Module, images: Tensor, split: Split, indices: np.ndarray, maps: Tensor | None, plan: RetinaNetPlan
 ) -> Tensor:
     """Focal loss of the classes + L1 of the boxes (Lin et al. 2017), as torchvision computes them."""
-    if len(split.boxes) == 0 and split.labels.any():
+    if len(split.boxes) == 0 and split.present.any():
         raise SaltrustError("retinanet learns boxes, and this data set has none; its truth is masks: use unet")
     targets = []
     for i, index in enumerate(indices):

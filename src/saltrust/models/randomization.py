@@ -102,7 +102,8 @@ def reset(norm: nn.Module) -> None:
     """Scale 1, shift 0, running mean 0 and variance 1: the layer passes its input on unchanged."""
     keep_statistics(norm)
     for name, value in (("running_mean", 0), ("running_var", 1), ("num_batches_tracked", 0)):
-        getattr(norm, name).fill_(value)
+        if (statistics := getattr(norm, name, None)) is not None:  # not every kind counts its batches
+            statistics.fill_(value)
 
 
 BATCHNORM: dict[str, Callable[[nn.Module], None]] = Registry("batchnorm")

@@ -168,7 +168,8 @@ def train_classifier(
     def score() -> float:
         outputs = logits(model, val.pixels, plan, spec.input_range)
         if classes:
-            return float(roc_auc_score(val.labels, softmax(outputs, axis=1), multi_class="ovr"))
+            shares = softmax(outputs, axis=1)
+            return float(roc_auc_score(val.labels, shares if classes > 2 else shares[:, 1], multi_class="ovr"))
         return float(roc_auc_score(val.labels, outputs[:, 0]))
 
     title = f"training {spec.title}"
@@ -332,7 +333,7 @@ class Descent:
         return {
             "parts": [part.state_dict() for part in self._parts],
             "losses": self.losses,
-            "random": [torch.get_rng_state(), self.rng.get_state(), *torch.cuda.get_rng_state_all()],
+            "random": [torch.get_rng_state(), self.rng.get_state(), *self._gpu_random()],
         }
 
     def _load(self, state: dict[str, Any]) -> None:
@@ -341,10 +342,16 @@ class Descent:
         self.losses = state["losses"]
         for _ in self.losses:
             next(self.batches)
-        own, drawn, *gpus = state["random"]
+        own, drawn, *gpu = state["random"]
         torch.set_rng_state(own)
         self.rng.set_state(drawn)
-        torch.cuda.set_rng_state_all(gpus)
+        for one in gpu:
+            torch.cuda.set_rng_state(one)
+
+    @staticmethod
+    def _gpu_random() -> list[Tensor]:
+        """The random state of the GPU that trains, if one does."""
+        return [torch.cuda.get_rng_state()] if device().type == "cuda" else []
 
 
 def estimate_text(title: str, epochs: int, per_epoch: int, left: int, seconds: list[tuple[float, float]]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from saltrust.cards import Card
+from saltrust.cards import SPLITS, Card
 from saltrust.datasets.cells.backgrounds import BACKGROUNDS
 from saltrust.datasets.cells.parameters import UNITS, CellParameters
 from saltrust.datasets.cells.shapes import CELLS, OUTSIDE, Form, Frame, form, grades_of, layers, palette
@@ -19,7 +19,6 @@ from saltrust.progress import track
 
 TYPES = (*CELLS, "empty")  # the classes, in the order of their labels
 GRADES = {0: 0.0, 1: 0.4, 2: 0.9}  # what a grade is worth: outside, body, feature (section III-A)
-SPLITS = ("train", "val", "test")
 SMALLEST, LARGEST = 32, 2048  # pixels per side
 SHARD = 200  # images (section III-A)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from saltrust.cards import Card
+from saltrust.cards import SPLITS, Card
 from saltrust.datasets.loaders import LOADERS, Loader
 from saltrust.datasets.phantom.anatomy import Chest, Geometry, chest, geometry, patient
 from saltrust.datasets.phantom.confounders import MIMICS, MIMICS_OF, chest_tube, ecg_leads, side_marker
@@ -21,7 +21,6 @@ from saltrust.datasets.split import Split
 from saltrust.errors import SaltrustError, unknown_name
 from saltrust.progress import track
 
-SPLITS = ("train", "val", "test")
 SMALLEST, LARGEST = 32, 2048  # pixels per side
 SIDES = ("right", "left")  # the patient's; his right is on the film's left
 

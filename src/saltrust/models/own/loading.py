@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,31 @@ class Own:
     checksum: str
     model: Model
     visible: bool
+
+    @property
+    def assumed(self) -> str:
+        """What it is taken to be, in words: what its source says, and where it is silent, what was found or assumed."""
+        m = self.model
+        black, white = m.input_range or (0.0, 1.0)
+        norm = f", less {_listed(m.mean or (0,))}, over {_listed(m.std or (1,))}" if m.mean or m.std else ""
+        kind = "" if len(self.classes) < 2 else ", exclusive" if m.exclusive is not False else ", each for itself"
+        return (
+            f"{self.size} pixels, {m.channels} channel{'s' if m.channels > 1 else ''}, black {black:g} and white "
+            f"{white:g}{norm}; outputs {_list(self.classes)}{kind}"
+        )
+
+    @property
+    def body(self) -> nn.Module:
+        """The network as it was given."""
+        return self.network.get_submodule("body")
+
+
+def refuse_twins(models: Mapping[str, Own]) -> None:
+    """Raise SaltrustError where two of the models have the same weights: they would agree, and say nothing."""
+    for (first, one), (second, other) in combinations(models.items(), 2):
+        weights, others = one.body.state_dict(), other.body.state_dict()
+        if one.architecture == other.architecture and all(torch.equal(weights[name], others[name]) for name in weights):
+            raise SaltrustError(f"models '{first}' and '{second}' have the same weights: they are no replicates")
 
 
 def load(model: Model, folder: Path, classes: Sequence[str], finding: str) -> Own:
@@ -172,7 +198,9 @@ def _selection(model: Model, names: Sequence[str], classes: Sequence[str], findi
 def _row(model: Model, names: Sequence[str], wanted: str) -> int:
     """Where an output of that name is, whatever its case and whether its words are parted by blanks or underscores."""
     plain = [_plain(name) for name in names]
-    if plain.count(_plain(wanted)) == 1:
+    if plain.count(_plain(wanted)) > 1:
+        raise refusal(model, f"has several outputs called '{wanted}'")
+    if _plain(wanted) in plain:
         return plain.index(_plain(wanted))
     near = [name for name in names if name and (_plain(name) in _plain(wanted) or _plain(wanted) in _plain(name))]
     near = near or get_close_matches(wanted, names, n=1)
@@ -186,6 +214,10 @@ def _row(model: Model, names: Sequence[str], wanted: str) -> int:
 
 def _plain(name: str) -> str:
     return " ".join(name.replace("_", " ").replace("-", " ").casefold().split())
+
+
+def _listed(numbers: Sequence[float]) -> str:
+    return "/".join(f"{number:g}" for number in numbers)
 
 
 def _list(names: Sequence[str]) -> str:
@@ -203,15 +235,15 @@ def _architecture(body: nn.Module) -> str:
 
 
 def _checksum(body: nn.Module, found: Found, model: Model) -> str:
-    """Of every tensor by its name, of the files that were run and the function in them, and of what is known of input
-    and outputs."""
+    """Of every tensor by its name, of the files that were run and the function in them, of the architecture's name (two
+    may share names and shapes of all weights), and of what is known of input and outputs."""
     digest = hashlib.sha256()
     for name, value in sorted(body.state_dict().items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         digest.update(value.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy())
     for file in sorted(found.code):
         digest.update(file.read_bytes())
-    digest.update(
-        repr((model.source.rpartition(":")[2] if found.code else "", sorted(model.identity().items()))).encode()
-    )
+    function = model.source.rpartition(":")[2] if found.code else ""
+    architecture = model.architecture.rpartition(":")[2]
+    digest.update(repr((function, architecture, sorted(model.identity().items()))).encode())
     return digest.hexdigest()

@@ -146,9 +146,8 @@ def _running(file: Path, source: str) -> Iterator[ModuleType]:
         raise SaltrustError(f"{source} failed{_where(error, file)}: {one_line(error)}") from error
     finally:
         sys.path.remove(str(file.parent))
-        neighbours = {path.stem for path in _neighbours(file.parent)}
         for key in set(sys.modules) - before:
-            if key.partition(".")[0] in neighbours:
+            if _lies_beside(sys.modules[key], key.partition(".")[0], file.parent):
                 del sys.modules[key]
 
 
@@ -162,9 +161,10 @@ def _where(error: BaseException, file: Path) -> str:
     return f" in line {line}" if line else ""
 
 
-def _neighbours(folder: Path) -> list[Path]:
-    """The modules and packages of a folder."""
-    return [*folder.glob("*.py"), *(path.parent for path in folder.glob("*/__init__.py"))]
+def _lies_beside(module: ModuleType, name: str, folder: Path) -> bool:
+    """Whether a module is one of the folder's, or lies in a package of that name there, with or without __init__.py."""
+    places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
+    return any(Path(place).is_relative_to(folder / part) for place in places if place for part in (name, f"{name}.py"))
 
 
 def _imported_by(file: Path) -> tuple[Path, ...]:
@@ -182,5 +182,5 @@ def _imported_by(file: Path) -> tuple[Path, ...]:
         for name in sorted({name.partition(".")[0] for name in named}):
             place = file.parent / name
             pending += [path for path in (place.with_suffix(".py"),) if path.is_file()]
-            pending += sorted(place.rglob("*.py")) if (place / "__init__.py").is_file() else []
+            pending += sorted(place.rglob("*.py"))
     return tuple(found)
