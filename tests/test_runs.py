@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -183,3 +185,29 @@ def test_a_mistake_is_refused_before_any_work(tmp_path, arguments, message):
 )
 def test_prose_of_a_run_reads_without_the_book(text, html):
     assert run_page.prose(text, {"a/x": -0.5, "a/y": "seven"}).strip() == html
+
+
+@pytest.mark.parametrize("request_to_end", [signal.SIGINT, signal.SIGTERM])
+def test_a_chapter_that_is_interrupted_has_time_to_put_aside_what_it_has(project, tmp_path, request_to_end):
+    """Longer than the 2.5 s after which Jupyter would end its kernel."""
+    started, kept = tmp_path / "started", tmp_path / "kept"
+    made = project(f"""
+import time
+from pathlib import Path
+try:
+    Path({str(started)!r}).touch()
+    time.sleep(60)
+except KeyboardInterrupt:
+    time.sleep(4)
+    Path({str(kept)!r}).touch()
+    raise
+""")
+    process = subprocess.Popen([SALTRUST, "run", "dataset"], env=os.environ | made, stderr=subprocess.DEVNULL)
+    for _ in range(600):
+        if started.exists():
+            break
+        time.sleep(0.1)
+    process.send_signal(request_to_end)
+    assert process.wait(timeout=60) != 0
+    assert kept.exists()
+    assert all(folder.name.endswith("-failed") for folder in (tmp_path / "results" / "runs" / "dataset").iterdir())
