@@ -212,7 +212,7 @@ class FullProfileTable(Catalogue):
         ]
         machine = measured_on(measured["machine"])
         text = f"What the profile full takes at the counts of two data sets, from steps and maps timed{machine}."
-        headings = ["data set", "training steps", "hours", "passes for maps", "hours", "gigabytes"]
+        headings = ["data set", "training steps", "their hours", "passes for maps", "their hours", "gigabytes"]
         return [self.named(table(nodes.title(text=text), headings, body), "tab-full")]
 
 
