@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import os
+import signal
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -17,6 +18,12 @@ def _own_environment():
     """Tests do not see the settings of a chapter or a user that happen to be in the environment."""
     for name in [name for name in os.environ if name.startswith("SALTRUST_") and name != "SALTRUST_BOOK"]:
         del os.environ[name]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _interruptible():
+    """A job in the background of a shell ignores SIGINT, and so would its children: some tests interrupt them."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -109,7 +109,7 @@ class Checkpoint:
 
 def identity(state: dict[str, Tensor], *parts: object) -> str:
     """Digest of the initial weights and whatever else determines a training, with torch's version and the device."""
-    gpu = torch.cuda.get_device_name() if device().type == "cuda" else ""  # another kind computes other bits
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else ""  # another kind computes other bits
     digest = hashlib.sha256(repr((torch.__version__, device().type, gpu, *parts)).encode())
     for name, value in state.items():
         digest.update(name.encode())
