@@ -3,14 +3,16 @@
 import argparse
 import json
 import sys
+from datetime import timedelta
 from typing import Annotated
 
 import typer
 
-from saltrust import book, cards, chapters, runs
+from saltrust import book, cards, chapters, paths, runs
 from saltrust.chapters import Chapter, Parameter
 from saltrust.errors import SaltrustError, unknown_name
 from saltrust.profiles import PROFILES
+from saltrust.progress import track
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -167,6 +169,56 @@ def check_dataset(
     if wrong := sum(line.good is False for line in lines):
         tree = f"; expected:\n{card.get.tree}" if card.get and card.get.tree else ""
         raise SaltrustError(f"data set '{card.name}': {wrong} of {len(lines)} checks failed{tree}")
+
+
+store = typer.Typer(help="Look after what has been computed and is kept under results/store.", no_args_is_help=True)
+app.add_typer(store, name="store")
+
+
+@store.command("ls")
+def list_store() -> None:
+    """List what lies in the store, by kind: how many, megabytes, hours that they took, and their ages in days."""
+    from saltrust import storage
+
+    table = storage.listing(storage.stored(paths.STORE))
+    print(table.to_string(index=False, float_format="{:,.1f}".format))
+    print(f"{table['artefacts'].sum()} artefacts, {table['megabytes'].sum():,.1f} MB in {paths.STORE}")
+
+
+@store.command("verify")
+def verify_store(
+    delete: Annotated[bool, typer.Option(help="delete what is damaged; it is computed again when needed")] = False,
+) -> None:
+    """Compare every file of the store with its checksum."""
+    from saltrust import storage
+
+    artefacts = list(storage.stored(paths.STORE))
+    found = list(storage.damaged(track(artefacts, "verifying", len(artefacts))))
+    for one, why in found:
+        print(f"{one.name}  {why}")
+    if found and delete:
+        storage.remove((one for one, _ in found), paths.STORE)
+    elif found:
+        raise SaltrustError(f"{len(found)} of {len(artefacts)} artefacts are damaged; --delete removes them")
+    print(f"{len(artefacts) - len(found)} of {len(artefacts)} artefacts are whole")
+
+
+@store.command("gc")
+def collect_garbage(
+    delete: Annotated[bool, typer.Option("--delete/--dry-run", help="delete, or only say what would go")] = False,
+    days: Annotated[float, typer.Option(min=0, help="keep what is younger than this")] = 1.0,
+) -> None:
+    """Name, or delete, what no published chapter and no run was made from."""
+    from saltrust import storage
+
+    artefacts = list(storage.stored(paths.STORE))
+    old = storage.unneeded(artefacts, paths.RESULTS, timedelta(days=days))
+    print(storage.listing(old).to_string(index=False, float_format="{:,.1f}".format) if old else "Nothing to collect.")
+    size = sum(one.size for one in old)
+    if delete:
+        size = storage.remove(old, paths.STORE)
+    word = "freed" if delete else "to be freed by --delete"
+    print(f"{len(old)} of {len(artefacts)} artefacts, {size / 1e6:,.1f} MB {word}")
 
 
 @app.command("methods")
