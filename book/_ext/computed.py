@@ -161,16 +161,17 @@ class Number(SphinxRole):
         target, _, spec = self.text.partition(" ")
         try:
             evidence, key = locate(self.env, target, levels=2)
-            text = render(evidence.number(key), spec.strip())
+            value = evidence.number(key)
+            text = render(value, spec.strip())
         except NotRunError:
             return [nodes.emphasis(text=NOT_RUN, classes=["not-run"])], []
         except ResultError as problem:
             logger.warning("num: %s", problem, location=self.get_location(), type="computed", subtype="num")
             return [nodes.literal(text=f"?{target}?")], []
-        page = evidence.page(key.split("/")[0])
+        page, kind = evidence.page(key.split("/")[0]), "words" if isinstance(value, str) else "num"  # words may break
         if page == self.env.docname:
-            return [nodes.inline(text=text, classes=["num"])], []
-        return [page_link(page, text, "num")], []
+            return [nodes.inline(text=text, classes=[kind])], []
+        return [page_link(page, text, kind)], []
 
 
 class Result(SphinxDirective):
