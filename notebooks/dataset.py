@@ -128,7 +128,8 @@ page.figure(
 # truth makes every number after this page wrong. Of {num}`dataset/n_checks` checks {num}`dataset/n_failed` found something.
 
 # %%
-quality = study.quality()
+alike = pairs_alike(splits)
+quality = study.quality(alike)
 page.quote(n_checks=len(quality), n_failed=int((quality["found"] > 0).sum()))
 page.table(
     quality,
@@ -139,7 +140,6 @@ page.table(
 )
 
 # %%
-alike = pairs_alike(splits)
 shown = alike.sort_values("first_split", key=lambda split: split == alike["second_split"])[: n_shown // 2]
 if len(shown):
     pairs = [

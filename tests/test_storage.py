@@ -3,7 +3,6 @@
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -11,23 +10,8 @@ import pytest
 from filelock import FileLock
 
 from saltrust import storage
-from saltrust.specs import Spec
 from saltrust.store import SIDECAR, Store
-
-
-@dataclass(frozen=True)
-class Squares(Spec):
-    kind: ClassVar[str] = "squares"
-    n: int
-
-    def compute(self, get):
-        return np.arange(self.n) ** 2
-
-    def write(self, value, folder: Path):
-        np.save(folder / "array.npy", value)
-
-    def read(self, folder: Path):
-        return np.load(folder / "array.npy")
+from tests.test_store import Squares
 
 
 @dataclass(frozen=True)

@@ -36,11 +36,9 @@ def card_of(dataset: str, models: Sequence[str]) -> Card:
     return cards.with_models(data, list(named.values()), "-".join([data.name, *named]))
 
 
-def assess(
-    card: Card, profile: str, protocol: str, methods: str, seed: int, tell: Callable[[str], None]
-) -> tuple[Path, dict[str, str]]:
-    """Run every chapter that the card's models allow; returns the report card, and the methods that the first model
-    does not take, each with the reason. tell: gets a line for each thing that is done.
+def assess(card: Card, profile: str, protocol: str, methods: str, seed: int, tell: Callable[[str], None]) -> Path:
+    """Run every chapter that the card's models allow, with the methods that can explain all of them; returns the report
+    card. tell: gets a line for each thing that is done, for each method left out, and for what a model is taken to be.
 
     Raises SaltrustError, before any chapter runs, for a model that cannot be judged or that no method can explain.
     """
@@ -76,7 +74,7 @@ def assess(
         takes_methods = any(parameter.name == "methods" for parameter in chapter.parameters)
         tell(f"{chapter.title} ({name})")
         runs.publish(chapter, given | ({"methods": ",".join(usable)} if takes_methods else {}))
-    return paths.results_of(profile, card.name) / "tables" / "report_card.html", refused
+    return paths.results_of(profile, card.name) / "tables" / "report_card.html"
 
 
 def _refuse_others(card: Card) -> None:

@@ -12,6 +12,7 @@ from saltrust import paths
 from saltrust.cards import SPLITS, Card
 from saltrust.datasets import files, images
 from saltrust.datasets.loaders import LOADERS
+from saltrust.datasets.quality import groups as groups_of
 from saltrust.datasets.quality import groups_apart
 from saltrust.datasets.records import Record
 from saltrust.datasets.shapes import Box
@@ -50,7 +51,7 @@ def check(card: Card, sample: int = 200, seed: int = 0) -> tuple[list[Line], lis
     missing = [str(record.file) for record in records if not record.file.is_file()]
     lines.append(Line("image files", _cases(missing, len(records), "missing"), not missing))
     lines += _labels(card, records)
-    apart, groups = groups_apart(records), _groups(records)
+    apart, groups = groups_apart(records), len(groups_of(records))
     told = _cases(apart, groups, "in several splits") if groups else "not told: which images belong together is unknown"
     lines.append(Line("patients (groups)", told, not apart if groups else None))
     opened, sound = _open(card, [record for record in records if record.file.is_file()], sample, seed)
@@ -142,10 +143,6 @@ def _open(card: Card, records: list[Record], sample: int, seed: int) -> tuple[li
     if over:
         lines.append(Line("boxes cut", _cases(over, len(chosen), "reach over the border of their image")))
     return lines, sound
-
-
-def _groups(records: Sequence[Record]) -> int:
-    return len({record.group for record in records if record.group})
 
 
 def _cases(cases: Sequence[str], among: int, what: str, shown: int = 3) -> str:

@@ -118,7 +118,7 @@ def assess_models(
     from saltrust.assess import assess, card_of
 
     card = card_of(dataset, model)
-    report, _ = assess(card, profile, protocol, methods, seed, tell=lambda line: print(line, flush=True))
+    report = assess(card, profile, protocol, methods, seed, tell=lambda line: print(line, flush=True))
     print(f"Report card: {report}")
     print(f"Chapters, figures, tables: {report.parents[1]}; `saltrust book --profile {profile}` shows them as pages")
 

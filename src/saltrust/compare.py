@@ -1,6 +1,5 @@
 """Compare two runs of a chapter, or a run with what the book shows: parameters, numbers, tables and figures."""
 
-import json
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -13,7 +12,7 @@ from saltrust import cards, paths
 from saltrust.chapters import NAMES
 from saltrust.errors import SaltrustError
 from saltrust.numbers import written
-from saltrust.run_page import document
+from saltrust.run_page import document, read_json
 
 PUBLISHED = "published"
 CLOSE = 1e-12  # relative: numbers that differ by less are the same
@@ -57,8 +56,8 @@ def find(text: str, other: str = "") -> Run:
     folder = next((folder for folder in folders if (folder / "provenance.json").is_file()), None)
     if folder is None:
         raise SaltrustError(f"no run '{text}'; give its folder, its name under {paths.RUNS}, or 'published'")
-    note = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
-    return _run(folder.name, note, folder, _read(folder / "numbers.json"))
+    note = read_json(folder / "provenance.json")
+    return _run(folder.name, note, folder, read_json(folder / "numbers.json"))
 
 
 def published(run: Run) -> Run:
@@ -68,9 +67,9 @@ def published(run: Run) -> Run:
     file = results / "provenance" / f"{run.chapter}.json"
     if not file.is_file():
         raise SaltrustError(f"chapter '{run.chapter}' of {dataset} is not published in {results}")
-    numbers = _read(results / "numbers.json")
+    numbers = read_json(results / "numbers.json")
     own = {name: value for name, value in numbers.items() if name.startswith(f"{run.chapter}/")}
-    return _run(PUBLISHED, json.loads(file.read_text(encoding="utf-8")), results, own)
+    return _run(PUBLISHED, read_json(file), results, own)
 
 
 def compare(first: Run, second: Run) -> Comparison:
@@ -118,7 +117,9 @@ _NO_ESTIMATES = pd.DataFrame(columns=["table", "row", "estimate", "first", "seco
 
 def _run(title: str, note: dict[str, Any], folder: Path, numbers: dict[str, Any]) -> Run:
     chapter = note["chapter"]
-    notes = {kind: [_read(file) for file in sorted((folder / kind).glob("*.json"))] for kind in ("tables", "figures")}
+    notes = {
+        kind: [read_json(file) for file in sorted((folder / kind).glob("*.json"))] for kind in ("tables", "figures")
+    }
     own = {kind: [one for one in found if one["chapter"] == chapter] for kind, found in notes.items()}
     tables = {one["name"]: pd.read_csv(folder / "tables" / f"{one['name']}.csv") for one in own["tables"]}
     figures = {one["name"]: one["alt"] for one in own["figures"]}
@@ -173,7 +174,3 @@ def _figure(run: Run, name: str) -> str:
     file = (run.folder / "figures" / f"{name}.png").as_uri()
     alt = escape(run.figures[name])
     return f'<figure><img src="{file}" alt="{alt}"><figcaption>{escape(run.title)}</figcaption></figure>'
-
-
-def _read(file: Path) -> dict[str, Any]:
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}

@@ -36,8 +36,8 @@ _BOOK_LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?:\.\./|#)[^)]*\)")
 def write(folder: Path, chapter: Chapter) -> None:
     """Write index.html into the folder of an executed chapter, from its notebook, numbers, figures and tables."""
     notebook = nbformat.read(folder / f"{chapter.name}.ipynb", as_version=4)
-    numbers = _read(folder / "numbers.json")
-    provenance = _read(folder / "provenance.json")
+    numbers = read_json(folder / "numbers.json")
+    provenance = read_json(folder / "provenance.json")
     blocks = [block for cell in notebook.cells for block in _blocks(cell, numbers, folder)]
     given = {p.name: p.default for p in chapter.parameters}
     chosen = [f"{k} = {v}" for k, v in provenance["parameters"].items() if k in ("dataset", "profile") or v != given[k]]
@@ -115,5 +115,6 @@ def _document(note: Mapping[str, Any], numbers: Mapping[str, Any], folder: Path)
     )
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read_json(file: Path) -> dict[str, Any]:
+    """What a file of JSON holds; nothing where there is none."""
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}

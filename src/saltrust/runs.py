@@ -98,8 +98,8 @@ def sweep(chapter: Chapter, given: Mapping[str, Sequence[str]]) -> Iterator[Path
 
 def numbers_of(folders: Sequence[Path]) -> pd.DataFrame:
     """The parameters in which runs differ, and the numbers that they quote: a row for each run."""
-    notes = [json.loads((folder / "provenance.json").read_text(encoding="utf-8")) for folder in folders]
-    numbers = [json.loads((folder / "numbers.json").read_text(encoding="utf-8")) for folder in folders]
+    notes = [run_page.read_json(folder / "provenance.json") for folder in folders]
+    numbers = [run_page.read_json(folder / "numbers.json") for folder in folders]
     given = pd.DataFrame([note["parameters"] for note in notes])
     differing = given.loc[:, given.astype(str).nunique() > 1]
     quoted = pd.DataFrame(numbers).rename(columns=lambda name: name.partition("/")[2])

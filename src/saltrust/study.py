@@ -201,11 +201,12 @@ class Study:
         groups = {record.id: record.group for record in self._records if record.group}
         return groups or None
 
-    def quality(self) -> pd.DataFrame:
-        """What is wrong with the data as it is used: check, found, among, examples (see `datasets.quality.report`)."""
+    def quality(self, alike: pd.DataFrame) -> pd.DataFrame:
+        """What is wrong with the data as it is used: check, found, among, examples (see `datasets.quality.report`).
+        alike: the `pairs_alike` of its splits."""
         from saltrust.datasets.quality import report
 
-        return report({split: self.data(split) for split in SPLITS}, self._records)
+        return report({split: self.data(split) for split in SPLITS}, alike, self._records)
 
     @property
     def unit(self) -> str:

@@ -1,7 +1,6 @@
 """CheXpert and CheXlocalize: patients in paths, names that differ, outlines as masks and as polygons."""
 
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -32,7 +31,7 @@ def encoded(mask):
 
 def records(root, finding="Cardiomegaly", **parameters):
     card = written.card("chexpert", root, shares=written.SHARES, parameters={"finding": finding} | parameters)
-    return {r.id: r for r in LOADERS["chexpert"].records(card)}
+    return written.by_id(card)
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +68,6 @@ def original(tmp_path_factory):
             file = root / "CheXpert" / name / (image.replace("_", "/", 2) + ".jpg")
             written.picture(file, np.full(shape, 90, np.uint8))
     return root
-
-
-@pytest.fixture
-def root(original, tmp_path):
-    return shutil.copytree(original, tmp_path / "chexpert")
 
 
 def test_masks_labels_and_patients(root):
@@ -134,9 +128,7 @@ def test_without_shares_a_part_is_a_split(root):
 
 def test_against_torchxrayvision(root):
     """Labels agree where a report mentions the finding; its mask of an oblong image is stretched to a square."""
-    from saltrust.models.vision import torchvision  # noqa: F401
-    import torchxrayvision.datasets as theirs  # isort: skip
-
+    theirs = written.torchxrayvision()
     other = theirs.CheXlocalize_Dataset(
         str(root / "CheXpert"),
         str(root / "CheXpert/val_labels.csv"),

@@ -1,7 +1,5 @@
 """MURA: labels of studies in folders and tables without headers, regions as the VGG Image Annotator writes them."""
 
-import shutil
-
 import numpy as np
 import pytest
 
@@ -47,7 +45,7 @@ READERS = {
 
 def records(root, **parameters):
     card = written.card("mura", root, shares=written.SHARES, parameters={"negatives": 0} | parameters)
-    return {r.id: r for r in LOADERS["mura"].records(card)}
+    return written.by_id(card)
 
 
 @pytest.fixture(scope="module")
@@ -65,11 +63,6 @@ def original(tmp_path_factory):
     for reader, lines in READERS.items():
         written.text(root / f"{reader}_annotations.csv", VIA, *lines)
     return root
-
-
-@pytest.fixture
-def root(original, tmp_path):
-    return shutil.copytree(original, tmp_path / "mura")
 
 
 def test_what_two_readers_marked_and_the_normal_studies(root):

@@ -5,7 +5,6 @@ import shutil
 import numpy as np
 import pytest
 
-from saltrust.datasets.loaders import LOADERS
 from saltrust.datasets.shapes import Box
 from saltrust.errors import SaltrustError
 from tests.datasets import written
@@ -31,7 +30,7 @@ TABLE, BOXES = "Data_Entry_2017.csv", "BBox_List_2017.csv"
 def records(root, finding="Cardiomegaly", **parameters):
     parameters = {"finding": finding, "negatives": 0} | parameters
     card = written.card("nih", root, "box", shares=written.SHARES, parameters=parameters)
-    return {r.id: r for r in LOADERS["nih"].records(card)}
+    return written.by_id(card)
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +48,6 @@ def original(tmp_path_factory):
         written.picture(root / f"images_00{n % 2 + 1}" / "images" / name, np.full((1024, 1024), 90, np.uint8))
     written.text(root / "test_list.txt", BOXED, CLEAR)
     return root
-
-
-@pytest.fixture
-def root(original, tmp_path):
-    return shutil.copytree(original, tmp_path / "nih")
 
 
 def test_a_positive_without_a_box_is_not_used(root):
@@ -85,9 +79,7 @@ def test_negatives_are_drawn_by_their_names_alone(root):
 
 def test_against_torchxrayvision(root):
     """Labels and patients agree where it has an image; masks do to the whole pixels that it cuts boxes to."""
-    from saltrust.models.vision import torchvision  # noqa: F401
-    import torchxrayvision.datasets as theirs  # isort: skip
-
+    theirs = written.torchxrayvision()
     (root / "flat").mkdir()
     for file in root.glob("images_*/images/*.png"):
         shutil.copy(file, root / "flat")

@@ -41,7 +41,7 @@ def splits():
 
 
 def found(splits, records=()):
-    table = report(splits, records).set_index("check")
+    table = report(splits, pairs_alike(splits), records).set_index("check")
     return {check: row["found"] for check, row in table.iterrows() if row["found"]}, table
 
 

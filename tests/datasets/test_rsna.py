@@ -1,7 +1,6 @@
 """RSNA Pneumonia: one row a box, the classes in a second table, neither-nor images left out, patients from NIH."""
 
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -23,7 +22,7 @@ def card(root, **fields):
 
 
 def records(root, **parameters):
-    return {r.id: r for r in LOADERS["rsna"].records(card(root, parameters=parameters))}
+    return written.by_id(card(root, parameters=parameters))
 
 
 @pytest.fixture(scope="module")
@@ -47,11 +46,6 @@ def original(tmp_path_factory):
     mapping = [{"subset_img_id": image, "img_id": f"0000000{n // 2}_00{n}.png"} for n, image in enumerate(CLASSES)]
     (root / "mapping.json").write_text(json.dumps(mapping))
     return root
-
-
-@pytest.fixture
-def root(original, tmp_path):
-    return shutil.copytree(original, tmp_path / "rsna")
 
 
 def test_boxes_of_all_rows_and_only_the_classes_that_count(root):
@@ -93,9 +87,7 @@ def test_boxes_as_the_authors_code_scales_them(root):
 
 def test_against_torchxrayvision(root):
     """Labels, patients and, to the whole pixel, masks agree; it has the image that is neither, and lacks AP films."""
-    from saltrust.models.vision import torchvision  # noqa: F401
-    import torchxrayvision.datasets as theirs  # isort: skip
-
+    theirs = written.torchxrayvision()
     headers = [f"{n},{image},{'AP' if image == AP else 'PA'}" for n, image in enumerate(CLASSES)]
     written.text(root / "headers.csv", ",PatientID,ViewPosition", *headers)
     other = theirs.RSNA_Pneumonia_Dataset(

@@ -1,7 +1,5 @@
 """SIIM-ACR: runs relative to each other down the columns, several rows an image, nested folders, -1 for none."""
 
-import shutil
-
 import numpy as np
 import pytest
 
@@ -21,7 +19,7 @@ def card(root, **fields):
 
 
 def records(root, **parameters):
-    return {r.id: r for r in LOADERS["siim"].records(card(root, parameters=parameters))}
+    return written.by_id(card(root, parameters=parameters))
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +44,6 @@ def original(tmp_path_factory):
     return root
 
 
-@pytest.fixture
-def root(original, tmp_path):
-    return shutil.copytree(original, tmp_path / "siim")
-
-
 def test_masks_of_all_rows_are_joined_and_equal_rows_count_once(root):
     found = records(root)
     assert {uid: r.label for uid, r in found.items()} == {LEFT: 1, RIGHT: 1, CLEAR: 0, PLAIN: 0, INVERTED: 0}
@@ -73,10 +66,7 @@ def test_flat_folders_work_like_nested_ones(root):
 
 def test_against_torchxrayvision(root):
     """Its label and mask of an image with one row are ours; of one with several it keeps the last row's mask only."""
-    from saltrust.models.vision import torchvision  # noqa: F401
-    import torchxrayvision.datasets as theirs  # isort: skip
-
-    theirs._cache_dict.clear()
+    theirs = written.torchxrayvision()
     other = theirs.SIIM_Pneumothorax_Dataset(str(root), str(root / "train-rle.csv"), pathology_masks=True)
     found, rows = records(root), {row.ImageId: index for index, row in other.csv.iterrows()}
     assert len(other) == 7

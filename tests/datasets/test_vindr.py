@@ -35,7 +35,7 @@ def card(root, shares=written.SHARES, **parameters):
 
 
 def records(root, **parameters):
-    return {r.id: r for r in LOADERS["vindr"].records(card(root, **parameters))}
+    return written.by_id(card(root, **parameters))
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +48,6 @@ def original(tmp_path_factory):
         elements = {"PhotometricInterpretation": kind, "BitsStored": 12, "HighBit": 11}
         written.dicom(root / "train" / f"{name}.dicom", ramp, jpeg=False, **elements)
     return root
-
-
-@pytest.fixture
-def root(original, tmp_path):
-    return shutil.copytree(original, tmp_path / "vindr")
 
 
 def test_what_two_of_three_readers_marked(root):
@@ -97,9 +92,7 @@ def test_the_test_images_have_boxes_of_all_readers_together(root):
 
 def test_against_torchxrayvision(root):
     """Its labels and masks are those of any reader; it cannot read MONOCHROME1 without a window, which ours turns."""
-    from saltrust.models.vision import torchvision  # noqa: F401
-    import torchxrayvision.datasets as theirs  # isort: skip
-
+    theirs = written.torchxrayvision()
     other = theirs.VinDr_Dataset(str(root / "train"), str(root / "train.csv"), pathology_masks=True)
     found, finding = records(root, votes=1), other.pathologies.index(HEART)
     for index, name in enumerate(other.csv.image_id):

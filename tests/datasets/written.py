@@ -1,7 +1,9 @@
 """Files in the exact formats of the published data sets, small or empty images in them."""
 
+import importlib
 import io
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 from PIL import Image
@@ -11,6 +13,8 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, SecondaryCaptureImageStorage
 
 from saltrust.cards import Card
+from saltrust.datasets.loaders import LOADERS
+from saltrust.datasets.records import Record
 
 SHARES = {"train": 0.5, "val": 0.25, "test": 0.25}
 
@@ -19,6 +23,19 @@ def card(loader: str, root: Path, truth: str = "mask", **fields) -> Card:
     """A card for files under `root`; fields: of the card, such as parameters, shares or counts."""
     get = {"root": str(root), "source": "its owner"}
     return Card(name="made-up", finding="finding", loader=loader, truth=truth, get=get, **fields)
+
+
+def by_id(card: Card) -> dict[str, Record]:
+    """The records that its loader finds for a card, by what they are called."""
+    return {record.id: record for record in LOADERS[card.loader].records(card)}
+
+
+def torchxrayvision() -> ModuleType:
+    """torchxrayvision's data sets, with nothing remembered of earlier files; torchvision must be importable first."""
+    importlib.import_module("saltrust.models.vision")
+    theirs = importlib.import_module("torchxrayvision.datasets")
+    theirs._cache_dict.clear()
+    return theirs
 
 
 def dicom(file: Path, pixels: np.ndarray, patient: str = "", jpeg: bool = True, **elements) -> None:

@@ -52,13 +52,18 @@ class Check:
     examples: str
 
 
-def report(splits: Mapping[str, Split], records: Sequence[Record] = ()) -> pd.DataFrame:
+def report(splits: Mapping[str, Split], alike: pd.DataFrame, records: Sequence[Record] = ()) -> pd.DataFrame:
     """What is wrong with a data set: columns check, found, among, examples; a row for each check, found or not.
 
-    splits: by name, as they are used. records: of all the data set's files, which say what images belong to; none for
-    generated data, where every image stands for itself.
+    splits: by name, as they are used. alike: their `pairs_alike`. records: of all the data set's files, which say what
+    images belong to; none for generated data, where every image stands for itself.
     """
-    return pd.DataFrame([*_leaks(splits, records), *_contradictions(splits), *_sizes(splits)])
+    return pd.DataFrame([*_leaks(splits, alike, records), *_contradictions(splits), *_sizes(splits)])
+
+
+def groups(records: Sequence[Record]) -> set[str]:
+    """What images belong to, where the files say."""
+    return {record.group for record in records if record.group}
 
 
 def groups_apart(records: Sequence[Record]) -> list[str]:
@@ -78,8 +83,7 @@ def pairs_alike(splits: Mapping[str, Split]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["first_split", "first", "second_split", "second"])
 
 
-def _leaks(splits: Mapping[str, Split], records: Sequence[Record]) -> list[Check]:
-    alike = pairs_alike(splits)
+def _leaks(splits: Mapping[str, Split], alike: pd.DataFrame, records: Sequence[Record]) -> list[Check]:
     apart = alike["first_split"] != alike["second_split"]
     names = {
         side: [splits[s].ids[i] for s, i in zip(alike[f"{side}_split"], alike[side], strict=True)]
@@ -87,9 +91,8 @@ def _leaks(splits: Mapping[str, Split], records: Sequence[Record]) -> list[Check
     }
     pairs = np.array([f"{a} = {b}" for a, b in zip(names["first"], names["second"], strict=True)], dtype=str)
     images = sum(map(len, splits.values()))
-    groups = {record.group for record in records if record.group}
     return [
-        _check("groups in several splits", groups_apart(records), len(groups)),
+        _check("groups in several splits", groups_apart(records), len(groups(records))),
         _check("near copies between splits", pairs[apart], images),
         _check("near copies within a split", pairs[~apart], images),
     ]

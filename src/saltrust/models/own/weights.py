@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from typing import IO, Any
 
 import torch
 from safetensors.torch import load_file
@@ -118,7 +119,9 @@ def _pickle_of(classes: Iterable[type]) -> SimpleNamespace:
                 raise pickle.UnpicklingError(f"unsupported: {module}.{name}")
             return super().find_class(module, name)
 
-    load = lambda file, **options: Unpickler(file, **options).load()  # noqa: E731
+    def load(file: IO[bytes], **options: Any) -> object:
+        return Unpickler(file, **options).load()
+
     return SimpleNamespace(__name__="pickle", Unpickler=Unpickler, load=load)
 
 
