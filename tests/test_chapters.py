@@ -1,6 +1,8 @@
 """Chapters: parameters are read, cast and refused before any work."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +38,18 @@ def test_notebooks_are_committed_without_outputs():
     )
     assert tracked.stdout == ""
     assert {path.stem for path in paths.CHAPTERS.glob("*.py")} == set(chapters.NAMES)
+
+
+def test_pairing_the_chapters_for_jupyterlab_leaves_their_sources_as_they_are(tmp_path):
+    folder = tmp_path / "notebooks"
+    shutil.copytree(paths.CHAPTERS, folder, ignore=shutil.ignore_patterns("*.ipynb", ".ipynb_checkpoints"))
+    sources = sorted(folder.glob("*.py"))
+    jupytext = Path(sys.executable).with_name("jupytext")
+    subprocess.run([jupytext, "--quiet", "--sync", *sources], check=True)
+    for source in sources:
+        notebook = json.loads(source.with_suffix(".ipynb").read_text(encoding="utf-8"))
+        assert notebook["metadata"]["kernelspec"]["name"] == "python3"  # JupyterLab need not ask for a kernel
+        assert source.read_text(encoding="utf-8") == (paths.CHAPTERS / source.name).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
