@@ -2,6 +2,8 @@
 
 import ast
 import importlib
+import os
+import shutil
 import sys
 import textwrap
 from dataclasses import dataclass, replace
@@ -10,7 +12,8 @@ from typing import ClassVar
 import pytest
 
 from saltrust import specs
-from saltrust.specs import Spec, normalized
+from saltrust.errors import SaltrustError
+from saltrust.specs import Spec, code_digest, normalized
 
 
 @dataclass(frozen=True)
@@ -129,3 +132,19 @@ def test_relative_imports_are_refused():
 
 def test_normalized_code_drops_docstrings_only():
     assert normalized(ast.parse('def f():\n    """Doc."""\n    return "text"')) == "def f():\n    return 'text'"
+
+
+def test_code_that_changed_since_the_process_began_gives_no_name(tmp_path, monkeypatch):
+    """Its digest would be that of the file, and what it computes that of what was loaded before."""
+    from saltrust.artefacts import UtilitySpec
+    from saltrust.scores import auprc
+
+    changed = tmp_path / "auprc.py"
+    shutil.copy(auprc.__file__, changed)
+    code_digest.cache_clear()
+    source_of = specs._source_of
+    monkeypatch.setattr(specs, "_source_of", lambda name: changed if name == auprc.__name__ else source_of(name))
+    with pytest.raises(SaltrustError, match=r"auprc\.py has changed since this process began"):
+        code_digest(UtilitySpec)
+    os.utime(changed, (0, 0))
+    assert len(code_digest(UtilitySpec)) == 64

@@ -102,9 +102,10 @@ def test_damage_is_found(filled):
     flipped.write_bytes(flipped.read_bytes()[:-1] + b"\x01")
     (found[named["second"]].folder / "more.txt").touch()
     (found[named["sums"]].folder / SIDECAR).write_text("{")
+    assert {one.name for one in artefacts(results) if one.made is None} == {named["sums"]}
     why = {one.name: text for one, text in storage.damaged(artefacts(results))}
     assert why == {
         named["first"]: "differs in array.npy",
         named["second"]: "differs in more.txt",
-        named["sums"]: f"no readable {SIDECAR}",
+        named["sums"]: f"has no readable {SIDECAR}",
     }

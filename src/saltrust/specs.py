@@ -11,12 +11,16 @@ import importlib.util
 import inspect
 import json
 import textwrap
+import time
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
+from saltrust.errors import SaltrustError
+
 PACKAGE = "saltrust"
+STARTED = time.time()
 
 # Modules that cannot change a result: how errors read, where files lie, how progress looks, how things are stored.
 NEUTRAL = {
@@ -97,11 +101,20 @@ def _plain(value: Any) -> Any:
 
 @cache
 def code_digest(cls: type, modules: tuple[str, ...] = ()) -> str:
-    """Digest of the source that `cls` computes with: its own, and the modules reached from it or from `modules`."""
+    """Digest of the source that `cls` computes with: its own, and the modules reached from it or from `modules`.
+
+    Raises SaltrustError where a file of it was written after this process began: what is on the disk may not be what
+    runs here, and would give its name to what the earlier code computes.
+    """
     own = [ast.parse(textwrap.dedent(inspect.getsource(thing))) for thing in _own_definitions(cls)]
     reached = set(modules).union(*(_imports(tree, cls.__module__) for tree in own))
+    closure = sorted(_closure(frozenset(reached)))
+    for name in (cls.__module__, *closure):
+        source = _source_of(name) if name.startswith(PACKAGE) else None
+        if source and source.stat().st_mtime > STARTED:
+            raise SaltrustError(f"{source} has changed since this process began; begin it anew (restart the kernel)")
     parts = [normalized(tree) for tree in own]
-    parts += [f"{name}\n{_module_code(name)}" for name in sorted(_closure(frozenset(reached)))]
+    parts += [f"{name}\n{_module_code(name)}" for name in closure]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

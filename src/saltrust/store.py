@@ -1,11 +1,15 @@
 """The store: each artefact is computed once, written atomically, and checked when it is read.
 
-An artefact lies in `<root>/<kind>/<digest>/` beside `sidecar.json`, which says what it is, what it was made from,
-with which
-versions, on what device and how long that took, and holds a checksum of every file. A folder appears under its name
-only
-when it is whole: it is written elsewhere first and then renamed, so a killed run leaves nothing that could be read.
-What a long computation has so far, it may keep in `<root>/.unfinished/<kind>-<digest>/` and go on from there.
+An artefact lies in `<root>/<kind>/<digest>/` beside `sidecar.json`, which says what it is, what it was made from, with
+which versions, on what device and how long that took, and holds a checksum of every file and of itself. A folder
+appears under its name only when it is whole: it is written elsewhere first and then renamed, so a killed run leaves
+nothing that could be read. Nothing is forced to the disk: what a power cut takes from a file, its checksum tells, and
+it is made again. What a long computation has so far, it may keep in `<root>/.unfinished/<kind>-<digest>/` and go on
+from there.
+
+One process computes an artefact, under its lock, while the others that want it wait. It may wait for another lock in
+turn, but only for that of an artefact that its own is made from; since none is made from itself, by whatever detour,
+no circle of waiting can arise.
 """
 
 import hashlib
@@ -15,9 +19,11 @@ import platform
 import shutil
 import subprocess
 import sys
-import tempfile
+import threading
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache, partial
 from importlib.metadata import version
@@ -27,14 +33,31 @@ from typing import Any
 from filelock import FileLock
 
 from saltrust import paths
+from saltrust.errors import SaltrustError
 from saltrust.progress import say
 from saltrust.specs import Spec
 
 SIDECAR = "sidecar.json"
+FIELDS = {"spec", "upstream", "made", "seconds", "environment", "checksums"}  # of every sidecar
 
 
 class DamagedError(Exception):
     """A stored artefact whose files do not match their checksums."""
+
+
+class _Elsewhere(threading.local):
+    """Seconds that a thread has spent on other artefacts than the one that it computes: making those below it, or
+    waiting for another process."""
+
+    seconds = 0.0
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        before, start = self.seconds, time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds = before + time.perf_counter() - start
 
 
 class Store:
@@ -44,6 +67,7 @@ class Store:
         self.root = Path(root or paths.STORE)
         self.used: dict[str, Spec] = {}
         self._memory: dict[str, Any] = {}
+        self._elsewhere = _Elsewhere()
 
     def folder(self, spec: Spec) -> Path:
         return self.root / spec.kind / spec.digest
@@ -52,7 +76,8 @@ class Store:
         """The artefact's value: from memory, from disk, or computed now and kept.
 
         Concurrent processes that want the same artefact wait for the first one to finish it. remember: whether the
-        value stays in memory.
+        value stays in memory. Raises SaltrustError where the artefact cannot be stored: the disk is full, the folder
+        cannot be written, or its file system has no locks.
         """
         digest = spec.digest
         self.used.setdefault(digest, spec)
@@ -71,61 +96,107 @@ class Store:
     def _from_disk_or_new(self, spec: Spec) -> Any:
         folder = self.folder(spec)
         if folder.exists():
+            with suppress(OSError):  # a store that can only be read
+                os.utime(folder)  # says when it was used last
             try:
                 return self._read(spec)
             except DamagedError as damage:
                 warnings.warn(f"{damage}; computing it again", stacklevel=3)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._lock(spec)):
-            if folder.exists():  # another process finished it while this one waited, or it is damaged
-                try:
-                    return self._read(spec)
-                except DamagedError:
-                    shutil.rmtree(folder)
+        with self._elsewhere.counted(), self._locked(spec):
+            try:  # another process may have finished it while this one waited
+                return self._read(spec)
+            except DamagedError:
+                shutil.rmtree(folder, ignore_errors=True)
             self._compute(spec)
         return spec.read(folder)  # also right after computing: what is used is what was stored
 
-    def _lock(self, spec: Spec) -> Path:
-        locks = self.root / ".locks"
-        locks.mkdir(parents=True, exist_ok=True)
-        return locks / f"{spec.kind}-{spec.digest}"
+    def _locked(self, spec: Spec) -> Any:
+        """A context in which no other process, nor another thread, makes this artefact."""
+        file = self.root / ".locks" / f"{spec.kind}-{spec.digest}"
+        try:
+            self.folder(spec).parent.mkdir(parents=True, exist_ok=True)
+            file.parent.mkdir(exist_ok=True)
+            # A lock that is a mere file would outlive a process that is killed on another node.
+            return FileLock(file, fallback_to_soft=False).acquire()
+        except OSError as error:
+            raise SaltrustError(
+                f"cannot compute {spec.title()}: no lock in {self.root} ({error}); it must be a folder that can be "
+                "written, on a file system with locks (flock); SALTRUST_RESULTS names another"
+            ) from error
 
     def _compute(self, spec: Spec) -> None:
-        folder = self.folder(spec)
         say(f"computing {spec.title()}")
-        start = time.perf_counter()
         unfinished = self.root / ".unfinished" / f"{spec.kind}-{spec.digest}"
+        start, elsewhere = time.perf_counter(), self._elsewhere.seconds
         value = spec.compute(self.get, **({"unfinished": unfinished} if spec.resumable else {}))
-        seconds = time.perf_counter() - start
+        seconds = time.perf_counter() - start - (self._elsewhere.seconds - elsewhere)
+        self._write(spec, value, seconds)
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+    def _write(self, spec: Spec, value: Any, seconds: float) -> None:
+        folder = self.folder(spec)
         for leftover in folder.parent.glob(f".{spec.digest}-*"):  # of a run that was killed; we hold the lock
-            shutil.rmtree(leftover)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{spec.digest}-", dir=folder.parent))
+            shutil.rmtree(leftover, ignore_errors=True)
+        temporary = folder.with_name(f".{spec.digest}-{os.getpid()}")
         try:
+            temporary.mkdir()
             spec.write(value, temporary)
             note = {
                 "spec": spec.description(),
-                "upstream": [f"{up.kind}/{up.digest}" for up in spec.upstream()],
+                "upstream": list(dict.fromkeys(self._made_from(spec))),
                 "made": datetime.now(UTC).isoformat(timespec="seconds"),
                 "seconds": round(seconds, 3),
                 "environment": environment(),
                 "checksums": checksums(temporary),
             }
-            (temporary / SIDECAR).write_text(json.dumps(note, indent=1), encoding="utf-8")
+            (temporary / SIDECAR).write_text(json.dumps(sealed(note), indent=1), encoding="utf-8")
             os.replace(temporary, folder)
-            shutil.rmtree(unfinished, ignore_errors=True)
+        except (OSError, RuntimeError) as error:  # numpy and torch put neither errno nor ENOSPC into theirs
+            written = sum(file.stat().st_size for file in temporary.rglob("*"))
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise SaltrustError(
+                f"cannot store {spec.title()} in {self.root}: {error}; it takes more than {written / 1e6:,.1f} MB, "
+                f"{shutil.disk_usage(self.root).free / 1e6:,.1f} MB are free. Nothing of it is kept, and what "
+                "was stored before stays. `saltrust store gc` finds what can go; SALTRUST_RESULTS names another folder"
+            ) from error
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
 
+    def _made_from(self, spec: Spec) -> Iterator[str]:
+        """Names of what a spec's value was made from; what is put together and never stored gives way to its parts."""
+        for up in spec.upstream():
+            yield from [f"{up.kind}/{up.digest}"] if self.folder(up).exists() else self._made_from(up)
+
     def _read(self, spec: Spec) -> Any:
         folder = self.folder(spec)
-        try:
-            expected = self.sidecar(spec)["checksums"]
-        except (OSError, ValueError, KeyError) as error:
-            raise DamagedError(f"{folder} has no readable {SIDECAR}") from error
-        if checksums(folder) != expected:
-            raise DamagedError(f"{folder} does not match its checksums")
+        if wrong := flaw(folder):
+            raise DamagedError(f"{folder} {wrong}")
         return spec.read(folder)
+
+
+def flaw(folder: Path) -> str:
+    """What is wrong with a stored artefact, "" with one that is whole. Reads every byte."""
+    try:
+        note = json.loads((folder / SIDECAR).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return f"has no readable {SIDECAR}"
+    # The first sidecars had no checksum of their own.
+    told = set(note) if isinstance(note, dict) else set()
+    if not told >= FIELDS or (told != FIELDS and note != sealed(note)):
+        return f"differs in {SIDECAR}"
+    expected, found = note["checksums"], checksums(folder)
+    wrong = sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))
+    return f"differs in {', '.join(wrong)}" if wrong else ""
+
+
+def sealed(note: dict[str, Any]) -> dict[str, Any]:
+    """A sidecar with the checksum of everything else that it says."""
+    told = {name: value for name, value in note.items() if name != "checksum"}
+    return told | {"checksum": _blake2(json.dumps(told, sort_keys=True).encode()).hexdigest()}
+
+
+_blake2 = partial(hashlib.blake2b, digest_size=16)
 
 
 def checksums(folder: Path) -> dict[str, str]:
@@ -135,7 +206,7 @@ def checksums(folder: Path) -> dict[str, str]:
         if file.is_file() and file.name != SIDECAR:
             with file.open("rb") as stream:
                 name = file.relative_to(folder).as_posix()
-                found[name] = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+                found[name] = hashlib.file_digest(stream, _blake2).hexdigest()
     return found
 
 
@@ -147,7 +218,10 @@ def commit() -> str:
 
 
 def environment() -> dict[str, str]:
-    """Versions, device and commit under which an artefact is made."""
+    """Versions, device, threads and commit under which an artefact is made.
+
+    threads: on which the last bits of every sum depend, and with them, after some steps, a training.
+    """
     packages = {name: version(name) for name in ("saltrust", "numpy", "torch", "torchvision", "scikit-image")}
     torch = sys.modules.get("torch")
     device = "cpu"
@@ -158,5 +232,6 @@ def environment() -> dict[str, str]:
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "device": device,
+        "threads": str(torch.get_num_threads() if torch else os.environ.get("OMP_NUM_THREADS", os.cpu_count())),
         "commit": commit(),
     }
