@@ -2,16 +2,20 @@
 
 import json
 import os
+from base64 import b64encode
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from IPython import get_ipython
+from IPython.display import display
 from matplotlib.figure import Figure
 
 from saltrust import paths
 from saltrust.errors import SaltrustError
+from saltrust.specs import Spec
 from saltrust.store import environment
 from saltrust.study import Study
 
@@ -33,6 +37,7 @@ class Page:
         by_hand = paths.RESULTS / "by_hand" / study.profile.name / study.card.name / chapter
         self.folder = Path(os.environ.get(OUT, by_hand))
         self.numbers: dict[str, float | int | str] = {}
+        self.origins: dict[str, dict[str, int | None]] = {}  # of each number, as `_origin` has them
 
     def figure(
         self,
@@ -58,7 +63,7 @@ class Page:
         file = self._file("figures", f"{name}.png")
         figure.savefig(file, dpi=DPI, bbox_inches="tight", facecolor="white")
         note = {"kind": "figure", "name": name, "caption": caption, "alt": alt, "chapter": self.chapter}
-        note |= {"counterpart": counterpart, "tabs": tabs}
+        note |= {"counterpart": counterpart, "tabs": tabs, **self._origin()}
         file.with_suffix(".json").write_text(json.dumps(note, indent=1), encoding="utf-8")
         _close(figure)
         _show({"image/png": file.read_bytes(), "text/plain": f"{caption}\n[{alt}]", MIME: note})
@@ -71,6 +76,7 @@ class Page:
         file = self._file("tables", f"{name}.csv")
         table.to_csv(file, index=False)
         note = {"kind": "table", "name": name, "caption": caption, "chapter": self.chapter, "rows": rows}
+        note |= self._origin()
         file.with_suffix(".json").write_text(json.dumps(note, indent=1), encoding="utf-8")
         first = table.head(rows) if rows else table
         shown = first.to_html(index=False, float_format="{:.3g}".format)
@@ -86,6 +92,7 @@ class Page:
 
     def quote(self, **values: float | int | str | np.number) -> None:
         """Keep numbers (or words) that prose will quote, as `<chapter>/<name>` in numbers.json."""
+        origin = self._origin()
         for name, value in values.items():
             plain = value.item() if isinstance(value, np.generic) else value
             if not isinstance(plain, bool | int | float | str):
@@ -93,24 +100,38 @@ class Page:
                     f"quote '{name}' of chapter '{self.chapter}' must be a number or text, not {plain!r}"
                 )
             self.numbers[f"{self.chapter}/{name}"] = plain
+            self.origins[name] = origin
         file = self._file("", "numbers.json")
         file.write_text(json.dumps(self.numbers, indent=1), encoding="utf-8")
 
     def close(self) -> None:
         """Write down what the page was made from; the last call of every chapter."""
         store = self.study.store
-        used = [
-            {"artefact": f"{spec.kind}/{digest}", "seconds": store.sidecar(spec)["seconds"]}
-            for digest, spec in store.used.items()
-            if not spec.transient
-        ]
+        asked = self._asked()
+        used = [{"artefact": _name(spec), "seconds": store.sidecar(spec)["seconds"]} for spec in asked]
         note: dict[str, Any] = {"environment": environment(), "artefacts": used}
+        note["numbers"] = self.origins
         self._file("", "provenance.json").write_text(json.dumps(note, indent=1), encoding="utf-8")
+
+    def _asked(self) -> list[Spec]:
+        """The stored artefacts that the chapter has asked for so far, in that order."""
+        return [spec for spec in self.study.store.used.values() if not spec.transient]
+
+    def _origin(self) -> dict[str, int | None]:
+        """Where a result is made: `cell`, its number in the executed notebook (None outside one), and `artefacts`, how
+        many had been asked for by then: what it was made from is among these first ones of the list that `close`
+        writes."""
+        shell = get_ipython()
+        return {"cell": shell.execution_count if shell else None, "artefacts": len(self._asked())}
 
     def _file(self, kind: str, name: str) -> Path:
         folder = self.folder / kind
         folder.mkdir(parents=True, exist_ok=True)
         return folder / name
+
+
+def _name(spec: Spec) -> str:
+    return f"{spec.kind}/{spec.digest}"
 
 
 def _close(figure: Figure) -> None:
@@ -121,11 +142,6 @@ def _close(figure: Figure) -> None:
 
 def _show(bundle: dict[str, Any]) -> None:
     """Show an output in the notebook, if there is one."""
-    from base64 import b64encode
-
-    from IPython import get_ipython
-    from IPython.display import display
-
     if get_ipython() is None:
         return
     if isinstance(bundle.get("image/png"), bytes):
