@@ -1,12 +1,14 @@
 """Assembling the book: executed chapters become pages with numbered figures; what was not run says so."""
 
 import json
+import re
+import zipfile
 
 import nbformat
 import pytest
 import yaml
 
-from saltrust import book, cards, chapters, paths
+from saltrust import book, cards, chapters, launch, paths
 from saltrust.report import MIME
 
 
@@ -61,17 +63,57 @@ def test_an_executed_chapter_becomes_a_page(executed):
     assert "seed = 0" not in page.replace("`seed = 0`", "")
 
 
-def test_a_page_ends_with_its_provenance_and_its_command(executed):
+def test_a_page_ends_with_its_command_its_parameters_and_its_provenance(executed):
     page = book.page(cards.load("phantom-pneumothorax"), "dataset", "smoke")
     assert "saltrust run dataset --dataset phantom-pneumothorax --profile smoke --n-shown 3\n" in page
     for fact in (
         "commit `abc`",
         "12 s for this page",
         "4 s to compute the 2 artefacts",
-        "`n_shown = 3`",
+        "**`n_shown = 3`**\n: images in each figure (default: `12`)",
+        "\n`seed = 0`\n: of everything that is drawn at random\n",
         "python 3.11.7",
     ):
         assert fact in page
+
+
+def test_a_page_links_to_the_outside_only_where_that_is_configured(executed, folders, monkeypatch):
+    monkeypatch.setattr(launch, "FILE", folders / "launch.yaml")
+    card = cards.load("phantom-pneumothorax")
+    assert not re.search(r"https?://", book.page(card, "dataset", "smoke"))
+    text = "source: https://x.org/{chapter}.py\nlaunch: {Binder: 'https://b.org/{chapter}', Here: 'http://h/{chapter}'}"
+    launch.FILE.write_text(text)
+    page = book.page(card, "dataset", "smoke")
+    assert "([on the web](https://x.org/dataset.py))" in page
+    assert "with its defaults: [Binder](https://b.org/dataset) · [Here](http://h/dataset)\n" in page
+
+
+def test_a_page_can_be_taken_away_whole(executed, folders):
+    for kind, name, owner in (
+        ("figures", "truth", "dataset"),
+        ("tables", "splits", "dataset"),
+        ("figures", "roc", "models"),
+    ):
+        (executed / kind / f"{name}.json").write_text(json.dumps({"chapter": owner}))
+        (executed / kind / f"{name}.{'png' if kind == 'figures' else 'csv'}").write_bytes(name.encode())
+    (executed / "numbers.json").write_text(json.dumps({"dataset/n": 3, "models/auc": 0.9}))
+    book.assemble("smoke")
+    page = book.page(cards.load("phantom-pneumothorax"), "dataset", "smoke")
+    linked = re.findall(r"\{download\}`[^`<]+<([^>]+)>`", page)
+    folder = folders / "evidence" / "phantom-pneumothorax"
+    bundle, notebook, source = (folder / address for address in linked)
+    assert notebook.read_bytes() == (executed / "notebooks" / "dataset.ipynb").read_bytes()
+    assert source.read_text() == (paths.CHAPTERS / "dataset.py").read_text()
+    with zipfile.ZipFile(bundle) as archive:
+        top = "phantom-pneumothorax-dataset"
+        assert set(archive.namelist()) == {
+            f"{top}/{name}"
+            for name in (
+                *("figures/truth.json", "figures/truth.png", "tables/splits.csv", "tables/splits.json"),
+                *("numbers.json", "provenance.json", "dataset.py"),
+            )
+        }
+        assert json.loads(archive.read(f"{top}/numbers.json")) == {"dataset/n": 3}
 
 
 def test_what_was_not_run_says_why_and_how(folders, monkeypatch):

@@ -1,6 +1,8 @@
 """Two runs side by side: what differs is shown, what is the same is not."""
 
 import json
+import re
+from urllib.parse import unquote
 
 import pandas as pd
 import pytest
@@ -65,10 +67,10 @@ def test_what_differs_is_told_with_intervals(results):
     assert numbers.loc["localization/best", "difference"] == pytest.approx(0.2)
     assert numbers.loc["localization/map", ["first", "second"]].tolist() == ["IG", "XRAI"]
     estimates = found.estimates.set_index("row")
-    assert list(estimates.index) == ["ig, net-1", "xrai, net-1"]
+    assert list(estimates.index) == ["xrai, net-1", "ig, net-1"]  # intervals that do not overlap first
     assert estimates.loc["xrai, net-1", "first"] == "0.5 (0.45 to 0.55)"
     assert estimates.loc["xrai, net-1", "second"] == "0.7 (0.65 to 0.75)"
-    assert estimates["overlap"].tolist() == ["yes", "no"]
+    assert estimates["overlap"].tolist() == ["no", "yes"]
     assert set(estimates["estimate"]) == {"mean"}
 
 
@@ -80,16 +82,64 @@ def test_a_run_is_compared_with_what_the_book_shows(results):
     assert found.numbers["name"].tolist() == ["localization/best", "localization/map"]
 
 
+def test_a_missing_interval_neither_overlaps_nor_lies_apart(results):
+    file = results("a") / "tables" / "localization.csv"
+    pd.read_csv(file).assign(ci_low=[None, 0.45]).to_csv(file, index=False)
+    run = compare.find("a")
+    assert compare.compare(run, run).estimates.set_index("row")["overlap"].to_dict() == {
+        "ig, net-1": "",
+        "xrai, net-1": "yes",
+    }
+
+
+def test_the_terminal_is_told_what_lies_apart_first_in_lines_of_100(results):
+    results("a", methods=",".join(["gradcam"] * 20))
+    results("b", shift=0.2, methods=",".join(["integrated_gradients"] * 10))
+    text = compare.told(compare.compare(compare.find("a"), compare.find("b")))
+    assert max(map(len, text.splitlines())) <= 100
+    assert text.count("gradcam") >= 15  # of 20, the others are broken over lines: nothing is cut
+    assert text.count("gradients") >= 7
+    assert "Intervals that do not overlap, 1 of 2: mean in localization" in text
+    (line,) = (line for line in text.splitlines() if "xrai, net-1" in line)
+    assert "0.5 (0.45 to 0.55)  0.7 (0.65 to 0.75)  0.2" in line
+    assert "Other estimates that differ, the most first: none" in text
+
+
 def test_the_page_shows_both_and_is_saved_beside_the_runs(results):
-    first, second = results("a"), results("b", shift=0.1)
+    second = results("b", shift=0.1)
+    results("a")
     (second / "figures" / "boxes.json").unlink()
     found = compare.compare(compare.find("a"), compare.find("b"))
     page = compare.save(found)
     assert page == paths.RUNS / "localization" / "compare-a-b.html"
     text = page.read_text()
-    assert f'<img src="{(first / "figures" / "boxes.png").as_uri()}" alt="boxes of &quot;AUPRC&quot;">' in text
+    assert '<img src="a/figures/boxes.png" alt="boxes of &quot;AUPRC&quot;">' in text
+    assert 'First: <a href="a/index.html">a</a>' in text
     assert "b has no such figure" in text
     assert "0.45 to 0.55" in text
+
+
+def test_the_page_holds_when_the_results_are_moved(results, tmp_path):
+    results("a b", shift=0.1)
+    figure = results("", published=True) / "figures" / "boxes.png"
+    figure.write_bytes(PNG + b" of another")
+    found = compare.compare(compare.find("a b"), compare.find("published", other="a b"))
+    text = compare.save(found).read_text()
+    moved = tmp_path.rename(tmp_path.with_name(f"{tmp_path.name}-moved"))
+    shown = [unquote(address) for address in re.findall('(?:src|href)="([^"]+)"', text)]
+    assert len(shown) == 2 * 2 + 2
+    for address in shown:
+        assert not address.startswith(("/", "file:"))
+    figures = [moved / "runs" / "localization" / address for address in shown if address.endswith("png")]
+    assert {file.resolve().read_bytes() for file in figures} == {PNG, PNG + b" of another"}
+
+
+def test_a_figure_that_is_the_same_is_shown_once(results):
+    results("a")
+    results("b", shift=0.1)
+    text = compare.save(compare.compare(compare.find("a"), compare.find("b"))).read_text()
+    assert text.count("<img") == 1
+    assert "The same in both." in text
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,8 +12,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
 
-from saltrust import paths, run_page, runs
+from saltrust import chapters, cli, paths, run_page, runs
 from saltrust.errors import SaltrustError
 
 SALTRUST = Path(sys.executable).with_name("saltrust")
@@ -114,12 +119,17 @@ def test_a_run_lands_in_a_folder_of_its_own_and_leaves_the_published_results(pro
     (folder,) = (tmp_path / "results" / "runs" / "dataset").iterdir()
     assert outcome.stdout.strip() == str(folder / "index.html")
     assert {file.name for file in folder.iterdir()} == {
-        "dataset.ipynb", "index.html", "numbers.json", "provenance.json",
+        "dataset.ipynb", "dataset.py", "index.html", "numbers.json", "provenance.json",
     }  # fmt: skip
     assert json.loads((folder / "numbers.json").read_text()) == {"dataset/answer": 1}
     page = (folder / "index.html").read_text()
     assert "<h1>Made up</h1>" in page
-    assert "dataset = phantom-pneumothorax, profile = smoke" in page
+    assert "saltrust run dataset --dataset phantom-pneumothorax --profile smoke</pre>" in page
+    assert f"saltrust compare {folder.name} published</pre>" in page
+    assert {address for address in re.findall('href="([^"#]+)"', page) if not (folder / address).exists()} == {
+        "figures/",  # a made-up chapter without any
+        "tables/",
+    }
     assert "<pre>said\n</pre>" in page
     assert {f: f.read_bytes() for f in (tmp_path / "results" / "smoke").rglob("*") if f.is_file()} == before
 
@@ -133,7 +143,12 @@ def test_several_values_are_several_runs_and_one_table(project, tmp_path):
     assert outcome.returncode == 0, outcome.stderr
     *pages, last = outcome.stdout.splitlines()
     assert len(pages) == 2
-    table = pd.read_csv(last.removeprefix("All runs in one table: "))
+    page = Path(last.removeprefix("All runs in one table: "))
+    table = pd.read_csv(page.with_suffix(".csv"))
+    text = page.read_text()
+    for name in table["run"]:
+        assert f'<a href="{name}/index.html">{name}</a>' in text
+    assert f"saltrust compare {table['run'][0]} {table['run'][1]}</pre>" in text
     assert table["seed"].tolist() == [1, 4]
     assert table["answer"].tolist() == [6, 9]
     assert table["run"].tolist() == [Path(page).parent.name for page in pages]
@@ -177,14 +192,61 @@ def test_a_mistake_is_refused_before_any_work(tmp_path, arguments, message):
     ("text", "html"),
     [
         ("{num}`a/x .2f` of {num}`a/y`", "<p>−0.50 of seven</p>"),
-        ("a {term}`map <saliency map>`, {cite:t}`arun2021`", "<p>a map, arun2021</p>"),
+        ("a {term}`map <saliency map>`", "<p>a map</p>"),
         ("see [](../../concepts/ssim.md) and [that](#cells-atlas)", "<p>see the book and that</p>"),
         ("{num}`a/z`", "<p>not computed</p>"),
+        ("Fig. 2 of {cite:t}`arun2021assessing,shu2024informer`", "<p>Fig. 2 of Arun 2021, Shu 2024</p>"),
         ("a\n{num}`a/x\n.1f`", "<p>a\n−0.5</p>"),
     ],
 )
 def test_prose_of_a_run_reads_without_the_book(text, html):
     assert run_page.prose(text, {"a/x": -0.5, "a/y": "seven"}).strip() == html
+
+
+def test_formulas_of_a_run_are_mathml():
+    assert re.search("<p>so .*<math .*<mi>x</mi>.*</math>", run_page.prose("so $x^2$", {}))
+
+
+VALUES = {
+    int: st.integers(0),
+    float: st.floats(0, allow_nan=False, allow_infinity=False),
+    bool: st.booleans(),
+    str: st.text(st.characters(codec="utf-8", exclude_characters="\0")),
+}
+
+
+@given(st.data())
+def test_the_command_gives_back_the_parameters(data):
+    chapter = chapters.load(data.draw(st.sampled_from(chapters.NAMES)))
+    values = {p.name: data.draw(VALUES[type(p.default)]) for p in chapter.parameters}
+    _, command, name, *words = shlex.split(run_page.command(chapter, values))
+    assert (command, name) == ("run", chapter.name)
+    known = {p.name: p for p in chapter.parameters}
+    read = {name: known[name].cast(text) for name, (text,) in cli._options("run", chapter, words).items()}
+    assert {p.name: p.default for p in chapter.parameters} | read == values
+
+
+def test_the_command_of_an_own_card_runs_it(tmp_path, monkeypatch):
+    """Through the whole command line, up to where the work would start."""
+    folder = tmp_path / "it's my cards"
+    folder.mkdir()
+    text = (paths.CARDS / "phantom-pneumonia.yaml").read_text(encoding="utf-8")
+    card = folder / "mine.yaml"
+    card.write_text(text.replace("name: phantom-pneumonia", "name: mine"), encoding="utf-8")
+    chapter = chapters.load("localization")
+    values = chapters.complete(chapter, {"dataset": str(card), "methods": "xrai, gradcam", "n_boot": "20"})
+    ran = []
+    monkeypatch.setattr(runs, "run", lambda chapter, given: ran.append(chapters.complete(chapter, given)) or tmp_path)
+    outcome = CliRunner().invoke(cli.app, shlex.split(run_page.command(chapter, values))[1:])
+    assert outcome.exit_code == 0, outcome.output
+    assert ran == [values]
+    assert values["dataset"] == str(card)
+
+
+def test_the_command_of_an_older_run_leaves_out_what_is_no_parameter_any_more():
+    chapter = chapters.load("models")
+    given = {"dataset": "cells", "gone": 3, "profile": "quick"}
+    assert run_page.command(chapter, given) == "saltrust run models --dataset cells --profile quick"
 
 
 @pytest.mark.parametrize("request_to_end", [signal.SIGINT, signal.SIGTERM])

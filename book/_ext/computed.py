@@ -13,32 +13,35 @@ On an evidence page the data set may be left out: it is the page's own. What bel
 table outside its chapter names that chapter in the option `:chapter:`.
 """
 
-import csv
 import json
-import math
+import posixpath
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from html import escape
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
+from sphinx.writers.html5 import HTML5Translator
 
+from saltrust.errors import SaltrustError
 from saltrust.numbers import written
+from saltrust.tables import VERDICTS, Column, columns, read_csv
 
 logger = logging.getLogger(__name__)
 
 EVIDENCE = "evidence"
 NOT_RUN = "not run here"
-PROSE = 32  # characters from which a cell's text may break into lines
-VERDICTS = {"PASS": "verdict-pass", "FAIL": "verdict-fail"}
 
 
 class NotRunError(Exception):
@@ -221,6 +224,19 @@ class Result(SphinxDirective):
         return "/" + file.relative_to(self.env.srcdir).as_posix()
 
 
+class image_file(nodes.inline):  # noqa: N801 - as docutils names its nodes
+    """A link to the file of an image that the page shows. A download reference would put a second copy in the book."""
+
+
+def visit_image_file(self: HTML5Translator, node: image_file) -> None:
+    file = posixpath.join(self.builder.imgpath, quote(self.builder.images[node["uri"]]))
+    self.body.append(f'<a class="file" href="{file}" download="{escape(node["name"])}">')
+
+
+def depart_image_file(self: HTML5Translator, node: image_file) -> None:
+    self.body.append("</a>")
+
+
 class ResultFigure(Result):
     """{result-figure} <dataset>/<name>"""
 
@@ -231,8 +247,10 @@ class ResultFigure(Result):
         if not about.get("alt", "").strip():
             raise ResultError(f"{file.with_suffix('.json')}: the alternative text is empty")
         # A width makes Sphinx link the image to its full-size file; the style sheet decides how wide it is shown.
-        image = nodes.image(uri=self.use(file), alt=about["alt"], width="100%")
-        caption = nodes.caption("", "", *self.caption(evidence, about, file))
+        uri = self.use(file)
+        image = nodes.image(uri=uri, alt=about["alt"], width="100%")
+        link = image_file("", "PNG", uri=uri.removeprefix("/"), name=file.name)
+        caption = nodes.caption("", "", *self.caption(evidence, about, file), nodes.Text(" "), link)
         return nodes.figure("", image, caption, classes=["result-figure"])
 
     def absent(self, evidence: Evidence, name: str) -> nodes.Element:
@@ -249,17 +267,16 @@ class ResultTable(Result):
 
     def result(self, evidence: Evidence, name: str) -> nodes.Element:
         file, about = evidence.result("tables", name, ".csv", self.chapter)
-        with file.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.reader(stream))
-        if len({len(row) for row in rows}) != 1:
-            raise ResultError(f"{file}: the rows do not all have the same number of cells")
+        try:
+            head, rows = read_csv(file)
+        except SaltrustError as error:
+            raise ResultError(str(error)) from error
         title = nodes.title("", "", *self.caption(evidence, about, file), nodes.Text(" "))
         title += addnodes.download_reference(
             "", "", nodes.inline(text="CSV"), reftarget=self.use(file), refdoc=self.env.docname, classes=["csv"]
         )
-        head, *body = rows
-        body = body[: about.get("rows")]
-        return table(title, [heading.replace("_", " ") for heading in head], columns(body, len(head)))
+        body = columns(rows[: about.get("rows")], len(head))
+        return table(title, [heading.replace("_", " ") for heading in head], body)
 
     def absent(self, evidence: Evidence, name: str) -> nodes.Element:
         title = nodes.title(text=f"{name.replace('_', ' ').capitalize()}, {evidence.dataset}.")
@@ -291,44 +308,6 @@ class ResultDocument(Result):
         return not_run_note(evidence.dataset)
 
 
-@dataclass(frozen=True)
-class Column:
-    cells: tuple[str, ...]
-    numeric: bool
-
-
-def columns(rows: list[list[str]], width: int) -> list[Column]:
-    """The columns of a table of texts, numbers rounded for reading."""
-    found = []
-    for at in range(width):
-        cells = tuple(row[at] for row in rows)
-        values = [as_number(cell) for cell in cells if cell]
-        numeric = bool(values) and None not in values
-        found.append(Column(rounded(cells) if numeric else cells, numeric))
-    return found
-
-
-def as_number(cell: str) -> float | None:
-    try:
-        return float(cell)
-    except ValueError:
-        return None
-
-
-def rounded(cells: tuple[str, ...]) -> tuple[str, ...]:
-    """Numeric cells with three digits: the same decimals down the column, .3g where these would hide a small value."""
-    values = [float(cell) for cell in cells if cell]
-    sizes = [abs(value) for value in values if math.isfinite(value) and value]
-    if all(re.fullmatch(r"[+-]?\d+", cell) for cell in cells if cell):
-        spec = ".0f"
-    elif sizes and min(sizes) < 5e-4:
-        spec = ".3g"
-    else:
-        before_point = len(str(int(max(sizes, default=0))))
-        spec = f".{max(0, 4 - before_point)}f"
-    return tuple(render(float(cell), spec) if cell else "" for cell in cells)
-
-
 def table(title: nodes.title, headings: list[str], body: list[Column]) -> nodes.table:
     """A docutils table from its columns."""
     group = nodes.tgroup("", *(nodes.colspec(colwidth=1) for _ in body), cols=len(body))
@@ -342,11 +321,19 @@ def cell(text: str, column: Column) -> nodes.entry:
     """One cell; PASS and FAIL carry a class, so that the style sheet can colour the word, and long texts one that lets
     them break into lines."""
     shown = nodes.inline(text=text, classes=[VERDICTS[text]]) if text in VERDICTS else nodes.Text(text)
-    kind = "text-right" if column.numeric else "prose" if len(text) > PROSE else ""
+    kind = column.kind(text)
     return nodes.entry("", nodes.paragraph("", "", shown), classes=[kind] if kind else [])
 
 
+def ship_style(app: Sphinx, config: Config) -> None:
+    """The style that the book shares with the pages of runs; before the book's own, which may change it."""
+    config.html_static_path.append(str(files("saltrust") / "pages.css"))
+    app.add_css_file("pages.css", priority=400)
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("config-inited", ship_style)
+    app.add_node(image_file, html=(visit_image_file, depart_image_file))
     app.add_role("num", Number())
     app.add_directive("result-figure", ResultFigure)
     app.add_directive("result-table", ResultTable)

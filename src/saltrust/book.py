@@ -4,17 +4,22 @@ import json
 import shutil
 import subprocess
 import sys
+import zipfile
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import yaml
 
-from saltrust import cards, chapters, paths, protocols
+from saltrust import cards, chapters, lineage, paths, protocols
 from saltrust.cards import Card
+from saltrust.chapters import Chapter
 from saltrust.claims import ledger
 from saltrust.errors import SaltrustError
+from saltrust.launch import links
 from saltrust.report import MIME
+from saltrust.run_page import command
 
 EVIDENCE = paths.BOOK / "evidence"
 HTML = paths.BOOK / "_build" / "html" / "index.html"
@@ -36,7 +41,8 @@ def build(profile: str) -> Path:
 
 def assemble(profile: str) -> Path:
     """Write book/evidence/ anew: pages, figures, tables, numbers of every data card; what the registries say of
-    methods, protocols and claims; what the benchmarks measured. Returns the table of contents."""
+    methods, protocols and claims; what the benchmarks measured; where all of it comes from. Returns the table of
+    contents."""
     from saltrust.methods.registry import catalogue  # imports torch, which the other commands need not wait for
 
     shutil.rmtree(EVIDENCE, ignore_errors=True)
@@ -46,9 +52,12 @@ def assemble(profile: str) -> Path:
         (EVIDENCE / f"{name}.json").write_text(json.dumps(registry, indent=1), encoding="utf-8")
     for name in ("benchmarks.json", "benchmarks_machine.json", "benchmarks_full.json"):
         _copy(paths.RESULTS / name, EVIDENCE / name)
+    for chapter in chapters.NAMES:
+        _copy(paths.CHAPTERS / f"{chapter}.py", EVIDENCE / "sources" / f"{chapter}.py")
     parts = []
-    run = [name for name in cards.assessed() if (paths.results_of(profile, name) / "notebooks").exists()]
-    for name in [*cards.names(), *run]:
+    assessed = [name for name in cards.assessed() if (paths.results_of(profile, name) / "notebooks").exists()]
+    datasets = [*cards.names(), *assessed]
+    for name in datasets:
         card = cards.load(name)
         folder = EVIDENCE / name
         folder.mkdir(parents=True)
@@ -58,10 +67,14 @@ def assemble(profile: str) -> Path:
         shown = list(chapters.of(card)) if card.available or (results / "notebooks").exists() else []
         for chapter in shown:
             (folder / f"{chapter}.md").write_text(page(card, chapter, profile), encoding="utf-8")
-            _copy(results / "notebooks" / f"{chapter}.ipynb", folder / "notebooks" / f"{chapter}.ipynb")
+            executed = results / "notebooks" / f"{chapter}.ipynb"
+            if executed.exists():
+                _copy(executed, folder / "notebooks" / executed.name)
+                _bundle(results, chapter, folder / "bundles" / f"{name}-{chapter}.zip")
         (folder / "index.md").write_text(overview(card, profile), encoding="utf-8")
         files = [{"file": f"evidence/{name}/{chapter}"} for chapter in shown]
         parts.append({"file": f"evidence/{name}/index"} | ({"sections": files} if files else {}))
+    lineage.write(EVIDENCE, profile, datasets)
     toc = yaml.safe_load((paths.BOOK / "_toc.yml").read_text(encoding="utf-8"))
     toc["parts"].insert(EVIDENCE_PART, {"caption": "Evidence", "chapters": parts})
     file = EVIDENCE / "_toc.yml"
@@ -77,13 +90,24 @@ def page(card: Card, chapter: str, profile: str) -> str:
     results = paths.results_of(profile, card.name)
     executed = results / "notebooks" / f"{chapter}.ipynb"
     loaded = chapters.load(chapter)
-    heading = f"({card.name}-{chapter})=\n# {loaded.title}\n\n*{card.title}*\n"
+    label, title = f"{card.name}-{chapter}", f"# {loaded.title}\n\n*{card.title}*"
     if not executed.exists():
-        return f"{heading}\n{_not_run(card, chapter, profile)}"
+        return f"({label})=\n{title}\n\n{_not_run(card, chapter, profile)}"
     notebook = nbformat.read(executed, as_version=4)
     body = "\n\n".join(_blocks(notebook.cells))
     body = body.partition("\n")[2] if body.startswith("# ") else body
-    return f"{heading}\n{body}\n\n{_provenance(card, chapter, profile)}"
+    note = json.loads((results / "provenance" / f"{chapter}.json").read_text(encoding="utf-8"))
+    return f"""({label})=
+{title} · [Parameters, downloads, run it again](#{label}-again)
+
+{body}
+
+({label}-again)=
+## Run it again
+
+{_again(card, loaded, note["parameters"])}
+
+{_made(note)}"""
 
 
 def overview(card: Card, profile: str) -> str:
@@ -190,38 +214,72 @@ def _arranged(outputs: list[tuple[tuple[str, ...], str]], depth: int = 0) -> lis
     return blocks
 
 
-def _provenance(card: Card, chapter: str, profile: str) -> str:
-    file = paths.results_of(profile, card.name) / "provenance" / f"{chapter}.json"
-    note = json.loads(file.read_text(encoding="utf-8"))
-    environment = note.get("environment", {})
-    given = {k: v for k, v in note["parameters"].items() if k not in ("dataset", "profile")}
-    defaults = {p.name: p.default for p in chapters.load(chapter).parameters}
-    options = " ".join(
-        f"--{name.replace('_', '-')} {value}" for name, value in given.items() if value != defaults[name]
-    )
-    made = sum(artefact["seconds"] for artefact in note.get("artefacts", []))
-    parameters = ", ".join(f"`{name} = {value}`" for name, value in note["parameters"].items())
-    versions = ", ".join(f"{key} {environment[key]}" for key in VERSIONS if key in environment)
-    return f"""---
+def _again(card: Card, chapter: Chapter, parameters: dict[str, Any]) -> str:
+    """The box with the command, the parameters that were chosen in bold, what can be taken away, and where to run it.
+    parameters: of the page, by their names."""
+    items = []
+    for parameter in chapter.parameters:
+        value = parameters.get(parameter.name, parameter.default)
+        shown, told = f"`{parameter.name} = {value}`", parameter.help or "…"
+        if value != parameter.default:
+            shown, told = f"**{shown}**", f"{told} (default: `{parameter.default}`)"
+        items.append(f"{shown}\n: {told}")
+    chosen, found = "\n\n".join(items), links(chapter.name, card.name)
+    source = f"{{download}}`its source <../sources/{chapter.source.name}>`"
+    source += f" ([on the web]({found.source}))" if found.source else ""
+    launched = " · ".join(f"[{words}]({address})" for words, address in found.launch.items())
+    launched = f"\nOpen the chapter, with its defaults: {launched}\n" if launched else ""
+    return f"""::::{{container}} again
+```bash
+{command(chapter, parameters)}
+```
 
-:::{{admonition}} How this page was made
-:class: provenance
-- Parameters: {parameters}
-- Code: commit `{environment.get("commit", "unknown")}`; {versions}
-- Machine: {environment.get("machine", "unknown")}, device {environment.get("device", "unknown")}
-- Time: {note["seconds"]:.0f} s for this page; {made:.0f} s to compute the {len(note.get("artefacts", []))} artefacts
-  behind it, which later runs read from the store
-- Download: {{download}}`the executed notebook <notebooks/{chapter}.ipynb>`
+{chosen}
 
-Run it again, with other parameters if you like; see what it takes; and in what the outcome differs from this page:
+Type it in the project's folder (`saltrust` is in its `.venv/bin`) and change what you like:
+`saltrust run {chapter.name} --help` says what there is. The run gets a page of its own, and this one stays as it is. To
+see in what they differ:
 
 ```bash
-saltrust run {chapter} --dataset {card.name} --profile {profile} {options}
-saltrust run {chapter} --help
 saltrust compare <the run> published
 ```
+
+`make lab` opens the chapters in JupyterLab, to be changed and run by hand.
+{launched}
+Downloads: {{download}}`all figures, tables and numbers (zip) <bundles/{card.name}-{chapter.name}.zip>` ·
+{{download}}`the executed notebook <notebooks/{chapter.name}.ipynb>` · {source}
+::::"""
+
+
+def _made(note: dict[str, Any]) -> str:
+    environment, artefacts = note.get("environment", {}), note.get("artefacts", [])
+    versions = ", ".join(f"{key} {environment[key]}" for key in VERSIONS if key in environment)
+    made = sum(artefact["seconds"] for artefact in artefacts)
+    return f""":::{{admonition}} How this page was made
+:class: provenance
+- Code: commit `{environment.get("commit", "unknown")}`; {versions}
+- Machine: {environment.get("machine", "unknown")}, device {environment.get("device", "unknown")}
+- Time: {note["seconds"]:.0f} s for this page; {made:.0f} s to compute the {len(artefacts)} artefacts behind it,
+  which later runs read from the store
 :::
 """
+
+
+def _bundle(results: Path, chapter: str, file: Path) -> None:
+    """What the chapter left but for its notebook, as one archive: figures and tables with their captions, numbers,
+    provenance, and the source."""
+    notes = [*(results / "figures").glob("*.json"), *(results / "tables").glob("*.json")]
+    names = [note for note in sorted(notes) if json.loads(note.read_text(encoding="utf-8"))["chapter"] == chapter]
+    numbers = json.loads((results / "numbers.json").read_text(encoding="utf-8"))
+    own = {key: value for key, value in numbers.items() if key.startswith(f"{chapter}/")}
+    file.parent.mkdir(exist_ok=True)
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for note in names:
+            for part in sorted(note.parent.glob(f"{note.stem}.*")):
+                archive.write(part, f"{file.stem}/{note.parent.name}/{part.name}")
+        archive.writestr(f"{file.stem}/numbers.json", json.dumps(own, indent=1))
+        archive.write(results / "provenance" / f"{chapter}.json", f"{file.stem}/provenance.json")
+        archive.write(paths.CHAPTERS / f"{chapter}.py", f"{file.stem}/{chapter}.py")
 
 
 VERSIONS = ("python", "saltrust", "torch", "torchvision", "numpy", "scikit-image")

@@ -1,19 +1,22 @@
 """The command line: one line for each thing a user does; a mistake is answered by one clear line and exit code 2."""
 
 import argparse
+import errno
 import json
 import sys
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from saltrust import book, cards, chapters, paths, runs
+from saltrust import cards, chapters, paths
 from saltrust.chapters import Chapter, Parameter
 from saltrust.errors import SaltrustError, unknown_name
 from saltrust.profiles import PROFILES
 from saltrust.progress import track
 
+# What only one command needs is imported there: torch alone takes seconds.
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -30,8 +33,12 @@ def run_chapter(context: typer.Context, chapter: str) -> None:
         print(_HOW, *(f"  {name:<16}{chapters.load(name).title}" for name in chapters.NAMES), sep="\n")
         return
     loaded = chapters.load(chapter)
+    given = _options("run", loaded, context.args)
+
+    from saltrust import runs
+
     folders = []
-    for folder in runs.sweep(loaded, _options("run", loaded, context.args)):
+    for folder in runs.sweep(loaded, given):
         folders.append(folder)
         print(folder / "index.html", flush=True)
     if len(folders) > 1:
@@ -45,7 +52,25 @@ def publish_chapter(context: typer.Context, chapter: str) -> None:
     given = _options("publish", loaded, context.args)
     if several := [name for name, values in given.items() if len(values) > 1]:
         raise SaltrustError(f"parameter '{several[0]}' has several values; the book shows one run")
+
+    from saltrust import runs
+
     print(runs.publish(loaded, {name: value for name, (value,) in given.items()}))
+
+
+@app.command("plan", context_settings=_CHAPTER, add_help_option=False)
+def plan_work(context: typer.Context) -> None:
+    """Say what `run` with the same options would compute, what is stored, and the time; without a chapter, the book."""
+    from saltrust import plan
+
+    words = [word for word in context.args if word != "--json"]
+    named = words[:1] if words and not words[0].startswith("-") else ["book"]
+    if named == ["book"] and {"--help", "-h"} & set(words):
+        print("saltrust plan CHAPTER takes what `saltrust run CHAPTER` takes, and --json. Without a chapter:\n")
+    chapter = plan.BOOK if named == ["book"] else chapters.load(named[0])
+    given = _options("plan", chapter, words[1:] if words[:1] == named else words)
+    found = plan.plan(plan.combined(chapter, given))
+    print(plan.as_json(found) if "--json" in context.args else plan.as_text(found))
 
 
 @app.command("compare")
@@ -57,14 +82,7 @@ def compare_runs(
     from saltrust import compare
 
     found = compare.compare(compare.find(first, other=second), compare.find(second, other=first))
-    for title, frame in (
-        ("Parameters that differ", found.parameters),
-        ("Numbers that differ", found.numbers),
-        ("Estimates and intervals", found.estimates),
-    ):
-        print(f"{title}:" if len(frame) else f"{title}: none")
-        if len(frame):
-            print(frame.to_string(index=False, na_rep="", float_format="{:.3g}".format), end="\n\n")
+    print(compare.told(found), end="\n\n")
     print(compare.save(found))
 
 
@@ -177,12 +195,14 @@ app.add_typer(store, name="store")
 
 @store.command("ls")
 def list_store() -> None:
-    """List what lies in the store, by kind: how many, megabytes, hours that they took, and their ages in days."""
+    """List what lies in the store, by kind: how many, megabytes, hours that they took, and their ages in days; and, in
+    brackets, what killed runs left."""
     from saltrust import storage
 
-    table = storage.listing(storage.stored(paths.STORE))
+    artefacts = list(storage.stored(paths.STORE))
+    table = storage.listing([*artefacts, *storage.leftovers(paths.RESULTS)])
     print(table.to_string(index=False, float_format="{:,.1f}".format))
-    print(f"{table['artefacts'].sum()} artefacts, {table['megabytes'].sum():,.1f} MB in {paths.STORE}")
+    print(f"{len(artefacts)} artefacts, {table['megabytes'].sum():,.1f} MB in {paths.STORE}")
 
 
 @store.command("verify")
@@ -208,17 +228,21 @@ def collect_garbage(
     delete: Annotated[bool, typer.Option("--delete/--dry-run", help="delete, or only say what would go")] = False,
     days: Annotated[float, typer.Option(min=0, help="keep what is younger than this")] = 1.0,
 ) -> None:
-    """Name, or delete, what no published chapter and no run was made from."""
+    """Name, or delete, what no published chapter and no run was made from, and what killed runs left."""
     from saltrust import storage
 
     artefacts = list(storage.stored(paths.STORE))
     old = storage.unneeded(artefacts, paths.RESULTS, timedelta(days=days))
-    print(storage.listing(old).to_string(index=False, float_format="{:,.1f}".format) if old else "Nothing to collect.")
-    size = sum(one.size for one in old)
+    left = storage.leftovers(paths.RESULTS, timedelta(days=days))
+    going = [*old, *left]
+    print(
+        storage.listing(going).to_string(index=False, float_format="{:,.1f}".format) if going else "Nothing to collect."
+    )
+    size = sum(one.size for one in going)
     if delete:
-        size = storage.remove(old, paths.STORE)
+        size = storage.remove(going, paths.STORE)
     word = "freed" if delete else "to be freed by --delete"
-    print(f"{len(old)} of {len(artefacts)} artefacts, {size / 1e6:,.1f} MB {word}")
+    print(f"{len(old)} of {len(artefacts)} artefacts, {len(left)} leftovers, {size / 1e6:,.1f} MB {word}")
 
 
 @app.command("methods")
@@ -237,9 +261,40 @@ def list_methods(
             print(f"    {name} = {method.defaults[name]!r}  {note}")
 
 
+@app.command("trace")
+def trace_result(
+    result: Annotated[str, typer.Argument(help="<chapter>/<name> of a published figure, table or number")],
+    dataset: Annotated[str, typer.Option(help="name of a data card")] = "phantom-pneumothorax",
+    profile: Annotated[str, typer.Option(help="smoke, quick or full")] = "quick",
+    names: Annotated[bool, typer.Option("--names", help="name every artefact, too")] = False,
+) -> None:
+    """Say what is behind a figure, table or number of the book: notebook, parameters, code, artefacts, data."""
+    from saltrust import lineage
+
+    known = lineage.read(cards.load(dataset), PROFILES[profile].name)
+    for executed, found in lineage.trace(known, result):
+        print(lineage.told(known, executed, found))
+        if names:
+            print(*(one.name for one in known.behind(executed.asked(found))), sep="\n")
+
+
+@app.command("crate")
+def package_results(
+    output: Annotated[Path, typer.Option(help="folder, or archive if it ends in .zip; must not exist")],
+    profile: Annotated[str, typer.Option(help="whose results: smoke, quick or full")] = "quick",
+    dataset: Annotated[list[str] | None, typer.Option(help="name of a data card; several, by default all")] = None,
+) -> None:
+    """Package what the book shows as an RO-Crate, with all that is known of how it was made, to be deposited."""
+    from saltrust import crate
+
+    print(crate.write(PROFILES[profile].name, output, dataset or ()))
+
+
 @app.command("book")
 def build_book(profile: Annotated[str, typer.Option(help="whose results the book shows")] = "quick") -> None:
     """Build the book from the results that are there, and print where it is."""
+    from saltrust import book
+
     print(f"The book is at {book.build(PROFILES[profile].name)}")
 
 
@@ -256,4 +311,10 @@ def main() -> None:
         app()
     except SaltrustError as error:
         print(f"saltrust: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise
+        where = f"results go to {paths.RESULTS} (SALTRUST_RESULTS); `saltrust store gc` finds what can go"
+        print(f"saltrust: {error}; {where}", file=sys.stderr)
         sys.exit(2)

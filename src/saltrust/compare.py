@@ -1,31 +1,40 @@
 """Compare two runs of a chapter, or a run with what the book shows: parameters, numbers, tables and figures."""
 
+import os
 from dataclasses import dataclass
 from html import escape
+from itertools import zip_longest
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
 
-from saltrust import cards, paths
-from saltrust.chapters import NAMES
+from saltrust import cards, chapters, pages, paths
 from saltrust.errors import SaltrustError
 from saltrust.numbers import written
-from saltrust.run_page import document, read_json
+from saltrust.run_page import read_json
+from saltrust.tables import Column
 
 PUBLISHED = "published"
 CLOSE = 1e-12  # relative: numbers that differ by less are the same
 LOW, HIGH = "ci_low", "ci_high"
+WIDTH = 100  # characters of a line in the terminal
+CELL = 36  # characters of a cell there before it goes on in the next line
+SHOWN = 12  # rows of estimates whose intervals overlap that the terminal shows
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a chapter left behind. folder: of figures/ and tables/. figures: name -> alternative text."""
+    """What a chapter left behind. folder: of figures/ and tables/. page: the file that shows it as a whole. figures:
+    name -> alternative text."""
 
     title: str
     chapter: str
     folder: Path
+    page: Path
     parameters: dict[str, Any]
     numbers: dict[str, Any]
     tables: dict[str, pd.DataFrame]
@@ -36,7 +45,8 @@ class Run:
 class Comparison:
     """Two runs side by side. parameters: name, first, second, where they differ. numbers: name, first, second,
     difference (of numbers), where they differ. estimates: of each row that both have in a table with intervals, the
-    estimates and intervals of both, their difference, and whether the intervals overlap."""
+    estimates and intervals of both, their difference, and whether the intervals overlap ("yes", "no", or nothing where
+    one has none); those that do not come first, then by the size of the difference."""
 
     first: Run
     second: Run
@@ -52,12 +62,13 @@ def find(text: str, other: str = "") -> Run:
         if other in ("", PUBLISHED):
             raise SaltrustError("compare: one of the two must be a run; the other may be 'published'")
         return published(find(other))
-    folders = [Path(text), *(paths.RUNS / chapter / text for chapter in NAMES)]
+    folders = [Path(text), *(paths.RUNS / chapter / text for chapter in chapters.NAMES)]
     folder = next((folder for folder in folders if (folder / "provenance.json").is_file()), None)
     if folder is None:
         raise SaltrustError(f"no run '{text}'; give its folder, its name under {paths.RUNS}, or 'published'")
+    folder = folder.resolve()
     note = read_json(folder / "provenance.json")
-    return _run(folder.name, note, folder, read_json(folder / "numbers.json"))
+    return _run(folder.name, note, folder, folder / "index.html", read_json(folder / "numbers.json"))
 
 
 def published(run: Run) -> Run:
@@ -69,7 +80,8 @@ def published(run: Run) -> Run:
         raise SaltrustError(f"chapter '{run.chapter}' of {dataset} is not published in {results}")
     numbers = read_json(results / "numbers.json")
     own = {name: value for name, value in numbers.items() if name.startswith(f"{run.chapter}/")}
-    return _run(PUBLISHED, read_json(file), results, own)
+    executed = results / "notebooks" / f"{run.chapter}.ipynb"
+    return _run(PUBLISHED, read_json(file), results.resolve(), executed.resolve(), own)
 
 
 def compare(first: Run, second: Run) -> Comparison:
@@ -80,26 +92,49 @@ def compare(first: Run, second: Run) -> Comparison:
     numbers = _differing(first.numbers, second.numbers)
     shared = [name for name in first.tables if name in second.tables]
     estimates = [_estimates(name, first.tables[name], second.tables[name]) for name in shared]
-    return Comparison(first, second, parameters, numbers, pd.concat([_NO_ESTIMATES, *estimates], ignore_index=True))
+    table = pd.concat([_NO_ESTIMATES, *estimates], ignore_index=True)
+    table = table.iloc[np.lexsort((-table["difference"].astype(float).abs(), table["overlap"] != "no"))]
+    return Comparison(first, second, parameters, numbers, table.reset_index(drop=True))
 
 
-def page(comparison: Comparison) -> str:
-    """The comparison as one page of HTML, which shows the figures where they lie."""
+def told(comparison: Comparison) -> str:
+    """The comparison as text for a terminal of 100 columns: estimates whose intervals do not overlap first, then those
+    that differ most of the others."""
     first, second = comparison.first, comparison.second
-    title = f"{first.chapter}: {first.title} and {second.title}"
-    body = [f"<h1>{escape(title)}</h1>"]
-    for heading, frame, none in (
-        ("Parameters that differ", comparison.parameters, "None."),
-        ("Numbers that differ", comparison.numbers, "None: all numbers are the same."),
-        ("Estimates and intervals", comparison.estimates, "No table with intervals is in both."),
-    ):
-        shown = frame.to_html(index=False, border=0, float_format="{:.3g}".format, na_rep="") if len(frame) else none
-        body.append(f'<h2>{heading}</h2><div class="wide">{shown}</div>')
+    apart, others = _parted(comparison.estimates)
+    moved = others[others["first"] != others["second"]]
+    parts = [
+        f"{first.chapter}: {first.title} (first) and {second.title} (second)",
+        _listed("Parameters that differ", comparison.parameters),
+        _listed("Numbers that differ", comparison.numbers),
+        _by_table(f"Intervals that do not overlap, {len(apart)} of {len(comparison.estimates)}", apart),
+        _by_table("Other estimates that differ, the most first", moved.head(SHOWN)),
+    ]
+    if len(moved) > SHOWN:
+        parts.append(f"... and {len(moved) - SHOWN} more, on the page")
+    return "\n\n".join(parts)
+
+
+def page(comparison: Comparison, folder: Path) -> str:
+    """The comparison as one page of HTML. It lies in `folder` and shows the figures where they lie, by relative
+    addresses: it holds when the results are moved as a whole."""
+    first, second = comparison.first, comparison.second
+    links = [pages.link(_address(run.page, folder), run.title) for run in (first, second)]
+    apart, others = _parted(comparison.estimates)
+    none_apart = "None." if len(comparison.estimates) else "No table with intervals is in both."
+    body = [
+        f"<p>First: {links[0]}. Second: {links[1]}.</p>",
+        f"<h2>Parameters that differ</h2>{_table(comparison.parameters) or 'None.'}",
+        f"<h2>Numbers that differ</h2>{_table(comparison.numbers) or 'None: all numbers are the same.'}",
+        f"<h2>Intervals that do not overlap</h2>{_table(apart) or none_apart}",
+    ]
+    if len(others):
+        body.append(f"<details><summary>The other {len(others)} estimates</summary>{_table(others)}</details>")
     body.append("<h2>Figures</h2>")
     for name in dict.fromkeys([*first.figures, *second.figures]):
-        pair = "".join(_figure(run, name) for run in (first, second))
-        body.append(f'<h3>{escape(name)}</h3><div class="pair">{pair}</div>')
-    return document(title, "\n".join(body))
+        body.append(f"<h3>{escape(name.replace('_', ' '))}</h3>{_figures(first, second, name, folder)}")
+    head = f"comparison of {first.title} and {second.title}"
+    return pages.document(chapters.load(first.chapter).title, head, "\n".join(body))
 
 
 def save(comparison: Comparison) -> Path:
@@ -108,14 +143,14 @@ def save(comparison: Comparison) -> Path:
     folder = paths.RUNS / first.chapter
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"compare-{first.title}-{second.title}.html"
-    file.write_text(page(comparison), encoding="utf-8")
+    file.write_text(page(comparison, folder.resolve()), encoding="utf-8")
     return file
 
 
 _NO_ESTIMATES = pd.DataFrame(columns=["table", "row", "estimate", "first", "second", "difference", "overlap"])
 
 
-def _run(title: str, note: dict[str, Any], folder: Path, numbers: dict[str, Any]) -> Run:
+def _run(title: str, note: dict[str, Any], folder: Path, page: Path, numbers: dict[str, Any]) -> Run:
     chapter = note["chapter"]
     notes = {
         kind: [read_json(file) for file in sorted((folder / kind).glob("*.json"))] for kind in ("tables", "figures")
@@ -123,7 +158,7 @@ def _run(title: str, note: dict[str, Any], folder: Path, numbers: dict[str, Any]
     own = {kind: [one for one in found if one["chapter"] == chapter] for kind, found in notes.items()}
     tables = {one["name"]: pd.read_csv(folder / "tables" / f"{one['name']}.csv") for one in own["tables"]}
     figures = {one["name"]: one["alt"] for one in own["figures"]}
-    return Run(title, chapter, folder.resolve(), note["parameters"], numbers, tables, figures)
+    return Run(title, chapter, folder, page, note["parameters"], numbers, tables, figures)
 
 
 def _differing(first: dict[str, Any], second: dict[str, Any]) -> pd.DataFrame:
@@ -158,19 +193,78 @@ def _estimates(name: str, first: pd.DataFrame, second: pd.DataFrame) -> pd.DataF
             "first": _with_interval(both, estimate, ""),
             "second": _with_interval(both, estimate, " of the second"),
             "difference": both[f"{estimate} of the second"] - both[estimate],
-            "overlap": np.where(low.max(axis=1) <= high.min(axis=1), "yes", "no"),
+            "overlap": np.select(
+                [low.isna().any(axis=1) | high.isna().any(axis=1), low.max(axis=1) <= high.min(axis=1)],
+                ["", "yes"],
+                "no",
+            ),
         }
     )
 
 
 def _with_interval(table: pd.DataFrame, estimate: str, suffix: str) -> list[str]:
     columns = [f"{name}{suffix}" for name in (estimate, LOW, HIGH)]
-    return [f"{value:.3g} ({low:.3g} to {high:.3g})" for value, low, high in table[columns].itertuples(index=False)]
+    texts = table[columns].astype(float).map(written)
+    return [f"{value} ({low} to {high})" for value, low, high in texts.itertuples(index=False)]
 
 
-def _figure(run: Run, name: str) -> str:
+def _parted(estimates: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The estimates whose intervals do not overlap, and the others, each without what then goes without saying."""
+    apart = estimates["overlap"] == "no"
+    return estimates[apart].drop(columns="overlap"), estimates[~apart].drop(columns="overlap")
+
+
+def _texts(frame: pd.DataFrame) -> pd.DataFrame:
+    """Every cell as a reader wants it: numbers with three digits, nothing where there is nothing."""
+    return frame.map(lambda value: "" if pd.isna(value) else written(value))
+
+
+def _by_table(heading: str, estimates: pd.DataFrame) -> str:
+    groups = estimates.groupby(["table", "estimate"], sort=False)
+    parts = [
+        _listed(f"{heading}: {estimate} in {table}", rows.drop(columns=["table", "estimate"]))
+        for (table, estimate), rows in groups
+    ]
+    return "\n\n".join(parts) or f"{heading}: none"
+
+
+def _listed(heading: str, frame: pd.DataFrame) -> str:
+    """Heading and rows, each no wider than a terminal: long cells go on in further lines, those of the first column,
+    words, before the others."""
+    if frame.empty:
+        return f"{heading}: none"
+    texts = _texts(frame)
+    widths = [min(CELL, max(len(name), texts[name].str.len().max())) for name in texts]
+    widths[0] -= max(0, sum(widths) + 2 * len(widths) - WIDTH)
+    lines = [heading]
+    for row in [list(texts), *texts.to_numpy().tolist()]:
+        cells = [wrap(text, width) for text, width in zip(row, widths, strict=True)]
+        for parts in zip_longest(*cells, fillvalue=""):
+            padded = (part.ljust(width) for part, width in zip(parts, widths, strict=True))
+            lines.append(f"  {'  '.join(padded)}".rstrip())
+    return "\n".join(lines)
+
+
+def _table(frame: pd.DataFrame) -> str:
+    body = [Column(tuple(cells), numeric=name == "difference") for name, cells in _texts(frame).items()]
+    return pages.table(list(frame), body) if len(frame) else ""
+
+
+def _address(file: Path, folder: Path) -> str:
+    """Of a file as seen from a page in that folder."""
+    return quote(Path(os.path.relpath(file, folder)).as_posix())
+
+
+def _figures(first: Run, second: Run, name: str, folder: Path) -> str:
+    """The figure of both runs side by side, or once where it is the same."""
+    files = [run.folder / "figures" / f"{name}.png" for run in (first, second) if name in run.figures]
+    if len(files) == 2 and files[0].read_bytes() == files[1].read_bytes():
+        return pages.figure(_address(files[0], folder), first.figures[name], "The same in both.")
+    shown = [_figure(run, name, folder) for run in (first, second)]
+    return f'<div class="pair">{"".join(shown)}</div>'
+
+
+def _figure(run: Run, name: str, folder: Path) -> str:
     if name not in run.figures:
         return f"<p>{escape(run.title)} has no such figure.</p>"
-    file = (run.folder / "figures" / f"{name}.png").as_uri()
-    alt = escape(run.figures[name])
-    return f'<figure><img src="{file}" alt="{alt}"><figcaption>{escape(run.title)}</figcaption></figure>'
+    return pages.figure(_address(run.folder / "figures" / f"{name}.png", folder), run.figures[name], escape(run.title))

@@ -1,87 +1,90 @@
-"""The page of a run: what an executed chapter says and shows, as one folder of HTML that needs nothing else."""
+"""The page of a run: what an executed chapter says and shows, as one folder of HTML that needs nothing else; and the
+command that runs it again."""
 
 import json
 import re
+import shlex
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import nbformat
-import pandas as pd
+from latex2mathml.converter import convert
 from markdown_it import MarkdownIt
+from mdit_py_plugins.dollarmath import dollarmath_plugin
 
+from saltrust import pages
 from saltrust.chapters import Chapter
 from saltrust.numbers import written
 from saltrust.report import MIME
+from saltrust.tables import columns, read_csv
 
-STYLE = """
-:root { color-scheme: light; }
-body { margin: 0 auto; padding: 1rem; max-width: 60rem; background: #fff; color: #1a1a1a;
-  font: 16px/1.5 system-ui, "Segoe UI", Helvetica, Arial, sans-serif; }
-h1 { margin: 0 0 .2em; } h2 { margin: 1.6em 0 .4em; } figure { margin: 1.2em 0; }
-figcaption, caption { color: #444; font-size: .9em; text-align: left; padding: .4em 0; }
-img { display: block; max-width: 100%; height: auto; } iframe { width: 100%; height: 60rem; border: 1px solid #ddd; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .85em; font-variant-numeric: tabular-nums; }
-th, td { padding: .2em .6em; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; } pre { overflow-x: auto; background: #f3f4f5; padding: .6em; }
-.pair { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem; } .note { color: #595959; font-size: .9em; }
-@media (max-width: 40rem) { .pair { grid-template-columns: 1fr; } }
-"""
+ALWAYS = ("dataset", "profile")  # parameters that a command names even where they are the defaults
 
 _ROLE = re.compile(r"\{(?P<role>[\w:-]+)\}`(?P<text>[^`]*)`")
 _BOOK_LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?:\.\./|#)[^)]*\)")
+_KEY = re.compile(r"(?P<author>[a-z]+)(?P<year>\d{4})\w*")  # of the bibliography, which a run's page does not have
 
 
-def write(folder: Path, chapter: Chapter) -> None:
-    """Write index.html into the folder of an executed chapter, from its notebook, numbers, figures and tables."""
+def write(folder: Path, chapter: Chapter, run: str) -> None:
+    """Write index.html into the folder of an executed chapter, from its notebook, numbers, figures and tables, and the
+    chapter's source beside it. run: the name by which the run is found; its folder may have another until it is whole.
+    """
     notebook = nbformat.read(folder / f"{chapter.name}.ipynb", as_version=4)
     numbers = read_json(folder / "numbers.json")
     provenance = read_json(folder / "provenance.json")
-    blocks = [block for cell in notebook.cells for block in _blocks(cell, numbers, folder)]
-    given = {p.name: p.default for p in chapter.parameters}
-    chosen = [f"{k} = {v}" for k, v in provenance["parameters"].items() if k in ("dataset", "profile") or v != given[k]]
-    blocks.insert(1, f"<p class='note'>{escape(', '.join(chosen))}</p>")
-    parameters = "".join(
-        f"<tr><td>{escape(k)}</td><td>{escape(str(v))}</td></tr>" for k, v in provenance["parameters"].items()
-    )
-    environment = ", ".join(f"{key} {value}" for key, value in provenance.get("environment", {}).items())
-    blocks.append(
-        f"<h2>How this page was made</h2><div class='wide'><table>{parameters}</table></div>"
-        f"<p class='note'>{provenance['seconds']:.0f} s; {escape(environment)}.</p>"
-    )
-    (folder / "index.html").write_text(document(chapter.title, "\n".join(blocks)), encoding="utf-8")
+    (folder / chapter.source.name).write_bytes(chapter.source.read_bytes())
+    head = ", ".join(f"{name} {provenance['parameters'][name]}" for name in ALWAYS)
+    blocks = [
+        f'<p class="note">{escape(head)} · <a href="#again">Parameters, downloads, run it again</a></p>',
+        *(block for cell in notebook.cells for block in _blocks(cell, numbers, folder)),
+        _again(chapter, provenance["parameters"], run),
+        _made(provenance),
+    ]
+    page = pages.document(chapter.title, f"run {run} of {chapter.name}", "\n".join(blocks))
+    (folder / "index.html").write_text(page, encoding="utf-8")
 
 
-def document(title: str, body: str) -> str:
-    """A page of HTML in the style of the runs."""
-    return f"""<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(title)}</title><style>{STYLE}</style></head>
-<body>
-{body}
-</body>
-</html>
-"""
+def command(chapter: Chapter, parameters: Mapping[str, Any]) -> str:
+    """What to type to run the chapter with these parameters: data set, profile, and all that is not the default."""
+    words = ["saltrust", "run", chapter.name]
+    for parameter in chapter.parameters:
+        value = parameters.get(parameter.name, parameter.default)
+        if parameter.name in ALWAYS or value != parameter.default:
+            words += [f"--{parameter.name.replace('_', '-')}", str(value)]
+            if words[-1].startswith("-"):  # else it would be read as an option
+                words[-2:] = ["=".join(words[-2:])]
+    return shlex.join(words)
 
 
 def prose(text: str, numbers: Mapping[str, Any]) -> str:
     """MyST as HTML: numbers filled in, terms and citations as words, links into the book as their text."""
     filled = _ROLE.sub(lambda role: _role(role["role"], role["text"], numbers), text)
-    return MarkdownIt().enable("table").render(_BOOK_LINK.sub(lambda link: link["text"] or "the book", filled))
+    return _MARKDOWN.render(_BOOK_LINK.sub(lambda link: link["text"] or "the book", filled))
+
+
+def _formula(latex: str, about: Mapping[str, Any]) -> str:
+    return convert(latex, display="block" if about["display_mode"] else "inline")
+
+
+_MARKDOWN = MarkdownIt(options_update={"typographer": True}).enable(["table", "smartquotes"])
+_MARKDOWN.use(dollarmath_plugin, renderer=_formula)
 
 
 def _role(role: str, text: str, numbers: Mapping[str, Any]) -> str:
     if role == "num":
         name, _, form = " ".join(text.split()).partition(" ")
         return written(numbers[name], form) if name in numbers else "not computed"
+    if role.startswith("cite"):
+        return ", ".join(_KEY.sub(lambda key: f"{key['author'].title()} {key['year']}", key) for key in text.split(","))
     return text.partition("<")[0].strip() if role == "term" else text
 
 
 def _blocks(cell: nbformat.NotebookNode, numbers: Mapping[str, Any], folder: Path) -> list[str]:
     if cell.cell_type == "markdown":
-        return [prose(cell.source, numbers)]
+        title, _, rest = cell.source.partition("\n")
+        return [prose(rest if title.startswith("# ") else cell.source, numbers)]  # the title stands at the top
     return [block for output in cell.get("outputs", []) if (block := _output(output, numbers, folder))]
 
 
@@ -96,23 +99,55 @@ def _output(output: nbformat.NotebookNode, numbers: Mapping[str, Any], folder: P
 
 def _figure(note: Mapping[str, Any], numbers: Mapping[str, Any], folder: Path) -> str:
     file = f"figures/{note['name']}.png"
-    caption = prose(note["caption"], numbers)
-    return f'<figure><img src="{file}" alt="{escape(note["alt"])}"><figcaption>{caption}</figcaption></figure>'
+    return pages.figure(file, note["alt"], f"{prose(note['caption'], numbers)} {pages.link(file, 'PNG')}")
 
 
 def _table(note: Mapping[str, Any], numbers: Mapping[str, Any], folder: Path) -> str:
     file = f"tables/{note['name']}.csv"
-    rows = pd.read_csv(folder / file, nrows=note.get("rows"))
-    shown = rows.to_html(index=False, border=0, float_format="{:.3g}".format, na_rep="")
-    link = f'<p class="note"><a href="{file}">CSV</a></p>'
-    return f'<div>{prose(note["caption"], numbers)}{link}<div class="wide">{shown}</div></div>'
+    head, rows = read_csv(folder / file)
+    caption = f"{prose(note['caption'], numbers)} {pages.link(file, 'CSV')}"
+    body = columns(rows[: note.get("rows")], len(head))
+    return pages.table([heading.replace("_", " ") for heading in head], body, caption)
 
 
 def _document(note: Mapping[str, Any], numbers: Mapping[str, Any], folder: Path) -> str:
     file = f"tables/{note['name']}.html"
-    return (
-        f'<iframe src="{file}" title="{escape(note["name"])}"></iframe><p class="note"><a href="{file}">{file}</a></p>'
-    )
+    content = escape((folder / file).read_text(encoding="utf-8"))
+    fit = "this.style.height = this.contentDocument.documentElement.scrollHeight + 2 + 'px'"
+    frame = f'<iframe title="{escape(note["name"])}" srcdoc="{content}" onload="{fit}"></iframe>'
+    return f'<div class="document">{frame}<p>{pages.link(file, "Open it by itself")}</p></div>'
+
+
+def _again(chapter: Chapter, parameters: Mapping[str, Any], run: str) -> str:
+    """The box with the command, the parameters that were chosen in bold, and what can be taken away."""
+    items = []
+    for parameter in chapter.parameters:
+        value = parameters.get(parameter.name, parameter.default)
+        shown = f"<code>{escape(f'{parameter.name} = {value}')}</code>"
+        chosen = value != parameter.default
+        told = f"{parameter.help} (default: {parameter.default})" if chosen else parameter.help
+        items.append(f"<dt>{f'<strong>{shown}</strong>' if chosen else shown}</dt><dd>{escape(told)}</dd>")
+    files = {
+        f"{chapter.name}.ipynb": "executed notebook",
+        "figures/": "figures",
+        "tables/": "tables",
+        "numbers.json": "numbers",
+        "provenance.json": "provenance",
+        chapter.source.name: f"source, {chapter.source.name}",
+    }
+    links = " · ".join(pages.link(file, text) for file, text in files.items())
+    return f"""<h2 id="again">Run it again</h2>
+<div class="again">{pages.command(command(chapter, parameters))}
+<dl>{"".join(items)}</dl>
+<p>With <code>publish</code> in the place of <code>run</code> the outcome goes into the book. In what this run differs
+from what the book shows:</p>
+{pages.command(f"saltrust compare {run} published")}
+<p>Files of this run: {links}</p></div>"""
+
+
+def _made(provenance: Mapping[str, Any]) -> str:
+    environment = ", ".join(f"{key} {value}" for key, value in provenance.get("environment", {}).items())
+    return f'<p class="note">It took {provenance["seconds"]:.0f} s. {escape(environment)}.</p>'
 
 
 def read_json(file: Path) -> dict[str, Any]:

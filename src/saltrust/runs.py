@@ -19,9 +19,10 @@ import pandas as pd
 from filelock import FileLock
 from traitlets.config import Config
 
-from saltrust import cards, paths, progress, run_page
+from saltrust import cards, pages, paths, progress, run_page
 from saltrust.chapters import Chapter, complete
 from saltrust.errors import SaltrustError
+from saltrust.tables import columns
 
 # glibc gives large blocks back to the system and takes them anew, page by page, at every pass of a network. Told to
 # keep them, AlexNet and VGG16 train 1.6 times as fast.
@@ -58,9 +59,9 @@ def publish(chapter: Chapter, given: dict[str, str]) -> Path:
 def run(chapter: Chapter, given: dict[str, str]) -> Path:
     """Execute a chapter with these parameters; returns the folder of the run, results/runs/<chapter>/<time>-<digest>/.
 
-    It holds the executed notebook, a page (index.html), figures/, tables/, numbers.json and provenance.json, and
-    appears when all of it is there. The published results stay as they are. A failed run leaves its notebook in a
-    folder whose name ends in `-failed`, and raises SaltrustError.
+    It holds the executed notebook and its source, a page (index.html), figures/, tables/, numbers.json and
+    provenance.json, and appears when all of it is there. The published results stay as they are. A failed run leaves
+    its notebook in a folder whose name ends in `-failed`, and raises SaltrustError.
     """
     values = complete(chapter, given)
     folder = paths.RUNS / chapter.name / f"{time.strftime('%Y%m%d-%H%M%S')}-{_digest(values)}"
@@ -76,7 +77,7 @@ def run(chapter: Chapter, given: dict[str, str]) -> Path:
                 os.replace(staging, failed)
                 raise SaltrustError(f"{error}; its notebook: {failed / executed.name}") from error
             raise
-        run_page.write(staging, chapter)
+        run_page.write(staging, chapter, folder.name)
         staging.chmod(0o755)  # mkdtemp's is for its owner alone
         os.replace(staging, folder)
     finally:
@@ -107,10 +108,27 @@ def numbers_of(folders: Sequence[Path]) -> pd.DataFrame:
 
 
 def tabulate(chapter: Chapter, folders: Sequence[Path]) -> Path:
-    """Write the table of a sweep, `numbers_of` its runs, beside them; returns the file."""
-    file = paths.RUNS / chapter.name / f"sweep-{folders[0].name}.csv"
-    numbers_of(folders).to_csv(file, index=False)
-    return file
+    """Write the table of a sweep, `numbers_of` its runs, beside them, as CSV and as a page; returns the page."""
+    page = paths.RUNS / chapter.name / f"sweep-{folders[0].name}.html"
+    table = numbers_of(folders)
+    table.to_csv(page.with_suffix(".csv"), index=False)
+    page.write_text(_sweep_page(chapter, table, page.with_suffix(".csv").name), encoding="utf-8")
+    return page
+
+
+def _sweep_page(chapter: Chapter, table: pd.DataFrame, csv: str) -> str:
+    """A row for each run, linked to its page. table: from `numbers_of`."""
+    names = table["run"].tolist()
+    rows = table.map(lambda value: "" if pd.isna(value) else str(value)).to_numpy().tolist()
+    links = [pages.link(f"{name}/index.html", name) for name in names]
+    body = columns(rows, len(table.columns))
+    shown = pages.table([heading.replace("_", " ") for heading in table], body, pages.link(csv, "CSV"), first=links)
+    compare = f"saltrust compare {names[0]} {names[-1]}"
+    content = f"""<p>{len(names)} runs: the parameters in which they differ, and the numbers that they quote.</p>
+{shown}
+<p>Two of them side by side:</p>
+{pages.command(compare)}"""
+    return pages.document(chapter.title, f"sweep of {chapter.name}", content)
 
 
 def _digest(values: dict[str, Any]) -> str:
@@ -166,16 +184,7 @@ def _publish(staging: Path, results: Path, chapter: str) -> None:
     """Move a finished chapter's files into the data set's results; its numbers replace those of its last run."""
     with FileLock(results / ".lock"):
         _refuse_taken_names(staging, results, chapter)
-        for kind in ("figures", "tables"):
-            (results / kind).mkdir(exist_ok=True)
-            for note in (results / kind).glob("*.json"):  # what the chapter's last run left, under whatever names
-                if json.loads(note.read_text(encoding="utf-8"))["chapter"] == chapter:
-                    for file in (results / kind).glob(f"{note.stem}.*"):
-                        file.unlink()
-            for file in (staging / kind).glob("*"):
-                os.replace(file, results / kind / file.name)
-        (results / "provenance").mkdir(exist_ok=True)
-        os.replace(staging / "provenance.json", results / "provenance" / f"{chapter}.json")
+        # All that needs room on the disk comes before anything published is touched: a full disk leaves it as it was.
         merged = results / "numbers.json"
         numbers = json.loads(merged.read_text(encoding="utf-8")) if merged.exists() else {}
         numbers = {key: value for key, value in numbers.items() if not key.startswith(f"{chapter}/")}
@@ -183,6 +192,16 @@ def _publish(staging: Path, results: Path, chapter: str) -> None:
             numbers |= json.loads((staging / "numbers.json").read_text(encoding="utf-8"))
         temporary = staging / "merged.json"
         temporary.write_text(json.dumps(numbers, indent=1, sort_keys=True), encoding="utf-8")
+        for kind in ("figures", "tables", "provenance"):
+            (results / kind).mkdir(exist_ok=True)
+        for kind in ("figures", "tables"):
+            for note in (results / kind).glob("*.json"):  # what the chapter's last run left, under whatever names
+                if json.loads(note.read_text(encoding="utf-8"))["chapter"] == chapter:
+                    for file in (results / kind).glob(f"{note.stem}.*"):
+                        file.unlink()
+            for file in (staging / kind).glob("*"):
+                os.replace(file, results / kind / file.name)
+        os.replace(staging / "provenance.json", results / "provenance" / f"{chapter}.json")
         os.replace(temporary, merged)
         os.replace(staging / f"{chapter}.ipynb", results / "notebooks" / f"{chapter}.ipynb")
 

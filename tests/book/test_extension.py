@@ -332,21 +332,17 @@ def test_a_ragged_table_is_a_warning(build, evidence):
     assert "scores.csv: the rows do not all have the same number of cells" in warnings
 
 
-@pytest.mark.parametrize(
-    ("cells", "shown"),
-    [
-        (("1", "-20"), ("1", "\N{MINUS SIGN}20")),
-        (("0.5", "0.1239"), ("0.500", "0.124")),
-        (("12.3456", "1"), ("12.35", "1.00")),
-        (("1234.5", ""), ("1234", "")),
-        (("0.00001", "0.5"), ("1e\N{MINUS SIGN}05", "0.5")),
-        (("nan", "0.5"), ("nan", "0.500")),
-    ],
-)
-def test_rounding(extensions, cells, shown):
-    from computed import rounded
-
-    assert rounded(cells) == shown
+def test_a_figure_links_to_its_one_file(build, evidence):
+    html, warnings = build(index="# A", evidence__lungs__localization=ORPHAN + "# L\n\n```{result-figure} boxes\n```\n")
+    assert warnings == ""
+    page = html["evidence/lungs/localization"]
+    (link,) = re.findall(r'<a class="file" href="([^"]+)" download="boxes.png">PNG</a>', page)
+    assert link == re.search(r'<img [^>]*src="([^"]+)"', page)[1]
+    out = evidence.parents[1] / "_out"
+    assert (out / "evidence/lungs" / link).resolve().read_bytes() == PIXEL
+    assert len(list(out.rglob("boxes*.png"))) == 1
+    assert (out / "_static/pages.css").is_file()
+    assert re.search(r'<link [^>]*href="[^"]*_static/pages.css', page)
 
 
 def test_formulas_are_mathml_without_a_script(build):

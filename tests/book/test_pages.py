@@ -13,6 +13,9 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+
+from saltrust import pages
 
 pytestmark = pytest.mark.book
 
@@ -125,6 +128,41 @@ def test_links_inside_the_book_lead_somewhere(anchors, page):
         if not target.is_file() or (target in anchors and unquote(parts.fragment) not in anchors[target].places):
             broken.append(link)
     assert broken == []
+
+
+COMMANDS = [page for page in PAGES if "Run it again" in (HTML / page).read_text(encoding="utf-8")]
+
+
+def copied(browser, button: str) -> str:
+    """What lies on the clipboard after a click on the first button of that selector."""
+    permissions = {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
+    browser.execute_cdp_cmd("Browser.grantPermissions", permissions)
+    browser.execute_cdp_cmd("Emulation.setFocusEmulationEnabled", {"enabled": True})
+    element = browser.find_element(By.CSS_SELECTOR, button)
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+    element.click()
+    return browser.execute_async_script("navigator.clipboard.readText().then(arguments[0], arguments[0])")
+
+
+@pytest.mark.parametrize("page", COMMANDS[:1])
+def test_the_command_of_a_page_can_be_copied(chromium, page):
+    show(chromium, page)
+    _, dataset, chapter = page.removesuffix(".html").split("/")
+    assert copied(chromium, ".again button.copybtn").startswith(
+        f"saltrust run {chapter} --dataset {dataset} --profile "
+    )
+
+
+def test_a_prompt_is_not_copied(chromium):
+    show(chromium, "running.html")
+    assert copied(chromium, ".highlight-console button.copybtn") == "make book"
+
+
+def test_the_command_of_a_run_can_be_copied(chromium, tmp_path):
+    file = tmp_path / "index.html"
+    file.write_text(pages.document("A run", "run", pages.command("saltrust run models --methods 'a <b>'")))
+    chromium.get(file.as_uri())
+    assert copied(chromium, ".command button") == "saltrust run models --methods 'a <b>'"
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.startswith("concepts/")])
