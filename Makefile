@@ -3,19 +3,28 @@
 PYTHON   ?= python3
 DATASETS ?= phantom-pneumothorax phantom-pneumonia
 PROFILE  ?= quick
-JOBS     ?= $(shell $(PYTHON) -c "import os; print(os.cpu_count())")
+EXECUTOR ?= local
+JOBS     ?=
+WORKERS  ?= 0
+OPTIONS  ?=
 P        ?=
 BIN      := .venv/bin
 
-# Chapters of different data sets run side by side, so each kernel gets its share of the cores.
-THREADS := $(shell $(PYTHON) -c "print(max(1, $(JOBS) // min($(JOBS), len('$(DATASETS)'.split()) or 1)))")
+# On one machine the chapters that run side by side share its cores; on a cluster its profile says what a job gets.
+ifeq ($(EXECUTOR),local)
+SHARE = set -- $$($(PYTHON) workflow/cores.py "$(JOBS)" $(DATASETS)) && \
+	set -- --cores $$(($$1 * $$2)) --set-threads chapter=$$2 worker=$$2;
+else
+SHARE = set -- $(addprefix --jobs ,$(JOBS));
+endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book test test-book benchmark benchmark-full check chapter lab lock clean
+.PHONY: help env book test test-book test-cluster benchmark benchmark-full check chapter lab lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 	@echo '  Variables: DATASETS="a b"  PROFILE=smoke|quick|full  CHAPTER=localization  DATASET=a  P="name=value ..."  JOBS=2'
+	@echo '  On a cluster: EXECUTOR=slurm  WORKERS=8  OPTIONS="--set-resources ..."'
 
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -23,9 +32,13 @@ help: ## show this list
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
+env: .venv/installed ## set up .venv, as every other command does first
+
 book: .venv/installed ## compute what is missing, build the book, print where it is
-	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=$(THREADS) $(BIN)/snakemake --snakefile workflow/Snakefile --workflow-profile workflow/profiles/local \
-	    --cores $(JOBS) --config profile=$(PROFILE) datasets="$(DATASETS)" threads=$(THREADS); \
+	@$(SHARE) \
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --snakefile workflow/Snakefile \
+	    --workflow-profile workflow/profiles/$(EXECUTOR) "$$@" $(OPTIONS) \
+	    --config profile=$(PROFILE) datasets="$(DATASETS)" workers=$(WORKERS); \
 	status=$$?; $(BIN)/saltrust book --profile $(PROFILE) && exit $$status
 
 chapter: .venv/installed ## run one chapter again: CHAPTER=... DATASET=... P="name=value ..."
@@ -36,6 +49,9 @@ test: .venv/installed ## run the tests
 
 test-book: .venv/installed ## drive the built book in headless Chromium (Debian: chromium, chromium-driver)
 	$(BIN)/python -m pytest -m book tests/book
+
+test-cluster: .venv/installed ## build a book on a small Slurm of this machine, with a node that fails (Debian: slurm-wlm, munge)
+	$(BIN)/python -m pytest -m cluster tests/cluster
 
 benchmark: .venv/installed ## time and compare the package beside captum, PAIR saliency, Quantus, scikit-image, scikit-learn
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,benchmark]'

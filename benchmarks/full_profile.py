@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from heapq import heappop, heappush
 from pathlib import Path
 from unittest.mock import patch
 
@@ -41,19 +42,22 @@ NETWORKS = {"inception_v3": 2, "densenet121": 1}  # how many are trained
 CAM_LAYER = "Mixed_7c"
 MODELS = 4  # whose maps are judged: three trained networks and a random one
 LOCALIZER_REPLICATES = 2
+WORKERS = (1, 2, 4, 8, 16, 32)  # processes that share the work, each on a machine like the one that is measured
 BYTES = 4  # of a stored value
 
 
 @dataclass(frozen=True)
 class Work:
     """A kind of work. seconds: of one piece. count: pieces in a full run, by data set. passes: through a classifier, of
-    each piece; loading: share of the seconds that data loading takes."""
+    each piece; loading: share of the seconds that data loading takes. artefacts: into how many, each computed by one
+    process, the pieces fall."""
 
     work: str
     seconds: float
     count: dict[str, int]
     passes: int = 0
     loading: float = 0.0
+    artefacts: int = 1
 
     def hours(self, dataset: str) -> float:
         return self.seconds * self.count.get(dataset, 0) / 3600
@@ -105,11 +109,12 @@ def training_work(
     """The steps and the validations of so many networks on each data set, if no training stops early."""
     step, loading, validation = measured
     sizes = {dataset: cards.load(dataset).counts for dataset in networks}
+    (artefacts,) = set(networks.values())
     steps = {d: n * plan.epochs * plan.steps(sizes[d]["train"].images) for d, n in networks.items()}
     validated = {d: n * plan.epochs * sizes[d]["val"].images for d, n in networks.items()}
     return (
-        Work(f"{title}: training step of {plan.batch_size} images", step, steps, loading=loading),
-        Work(f"{title}: image validated", validation, validated),
+        Work(f"{title}: training step of {plan.batch_size} images", step, steps, loading=loading, artefacts=artefacts),
+        Work(f"{title}: image validated", validation, validated, artefacts=artefacts),
     )
 
 
@@ -152,7 +157,7 @@ def maps(side: int, images: int, most_passes: int | None = None) -> Iterator[Wor
         seconds, values = timed(lambda: torch.as_tensor(run()).cpu().numpy())
         done[known] = values
         note = f" ({complete['baseline']})" if name == "ig" else ""
-        yield Work(f"{method.title}{note}: map", seconds / images, counts, method.cost(complete))
+        yield Work(f"{method.title}{note}: map", seconds / images, counts, method.cost(complete), artefacts=states())
 
     seconds, segments = timed(lambda: [segment(image) for image in pixels])
     yield Work("XRAI's regions: image", seconds / images, {dataset: positives(dataset) for dataset in DATASETS})
@@ -168,6 +173,32 @@ def gigabytes(side: int) -> dict[str, float]:
     return {d: channels * side**2 * BYTES * states() * positives(d) / 1e9 for d in DATASETS}
 
 
+def lasts(works: list[Work], dataset: str, workers: int) -> float:
+    """Hours until so many processes have trained every network and made every map.
+
+    Who is free takes the longest piece that is left; maps are made once the classifiers are trained, localizers may go
+    on meanwhile.
+    """
+    trained: dict[str, tuple[float, int]] = {}
+    maps: list[float] = []
+    for work in works:
+        network, _, what = work.work.partition(": ")
+        if what in ("map", "image"):
+            maps += [work.hours(dataset) / work.artefacts] * work.artefacts
+        else:
+            trained[network] = (trained.get(network, (0.0, 0))[0] + work.hours(dataset), work.artefacts)
+    classifiers = {ARCHITECTURES[name].title for name in NETWORKS}
+    free, ready = [0.0] * workers, 0.0
+    for network, (hours, networks) in sorted(trained.items(), key=lambda item: -item[1][0] / item[1][1]):
+        for _ in range(networks):
+            end = heappop(free) + hours / networks
+            heappush(free, end)
+            ready = max(ready, end) if network in classifiers else ready
+    for hours in sorted(maps, reverse=True):
+        heappush(free, max(heappop(free), ready) + hours)
+    return max(free)
+
+
 def summary(works: list[Work], side: int) -> dict[str, object]:
     """What is written: the rows, and by data set the hours, the passes and the gigabytes."""
     rows = [asdict(work) | {"hours": {d: work.hours(d) for d in work.count}} for work in works]
@@ -181,6 +212,7 @@ def summary(works: list[Work], side: int) -> dict[str, object]:
             "passes": sum(w.passes * w.count[dataset] for w in works if w.passes),
             "steps": sum(w.count.get(dataset, 0) for w in works if ": training step" in w.work),
             "gigabytes": size[dataset],
+            "lasts": {str(workers): lasts(works, dataset, workers) for workers in WORKERS},
         }
         for dataset, stands_for in DATASETS.items()
     }

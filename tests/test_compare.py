@@ -28,6 +28,8 @@ def results(tmp_path, monkeypatch):
         numbers = {"best": 0.5 + shift, "same": 1 / 3, "n": 30, "map": "XRAI" if shift else "IG"}
         (folder / "numbers.json").write_text(json.dumps({f"{chapter}/{k}": v for k, v in numbers.items()}))
         (folder / ("provenance/localization.json" if published else "provenance.json")).write_text(note)
+        if not published:
+            (folder / "index.html").touch()
         table = pd.DataFrame(
             {
                 "method": ["ig", "xrai"],
@@ -55,6 +57,17 @@ def test_a_run_and_itself_do_not_differ(results):
     assert found.numbers.empty
     assert found.estimates["overlap"].tolist() == ["yes", "yes"]
     assert found.estimates["difference"].tolist() == [0, 0]
+
+
+def test_a_notebook_run_by_hand_is_a_run_without_a_page(results):
+    by_hand, other = results("a"), results("b")
+    (by_hand / "index.html").unlink()
+    found = compare.compare(compare.find(str(by_hand)), compare.find(str(other)))
+    assert (found.first.title, found.second.title) == ("by-hand", "b")
+    page = compare.save(found)
+    for link in ("a/provenance.json", "b/index.html"):
+        assert f'href="{link}"' in page.read_text()
+        assert (page.parent / link).is_file()
 
 
 def test_what_differs_is_told_with_intervals(results):

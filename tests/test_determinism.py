@@ -105,6 +105,10 @@ def test_by_command_and_by_hand_in_two_fresh_folders_every_bit_is_the_same(publi
     assert stored(tmp_path) == stored(results)
     assert numbers(*by_hand) == numbers(page)
     assert shown(*by_hand) == shown(page)
+    for folder in by_hand:
+        note = json.loads((folder / "provenance.json").read_text())
+        published = json.loads((page / "provenance" / f"{folder.name}.json").read_text())
+        assert note["parameters"] == published["parameters"]  # so that the two can be compared
 
 
 def test_another_number_of_threads_changes_the_numbers_of_given_networks_by_less_than_the_tolerance(

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from benchmarks import full_profile
-from benchmarks.full_profile import Work, gigabytes, maps, states, summary, timed_training, training_work
+from benchmarks.full_profile import Work, gigabytes, lasts, maps, states, summary, timed_training, training_work
 from saltrust.models.plans import classifier_plan, localizer_plan
 from saltrust.profiles import PROFILES
 
@@ -44,6 +44,25 @@ def test_sums_are_those_of_the_rows():
     total = summary(works, 320)["totals"]["phantom-pneumothorax"]
     assert (total["training_hours"], total["map_hours"], total["hours"]) == (3.0, 1.0, 4.0)
     assert (total["steps"], total["passes"]) == (3600, 25 * 7200)
+
+
+def test_workers_wait_for_the_classifiers_and_take_the_longest_first():
+    """By hand: two localizers of 8 h, a classifier of 2 h, then four pieces of 3 h and two of 1 h."""
+
+    def work(what: str, hours: float, artefacts: int) -> Work:
+        return Work(what, 3600.0, {"a": hours}, artefacts=artefacts)
+
+    works = [
+        work("DenseNet121: training step of 32 images", 1.5, 1),
+        work("DenseNet121: image validated", 0.5, 1),
+        work("U-Net: training step of 4 images", 16.0, 2),
+        work("Gradient: map", 2.0, 2),
+        work("SmoothGrad: map", 12.0, 4),
+    ]
+    assert lasts(works, "a", 1) == 16 + 2 + 12 + 2
+    assert lasts(works, "a", 2) == 8 + 2 + 3 + 3 + 1  # the other one waits for the classifier, from 8 h to 10 h
+    assert lasts(works, "a", 3) == 8 + 3
+    assert lasts(works, "a", 100) == 8
 
 
 def test_steps_are_timed_without_the_first(monkeypatch):

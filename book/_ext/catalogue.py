@@ -9,6 +9,7 @@ Reads `evidence/methods.json` (`saltrust methods --json`), `evidence/protocols.j
     {protocol-table}          each choice of the analysis: its value under every protocol, and where it comes from
     {benchmark-table}         each piece of work: our time, theirs, the ratio and what it had to reach; and the notes
     {full-profile-table}      what a run of the profile `full` would take on the machine that was measured
+    {full-profile-workers}    the same where several such machines share the work
 """
 
 import json
@@ -216,6 +217,25 @@ class FullProfileTable(Catalogue):
         return [self.named(table(nodes.title(text=text), headings, body), "tab-full")]
 
 
+class FullProfileWorkers(Catalogue):
+    """{full-profile-workers}"""
+
+    file = FullProfileTable.file
+
+    def run(self) -> list[nodes.Node]:
+        measured: dict[str, Any] = self.read() or {}
+        totals = measured.get("totals", {}).values()
+        if not totals or not all("lasts" in total for total in totals):
+            return [not_measured("make benchmark-full")]
+        workers = tuple(next(iter(totals))["lasts"])
+        hours = [Column(tuple(f"{h:,.0f}" for h in total["lasts"].values()), numeric=True) for total in totals]
+        machine = measured_on(measured["machine"])
+        text = f"Hours until workers have trained all networks and made all maps, each like the one timed{machine}."
+        headings = ["workers", *(f"hours for {total['stands_for']}" for total in totals)]
+        body = [Column(workers, numeric=True), *hours]
+        return [self.named(table(nodes.title(text=text), headings, body), "tab-full-workers")]
+
+
 def not_measured(command: str) -> nodes.Node:
     """The note in the place of a table of measurements that this copy of the book lacks."""
     note = nodes.paragraph("", f"{NOT_RUN.capitalize()}. ", nodes.literal(text=command), nodes.Text(" measures it."))
@@ -239,4 +259,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("protocol-table", ProtocolTable)
     app.add_directive("benchmark-table", BenchmarkTable)
     app.add_directive("full-profile-table", FullProfileTable)
+    app.add_directive("full-profile-workers", FullProfileWorkers)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -73,6 +73,18 @@ def plan_work(context: typer.Context) -> None:
     print(plan.as_json(found) if "--json" in context.args else plan.as_text(found))
 
 
+@app.command("compute")
+def compute_missing(
+    dataset: Annotated[str, typer.Option(help="name or file of a data card")],
+    profile: Annotated[str, typer.Option(help="smoke, quick or full")] = "quick",
+) -> None:
+    """Compute what the chapters of a data set will ask for; any number of processes share the work."""
+    from saltrust.workers import compute
+
+    for line in compute(dataset, profile):
+        print(line)
+
+
 @app.command("compare")
 def compare_runs(
     first: Annotated[str, typer.Argument(help="folder or name of a run, or 'published'")],

@@ -18,7 +18,7 @@ from saltrust.numbers import written
 from saltrust.run_page import read_json
 from saltrust.tables import Column
 
-PUBLISHED = "published"
+PUBLISHED, BY_HAND = "published", "by-hand"
 CLOSE = 1e-12  # relative: numbers that differ by less are the same
 LOW, HIGH = "ci_low", "ci_high"
 WIDTH = 100  # characters of a line in the terminal
@@ -67,8 +67,10 @@ def find(text: str, other: str = "") -> Run:
     if folder is None:
         raise SaltrustError(f"no run '{text}'; give its folder, its name under {paths.RUNS}, or 'published'")
     folder = folder.resolve()
-    note = read_json(folder / "provenance.json")
-    return _run(folder.name, note, folder, folder / "index.html", read_json(folder / "numbers.json"))
+    note, numbers = read_json(folder / "provenance.json"), read_json(folder / "numbers.json")
+    if (page := folder / "index.html").is_file():
+        return _run(folder.name, note, folder, page, numbers)
+    return _run(BY_HAND, note, folder, folder / "provenance.json", numbers)  # a notebook that was run in JupyterLab
 
 
 def published(run: Run) -> Run:

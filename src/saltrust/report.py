@@ -13,7 +13,7 @@ from IPython import get_ipython
 from IPython.display import display
 from matplotlib.figure import Figure
 
-from saltrust import paths
+from saltrust import chapters, paths
 from saltrust.errors import SaltrustError
 from saltrust.specs import Spec
 from saltrust.store import environment
@@ -109,9 +109,15 @@ class Page:
         store = self.study.store
         asked = self._asked()
         used = [{"artefact": _name(spec), "seconds": store.sidecar(spec)["seconds"]} for spec in asked]
-        note: dict[str, Any] = {"environment": environment(), "artefacts": used}
-        note["numbers"] = self.origins
+        note = {"chapter": self.chapter, "parameters": self._parameters(), "environment": environment()}
+        note |= {"artefacts": used, "numbers": self.origins}
         self._file("", "provenance.json").write_text(json.dumps(note, indent=1), encoding="utf-8")
+
+    def _parameters(self) -> dict[str, Any]:
+        """What the notebook's parameters are, as it runs; outside one nothing is known of them."""
+        shell = get_ipython()
+        names = shell.user_ns if shell else {}
+        return {p.name: names[p.name] for p in chapters.load(self.chapter).parameters if p.name in names}
 
     def _asked(self) -> list[Spec]:
         """The stored artefacts that the chapter has asked for so far, in that order."""

@@ -1,0 +1,116 @@
+"""Processes that share the work: each artefact is computed by one of them, in order, and failures stop nobody."""
+
+import json
+import multiprocessing
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from filelock import FileLock
+
+from saltrust import paths, workers
+from saltrust.specs import Spec
+from saltrust.store import Store
+
+
+@dataclass(frozen=True)
+class SumSpec(Spec):
+    """One more than the sum of its parts; notes in `log` that it was computed."""
+
+    kind: ClassVar[str] = "sum"
+    name: str
+    log: str
+    parts: tuple["SumSpec", ...] = ()
+    seconds: float = 0.0
+
+    def compute(self, get) -> int:
+        value = 1 + sum(get(part) for part in self.parts)
+        time.sleep(self.seconds)
+        with Path(self.log).open("a") as log:
+            log.write(f"{self.name}\n")
+        if self.name == "bad":
+            raise ValueError("no such sum")
+        return value
+
+    def write(self, value: int, folder: Path) -> None:
+        (folder / "value.json").write_text(json.dumps(value))
+
+    def read(self, folder: Path) -> int:
+        return json.loads((folder / "value.json").read_text())
+
+    def title(self) -> str:
+        return self.name
+
+
+@pytest.fixture(autouse=True)
+def _fast(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "STORE", tmp_path / "store")
+    monkeypatch.setattr(workers, "PAUSE", 0.02)
+
+
+def names(log: Path) -> list[str]:
+    return log.read_text().split()
+
+
+def test_three_processes_compute_everything_once(tmp_path):
+    log = tmp_path / "log"
+    leaves = tuple(SumSpec(f"leaf{k}", str(log), seconds=0.05) for k in range(12))
+    specs = [*leaves, *(SumSpec(f"pair{k}", str(log), leaves[k : k + 2], 0.05) for k in range(0, 12, 2))]
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=workers.share, args=(specs, {})) for _ in range(3)]
+    start = time.monotonic()
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(20)
+    assert time.monotonic() - start < 0.05 * len(specs) + 5
+    assert Counter(names(log)) == Counter(spec.name for spec in specs)
+    assert all(Store().get(spec) == 1 + len(spec.parts) for spec in specs)
+
+
+def test_what_another_process_computes_is_left_to_it(tmp_path):
+    log = tmp_path / "log"
+    held, free = SumSpec("held", str(log)), SumSpec("free", str(log))
+    lock = paths.STORE / ".locks" / f"sum-{held.digest}"
+    lock.parent.mkdir(parents=True)
+
+    def hold(ready):
+        with FileLock(lock):
+            ready.set()
+            time.sleep(1)
+
+    context = multiprocessing.get_context("fork")
+    ready = context.Event()
+    other = context.Process(target=hold, args=(ready,))
+    other.start()
+    ready.wait(5)
+    assert workers.share([held, free], {})
+    other.join(5)
+    assert names(log) == ["free", "held"]  # the other one ended without it
+
+
+def test_what_cannot_be_computed_stops_only_what_needs_it(tmp_path):
+    log, failed = tmp_path / "log", {}
+    bad, good = SumSpec("bad", str(log)), SumSpec("good", str(log))
+    below = SumSpec("below", str(log), (bad, good))
+    assert workers.share([bad, good, below], failed)
+    assert sorted(names(log)) == ["bad", "good"]
+    assert failed == {bad.digest: "bad cannot be computed: ValueError: no such sum"}
+    assert not workers.share([bad, below], failed)  # nothing was left to do
+
+
+def test_what_decides_the_rest_comes_first(monkeypatch):
+    rounds = iter([["guess", "data"], ["real"], []])
+    monkeypatch.setattr(workers, "asked", lambda dataset, profile: [Kind(kind) for kind in next(rounds)])
+    shared = []
+    monkeypatch.setattr(workers, "share", lambda specs, failed: shared.append([spec.kind for spec in specs]) or True)
+    assert workers.compute("phantom-pneumothorax", "smoke") == []
+    assert shared == [["data"], ["real"]]
+
+
+@dataclass(frozen=True)
+class Kind:
+    kind: str

@@ -1,0 +1,63 @@
+"""How the cores of a machine are shared, and what the workflow would run."""
+
+import subprocess
+import sys
+
+import pytest
+
+from saltrust import cards, chapters, paths
+
+sys.path.insert(0, str(paths.PROJECT / "workflow"))
+import cores
+
+
+@pytest.mark.parametrize(
+    ("jobs", "makeflags", "expected"),
+    [
+        ("", "", None),
+        ("", " -j", None),
+        ("", " -j3 --jobserver-auth=3,4", 3),
+        ("", "ks -j3 --jobserver-auth=3,4 -- P=a=1\\ -j9", 3),
+        ("", " -- P=-j9", None),
+        ("5", " -j3 --jobserver-auth=3,4 -- JOBS=5", 5),
+    ],
+)
+def test_what_the_user_asked_make_for(jobs, makeflags, expected):
+    assert cores.asked(jobs, makeflags) == expected
+
+
+def test_threads_never_exceed_the_cores():
+    for available in range(1, 70):
+        for jobs in (None, *range(1, 80)):
+            for datasets in range(1, 5):
+                side_by_side, threads = cores.shared(available, jobs, datasets)
+                assert side_by_side >= 1
+                assert threads >= 1
+                assert side_by_side * threads <= available
+                assert side_by_side <= (jobs or datasets)
+    assert cores.shared(8, None, 2) == (2, 4)
+    assert cores.shared(8, 3, 2) == (3, 2)
+
+
+def test_cores_are_those_the_process_may_use(tmp_path, monkeypatch):
+    quota = tmp_path / "cpu.max"
+    monkeypatch.setattr(cores.os, "sched_getaffinity", lambda process: set(range(6)), raising=False)
+    assert cores.available(quota) == 6
+    for text, expected in (("max 100000", 6), ("250000 100000", 2), ("50000 100000", 1), ("900000 100000", 6)):
+        quota.write_text(text + "\n")
+        assert cores.available(quota) == expected
+
+
+@pytest.mark.parametrize("workers", [0, 3])
+def test_workers_come_before_the_chapters(tmp_path, monkeypatch, workers):
+    """A dry run: each chapter of the data set once, and as many workers as were asked for, before all of them."""
+    monkeypatch.setenv("SALTRUST_RESULTS", str(tmp_path))
+    dataset = "phantom-pneumothorax"
+    command = [sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile", "--dry-run", "--cores", "1"]
+    command += ["--nolock", "--quiet", "progress", "--config", f"datasets={dataset}", "profile=smoke"]
+    done = subprocess.run(
+        [*command, f"workers={workers}"], cwd=paths.PROJECT, capture_output=True, text=True, check=True
+    )
+    rules = [line.split()[1].strip(":") for line in done.stdout.splitlines() if line.startswith("rule ")]
+    names = chapters.of(cards.load(dataset))
+    assert rules == ["worker"] * workers + ["chapter"] * len(names) + ["all"]
