@@ -63,7 +63,7 @@ def test_a_notebook_run_by_hand_is_a_run_without_a_page(results):
     by_hand, other = results("a"), results("b")
     (by_hand / "index.html").unlink()
     found = compare.compare(compare.find(str(by_hand)), compare.find(str(other)))
-    assert (found.first.title, found.second.title) == ("by-hand", "b")
+    assert (found.first.title, found.second.title) == ("by-hand-cells-smoke", "b")
     page = compare.save(found)
     for link in ("a/provenance.json", "b/index.html"):
         assert f'href="{link}"' in page.read_text()

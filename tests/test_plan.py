@@ -84,6 +84,20 @@ def test_every_chapter_can_be_rehearsed_without_a_store(dataset, results):
     assert list(results.iterdir()) == []
 
 
+def test_time_is_known_of_what_is_put_together_from_shards(results):
+    """Their splits are no artefacts themselves."""
+    unmade = plan.plan([work("branches", dataset="cells", profile="quick")])
+    assert unmade.missing == len(unmade.artefacts) > 0
+    assert unmade.seconds == 0
+    assert "nothing similar was ever timed" in unmade.summary
+
+
+@pytest.mark.parametrize("name", ["methods", "seed"])
+def test_the_book_has_no_such_parameter(name):
+    with pytest.raises(SaltrustError, match=f"unknown parameter of the book '{name}'"):
+        plan.combined(plan.BOOK, {name: ["1"]})
+
+
 def test_artefacts_of_several_chapters_count_once(results):
     both = [work(name, dataset="phantom-pneumothorax", profile="smoke") for name in ("models", "gallery")]
     apart, together = [names(plan.plan([one])) for one in both], names(plan.plan(both))

@@ -10,6 +10,7 @@ import pytest
 from filelock import FileLock
 
 from saltrust import storage
+from saltrust.errors import SaltrustError
 from saltrust.store import SIDECAR, Store
 from tests.test_store import Squares
 
@@ -77,11 +78,16 @@ def test_what_a_result_was_made_from_is_needed_to_the_last_link(filled, place):
     assert storage.unneeded(artefacts(results), results, timedelta(hours=1)) == []
 
 
-def test_a_broken_note_names_nothing_and_stops_nothing(filled):
+def test_where_a_result_does_not_say_what_it_needs_nothing_is_called_unneeded(filled):
     results, named = filled
     publish(results, named["sums"])
     (results / "quick/cells/provenance/verdict.json").write_text("{")
-    assert names(storage.unneeded(artefacts(results), results)) == {named["second"]}
+    with pytest.raises(SaltrustError, match=r"verdict\.json cannot be read.*repair or remove it"):
+        storage.unneeded(artefacts(results), results)
+
+
+def test_nothing_is_removed_from_a_store_that_is_not_there(tmp_path):
+    assert storage.remove([], tmp_path / "results" / "store") == 0
 
 
 def test_removing_frees_what_it_says_and_leaves_what_is_in_work(filled):

@@ -81,15 +81,16 @@ class Part(Spec):
 
 @dataclass(frozen=True)
 class Training(Part):
-    """Ten steps, each kept as soon as it is done."""
+    """Some steps, each kept as soon as it is done."""
 
     kind: ClassVar[str] = "training"
     resumable: ClassVar[bool] = True
+    steps: int = 10
 
     def compute(self, get, unfinished=None):
         unfinished.mkdir(parents=True, exist_ok=True)
         kept = unfinished / "steps"
-        for step in range(int(kept.read_text()) if kept.exists() else 0, 10):
+        for step in range(int(kept.read_text()) if kept.exists() else 0, self.steps):
             note("step")
             time.sleep(0.01)
             (unfinished / "next").write_text(str(step + 1))
@@ -102,6 +103,10 @@ MIDDLE = tuple(Part(n, (BASE,)) for n in range(3))
 TOP = tuple(Part(10 + n, (MIDDLE[n], MIDDLE[(n + 1) % 3], BASE)) for n in range(3))
 VALUES = {BASE: 100, **{part: 100 + part.n for part in MIDDLE}}
 VALUES |= {part: part.n + sum(VALUES[below] for below in part.of) for part in TOP}
+
+
+def get_long(root: Path) -> None:
+    Store(root).get(Training(1, steps=10_000))
 
 
 def get_all(root: Path, seed: int, threads: int = 1) -> None:
@@ -356,10 +361,10 @@ def test_two_versions_of_the_code_share_a_store_and_each_reads_its_own(tmp_path)
 def test_what_a_killed_run_left_is_listed_and_collected_once_it_is_old(tmp_path):
     root = tmp_path / "store"
     Store(root).get(Part(1))
-    process = start(get_all, root, 0)
-    while not (root / ".unfinished").exists():
+    process = start(get_long, root)
+    deadline = time.monotonic() + 60
+    while not list(root.glob(".unfinished/*/steps")) and time.monotonic() < deadline:
         time.sleep(0.005)
-    time.sleep(0.1)
 
     def kinds(**younger):
         return Counter(left.kind for left in storage.leftovers(tmp_path, timedelta(**younger)))

@@ -1,11 +1,14 @@
 """The study from end to end, in a size of seconds: tidy frames, shared artefacts, and every named protocol."""
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from saltrust.artefacts import _named_weights
 from saltrust.errors import SaltrustError
+from saltrust.models import classifiers
 from saltrust.protocols import PROTOCOLS
 from saltrust.scores.auprc import average_precision
 from saltrust.scores.ssim import ssim
@@ -246,3 +249,18 @@ def test_names_are_checked():
     ):
         with pytest.raises(SaltrustError, match=message):
             call()
+
+
+def test_a_network_starts_from_the_very_weights_that_its_name_says(tmp_path, monkeypatch):
+    """Or what is trained where they are missing, on another node for example, would pass for the other one."""
+    file = tmp_path / "weights.pth"
+    file.write_bytes(b"weights")
+    there = hashlib.sha256(b"weights").hexdigest()
+    monkeypatch.setattr(classifiers, "imagenet_weights", lambda architecture: file)
+    assert _named_weights("densenet121", there) == file
+    assert _named_weights("densenet121", None) is None
+    with pytest.raises(SaltrustError, match=r"SHA-256 cafe.*here there are others"):
+        _named_weights("densenet121", "cafe")
+    monkeypatch.setattr(classifiers, "imagenet_weights", lambda architecture: None)
+    with pytest.raises(SaltrustError, match=r"here there are none; put their file in \$SALTRUST_WEIGHTS"):
+        _named_weights("densenet121", there)

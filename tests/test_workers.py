@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from saltrust import paths, workers
 from saltrust.specs import Spec
-from saltrust.store import Store
+from saltrust.store import StorageError, Store
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,28 @@ def test_what_cannot_be_computed_stops_only_what_needs_it(tmp_path):
     assert not workers.share([bad, below], failed)  # nothing was left to do
 
 
+def test_what_is_damaged_is_made_again(tmp_path):
+    log, failed = tmp_path / "log", {}
+    spec = SumSpec("leaf", str(log))
+    assert workers.share([spec], failed)
+    file = Store().folder(spec) / "value.json"
+    file.write_text("2")
+    with pytest.warns(UserWarning, match="differs in value.json"):
+        assert workers.share([spec], failed)
+    assert file.read_text() == "1"
+
+
+def test_where_nothing_can_be_stored_a_process_stops(tmp_path, monkeypatch):
+    def full(self, value, folder):
+        raise OSError(28, "No space left on device")
+
+    log = tmp_path / "log"
+    monkeypatch.setattr(SumSpec, "write", full)
+    with pytest.raises(StorageError, match="No space left on device"):
+        workers.share([SumSpec("first", str(log)), SumSpec("second", str(log))], {})
+    assert len(names(log)) == 1
+
+
 def test_what_decides_the_rest_comes_first(monkeypatch):
     rounds = iter([["guess", "data"], ["real"], []])
     monkeypatch.setattr(workers, "asked", lambda dataset, profile: [Kind(kind) for kind in next(rounds)])
@@ -114,3 +136,7 @@ def test_what_decides_the_rest_comes_first(monkeypatch):
 @dataclass(frozen=True)
 class Kind:
     kind: str
+
+    @property
+    def digest(self) -> str:
+        return self.kind

@@ -238,7 +238,8 @@ class FullProfileWorkers(Catalogue):
 
 def not_measured(command: str) -> nodes.Node:
     """The note in the place of a table of measurements that this copy of the book lacks."""
-    note = nodes.paragraph("", f"{NOT_RUN.capitalize()}. ", nodes.literal(text=command), nodes.Text(" measures it."))
+    note = nodes.paragraph("", "This copy of the book lacks the measurement. ")
+    note += [nodes.literal(text=command), nodes.Text(" makes it.")]
     return nodes.admonition("", nodes.title(text=NOT_RUN.capitalize()), note, classes=["not-run"])
 
 

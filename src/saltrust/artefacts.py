@@ -143,14 +143,33 @@ class WeightsSpec(Spec):
     def compute(self, get) -> str | None:
         from saltrust.models.classifiers import imagenet_weights
 
-        file = imagenet_weights(self.architecture)
-        return hashlib.sha256(file.read_bytes()).hexdigest() if file else None
+        return _checksum(imagenet_weights(self.architecture))
 
     def write(self, value: str | None, folder: Path) -> None:
         (folder / "checksum.json").write_text(json.dumps(value), encoding="utf-8")
 
     def read(self, folder: Path) -> str | None:
         return json.loads((folder / "checksum.json").read_text(encoding="utf-8"))
+
+
+def _named_weights(architecture: str, checksum: str | None) -> Path | None:
+    """The file of ImageNet weights that a spec names by its checksum; None from scratch.
+
+    Raises SaltrustError where this machine has another one or none: what was trained would not be what its name says.
+    """
+    from saltrust.models.classifiers import WEIGHTS, imagenet_weights
+
+    file = imagenet_weights(architecture) if checksum else None
+    if _checksum(file) != checksum:
+        raise SaltrustError(
+            f"{architecture} is to start from ImageNet weights with SHA-256 {checksum[:16]}..., as these results began "
+            f"with them, but here there {'are others' if file else 'are none'}; put their file in ${WEIGHTS}"
+        )
+    return file
+
+
+def _checksum(file: Path | None) -> str | None:
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file else None
 
 
 class _Classifier:
@@ -214,10 +233,10 @@ class ClassifierSpec(_Classifier, _MeasuredSpec):
         return f"{self.architecture}, seed {self.plan.seed}"
 
     def compute(self, get, unfinished: Path | None = None) -> Any:
-        from saltrust.models.classifiers import imagenet_weights, predict, restored
+        from saltrust.models.classifiers import predict, restored
         from saltrust.models.training import train_classifier
 
-        weights = imagenet_weights(self.architecture) if self.pretrained else None
+        weights = _named_weights(self.architecture, self.pretrained)
         splits = get(self.train), get(self.val)
         classes = len(self.train.card.classes)
         state, record = train_classifier(self.architecture, *splits, self.plan, weights, unfinished, classes)
@@ -242,9 +261,8 @@ class BaseSpec(_TrainedSpec):
 
     def compute(self, get, unfinished: Path | None = None) -> Any:
         from saltrust.models.branching import train_base
-        from saltrust.models.classifiers import imagenet_weights
 
-        weights = imagenet_weights(self.architecture) if self.pretrained else None
+        weights = _named_weights(self.architecture, self.pretrained)
         start = get(self.start).state() if self.start else None
         return train_base(self.architecture, get(self.train), self.plan, weights, start, unfinished)
 

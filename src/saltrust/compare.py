@@ -18,7 +18,7 @@ from saltrust.numbers import written
 from saltrust.run_page import read_json
 from saltrust.tables import Column
 
-PUBLISHED, BY_HAND = "published", "by-hand"
+PUBLISHED = "published"
 CLOSE = 1e-12  # relative: numbers that differ by less are the same
 LOW, HIGH = "ci_low", "ci_high"
 WIDTH = 100  # characters of a line in the terminal
@@ -70,7 +70,10 @@ def find(text: str, other: str = "") -> Run:
     note, numbers = read_json(folder / "provenance.json"), read_json(folder / "numbers.json")
     if (page := folder / "index.html").is_file():
         return _run(folder.name, note, folder, page, numbers)
-    return _run(BY_HAND, note, folder, folder / "provenance.json", numbers)  # a notebook that was run in JupyterLab
+    if not note.get("parameters"):
+        raise SaltrustError(f"{folder / 'provenance.json'} does not say with which parameters the chapter ran")
+    title = f"by-hand-{note['parameters']['dataset']}-{note['parameters']['profile']}"  # run in JupyterLab
+    return _run(title, note, folder, folder / "provenance.json", numbers)
 
 
 def published(run: Run) -> Run:
@@ -123,7 +126,11 @@ def page(comparison: Comparison, folder: Path) -> str:
     first, second = comparison.first, comparison.second
     links = [pages.link(_address(run.page, folder), run.title) for run in (first, second)]
     apart, others = _parted(comparison.estimates)
-    none_apart = "None." if len(comparison.estimates) else "No table with intervals is in both."
+    none_apart = (
+        "None."
+        if len(comparison.estimates)
+        else "No table with intervals is in both, with rows that can be told apart."
+    )
     body = [
         f"<p>First: {links[0]}. Second: {links[1]}.</p>",
         f"<h2>Parameters that differ</h2>{_table(comparison.parameters) or 'None.'}",

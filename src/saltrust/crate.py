@@ -5,6 +5,7 @@ results, times and software) and to Workflow RO-Crate 1.0 (its main entity is th
 Crate: what a book shows need not come from one run of the workflow.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -30,12 +31,13 @@ from saltrust.progress import track
 from saltrust.store import commit
 
 # The project's files that a crate holds, beside the results.
-SOURCES = ("README.md", "LICENSE", "CITATION.cff", "Makefile", "pyproject.toml", "requirements.lock", "environment.yml")
+SOURCES = ("README.md", "LICENSE", "CITATION.cff", "pyproject.toml", "requirements.lock", "environment.yml")
 SPDX = "https://spdx.org/licenses/"
 LICENCE = f"{SPDX}Apache-2.0"  # the project's; also that of results which show no images of others
 # Licences under which figures, which show images of the data, may be passed on.
 OPEN = ("Apache-2.0", "CC0-1.0", "CC-BY-3.0", "CC-BY-4.0", "CC-BY-SA-4.0", "MIT", "ODC-By-1.0", "PDDL-1.0")
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
+NO_SOFTWARE = ("saltrust", "machine", "device", "threads", "commit")  # in an environment
 TIMES = {"startTime": "start_time", "endTime": "end_time"}  # in an executed notebook
 COMPANION = "arun2021assessing"  # the study that the project accompanies
 FORMATS = {
@@ -53,13 +55,14 @@ FORMATS = {
 def write(profile: str, output: Path, datasets: Sequence[str] = ()) -> Path:
     """Write the published results of a profile as a folder or, where the name ends in .zip, an archive; returns it.
 
-    datasets: names of data cards, by default all of which a chapter was run. Pictures of data whose licence is not
+    datasets: names of data cards, by default all of the project's of which a chapter was run; the card of a user's own
+    model says where its files lie. Pictures of data whose licence is not
     among OPEN stay out: figures, and pages and notebooks that hold them. The output appears when all of it is there.
     Raises SaltrustError where it exists already, or where there is nothing to put into it.
     """
     if output.exists():
         raise SaltrustError(f"{output} exists already; a crate is not written over it")
-    found = [lineage.read(cards.load(name), profile) for name in datasets or [*cards.names(), *cards.assessed()]]
+    found = [lineage.read(cards.load(name), profile) for name in datasets or cards.names()]
     found = [one for one in found if any(executed.state == RUN for executed in one.chapters)]
     if absent := set(datasets) - {one.dataset for one in found}:
         raise SaltrustError(f"no chapter was run on {', '.join(sorted(absent))} under the profile '{profile}'")
@@ -291,16 +294,17 @@ class _Crate:
                 f"{_home(name)}#{number}", "SoftwareApplication", name=name, softwareVersion=number, url=_home(name)
             )
             for name, number in environment.items()
-            if name not in ("saltrust", "machine", "device", "commit")
+            if name not in NO_SOFTWARE
         ]
         told = environment.get("commit", "not known")
-        where = f"{environment.get('machine', 'not known')}; device {environment.get('device', 'not known')}"
+        where = "; ".join(f"{name} {environment.get(name, 'not known')}" for name in ("machine", "device", "threads"))
+        whole = hashlib.sha256(json.dumps(dict(environment), sort_keys=True).encode()).hexdigest()[:8]
         return self._context(
-            f"#saltrust-{_slug(told)}-{_slug(where)}",
+            f"#saltrust-{_slug(told)}-{whole}",
             "SoftwareApplication",
             name="saltrust",
             softwareVersion=f"{environment.get('saltrust', 'not known')}, commit {told}",
-            description=f"Machine: {where}",
+            description=f"Ran on: {where}",
             softwareRequirements=needed,
         )
 

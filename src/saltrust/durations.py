@@ -87,12 +87,17 @@ class Durations:
                     self._rates[one.here, one.description["kind"], rung, key][one.name] = one.seconds / units
 
     def ladder(self, description: Description) -> Ladder:
+        """Raises KeyError where not enough is known of what the artefact is made from."""
         return LADDERS[description["kind"]](description, self.known)
 
     def estimate(self, description: Description) -> Estimate | None:
         """How long an artefact will take, None where nothing of its kind was ever timed. Of two machines that have made
         what is equally like it, this one tells."""
-        for rung, (key, units) in enumerate(self.ladder(description)):
+        try:
+            ladder = self.ladder(description)
+        except KeyError:
+            return None
+        for rung, (key, units) in enumerate(ladder):
             for here in (True, False):
                 if rates := self._rates.get((here, description["kind"], rung, key)):
                     return Estimate(median(rates.values()) * units, frozenset(rates), rung, here)

@@ -10,8 +10,9 @@ from saltrust import cards, chapters, paths
 from saltrust.artefacts import DataSpec, WeightsSpec
 from saltrust.chapters import Chapter, Parameter
 from saltrust.durations import Durations, Estimate, timed
+from saltrust.errors import unknown_name
 from saltrust.progress import track
-from saltrust.rehearsal import Rehearsal, rehearse
+from saltrust.rehearsal import Rehearsal, needs, rehearse
 from saltrust.specs import Spec
 
 # Kinds of artefacts as readers call them, in the order of computation.
@@ -86,8 +87,8 @@ class Row:
 @dataclass(frozen=True)
 class Plan:
     """rows: by kind in the order of computation, parts after their kind. artefacts: name, title and whether it is
-    stored, of each. drawing: seconds of statistics and figures, at most those of the quickest earlier runs of the
-    chapters; None where one of them has none. notes: what is not known yet."""
+    stored, of each. drawing: seconds of statistics and figures, as the quickest earlier runs of the chapters on
+    these data sets took; None where one of them has none. notes: what is not known yet."""
 
     rows: tuple[Row, ...]
     artefacts: tuple[dict[str, Any], ...]
@@ -123,15 +124,26 @@ def plan(work: Sequence[Work]) -> Plan:
     for chapter, values in track(work, "planning") if len(work) > 1 else work:
         rehearse(chapter, values, rehearsal)
     missing = [spec for digest, spec in rehearsal.asked.items() if digest in rehearsal.missing]
-    known = {_name(spec): spec.description() for spec in rehearsal.asked.values()} if missing else {}
+    known = _described(rehearsal.asked.values()) if missing else {}
     durations = Durations(timed(rehearsal.store.root) if missing else (), known)
-    estimates = {spec.digest: durations.estimate(known[_name(spec)]) for spec in missing}
+    estimates = {spec.digest: durations.estimate(known[spec.path]) for spec in missing}
     rows = [row for kind in KINDS for row in _rows(kind, list(rehearsal.asked.values()), rehearsal.missing, estimates)]
     artefacts = tuple(
-        {"artefact": _name(spec), "title": spec.title(), "stored": digest not in rehearsal.missing}
+        {"artefact": spec.path, "title": spec.title(), "stored": digest not in rehearsal.missing}
         for digest, spec in rehearsal.asked.items()
     )
     return Plan(tuple(rows), artefacts, _drawing(work), tuple(_notes(missing, rehearsal.failed)))
+
+
+def _described(specs: Iterable[Spec]) -> dict[str, Any]:
+    """What artefacts are and all that they are made from, also what is put together and not stored, by name."""
+    found, pending = {}, list(specs)
+    while pending:
+        spec = pending.pop()
+        if spec.path not in found:
+            found[spec.path] = spec.description()
+            pending += needs(spec) + spec.upstream()
+    return found
 
 
 def _drawing(work: Sequence[Work]) -> float | None:
@@ -140,7 +152,8 @@ def _drawing(work: Sequence[Work]) -> float | None:
         files = [*paths.RESULTS.glob(f"{values['profile']}/*/provenance/{chapter.name}.json")]
         files += paths.RUNS.glob(f"{chapter.name}/*/provenance.json")
         notes = [json.loads(file.read_text(encoding="utf-8")) for file in files]
-        alike = [note["seconds"] for note in notes if note["parameters"]["profile"] == values["profile"]]
+        same = ("dataset", "profile")
+        alike = [note["seconds"] for note in notes if all(note["parameters"][p] == values[p] for p in same)]
         if not alike:
             return None
         quickest.append(min(alike))
@@ -151,6 +164,8 @@ def combined(chapter: Chapter, given: Mapping[str, Sequence[str]]) -> list[Work]
     """The work of a command line: a chapter once for each combination of the values, or the whole book."""
     if chapter is BOOK:
         defaults = {parameter.name: parameter.default.split() for parameter in BOOK.parameters}
+        if unknown := [name for name in given if name not in defaults]:
+            raise unknown_name("parameter of the book", unknown[0], defaults)
         return [one for values in product(*(defaults | dict(given)).values()) for one in _of_book(*values)]
     combinations = (dict(zip(given, values, strict=True)) for values in product(*given.values()))
     return [(chapter, chapters.complete(chapter, values)) for values in combinations]
@@ -173,7 +188,7 @@ def as_text(found: Plan) -> str:
         f"{what:<{widths[0]}}  {stored:>{widths[1]}}  {missing:>{widths[2]}}  {time:<{widths[3]}}  {basis}".rstrip()
         for what, stored, missing, time, basis in lines
     ]
-    drawing = "" if found.drawing is None else f"; statistics and figures: up to {about(found.drawing)} more"
+    drawing = "" if found.drawing is None else f"; statistics and figures: about {about(found.drawing)} more"
     return "\n".join([*text, found.summary + drawing, *found.notes])
 
 
@@ -190,10 +205,6 @@ def about(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _name(spec: Spec) -> str:
-    return f"{spec.kind}/{spec.digest}"
 
 
 def _rows(

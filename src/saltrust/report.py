@@ -108,7 +108,7 @@ class Page:
         """Write down what the page was made from; the last call of every chapter."""
         store = self.study.store
         asked = self._asked()
-        used = [{"artefact": _name(spec), "seconds": store.sidecar(spec)["seconds"]} for spec in asked]
+        used = [{"artefact": spec.path, "seconds": store.sidecar(spec)["seconds"]} for spec in asked]
         note = {"chapter": self.chapter, "parameters": self._parameters(), "environment": environment()}
         note |= {"artefacts": used, "numbers": self.origins}
         self._file("", "provenance.json").write_text(json.dumps(note, indent=1), encoding="utf-8")
@@ -134,10 +134,6 @@ class Page:
         folder = self.folder / kind
         folder.mkdir(parents=True, exist_ok=True)
         return folder / name
-
-
-def _name(spec: Spec) -> str:
-    return f"{spec.kind}/{spec.digest}"
 
 
 def _close(figure: Figure) -> None:

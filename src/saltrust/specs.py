@@ -66,6 +66,11 @@ class Spec:
         text = json.dumps([self.description(), code_digest(type(self), self.code())], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    @property
+    def path(self) -> str:
+        """Kind and digest: the path of the artefact in a store."""
+        return f"{self.kind}/{self.digest}"
+
     def description(self) -> dict[str, Any]:
         """Every field as plain JSON; an upstream spec becomes its kind and digest, a data card its identity."""
         return {"kind": self.kind, **{f.name: _plain(getattr(self, f.name)) for f in fields(self)}}
@@ -84,8 +89,10 @@ def _specs_in(value: Any) -> list[Spec]:
 
 
 def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
     if isinstance(value, Spec):
-        return f"{value.kind}/{value.digest}"
+        return value.path
     if hasattr(value, "identity"):
         return _plain(value.identity())
     if is_dataclass(value):
@@ -94,8 +101,6 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
     raise TypeError(f"a spec field must be plain data, not {type(value).__name__}")
 
 

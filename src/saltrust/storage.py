@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 from filelock import FileLock, Timeout
 
+from saltrust.errors import SaltrustError
 from saltrust.store import SIDECAR, flaw
 
 
@@ -138,6 +139,7 @@ def damaged(artefacts: Iterable[Stored]) -> Iterator[tuple[Stored, str]]:
 
 def unneeded(artefacts: Iterable[Stored], results: Path, younger: timedelta = timedelta(0)) -> list[Stored]:
     """Artefacts that no result names, neither what the book shows nor a run, and that none of those was made from.
+    Raises SaltrustError where a result does not say what it needs.
 
     younger: what was made or read within that time is kept whoever names it: a chapter may be about to.
     """
@@ -164,7 +166,7 @@ def remove(artefacts: Iterable[Stored], root: Path) -> int:
     """
     freed = 0
     locks = root / ".locks"
-    locks.mkdir(exist_ok=True)
+    locks.mkdir(parents=True, exist_ok=True)
     for one in artefacts:
         try:
             if not one.lock:
@@ -196,5 +198,7 @@ def _deleted(one: Stored) -> int:
 def _named(file: Path) -> list[str]:
     try:
         return [used["artefact"] for used in json.loads(file.read_text(encoding="utf-8")).get("artefacts", [])]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return []
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SaltrustError(
+            f"{file} cannot be read, so that what it needs is not known: repair or remove it"
+        ) from error

@@ -45,6 +45,10 @@ class DamagedError(Exception):
     """A stored artefact whose files do not match their checksums."""
 
 
+class StorageError(SaltrustError):
+    """Nothing can be stored: the disk is full, or the folder cannot be written or locked."""
+
+
 class _Elsewhere(threading.local):
     """Seconds that a thread has spent on other artefacts than the one that it computes: making those below it, or
     waiting for another process."""
@@ -70,13 +74,25 @@ class Store:
         self._elsewhere = _Elsewhere()
 
     def folder(self, spec: Spec) -> Path:
-        return self.root / spec.kind / spec.digest
+        return self.root / spec.path
+
+    @staticmethod
+    def _remove(folder: Path) -> None:
+        """Delete a damaged artefact: renamed first, as another process may be reading it."""
+        gone = folder.with_name(f".{folder.name}-{os.getpid()}-gone")
+        with suppress(FileNotFoundError):
+            folder.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def lock_file(self, spec: Spec) -> Path:
+        """What a process holds while it computes an artefact."""
+        return self.root / ".locks" / spec.path.replace("/", "-")
 
     def get(self, spec: Spec, remember: bool = True) -> Any:
         """The artefact's value: from memory, from disk, or computed now and kept.
 
         Concurrent processes that want the same artefact wait for the first one to finish it. remember: whether the
-        value stays in memory. Raises SaltrustError where the artefact cannot be stored: the disk is full, the folder
+        value stays in memory. Raises StorageError where the artefact cannot be stored: the disk is full, the folder
         cannot be written, or its file system has no locks.
         """
         digest = spec.digest
@@ -106,20 +122,20 @@ class Store:
             try:  # another process may have finished it while this one waited
                 return self._read(spec)
             except DamagedError:
-                shutil.rmtree(folder, ignore_errors=True)
+                self._remove(folder)
             self._compute(spec)
         return spec.read(folder)  # also right after computing: what is used is what was stored
 
     def _locked(self, spec: Spec) -> Any:
         """A context in which no other process, nor another thread, makes this artefact."""
-        file = self.root / ".locks" / f"{spec.kind}-{spec.digest}"
+        file = self.lock_file(spec)
         try:
             self.folder(spec).parent.mkdir(parents=True, exist_ok=True)
             file.parent.mkdir(exist_ok=True)
             # A lock that is a mere file would outlive a process that is killed on another node.
             return FileLock(file, fallback_to_soft=False).acquire()
         except OSError as error:
-            raise SaltrustError(
+            raise StorageError(
                 f"cannot compute {spec.title()}: no lock in {self.root} ({error}); it must be a folder that can be "
                 "written, on a file system with locks (flock); SALTRUST_RESULTS names another"
             ) from error
@@ -154,7 +170,7 @@ class Store:
         except (OSError, RuntimeError) as error:  # numpy and torch put neither errno nor ENOSPC into theirs
             written = sum(file.stat().st_size for file in temporary.rglob("*"))
             shutil.rmtree(temporary, ignore_errors=True)
-            raise SaltrustError(
+            raise StorageError(
                 f"cannot store {spec.title()} in {self.root}: {error}; it takes more than {written / 1e6:,.1f} MB, "
                 f"{shutil.disk_usage(self.root).free / 1e6:,.1f} MB are free. Nothing of it is kept, and what "
                 "was stored before stays. `saltrust store gc` finds what can go; SALTRUST_RESULTS names another folder"
@@ -166,7 +182,7 @@ class Store:
     def _made_from(self, spec: Spec) -> Iterator[str]:
         """Names of what a spec's value was made from; what is put together and never stored gives way to its parts."""
         for up in spec.upstream():
-            yield from [f"{up.kind}/{up.digest}"] if self.folder(up).exists() else self._made_from(up)
+            yield from [up.path] if self.folder(up).exists() else self._made_from(up)
 
     def _read(self, spec: Spec) -> Any:
         folder = self.folder(spec)
@@ -185,7 +201,10 @@ def flaw(folder: Path) -> str:
     told = set(note) if isinstance(note, dict) else set()
     if not told >= FIELDS or (told != FIELDS and note != sealed(note)):
         return f"differs in {SIDECAR}"
-    expected, found = note["checksums"], checksums(folder)
+    try:
+        expected, found = note["checksums"], checksums(folder)
+    except OSError as error:  # it is being deleted, or the disk fails
+        return f"cannot be read ({error})"
     wrong = sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))
     return f"differs in {', '.join(wrong)}" if wrong else ""
 

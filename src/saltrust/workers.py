@@ -14,7 +14,7 @@ from saltrust import cards, chapters
 from saltrust.progress import say
 from saltrust.rehearsal import Rehearsal, needs, rehearse
 from saltrust.specs import Spec
-from saltrust.store import Store
+from saltrust.store import StorageError, Store
 
 PAUSE = 10.0  # seconds until a process that has nothing to do looks again
 
@@ -27,10 +27,10 @@ LONG = ("classifier", "localizer", "base", "branch")  # begun before the rest, a
 def compute(dataset: str, profile: str) -> list[str]:
     """Compute until nothing is left that could be. Returns what could not, and why.
 
-    That is no error here: the chapter that needs it tells its reader.
+    That is no error here: the chapter that needs it tells its reader. Raises SaltrustError where nothing can be stored.
     """
     failed: dict[str, str] = {}
-    while missing := asked(dataset, profile):
+    while missing := [spec for spec in asked(dataset, profile) if spec.digest not in failed]:
         if not share([spec for spec in missing if spec.kind in FIRST] or missing, failed):
             break
     return list(failed.values())
@@ -42,6 +42,8 @@ def asked(dataset: str, profile: str) -> list[Spec]:
     for name in chapters.of(cards.load(dataset)):
         chapter = chapters.load(name)
         rehearse(chapter, chapters.complete(chapter, {"dataset": dataset, "profile": profile}), rehearsal)
+    for statement in rehearsal.failed:
+        say(f"what it needs could not be found out: {statement}")
     return [spec for digest, spec in rehearsal.asked.items() if digest in rehearsal.missing]
 
 
@@ -51,6 +53,9 @@ def share(specs: list[Spec], failed: dict[str, str]) -> bool:
     store, first = Store(), random.randrange(len(specs))
     specs = specs[first:] + specs[:first]  # each begins elsewhere, and goes on in order: neighbours share a network
     specs.sort(key=lambda spec: spec.kind not in LONG)
+    for spec in specs:
+        if store.folder(spec).exists():  # and yet asked for: it is damaged
+            Store().get(spec)
     missing = {spec.digest: spec for spec in specs}
     waits_for = {digest: {need.digest for need in needs(spec)} for digest, spec in missing.items()}
     before = len(missing)
@@ -67,6 +72,8 @@ def share(specs: list[Spec], failed: dict[str, str]) -> bool:
             continue
         try:
             Store().get(free)  # one that is not kept: it remembers all that it read
+        except StorageError:  # no other artefact could be kept either
+            raise
         except Exception as error:
             failed[free.digest] = f"{free.title()} cannot be computed: {type(error).__name__}: {error}"
             say(failed[free.digest])
@@ -74,7 +81,7 @@ def share(specs: list[Spec], failed: dict[str, str]) -> bool:
 
 def _taken(store: Store, spec: Spec) -> bool:
     """Whether some process computes it at this moment."""
-    file = store.root / ".locks" / f"{spec.kind}-{spec.digest}"
+    file = store.lock_file(spec)
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(file, timeout=0, fallback_to_soft=False):

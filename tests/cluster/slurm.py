@@ -105,7 +105,11 @@ class Slurm:
     def running(self, node: str, word: str) -> list[int]:
         """Processes of a node's jobs with this word in their command line."""
         own = {"SLURMD_NODENAME": node, "SLURM_CONF": self.environment["SLURM_CONF"]}
-        return [one for one in _processes(own) if word.encode() in (Path("/proc") / str(one) / "cmdline").read_bytes()]
+        found = []
+        for one in _processes(own):
+            with suppress(OSError):  # has ended meanwhile
+                found += [one] if word.encode() in (Path("/proc") / str(one) / "cmdline").read_bytes() else []
+        return found
 
     def _start(self) -> None:
         for name in ("bin", "state", *(f"spool-{node}" for node in self.nodes)):
