@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,9 @@ def test_numbers_are_those_of_one_machine_though_a_node_failed(project, local, t
     assert cut[0]["JobId"] in {one["JobId"] for one in completed}
     assert {one["NodeList"] for one in completed} == {"d1", "d2"}
     assert len(completed) == 2 + len(CHAPTERS)
+    # The chapters only read: all was made before the two workers, which came first, had ended.
+    workers = sorted(completed, key=lambda one: int(one["JobId"]))[:2]
+    assert _last_made(results) <= max(datetime.fromisoformat(one["EndTime"]) for one in workers)
     assert _numbers(results) == _numbers(local)  # to the last bit
 
 
@@ -109,6 +113,12 @@ def _chapters(results: Path) -> set[str]:
 
 def _stored(results: Path) -> int:
     return sum(1 for _ in (results / "store").glob("*/*/sidecar.json"))
+
+
+def _last_made(results: Path) -> datetime:
+    """In local time, as Slurm has it."""
+    notes = [json.loads(file.read_text()) for file in (results / "store").glob("[!.]*/*/sidecar.json")]
+    return max(datetime.fromisoformat(note["made"]) for note in notes).astimezone().replace(tzinfo=None)
 
 
 def _numbers(results: Path) -> dict[str, object]:
