@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from saltrust import book, cards, chapters, launch, paths
-from saltrust.report import MIME
+from saltrust.chapters import MIME
 
 
 @pytest.fixture

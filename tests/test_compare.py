@@ -70,6 +70,16 @@ def test_a_notebook_run_by_hand_is_a_run_without_a_page(results):
         assert (page.parent / link).is_file()
 
 
+def test_a_row_that_only_one_has_is_told(results):
+    results("a")
+    file = results("b") / "tables" / "localization.csv"
+    file.write_text(file.read_text().replace("xrai", "lrp"))
+    found = compare.compare(compare.find("a"), compare.find("b")).estimates.set_index("row")
+    assert found.loc["xrai, net-1", ["first", "second"]].tolist() == ["0.5 (0.45 to 0.55)", ""]
+    assert found.loc["lrp, net-1", ["first", "second"]].tolist() == ["", "0.5 (0.45 to 0.55)"]
+    assert found.loc["ig, net-1", "overlap"] == "yes"
+
+
 def test_what_differs_is_told_with_intervals(results):
     results("a")
     results("b", shift=0.2, seed=3)
@@ -115,7 +125,7 @@ def test_the_terminal_is_told_what_lies_apart_first_in_lines_of_100(results):
     assert "Intervals that do not overlap, 1 of 2: mean in localization" in text
     (line,) = (line for line in text.splitlines() if "xrai, net-1" in line)
     assert "0.5 (0.45 to 0.55)  0.7 (0.65 to 0.75)  0.2" in line
-    assert "Other estimates that differ, the most first: none" in text
+    assert "Others that differ, in estimate or interval, or are in one run only: none" in text
 
 
 def test_the_page_shows_both_and_is_saved_beside_the_runs(results):

@@ -176,7 +176,7 @@ def test_nothing_is_written_over_or_left_in_part(tmp_path, monkeypatch):
         crate.write("quick", tmp_path / "taken")
     with pytest.raises(SaltrustError, match="no chapter was run on mura"):
         crate.write("quick", tmp_path / "new", ["mura"])
-    with pytest.raises(SaltrustError, match="no results under the profile 'full'"):
+    with pytest.raises(SaltrustError, match="nothing is published under the profile 'full'"):
         crate.write("full", tmp_path / "new")
     monkeypatch.setattr(crate.shutil, "make_archive", lambda *given: 1 / 0)
     with pytest.raises(ZeroDivisionError):

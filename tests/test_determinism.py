@@ -24,7 +24,10 @@ from saltrust.store import SIDECAR
 
 SALTRUST = Path(sys.executable).with_name("saltrust")
 DATASET = "phantom-pneumothorax"
-CHAPTERS = ("localization", "verdict")  # training, localizers, maps of all families, scores, resampling
+CHAPTERS = (
+    "localization",
+    "repeatability",
+)  # training, localizers, maps of all families, scores, surrogates, resampling
 GIVEN = {"dataset": DATASET, "profile": "smoke", "methods": "smoothgrad,lrp,gradcam,xrai", "n_boot": "50"}
 
 

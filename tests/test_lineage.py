@@ -122,8 +122,8 @@ def test_what_the_page_shows_is_counted_once_for_the_whole_book(tmp_path):
     [
         ("localisation/best", "did you mean 'localization'"),
         ("localization/bests", "did you mean 'best'"),
-        ("gallery/best", "'gallery' was not run"),
-        ("models/best", "'models' was not run"),
+        ("gallery/best", "'gallery' of '.*' is not published"),
+        ("models/best", "'models' of '.*' is not published"),
     ],
 )
 def test_a_result_that_is_not_there_is_refused(target, match):

@@ -397,6 +397,9 @@ class SegmentsSpec(Spec):
     data: DataSpec
     images: tuple[int, ...]
 
+    def title(self) -> str:
+        return f"regions of {self.data.title()}"
+
     def compute(self, get) -> list[np.ndarray]:
         from saltrust.methods.xrai import segment
         from saltrust.progress import track
@@ -526,6 +529,9 @@ class HeatSpec(_ArraySpec):
     data: DataSpec
     images: tuple[int, ...]
 
+    def title(self) -> str:
+        return f"heat maps of {self.model.title()}"
+
     def compute(self, get) -> np.ndarray:
         from saltrust.models.localizers import build_localizer, localize
 
@@ -542,6 +548,9 @@ class AverageSpec(_ArraySpec):
     splits: tuple[DataSpec, ...]
     data: DataSpec
     images: tuple[int, ...]
+
+    def title(self) -> str:
+        return f"average truth of {self.data.card.name}"
 
     def compute(self, get) -> np.ndarray:
         from saltrust.models.localizers import average_mask
@@ -573,6 +582,9 @@ class UtilitySpec(_ArraySpec):
     preparation: Preparation
     score: str
 
+    def title(self) -> str:
+        return f"{self.score} of {self.maps.title()}"
+
     def compute(self, get) -> np.ndarray:
         from saltrust.scores.auprc import AUPRC
         from saltrust.scores.localization import LOCALIZATION
@@ -599,6 +611,9 @@ class FiveBandSpec(_ArraySpec):
     clamping: str
     thresholds: Any
 
+    def title(self) -> str:
+        return f"five-band score of {self.maps.title()}"
+
     def compute(self, get) -> np.ndarray:
         from dataclasses import astuple
 
@@ -624,6 +639,9 @@ class SimilaritySpec(_ArraySpec):
     preparation: Preparation
     score: str
     settings: dict[str, Any]
+
+    def title(self) -> str:
+        return f"{self.score} of {self.first.title()} and {self.second.title()}"
 
     def compute(self, get) -> np.ndarray:
         from saltrust.scores.similarity import SIMILARITY

@@ -14,12 +14,11 @@ import yaml
 
 from saltrust import cards, chapters, lineage, paths, protocols
 from saltrust.cards import Card
-from saltrust.chapters import Chapter
+from saltrust.chapters import MIME, Chapter
 from saltrust.claims import ledger
 from saltrust.errors import SaltrustError
 from saltrust.launch import links
-from saltrust.report import MIME
-from saltrust.run_page import command
+from saltrust.run_page import TINY, command
 
 EVIDENCE = paths.BOOK / "evidence"
 HTML = paths.BOOK / "_build" / "html" / "index.html"
@@ -98,7 +97,7 @@ def page(card: Card, chapter: str, profile: str) -> str:
     body = body.partition("\n")[2] if body.startswith("# ") else body
     note = json.loads((results / "provenance" / f"{chapter}.json").read_text(encoding="utf-8"))
     return f"""({label})=
-{title} · [Parameters, downloads, run it again](#{label}-again)
+{title} · [Parameters, downloads, run it again](#{label}-again){f" · {TINY}" if profile == "smoke" else ""}
 
 {body}
 

@@ -13,6 +13,8 @@ from saltrust.errors import SaltrustError, unknown_name
 from saltrust.profiles import PROFILES
 from saltrust.protocols import PROTOCOLS
 
+MIME = "application/vnd.saltrust+json"  # marks an output of a notebook as a saved figure or table
+
 # Each chapter with those whose artefacts it shares, so that two of them never compute the same at once; in the order
 # of the book. The first ones are about graded truth, and only data sets that have it have them.
 _GRADED = {

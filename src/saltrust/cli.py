@@ -213,7 +213,8 @@ def list_store() -> None:
 
     artefacts = list(storage.stored(paths.STORE))
     table = storage.listing([*artefacts, *storage.leftovers(paths.RESULTS)])
-    print(table.to_string(index=False, float_format="{:,.1f}".format))
+    table = table.rename(columns={"hours": "hours to compute", "oldest": "oldest, days", "newest": "newest, days"})
+    print(table.to_string(index=False, float_format="{:,.2f}".format))
     print(f"{len(artefacts)} artefacts, {table['megabytes'].sum():,.1f} MB in {paths.STORE}")
 
 

@@ -113,7 +113,7 @@ def told(comparison: Comparison) -> str:
         _listed("Parameters that differ", comparison.parameters),
         _listed("Numbers that differ", comparison.numbers),
         _by_table(f"Intervals that do not overlap, {len(apart)} of {len(comparison.estimates)}", apart),
-        _by_table("Other estimates that differ, the most first", moved.head(SHOWN)),
+        _by_table("Others that differ, in estimate or interval, or are in one run only", moved.head(SHOWN)),
     ]
     if len(moved) > SHOWN:
         parts.append(f"... and {len(moved) - SHOWN} more, on the page")
@@ -183,7 +183,8 @@ def _differing(first: dict[str, Any], second: dict[str, Any]) -> pd.DataFrame:
 
 
 def _estimates(name: str, first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
-    """The rows that both tables have, by their words, with the estimate that each interval belongs to."""
+    """The rows of both tables, matched by their words, with the estimate that each interval belongs to; "" where one of
+    them has no such row."""
     if not all({LOW, HIGH} <= set(table) for table in (first, second)):
         return _NO_ESTIMATES
     estimate = first.columns[list(first.columns).index(LOW) - 1]  # it stands before its interval, but for a spread
@@ -192,15 +193,15 @@ def _estimates(name: str, first: pd.DataFrame, second: pd.DataFrame) -> pd.DataF
     keys = [column for column in keys if column in second]
     if not keys or estimate not in second or first.duplicated(keys).any() or second.duplicated(keys).any():
         return _NO_ESTIMATES
-    both = first.merge(second, on=keys, suffixes=("", " of the second"))
+    both = first.merge(second, on=keys, how="outer", suffixes=("", " of the second"), indicator="in")
     low, high = (both[[bound, f"{bound} of the second"]] for bound in (LOW, HIGH))
     return pd.DataFrame(
         {
             "table": name,
             "row": both[keys].astype(str).agg(", ".join, axis=1),
             "estimate": estimate,
-            "first": _with_interval(both, estimate, ""),
-            "second": _with_interval(both, estimate, " of the second"),
+            "first": np.where(both["in"] == "right_only", "", _with_interval(both, estimate, "")),
+            "second": np.where(both["in"] == "left_only", "", _with_interval(both, estimate, " of the second")),
             "difference": both[f"{estimate} of the second"] - both[estimate],
             "overlap": np.select(
                 [low.isna().any(axis=1) | high.isna().any(axis=1), low.max(axis=1) <= high.min(axis=1)],

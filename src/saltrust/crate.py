@@ -67,7 +67,9 @@ def write(profile: str, output: Path, datasets: Sequence[str] = ()) -> Path:
     if absent := set(datasets) - {one.dataset for one in found}:
         raise SaltrustError(f"no chapter was run on {', '.join(sorted(absent))} under the profile '{profile}'")
     if not found:
-        raise SaltrustError(f"no results under the profile '{profile}' in {paths.RESULTS}")
+        raise SaltrustError(
+            f"nothing is published under the profile '{profile}' in {paths.RESULTS}; `make book` does it"
+        )
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".crate-", dir=output.parent) as temporary:
         folder = Path(temporary) / "crate"

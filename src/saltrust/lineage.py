@@ -300,7 +300,8 @@ def trace(lineage: Lineage, target: str) -> list[tuple[Executed, Result]]:
     executed = known[chapter]
     if executed.state != RUN:
         raise SaltrustError(
-            f"chapter '{chapter}' was not run on '{lineage.dataset}' under the profile '{lineage.profile}'"
+            f"chapter '{chapter}' of '{lineage.dataset}' is not published under the profile '{lineage.profile}'; "
+            f"saltrust publish {chapter} --dataset {lineage.dataset} --profile {lineage.profile} does it"
         )
     if found := [(executed, result) for result in executed.results if result.name == name]:
         return found

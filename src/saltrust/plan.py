@@ -34,7 +34,6 @@ KINDS = {
     "null": "similarities by texture alone",
     "scores": "score tables of specifications",
 }
-APART = 0.1  # share of a kind's time from which on a method or network is shown by itself
 
 BOOK = Chapter(
     "book",
@@ -87,12 +86,10 @@ class Row:
 @dataclass(frozen=True)
 class Plan:
     """rows: by kind in the order of computation, parts after their kind. artefacts: name, title and whether it is
-    stored, of each. drawing: seconds of statistics and figures, as the quickest earlier runs of the chapters on
-    these data sets took; None where one of them has none. notes: what is not known yet."""
+    stored, of each. notes: what is not known yet."""
 
     rows: tuple[Row, ...]
     artefacts: tuple[dict[str, Any], ...]
-    drawing: float | None
     notes: tuple[str, ...]
 
     @property
@@ -110,9 +107,10 @@ class Plan:
         if not self.missing:
             return f"All {len(self.artefacts)} artefacts are stored: nothing to compute"
         unknown = sum(row.unknown for row in self.rows if not row.part)
-        time = f", about {about(self.seconds)}" if unknown < self.missing else ""
+        time = f", {about(self.seconds)}" if unknown < self.missing else ""
         more = f", and {unknown} of which nothing similar was ever timed" if unknown else ""
-        return f"{self.missing} of {len(self.artefacts)} artefacts to compute{time}{more}"
+        rest = "; statistics and figures not counted"
+        return f"{self.missing} of {len(self.artefacts)} artefacts to compute{time}{more}{rest}"
 
 
 def plan(work: Sequence[Work]) -> Plan:
@@ -132,7 +130,7 @@ def plan(work: Sequence[Work]) -> Plan:
         {"artefact": spec.path, "title": spec.title(), "stored": digest not in rehearsal.missing}
         for digest, spec in rehearsal.asked.items()
     )
-    return Plan(tuple(rows), artefacts, _drawing(work), tuple(_notes(missing, rehearsal.failed)))
+    return Plan(tuple(rows), artefacts, tuple(_notes(missing, rehearsal.failed)))
 
 
 def _described(specs: Iterable[Spec]) -> dict[str, Any]:
@@ -144,20 +142,6 @@ def _described(specs: Iterable[Spec]) -> dict[str, Any]:
             found[spec.path] = spec.description()
             pending += needs(spec) + spec.upstream()
     return found
-
-
-def _drawing(work: Sequence[Work]) -> float | None:
-    quickest = []
-    for chapter, values in work:
-        files = [*paths.RESULTS.glob(f"{values['profile']}/*/provenance/{chapter.name}.json")]
-        files += paths.RUNS.glob(f"{chapter.name}/*/provenance.json")
-        notes = [json.loads(file.read_text(encoding="utf-8")) for file in files]
-        same = ("dataset", "profile")
-        alike = [note["seconds"] for note in notes if all(note["parameters"][p] == values[p] for p in same)]
-        if not alike:
-            return None
-        quickest.append(min(alike))
-    return sum(quickest)
 
 
 def combined(chapter: Chapter, given: Mapping[str, Sequence[str]]) -> list[Work]:
@@ -188,8 +172,7 @@ def as_text(found: Plan) -> str:
         f"{what:<{widths[0]}}  {stored:>{widths[1]}}  {missing:>{widths[2]}}  {time:<{widths[3]}}  {basis}".rstrip()
         for what, stored, missing, time, basis in lines
     ]
-    drawing = "" if found.drawing is None else f"; statistics and figures: about {about(found.drawing)} more"
-    return "\n".join([*text, found.summary + drawing, *found.notes])
+    return "\n".join([*text, found.summary, *found.notes])
 
 
 def as_json(found: Plan) -> str:
@@ -210,7 +193,7 @@ def about(seconds: float) -> str:
 def _rows(
     kind: str, specs: Iterable[Spec], missing: set[str], estimates: Mapping[str, Estimate | None]
 ) -> Iterator[Row]:
-    """The row of a kind, and those of its methods or networks that differ much from one another."""
+    """The row of a kind, and of those of its methods or networks that are missing: also what others are composed of."""
     of_kind = [spec for spec in specs if spec.kind == kind]
     if not of_kind:
         return
@@ -221,8 +204,7 @@ def _rows(
         parts.setdefault(_part(spec), []).append(spec)
     if len(parts) > 1 and whole.missing:
         rows = [_row(kind, part, those, missing, estimates) for part, those in parts.items()]
-        large = [row for row in rows if row.unknown or (row.missing and row.seconds >= APART * whole.seconds)]
-        yield from sorted(large, key=lambda row: -row.seconds)
+        yield from sorted((row for row in rows if row.missing), key=lambda row: -row.seconds)
 
 
 def _row(

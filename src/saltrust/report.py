@@ -14,13 +14,13 @@ from IPython.display import display
 from matplotlib.figure import Figure
 
 from saltrust import chapters, paths
+from saltrust.chapters import MIME
 from saltrust.errors import SaltrustError
 from saltrust.specs import Spec
 from saltrust.store import environment
 from saltrust.study import Study
 
 OUT = "SALTRUST_OUT"  # environment variable: where whoever executes the chapter wants its results
-MIME = "application/vnd.saltrust+json"  # marks an output of a notebook as a saved figure or table
 DPI = 180
 
 

@@ -15,9 +15,8 @@ from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from saltrust import pages
-from saltrust.chapters import Chapter
+from saltrust.chapters import MIME, Chapter
 from saltrust.numbers import written
-from saltrust.report import MIME
 from saltrust.tables import columns, read_csv
 
 ALWAYS = ("dataset", "profile")  # parameters that a command names even where they are the defaults
@@ -25,6 +24,9 @@ ALWAYS = ("dataset", "profile")  # parameters that a command names even where th
 _ROLE = re.compile(r"\{(?P<role>[\w:-]+)\}`(?P<text>[^`]*)`")
 _BOOK_LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?:\.\./|#)[^)]*\)")
 _KEY = re.compile(r"(?P<author>[a-z]+)(?P<year>\d{4})\w*")  # of the bibliography, which a run's page does not have
+
+
+TINY = "The profile smoke shows that everything works; its numbers mean nothing."
 
 
 def write(folder: Path, chapter: Chapter, run: str) -> None:
@@ -38,6 +40,7 @@ def write(folder: Path, chapter: Chapter, run: str) -> None:
     head = ", ".join(f"{name} {provenance['parameters'][name]}" for name in ALWAYS)
     blocks = [
         f'<p class="note">{escape(head)} · <a href="#again">Parameters, downloads, run it again</a></p>',
+        *([f'<p class="note">{TINY}</p>'] if provenance["parameters"]["profile"] == "smoke" else []),
         *(block for cell in notebook.cells for block in _blocks(cell, numbers, folder)),
         _again(chapter, provenance["parameters"], run),
         _made(provenance),
