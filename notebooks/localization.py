@@ -62,15 +62,15 @@ page.quote(
 # %% [markdown]
 # The best map is {num}`localization/best_map` with a mean AUPRC of {num}`localization/best_auprc .3f` over
 # {num}`localization/n_images` images, the worst {num}`localization/worst_map` with {num}`localization/worst_auprc
-# .3f`. The average truth, which never looks at the image, scores {num}`localization/average_auprc .3f`:
-# {num}`localization/n_above_average` methods have a higher mean. The localizer, trained on the truth, scores
+# .3f`. The average truth, which never looks at the image, scores {num}`localization/average_auprc .3f`;
+# methods with a higher mean: {num}`localization/n_above_average`. The localizer, trained on the truth, scores
 # {num}`localization/localizer_auprc .3f`.
 #
 # Five controls stand beside the maps, none of which has seen a network: the image's edges (SOBEL), a spot in the middle
 # (CENTRE), a smooth random field (RANDOM), the same everywhere (CONST) and the average truth (AVG). Edges alone score
-# {num}`localization/edges_auprc .3f`, and {num}`localization/n_above_edges` methods have a higher mean. The best control is
-# {num}`localization/best_control` with {num}`localization/best_control_auprc .3f`; {num}`localization/n_above_controls`
-# methods have a higher mean than every control.
+# {num}`localization/edges_auprc .3f`; methods with a higher mean: {num}`localization/n_above_edges`. The best control is
+# {num}`localization/best_control` with {num}`localization/best_control_auprc .3f`; methods with a higher mean than every
+# control: {num}`localization/n_above_controls`.
 
 # %%
 frame = scores.query("model in [@study.main, 'control', @localizer + '-1']")

@@ -150,8 +150,8 @@ page.figure(
 # of {num}`repeatability/unrelated_largest_map` {num}`repeatability/unrelated_largest .2f`. One number for all,
 # {num}`repeatability/midpoint .1f`, is therefore no midpoint between alike and unlike: each method has its own.
 # {num}`repeatability/n_above_half` of {num}`repeatability/n_methods` methods exceed {num}`repeatability/midpoint .1f` in
-# {num}`repeatability/first`. The low baseline of this page is {num}`repeatability/baseline`; {num}`repeatability/n_above_low` methods have
-# a higher mean than that. It is a lenient one, for surrogates do not keep where maps of this kind always lie. Two networks agree on
+# {num}`repeatability/first`. The low baseline of this page is {num}`repeatability/baseline`; methods with a higher mean than that:
+# {num}`repeatability/n_above_low`. It is a lenient one, for surrogates do not keep where maps of this kind always lie. Two networks agree on
 # an image better than one network agrees with itself on different images for {num}`repeatability/n_above_unrelated` of
 # {num}`repeatability/n_methods` methods. See [](../../concepts/ssim.md).
 #
