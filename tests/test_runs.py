@@ -219,7 +219,7 @@ VALUES = {
 def test_the_command_gives_back_the_parameters(data):
     chapter = chapters.load(data.draw(st.sampled_from(chapters.NAMES)))
     values = {p.name: data.draw(VALUES[type(p.default)]) for p in chapter.parameters}
-    _, command, name, *words = shlex.split(run_page.command(chapter, values))
+    _, command, name, *words = shlex.split(chapter.command(values))
     assert (command, name) == ("run", chapter.name)
     known = {p.name: p for p in chapter.parameters}
     read = {name: known[name].cast(text) for name, (text,) in cli._options("run", chapter, words).items()}
@@ -237,7 +237,7 @@ def test_the_command_of_an_own_card_runs_it(tmp_path, monkeypatch):
     values = chapters.complete(chapter, {"dataset": str(card), "methods": "xrai, gradcam", "n_boot": "20"})
     ran = []
     monkeypatch.setattr(runs, "run", lambda chapter, given: ran.append(chapters.complete(chapter, given)) or tmp_path)
-    outcome = CliRunner().invoke(cli.app, shlex.split(run_page.command(chapter, values))[1:])
+    outcome = CliRunner().invoke(cli.app, shlex.split(chapter.command(values))[1:])
     assert outcome.exit_code == 0, outcome.output
     assert ran == [values]
     assert values["dataset"] == str(card)
@@ -246,7 +246,7 @@ def test_the_command_of_an_own_card_runs_it(tmp_path, monkeypatch):
 def test_the_command_of_an_older_run_leaves_out_what_is_no_parameter_any_more():
     chapter = chapters.load("models")
     given = {"dataset": "cells", "gone": 3, "profile": "quick"}
-    assert run_page.command(chapter, given) == "saltrust run models --dataset cells --profile quick"
+    assert chapter.command(given) == "saltrust run models --dataset cells --profile quick"
 
 
 @pytest.mark.parametrize("request_to_end", [signal.SIGINT, signal.SIGTERM])

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import threading
 import time
 import warnings
@@ -12,9 +13,10 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from saltrust import storage
 from saltrust.errors import SaltrustError
 from saltrust.specs import Spec
-from saltrust.store import Store, flaw
+from saltrust.store import Store, discard, flaw
 
 COMPUTED = []
 
@@ -244,3 +246,15 @@ def test_a_sidecar_names_what_is_stored_in_the_place_of_what_is_not(tmp_path):
     top = Mean(1, Joined((Squares(2), Squares(3))), passing=Mean(0, Joined((Squares(4),))))
     store.get(top)
     assert store.sidecar(top)["upstream"] == [f"squares/{Squares(n).digest}" for n in (2, 3, 4)]
+
+
+def test_what_is_half_discarded_is_a_leftover_of_its_artefact(tmp_path, monkeypatch):
+    """It is found under the artefact's lock, so that it is collected neither too early nor never."""
+    root = tmp_path / "store"
+    Store(root).get(Squares(3))
+    folder = Store(root).folder(Squares(3))
+    monkeypatch.setattr(shutil, "rmtree", lambda *given, **named: None)  # killed before it could delete
+    discard(folder)
+    assert not folder.exists()
+    (left,) = [one for one in storage.leftovers(tmp_path) if one.kind == "(half there)"]
+    assert left.lock == Store(root).lock_file(Squares(3)).name

@@ -26,7 +26,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from saltrust import storage
 from saltrust.errors import SaltrustError
@@ -414,7 +414,7 @@ def test_a_collection_that_was_interrupted_leaves_no_half_artefact(tmp_path, mon
     for n in (1, 2):
         Store(root).get(Part(n))
     with monkeypatch.context() as patched:
-        patched.setattr(storage.shutil, "rmtree", lambda folder, **_: next(folder.glob("*"), folder).unlink(True))
+        patched.setattr("shutil.rmtree", lambda folder, **_: next(folder.glob("*"), folder).unlink(True))
         storage.remove(list(storage.stored(root))[:1], root)
     assert {wrong for _, wrong in artefacts(root).values()} == {""}
     assert len(artefacts(root)) == 1
@@ -504,6 +504,4 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 def test_any_sequence_of_reading_damage_death_collection_and_moves(log):
-    from hypothesis.stateful import run_state_machine_as_test
-
     run_state_machine_as_test(StoreMachine, settings=settings(max_examples=15, stateful_step_count=12, deadline=None))

@@ -36,6 +36,7 @@ from sphinx.writers.html5 import HTML5Translator
 
 from saltrust.errors import SaltrustError
 from saltrust.numbers import written
+from saltrust.pages import frame
 from saltrust.tables import VERDICTS, Column, columns, read_csv
 
 logger = logging.getLogger(__name__)
@@ -294,14 +295,12 @@ class ResultDocument(Result):
         file, _ = evidence.result("tables", name, ".html", self.chapter)
         page = file.read_text(encoding="utf-8")
         title = re.search("<title>(.*?)</title>", page, re.DOTALL)
-        # A frame keeps the page's style and the book's apart; once loaded, it is as high as what it shows.
-        fit = "this.style.height = this.contentDocument.documentElement.scrollHeight + 2 + 'px'"
-        frame = f'<iframe title="{title[1] if title else name}" srcdoc="{escape(page)}" onload="{fit}"></iframe>'
+        shown = frame(page, title[1] if title else name)
         link = addnodes.download_reference(
             "", "", nodes.inline(text=f"Download {file.name}"), reftarget=self.use(file), refdoc=self.env.docname
         )
         return nodes.container(
-            "", nodes.raw("", frame, format="html"), nodes.paragraph("", "", link), classes=["document"]
+            "", nodes.raw("", shown, format="html"), nodes.paragraph("", "", link), classes=["document"]
         )
 
     def absent(self, evidence: Evidence, name: str) -> nodes.Element:

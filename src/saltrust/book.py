@@ -12,13 +12,13 @@ from typing import Any
 import nbformat
 import yaml
 
-from saltrust import cards, chapters, lineage, paths, protocols
+from saltrust import cards, chapters, leavings, lineage, paths, protocols
 from saltrust.cards import Card
 from saltrust.chapters import MIME, Chapter
 from saltrust.claims import ledger
 from saltrust.errors import SaltrustError
 from saltrust.launch import links
-from saltrust.run_page import TINY, command
+from saltrust.run_page import TINY
 
 EVIDENCE = paths.BOOK / "evidence"
 HTML = paths.BOOK / "_build" / "html" / "index.html"
@@ -217,8 +217,7 @@ def _again(card: Card, chapter: Chapter, parameters: dict[str, Any]) -> str:
     """The box with the command, the parameters that were chosen in bold, what can be taken away, and where to run it.
     parameters: of the page, by their names."""
     items = []
-    for parameter in chapter.parameters:
-        value = parameters.get(parameter.name, parameter.default)
+    for parameter, value in chapter.given(parameters):
         shown, told = f"`{parameter.name} = {value}`", parameter.help or "…"
         if value != parameter.default:
             shown, told = f"**{shown}**", f"{told} (default: `{parameter.default}`)"
@@ -230,7 +229,7 @@ def _again(card: Card, chapter: Chapter, parameters: dict[str, Any]) -> str:
     launched = f"\nOpen the chapter, with its defaults: {launched}\n" if launched else ""
     return f"""::::{{container}} again
 ```bash
-{command(chapter, parameters)}
+{chapter.command(parameters)}
 ```
 
 {chosen}
@@ -267,16 +266,12 @@ def _made(note: dict[str, Any]) -> str:
 def _bundle(results: Path, chapter: str, file: Path) -> None:
     """What the chapter left but for its notebook, as one archive: figures and tables with their captions, numbers,
     provenance, and the source."""
-    notes = [*(results / "figures").glob("*.json"), *(results / "tables").glob("*.json")]
-    names = [note for note in sorted(notes) if json.loads(note.read_text(encoding="utf-8"))["chapter"] == chapter]
-    numbers = json.loads((results / "numbers.json").read_text(encoding="utf-8"))
-    own = {key: value for key, value in numbers.items() if key.startswith(f"{chapter}/")}
     file.parent.mkdir(exist_ok=True)
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for note in names:
+        for note in [*leavings.notes(results, "figures", chapter), *leavings.notes(results, "tables", chapter)]:
             for part in sorted(note.parent.glob(f"{note.stem}.*")):
                 archive.write(part, f"{file.stem}/{note.parent.name}/{part.name}")
-        archive.writestr(f"{file.stem}/numbers.json", json.dumps(own, indent=1))
+        archive.writestr(f"{file.stem}/numbers.json", json.dumps(leavings.numbers(results, chapter), indent=1))
         archive.write(results / "provenance" / f"{chapter}.json", f"{file.stem}/provenance.json")
         archive.write(paths.CHAPTERS / f"{chapter}.py", f"{file.stem}/{chapter}.py")
 

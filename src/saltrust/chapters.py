@@ -2,7 +2,9 @@
 
 import ast
 import io
+import shlex
 import tokenize
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from saltrust.errors import SaltrustError, unknown_name
 from saltrust.profiles import PROFILES
 from saltrust.protocols import PROTOCOLS
 
+ALWAYS = ("dataset", "profile")  # parameters that a command names even where they are the defaults
 MIME = "application/vnd.saltrust+json"  # marks an output of a notebook as a saved figure or table
 
 # Each chapter with those whose artefacts it shares, so that two of them never compute the same at once; in the order
@@ -89,6 +92,22 @@ class Chapter:
     title: str
     source: Path
     parameters: tuple[Parameter, ...]
+
+    def given(self, values: Mapping[str, Any]) -> Iterator[tuple[Parameter, Any]]:
+        """Each parameter with its value, the default where `values` has none. Values of other names, of parameters that
+        the chapter once had, are left out."""
+        for parameter in self.parameters:
+            yield parameter, values.get(parameter.name, parameter.default)
+
+    def command(self, values: Mapping[str, Any]) -> str:
+        """What to type to run it with these values: data set, profile, and all that is not the default."""
+        words = ["saltrust", "run", self.name]
+        for parameter, value in self.given(values):
+            if parameter.name in ALWAYS or value != parameter.default:
+                words += [f"--{parameter.name.replace('_', '-')}", str(value)]
+                if words[-1].startswith("-"):  # else it would be read as an option
+                    words[-2:] = ["=".join(words[-2:])]
+        return shlex.join(words)
 
 
 def load(name: str) -> Chapter:

@@ -12,10 +12,10 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 
-from saltrust import cards, chapters, pages, paths
+from saltrust import cards, chapters, leavings, pages, paths
 from saltrust.errors import SaltrustError
+from saltrust.leavings import read_json
 from saltrust.numbers import written
-from saltrust.run_page import read_json
 from saltrust.tables import Column
 
 PUBLISHED = "published"
@@ -67,13 +67,13 @@ def find(text: str, other: str = "") -> Run:
     if folder is None:
         raise SaltrustError(f"no run '{text}'; give its folder, its name under {paths.RUNS}, or 'published'")
     folder = folder.resolve()
-    note, numbers = read_json(folder / "provenance.json"), read_json(folder / "numbers.json")
+    note = read_json(folder / "provenance.json")
     if (page := folder / "index.html").is_file():
-        return _run(folder.name, note, folder, page, numbers)
+        return _run(folder.name, note, folder, page)
     if not note.get("parameters"):
         raise SaltrustError(f"{folder / 'provenance.json'} does not say with which parameters the chapter ran")
     title = f"by-hand-{note['parameters']['dataset']}-{note['parameters']['profile']}"  # run in JupyterLab
-    return _run(title, note, folder, folder / "provenance.json", numbers)
+    return _run(title, note, folder, folder / "provenance.json")
 
 
 def published(run: Run) -> Run:
@@ -83,10 +83,8 @@ def published(run: Run) -> Run:
     file = results / "provenance" / f"{run.chapter}.json"
     if not file.is_file():
         raise SaltrustError(f"chapter '{run.chapter}' of {dataset} is not published in {results}")
-    numbers = read_json(results / "numbers.json")
-    own = {name: value for name, value in numbers.items() if name.startswith(f"{run.chapter}/")}
     executed = results / "notebooks" / f"{run.chapter}.ipynb"
-    return _run(PUBLISHED, read_json(file), results.resolve(), executed.resolve(), own)
+    return _run(PUBLISHED, read_json(file), results.resolve(), executed.resolve())
 
 
 def compare(first: Run, second: Run) -> Comparison:
@@ -159,14 +157,12 @@ def save(comparison: Comparison) -> Path:
 _NO_ESTIMATES = pd.DataFrame(columns=["table", "row", "estimate", "first", "second", "difference", "overlap"])
 
 
-def _run(title: str, note: dict[str, Any], folder: Path, page: Path, numbers: dict[str, Any]) -> Run:
+def _run(title: str, note: dict[str, Any], folder: Path, page: Path) -> Run:
     chapter = note["chapter"]
-    notes = {
-        kind: [read_json(file) for file in sorted((folder / kind).glob("*.json"))] for kind in ("tables", "figures")
-    }
-    own = {kind: [one for one in found if one["chapter"] == chapter] for kind, found in notes.items()}
-    tables = {one["name"]: pd.read_csv(folder / "tables" / f"{one['name']}.csv") for one in own["tables"]}
-    figures = {one["name"]: one["alt"] for one in own["figures"]}
+    tables = [one["name"] for one in leavings.notes(folder, "tables", chapter).values()]
+    tables = {name: pd.read_csv(folder / "tables" / f"{name}.csv") for name in tables}
+    figures = {one["name"]: one["alt"] for one in leavings.notes(folder, "figures", chapter).values()}
+    numbers = leavings.numbers(folder, chapter)
     return Run(title, chapter, folder, page, note["parameters"], numbers, tables, figures)
 
 

@@ -60,6 +60,13 @@ def figure(file: str, alt: str, caption: str) -> str:
     )
 
 
+def frame(page: str, title: str) -> str:
+    """A whole page inside another one: their styles stay apart, and once loaded it is as high as what it shows.
+    title: HTML."""
+    fit = "this.style.height = this.contentDocument.documentElement.scrollHeight + 2 + 'px'"
+    return f'<iframe title="{title}" srcdoc="{escape(page)}" onload="{fit}"></iframe>'
+
+
 def command(text: str) -> str:
     """A command with a button that copies it."""
     return f'<div class="command"><pre>{escape(text)}</pre><button type="button">Copy</button></div>'

@@ -1,9 +1,6 @@
-"""The page of a run: what an executed chapter says and shows, as one folder of HTML that needs nothing else; and the
-command that runs it again."""
+"""The page of a run: what an executed chapter says and shows, as one folder of HTML that needs nothing else."""
 
-import json
 import re
-import shlex
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -15,11 +12,10 @@ from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from saltrust import pages
-from saltrust.chapters import MIME, Chapter
+from saltrust.chapters import ALWAYS, MIME, Chapter
+from saltrust.leavings import read_json
 from saltrust.numbers import written
 from saltrust.tables import columns, read_csv
-
-ALWAYS = ("dataset", "profile")  # parameters that a command names even where they are the defaults
 
 _ROLE = re.compile(r"\{(?P<role>[\w:-]+)\}`(?P<text>[^`]*)`")
 _BOOK_LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?:\.\./|#)[^)]*\)")
@@ -47,18 +43,6 @@ def write(folder: Path, chapter: Chapter, run: str) -> None:
     ]
     page = pages.document(chapter.title, f"run {run} of {chapter.name}", "\n".join(blocks))
     (folder / "index.html").write_text(page, encoding="utf-8")
-
-
-def command(chapter: Chapter, parameters: Mapping[str, Any]) -> str:
-    """What to type to run the chapter with these parameters: data set, profile, and all that is not the default."""
-    words = ["saltrust", "run", chapter.name]
-    for parameter in chapter.parameters:
-        value = parameters.get(parameter.name, parameter.default)
-        if parameter.name in ALWAYS or value != parameter.default:
-            words += [f"--{parameter.name.replace('_', '-')}", str(value)]
-            if words[-1].startswith("-"):  # else it would be read as an option
-                words[-2:] = ["=".join(words[-2:])]
-    return shlex.join(words)
 
 
 def prose(text: str, numbers: Mapping[str, Any]) -> str:
@@ -115,17 +99,14 @@ def _table(note: Mapping[str, Any], numbers: Mapping[str, Any], folder: Path) ->
 
 def _document(note: Mapping[str, Any], numbers: Mapping[str, Any], folder: Path) -> str:
     file = f"tables/{note['name']}.html"
-    content = escape((folder / file).read_text(encoding="utf-8"))
-    fit = "this.style.height = this.contentDocument.documentElement.scrollHeight + 2 + 'px'"
-    frame = f'<iframe title="{escape(note["name"])}" srcdoc="{content}" onload="{fit}"></iframe>'
+    frame = pages.frame((folder / file).read_text(encoding="utf-8"), escape(note["name"]))
     return f'<div class="document">{frame}<p>{pages.link(file, "Open it by itself")}</p></div>'
 
 
 def _again(chapter: Chapter, parameters: Mapping[str, Any], run: str) -> str:
     """The box with the command, the parameters that were chosen in bold, and what can be taken away."""
     items = []
-    for parameter in chapter.parameters:
-        value = parameters.get(parameter.name, parameter.default)
+    for parameter, value in chapter.given(parameters):
         shown = f"<code>{escape(f'{parameter.name} = {value}')}</code>"
         chosen = value != parameter.default
         told = f"{parameter.help} (default: {parameter.default})" if chosen else parameter.help
@@ -140,7 +121,7 @@ def _again(chapter: Chapter, parameters: Mapping[str, Any], run: str) -> str:
     }
     links = " · ".join(pages.link(file, text) for file, text in files.items())
     return f"""<h2 id="again">Run it again</h2>
-<div class="again">{pages.command(command(chapter, parameters))}
+<div class="again">{pages.command(chapter.command(parameters))}
 <dl>{"".join(items)}</dl>
 <p>With <code>publish</code> in the place of <code>run</code> the outcome goes into the book. In what this run differs
 from what the book shows:</p>
@@ -151,8 +132,3 @@ from what the book shows:</p>
 def _made(provenance: Mapping[str, Any]) -> str:
     environment = ", ".join(f"{key} {value}" for key, value in provenance.get("environment", {}).items())
     return f'<p class="note">It took {provenance["seconds"]:.0f} s. {escape(environment)}.</p>'
-
-
-def read_json(file: Path) -> dict[str, Any]:
-    """What a file of JSON holds; nothing where there is none."""
-    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}

@@ -22,6 +22,7 @@ from traitlets.config import Config
 from saltrust import cards, pages, paths, progress, run_page
 from saltrust.chapters import Chapter, complete
 from saltrust.errors import SaltrustError
+from saltrust.leavings import notes, read_json
 from saltrust.tables import columns
 
 # glibc gives large blocks back to the system and takes them anew, page by page, at every pass of a network. Told to
@@ -99,9 +100,9 @@ def sweep(chapter: Chapter, given: Mapping[str, Sequence[str]]) -> Iterator[Path
 
 def numbers_of(folders: Sequence[Path]) -> pd.DataFrame:
     """The parameters in which runs differ, and the numbers that they quote: a row for each run."""
-    notes = [run_page.read_json(folder / "provenance.json") for folder in folders]
-    numbers = [run_page.read_json(folder / "numbers.json") for folder in folders]
-    given = pd.DataFrame([note["parameters"] for note in notes])
+    ran = [read_json(folder / "provenance.json") for folder in folders]
+    numbers = [read_json(folder / "numbers.json") for folder in folders]
+    given = pd.DataFrame([note["parameters"] for note in ran])
     differing = given.loc[:, given.astype(str).nunique() > 1]
     quoted = pd.DataFrame(numbers).rename(columns=lambda name: name.partition("/")[2])
     return pd.concat([pd.Series([folder.name for folder in folders], name="run"), differing, quoted], axis=1)
@@ -175,7 +176,7 @@ def _execute(chapter: Chapter, values: dict[str, Any], executed: Path) -> None:
 
 
 def _note_run(file: Path, chapter: Chapter, values: dict[str, Any], seconds: float) -> None:
-    note = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    note = read_json(file)
     note |= {"chapter": chapter.name, "parameters": values, "seconds": round(seconds, 1)}
     file.write_text(json.dumps(note, indent=1), encoding="utf-8")
 
@@ -186,19 +187,16 @@ def _publish(staging: Path, results: Path, chapter: str) -> None:
         _refuse_taken_names(staging, results, chapter)
         # All that needs room on the disk comes before anything published is touched: a full disk leaves it as it was.
         merged = results / "numbers.json"
-        numbers = json.loads(merged.read_text(encoding="utf-8")) if merged.exists() else {}
-        numbers = {key: value for key, value in numbers.items() if not key.startswith(f"{chapter}/")}
-        if (staging / "numbers.json").exists():
-            numbers |= json.loads((staging / "numbers.json").read_text(encoding="utf-8"))
+        numbers = {key: value for key, value in read_json(merged).items() if not key.startswith(f"{chapter}/")}
+        numbers |= read_json(staging / "numbers.json")
         temporary = staging / "merged.json"
         temporary.write_text(json.dumps(numbers, indent=1, sort_keys=True), encoding="utf-8")
         for kind in ("figures", "tables", "provenance"):
             (results / kind).mkdir(exist_ok=True)
         for kind in ("figures", "tables"):
-            for note in (results / kind).glob("*.json"):  # what the chapter's last run left, under whatever names
-                if json.loads(note.read_text(encoding="utf-8"))["chapter"] == chapter:
-                    for file in (results / kind).glob(f"{note.stem}.*"):
-                        file.unlink()
+            for note in notes(results, kind, chapter):  # what its last run left, under whatever names
+                for file in (results / kind).glob(f"{note.stem}.*"):
+                    file.unlink()
             for file in (staging / kind).glob("*"):
                 os.replace(file, results / kind / file.name)
         os.replace(staging / "provenance.json", results / "provenance" / f"{chapter}.json")

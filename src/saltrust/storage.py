@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,7 +11,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from saltrust.errors import SaltrustError
-from saltrust.store import SIDECAR, flaw
+from saltrust.store import SIDECAR, discard, flaw
 
 
 @dataclass(frozen=True)
@@ -188,10 +187,7 @@ def _deleted(one: Stored) -> int:
     if one.folder.is_file():
         one.folder.unlink()
         return one.size
-    gone = one.folder.with_name(f".{one.folder.name}-gone")
-    shutil.rmtree(gone, ignore_errors=True)
-    one.folder.rename(gone)
-    shutil.rmtree(gone)
+    discard(one.folder)
     return one.size
 
 

@@ -76,14 +76,6 @@ class Store:
     def folder(self, spec: Spec) -> Path:
         return self.root / spec.path
 
-    @staticmethod
-    def _remove(folder: Path) -> None:
-        """Delete a damaged artefact: renamed first, as another process may be reading it."""
-        gone = folder.with_name(f".{folder.name}-{os.getpid()}-gone")
-        with suppress(FileNotFoundError):
-            folder.rename(gone)
-        shutil.rmtree(gone, ignore_errors=True)
-
     def lock_file(self, spec: Spec) -> Path:
         """What a process holds while it computes an artefact."""
         return self.root / ".locks" / spec.path.replace("/", "-")
@@ -122,7 +114,8 @@ class Store:
             try:  # another process may have finished it while this one waited
                 return self._read(spec)
             except DamagedError:
-                self._remove(folder)
+                with suppress(OSError):  # it was not there at all, or what is written next tells why it cannot be
+                    discard(folder)
             self._compute(spec)
         return spec.read(folder)  # also right after computing: what is used is what was stored
 
@@ -189,6 +182,15 @@ class Store:
         if wrong := flaw(folder):
             raise DamagedError(f"{folder} {wrong}")
         return spec.read(folder)
+
+
+def discard(folder: Path) -> None:
+    """Delete a folder of a store. It is renamed first, so that it is never there in part: another process may be
+    reading it, and one that is killed here leaves no more than a leftover."""
+    gone = folder.with_name(f".{folder.name}-gone")
+    shutil.rmtree(gone, ignore_errors=True)
+    folder.rename(gone)
+    shutil.rmtree(gone)
 
 
 def flaw(folder: Path) -> str:

@@ -1,0 +1,28 @@
+"""What a chapter left is found among what others left beside it."""
+
+import json
+
+from saltrust import leavings
+
+
+def test_of_each_chapter_its_own(tmp_path):
+    for kind, name, chapter in (
+        ("figures", "boxes", "localization"),
+        ("figures", "curves", "models"),
+        ("tables", "boxes", "localization"),
+        ("tables", "fits", "local"),
+    ):
+        (tmp_path / kind).mkdir(exist_ok=True)
+        (tmp_path / kind / f"{name}.json").write_text(json.dumps({"name": name, "chapter": chapter}))
+        (tmp_path / kind / f"{name}.csv").touch()
+    (tmp_path / "numbers.json").write_text(json.dumps({"localization/best": 1, "local/best": 2, "models/best": 3}))
+    note = {"name": "boxes", "chapter": "localization"}
+    assert leavings.notes(tmp_path, "figures", "localization") == {tmp_path / "figures/boxes.json": note}
+    assert leavings.notes(tmp_path, "tables", "localization") == {tmp_path / "tables/boxes.json": note}
+    assert leavings.notes(tmp_path, "tables", "models") == {}
+    assert leavings.numbers(tmp_path, "local") == {"local/best": 2}
+
+
+def test_of_a_folder_that_is_not_there_nothing(tmp_path):
+    assert leavings.notes(tmp_path / "no", "figures", "models") == {}
+    assert leavings.numbers(tmp_path / "no", "models") == {}
