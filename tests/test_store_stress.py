@@ -24,6 +24,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -198,6 +199,7 @@ def test_kill_9_at_20_random_moments(tmp_path, log):
 
 def fails_to_store(root: Path, spec: Spec, limit: int) -> None:
     """A file larger than the limit cannot be written, as on a full disk or over a quota."""
+    torch.set_num_threads(1)  # a fork has none of the threads that the tests before it left in torch's pool
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     with pytest.raises(SaltrustError, match=r"cannot store .* in .*store: .* MB are free.*Nothing of it is kept"):
         Store(root).get(spec)

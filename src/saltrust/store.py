@@ -241,7 +241,7 @@ def commit() -> str:
 def environment() -> dict[str, str]:
     """Versions, device, threads and commit under which an artefact is made.
 
-    threads: on which the last bits of every sum depend, and with them, after some steps, a training.
+    threads: on which the last bits of every sum depend; a training takes one (`training.deterministic`).
     """
     packages = {name: version(name) for name in ("saltrust", "numpy", "torch", "torchvision", "scikit-image")}
     torch = sys.modules.get("torch")

@@ -99,6 +99,25 @@ def test_same_plan_same_weights_and_the_caller_s_random_state_stays(architecture
     assert not torch.equal(first["0.weight"], other["0.weight"])
 
 
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_same_plan_gives_the_same_weights_however_many_threads_there_are(architecture, threads, precision):
+    plan = dataclasses.replace(PLAN, precision=precision, epochs=1, batch_size=64, steps_per_epoch=4)
+    states = []
+    for number in (1, 2, 3):
+        threads(number)
+        states.append(train_classifier(architecture, squares(80, 0, size=96), squares(20, 1, size=96), plan)[0])
+        assert torch.get_num_threads() == number
+    for state in states[1:]:
+        assert all(torch.equal(value, states[0][name]) for name, value in state.items())
+
+
 @pytest.mark.parametrize(
     ("optimizer", "schedule", "losses"),
     [

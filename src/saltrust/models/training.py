@@ -414,6 +414,16 @@ def _plateau(optimizer: torch.optim.Optimizer, plan: TrainingPlan, steps: int) -
 
 @contextmanager
 def deterministic() -> Iterator[None]:
-    """cuDNN's repeatable algorithms inside the block: the same plan gives the same weights on the same machine."""
-    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
-        yield
+    """The same plan gives the same weights on the same machine: cuDNN's repeatable algorithms; on a processor, one
+    thread.
+
+    The number of threads decides in which order a sum is taken; its last bits, rounded to bfloat16, are after a few
+    steps another network. So there is one, however many the caller has: trainings run side by side instead.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1 if device().type == "cpu" else threads)
+    try:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+            yield
+    finally:
+        torch.set_num_threads(threads)
