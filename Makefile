@@ -5,17 +5,17 @@ DATASETS ?= phantom-pneumothorax phantom-pneumonia
 PROFILE  ?= quick
 EXECUTOR ?= local
 JOBS     ?=
-WORKERS  ?= 0
+WORKERS  ?=
 OPTIONS  ?=
 P        ?=
 BIN      := .venv/bin
 
-# On one machine the chapters that run side by side share its cores; on a cluster its profile says what a job gets.
+# On one machine what runs side by side shares its cores; on a cluster its profile says what a job gets.
 ifeq ($(EXECUTOR),local)
-SHARE = set -- $$($(PYTHON) workflow/cores.py "$(JOBS)" $(DATASETS)) && \
-	set -- --cores $$(($$1 * $$2)) --set-threads chapter=$$2 worker=$$2;
+SHARE = set -- $$($(PYTHON) workflow/cores.py "$(JOBS)" "$(WORKERS)" $(DATASETS)) && workers=$$3 && \
+	set -- --cores $$(($$1 * $$2)) --set-threads chapter=$$2 worker=1;
 else
-SHARE = set -- $(addprefix --jobs ,$(JOBS));
+SHARE = workers=$(or $(WORKERS),0); set -- $(addprefix --jobs ,$(JOBS));
 endif
 
 .DEFAULT_GOAL := help
@@ -23,7 +23,7 @@ endif
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
-	@echo '  Variables: DATASETS="a b"  PROFILE=smoke|quick|full  CHAPTER=localization  DATASET=a  P="name=value ..."  JOBS=2'
+	@echo '  Variables: DATASETS="a b"  PROFILE=smoke|quick|full  CHAPTER=localization  DATASET=a  P="name=value ..."  JOBS=2  WORKERS=0'
 	@echo '  On a cluster: EXECUTOR=slurm  WORKERS=8  OPTIONS="--set-resources ..."'
 
 .venv/installed: requirements.lock pyproject.toml
@@ -38,7 +38,7 @@ book: .venv/installed ## compute what is missing, build the book, print where it
 	@$(SHARE) \
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --snakefile workflow/Snakefile \
 	    --workflow-profile workflow/profiles/$(EXECUTOR) "$$@" $(OPTIONS) \
-	    --config profile=$(PROFILE) datasets="$(DATASETS)" workers=$(WORKERS); \
+	    --config profile=$(PROFILE) datasets="$(DATASETS)" workers=$$workers; \
 	status=$$?; $(BIN)/saltrust book --profile $(PROFILE) && exit $$status
 
 chapter: .venv/installed ## run one chapter again: CHAPTER=... DATASET=... P="name=value ..."

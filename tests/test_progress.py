@@ -1,5 +1,7 @@
 """Progress: every item passes, lines say how far and how long, and without a log a bar is shown."""
 
+import os
+
 import pytest
 
 from saltrust import progress
@@ -50,3 +52,20 @@ def test_a_long_work_writes_about_a_hundred_lines(tmp_path, monkeypatch):
 )
 def test_durations_read_in_minutes_and_from_an_hour_on_in_hours(seconds, text):
     assert progress.duration(seconds) == text
+
+
+def test_what_is_said_inside_is_shown_with_its_label_and_the_log_before_is_back(tmp_path, monkeypatch, capsys):
+    before = tmp_path / "before"
+    monkeypatch.setenv(progress.LOG, str(before))
+    with pytest.raises(KeyError), progress.shown("phantom worker"):
+        assert os.environ[progress.LOG] != str(before)
+        for line in ("first", "second"):
+            progress.say(line)
+        raise KeyError
+    assert capsys.readouterr().err == "[phantom worker] first\n[phantom worker] second\n"
+    assert os.environ[progress.LOG] == str(before)
+    assert not before.exists()
+    monkeypatch.delenv(progress.LOG)
+    with progress.shown("one"):
+        pass
+    assert progress.LOG not in os.environ

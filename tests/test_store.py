@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from saltrust import storage
+from saltrust import store as store_module
 from saltrust.errors import SaltrustError
 from saltrust.specs import Spec
-from saltrust.store import Store, discard, flaw
+from saltrust.store import Memory, Store, discard, flaw
 
 COMPUTED = []
 
@@ -223,6 +224,35 @@ def test_a_transient_artefact_is_remembered_but_not_stored_and_its_parts_the_oth
     assert list(store._memory) == [spec.digest]
     assert [used.kind for used in store.used.values()] == ["joined", "squares", "squares"]
     np.testing.assert_array_equal(Store(tmp_path).get(spec), value)
+    assert COMPUTED == [2, 3]
+
+
+def test_memory_holds_what_was_used_last_within_its_limit():
+    memory = Memory(10)
+    for name, size in [("a", 4), ("b", 4), ("a", 4), ("c", 2)]:
+        memory.keep(name, name.upper(), size)
+    assert list(memory) == ["b", "a", "c"]
+    assert memory.get("b", None) == "B"
+    memory.keep("d", "D", 3)
+    assert list(memory) == ["c", "b", "d"]
+    assert memory.get("a", "gone") == "gone"
+    memory.keep("e", "E", 11)
+    assert list(memory) == []
+    memory.keep("f", None, 10)
+    assert memory.get("f", "gone") is None
+
+
+def test_what_memory_has_no_place_for_is_read_again_and_not_computed_again(tmp_path, monkeypatch):
+    Store(tmp_path).get(Squares(2))
+    size = sum(file.stat().st_size for file in (tmp_path / Squares(2).path).iterdir())
+    monkeypatch.setattr(store_module, "MEMORY", 1.5 * size)
+    store = Store(tmp_path)
+    first = store.get(Squares(2))
+    assert store.get(Squares(2)) is first
+    store.get(Squares(3))
+    again = store.get(Squares(2))
+    assert again is not first
+    np.testing.assert_array_equal(again, first)
     assert COMPUTED == [2, 3]
 
 

@@ -1,5 +1,6 @@
 """How the cores of a machine are shared, and what the workflow would run."""
 
+import math
 import subprocess
 import sys
 
@@ -46,6 +47,43 @@ def test_cores_are_those_the_process_may_use(tmp_path, monkeypatch):
     for text, expected in (("max 100000", 6), ("250000 100000", 2), ("50000 100000", 1), ("900000 100000", 6)):
         quota.write_text(text + "\n")
         assert cores.available(quota) == expected
+
+
+def test_memory_is_that_of_the_machine_or_of_the_container(tmp_path):
+    limit = tmp_path / "memory.max"
+    installed = cores.memory(limit)
+    assert 1e8 < installed < 1e15
+    for text, expected in (("max", installed), ("50000000", 5e7), (str(10**17), installed)):
+        limit.write_text(text + "\n")
+        assert cores.memory(limit) == expected
+
+
+@pytest.mark.parametrize(
+    ("available", "datasets", "gigabytes", "expected"),
+    [
+        (2, 2, 24, 0),
+        (2, 1, 24, 2),
+        (3, 2, 24, 0),
+        (8, 2, 24, 4),
+        (8, 2, 16, 2),
+        (16, 1, 16, 5),
+        (16, 1, 4, 0),
+        (1, 1, 64, 0),
+        (64, 5, math.inf, 12),
+    ],
+)
+def test_workers_fill_the_cores_that_the_memory_allows(available, datasets, gigabytes, expected):
+    assert cores.workers(available, datasets, gigabytes * 1e9) == expected
+
+
+@pytest.mark.parametrize("given", ["", "0", "7"])
+def test_what_make_is_told(given, monkeypatch):
+    monkeypatch.delenv("MAKEFLAGS", raising=False)
+    script = paths.PROJECT / "workflow" / "cores.py"
+    done = subprocess.run([sys.executable, script, "", given, "a"], capture_output=True, text=True, check=True)
+    jobs, threads, workers = map(int, done.stdout.split())
+    assert (jobs, threads) == cores.shared(cores.available(), None, 1)
+    assert workers == (int(given) if given else cores.workers(jobs * threads, 1, cores.memory()))
 
 
 @pytest.mark.parametrize("workers", [0, 3])

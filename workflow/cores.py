@@ -1,14 +1,18 @@
-"""Print how many chapters run side by side on this machine, and the threads of each: `JOBS THREADS`.
+"""Print how the work on a book shares this machine: `JOBS THREADS WORKERS`.
 
-cores.py JOBS DATASET...: JOBS as the user gave it, or "". The number of `make -j` is taken from MAKEFLAGS. Together
-they never take more than the cores that this process may use.
+JOBS chapters run side by side, each with so many THREADS; before them, for each data set, so many WORKERS of one thread
+fill the store. cores.py JOBS WORKERS DATASET...: the first two as the user gave them, or "". The number of `make -j` is
+taken from MAKEFLAGS. Together they never take more than the cores that this process may use.
 """
 
+import math
 import os
 import sys
 from pathlib import Path
 
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds of processor time in a period
+LIMIT = Path("/sys/fs/cgroup/memory.max")  # of a container: bytes
+OF_A_WORKER = 3e9  # bytes of memory, with some to spare
 
 
 def available(quota: Path = QUOTA) -> int:
@@ -34,6 +38,27 @@ def shared(cores: int, jobs: int | None, datasets: int) -> tuple[int, int]:
     return jobs, cores // jobs
 
 
+def memory(limit: Path = LIMIT) -> float:
+    """Bytes of memory that this process may use: the machine's, or fewer in a container; without end if not known."""
+    try:
+        installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        installed = math.inf
+    told = limit.read_text().strip() if limit.is_file() else "max"
+    return installed if told == "max" else min(installed, int(told))
+
+
+def workers(cores: int, datasets: int, memory: float) -> int:
+    """Workers for each data set, where the user does not say.
+
+    A training takes one thread, so that where there are more cores than data sets, some would have nothing to do. One
+    worker alone would be no faster than the chapters.
+    """
+    fit = int(min(cores, memory // OF_A_WORKER)) // datasets
+    return fit if fit > 1 else 0
+
+
 if __name__ == "__main__":
-    jobs, *datasets = sys.argv[1:]
-    print(*shared(available(), asked(jobs, os.environ.get("MAKEFLAGS", "")), len(datasets)))
+    jobs, given, *datasets = sys.argv[1:]
+    jobs, threads = shared(available(), asked(jobs, os.environ.get("MAKEFLAGS", "")), len(datasets))
+    print(jobs, threads, given or workers(jobs * threads, len(datasets), memory()))

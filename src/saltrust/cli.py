@@ -77,11 +77,15 @@ def plan_work(context: typer.Context) -> None:
 def compute_missing(
     dataset: Annotated[str, typer.Option(help="name or file of a data card")],
     profile: Annotated[str, typer.Option(help="smoke, quick or full")] = "quick",
+    name: Annotated[str, typer.Option(help="what this process is called before each line of its progress")] = "worker",
 ) -> None:
     """Compute what the chapters of a data set will ask for; any number of processes share the work."""
+    from saltrust import progress
     from saltrust.workers import compute
 
-    for line in compute(dataset, profile):
+    with progress.shown(f"{Path(dataset).stem} {name}"):
+        failed = compute(dataset, profile)
+    for line in failed:
         print(line)
 
 

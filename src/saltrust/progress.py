@@ -1,8 +1,13 @@
 """Progress of long work: a bar in a notebook or terminal, or lines in the log that `saltrust run` shows."""
 
 import os
+import shutil
+import sys
+import tempfile
+import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -53,3 +58,41 @@ def say(line: str, log: str | None = None) -> None:
     if log:
         with Path(log).open("a", encoding="utf-8") as file:
             file.write(line + "\n")
+
+
+@contextmanager
+def shown(label: str) -> Iterator[None]:
+    """What this process and its kernels say inside the block is shown on the terminal, each line after [label].
+
+    On a terminal one line is rewritten; elsewhere (a file, several processes at once) each line stands by itself.
+    """
+    before, done = os.environ.get(LOG), threading.Event()
+    with tempfile.TemporaryDirectory(prefix="saltrust-") as folder:
+        log = Path(folder) / "progress.log"
+        log.touch()
+        follower = threading.Thread(target=_follow, args=(log, label, done), daemon=True)
+        os.environ[LOG] = str(log)
+        follower.start()
+        try:
+            yield
+        finally:
+            os.environ.pop(LOG) if before is None else os.environ.update({LOG: before})
+            done.set()
+            follower.join()
+
+
+def _follow(log: Path, label: str, done: threading.Event) -> None:
+    rewrite = sys.stderr.isatty()
+    width = shutil.get_terminal_size().columns - 1
+    with log.open(encoding="utf-8") as lines:
+        while True:
+            last = done.is_set()
+            for line in lines:
+                text = f"[{label}] {line.rstrip()}"
+                sys.stderr.write(f"\r{text[:width]:<{width}}" if rewrite else f"{text}\n")
+                sys.stderr.flush()
+            if last:
+                break
+            done.wait(0.5)
+    if rewrite:
+        sys.stderr.write("\r" + " " * width + "\r")

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import sys
 import tempfile
 import threading
 import time
@@ -146,11 +145,11 @@ def _execute(chapter: Chapter, values: dict[str, Any], executed: Path) -> None:
     jupytext.write(jupytext.read(chapter.source), source)
     start = time.perf_counter()
     label = f"{Path(values['dataset']).stem} {chapter.name}"
-    environment = {"SALTRUST_OUT": str(staging), progress.LOG: str(staging / "progress.log")} | KEEP_MEMORY
+    environment = {"SALTRUST_OUT": str(staging)} | KEEP_MEMORY
     with (
         tempfile.TemporaryDirectory(prefix="saltrust-") as sockets,  # under /tmp: the path of a socket must be short
         _Environment(environment),
-        _Echo(staging / "progress.log", label),
+        progress.shown(label),
         _Interruptible(),
     ):
         # Kernels are spoken to through files of their own rather than open TCP ports.
@@ -171,7 +170,6 @@ def _execute(chapter: Chapter, values: dict[str, Any], executed: Path) -> None:
             where = f"{chapter.source.name}, cell {error.exec_count}"
             raise SaltrustError(f"{label} failed in {where}: {error.ename}: {error.evalue}") from error
     source.unlink()
-    (staging / "progress.log").unlink()
     _note_run(staging / "provenance.json", chapter, values, time.perf_counter() - start)
 
 
@@ -244,39 +242,3 @@ class _Interruptible:
     def __exit__(self, *exception) -> None:
         if self.before is not None:
             signal.signal(signal.SIGTERM, self.before)
-
-
-class _Echo:
-    """Shows the lines that a kernel appends to its progress log, on the terminal of the one who runs the chapter.
-
-    On a terminal one line is rewritten; elsewhere (a file, several chapters at once) each line stands by itself.
-    """
-
-    def __init__(self, log: Path, label: str):
-        self.log, self.label = log, label
-        self.done = threading.Event()
-        self.thread = threading.Thread(target=self._follow, daemon=True)
-
-    def __enter__(self) -> None:
-        self.log.touch()
-        self.thread.start()
-
-    def __exit__(self, *exception) -> None:
-        self.done.set()
-        self.thread.join()
-
-    def _follow(self) -> None:
-        rewrite = sys.stderr.isatty()
-        width = shutil.get_terminal_size().columns - 1
-        with self.log.open(encoding="utf-8") as lines:
-            while True:
-                last = self.done.is_set()
-                for line in lines:
-                    text = f"[{self.label}] {line.rstrip()}"
-                    sys.stderr.write(f"\r{text[:width]:<{width}}" if rewrite else f"{text}\n")
-                    sys.stderr.flush()
-                if last:
-                    break
-                self.done.wait(0.5)
-        if rewrite:
-            sys.stderr.write("\r" + " " * width + "\r")

@@ -38,7 +38,9 @@ from saltrust.progress import say
 from saltrust.specs import Spec
 
 SIDECAR = "sidecar.json"
+MEMORY = 2e9  # bytes of stored values that a process keeps at hand; of RSNA's maps there are many times more
 FIELDS = {"spec", "upstream", "made", "seconds", "environment", "checksums"}  # of every sidecar
+ABSENT = object()
 
 
 class DamagedError(Exception):
@@ -47,6 +49,36 @@ class DamagedError(Exception):
 
 class StorageError(SaltrustError):
     """Nothing can be stored: the disk is full, or the folder cannot be written or locked."""
+
+
+class Memory:
+    """Values by digest: those that were used last, as many as take `limit` bytes on the disk. For several threads."""
+
+    def __init__(self, limit: float):
+        self.limit = limit
+        self._kept: dict[str, tuple[Any, int]] = {}  # the one used last comes last
+        self._size = 0
+        self._lock = threading.Lock()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._kept)
+
+    def get(self, digest: str, otherwise: Any) -> Any:
+        with self._lock:
+            if digest not in self._kept:
+                return otherwise
+            value, _ = self._kept[digest] = self._kept.pop(digest)
+            return value
+
+    def keep(self, digest: str, value: Any, size: int) -> None:
+        """The value stays until others need its place; one that is larger than the limit does not."""
+        with self._lock:
+            _, before = self._kept.pop(digest, (None, 0))  # another thread was faster
+            self._kept[digest] = value, size
+            self._size += size - before
+            while self._size > self.limit:
+                _, gone = self._kept.pop(next(iter(self._kept)))
+                self._size -= gone
 
 
 class _Elsewhere(threading.local):
@@ -70,7 +102,7 @@ class Store:
     def __init__(self, root: Path | None = None):
         self.root = Path(root or paths.STORE)
         self.used: dict[str, Spec] = {}
-        self._memory: dict[str, Any] = {}
+        self._memory = Memory(MEMORY)
         self._elsewhere = _Elsewhere()
 
     def folder(self, spec: Spec) -> Path:
@@ -84,17 +116,17 @@ class Store:
         """The artefact's value: from memory, from disk, or computed now and kept.
 
         Concurrent processes that want the same artefact wait for the first one to finish it. remember: whether the
-        value stays in memory. Raises StorageError where the artefact cannot be stored: the disk is full, the folder
-        cannot be written, or its file system has no locks.
+        value may stay in memory, as far as `MEMORY` goes. Raises StorageError where the artefact cannot be stored: the
+        disk is full, the folder cannot be written, or its file system has no locks.
         """
         digest = spec.digest
         self.used.setdefault(digest, spec)
-        if digest in self._memory:
-            return self._memory[digest]
+        if (value := self._memory.get(digest, ABSENT)) is not ABSENT:
+            return value
         part = partial(self.get, remember=False)  # the parts would stay in memory beside the whole
         value = spec.compute(part) if spec.transient else self._from_disk_or_new(spec)
         if remember:
-            self._memory[digest] = value
+            self._memory.keep(digest, value, self._size(spec))
         return value
 
     def sidecar(self, spec: Spec) -> dict[str, Any]:
@@ -171,6 +203,12 @@ class Store:
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
+
+    def _size(self, spec: Spec) -> int:
+        """Bytes on the disk; of what is put together, those of its parts."""
+        if spec.transient:
+            return sum(map(self._size, spec.upstream()))
+        return sum(file.stat().st_size for file in self.folder(spec).rglob("*"))
 
     def _made_from(self, spec: Spec) -> Iterator[str]:
         """Names of what a spec's value was made from; what is put together and never stored gives way to its parts."""

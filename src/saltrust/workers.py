@@ -55,7 +55,7 @@ def share(specs: list[Spec], failed: dict[str, str]) -> bool:
     specs.sort(key=lambda spec: spec.kind not in LONG)
     for spec in specs:
         if store.folder(spec).exists():  # and yet asked for: it is damaged
-            Store().get(spec)
+            store.get(spec, remember=False)
     missing = {spec.digest: spec for spec in specs}
     waits_for = {digest: {need.digest for need in needs(spec)} for digest, spec in missing.items()}
     before = len(missing)
@@ -70,8 +70,9 @@ def share(specs: list[Spec], failed: dict[str, str]) -> bool:
         if free is None:
             time.sleep(PAUSE)
             continue
+        say(f"{len(missing):,} of {before:,} artefacts left")
         try:
-            Store().get(free)  # one that is not kept: it remembers all that it read
+            store.get(free, remember=False)
         except StorageError:  # no other artefact could be kept either
             raise
         except Exception as error:
