@@ -82,8 +82,8 @@ def test_what_make_is_told(given, monkeypatch):
     script = paths.PROJECT / "workflow" / "cores.py"
     done = subprocess.run([sys.executable, script, "", given, "a"], capture_output=True, text=True, check=True)
     jobs, threads, workers = map(int, done.stdout.split())
-    assert (jobs, threads) == cores.shared(cores.available(), None, 1)
-    assert workers == (int(given) if given else cores.workers(jobs * threads, 1, cores.memory()))
+    assert workers == (int(given) if given else cores.workers(cores.available(), 1, cores.memory()))
+    assert (jobs, threads) == ((cores.available(), 1) if workers else cores.shared(cores.available(), None, 1))
 
 
 @pytest.mark.parametrize("workers", [0, 3])

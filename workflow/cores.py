@@ -61,4 +61,6 @@ def workers(cores: int, datasets: int, memory: float) -> int:
 if __name__ == "__main__":
     jobs, given, *datasets = sys.argv[1:]
     jobs, threads = shared(available(), asked(jobs, os.environ.get("MAKEFLAGS", "")), len(datasets))
-    print(jobs, threads, given or workers(jobs * threads, len(datasets), memory()))
+    fill = int(given) if given else workers(jobs * threads, len(datasets), memory())
+    # Chapters that only read what workers have stored have no use for threads.
+    print(*((jobs * threads, 1) if fill else (jobs, threads)), fill)
