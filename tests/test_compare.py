@@ -2,6 +2,7 @@
 
 import json
 import re
+from types import SimpleNamespace
 from urllib.parse import unquote
 
 import pandas as pd
@@ -140,6 +141,31 @@ def test_the_page_shows_both_and_is_saved_beside_the_runs(results):
     assert 'First: <a href="a/index.html">a</a>' in text
     assert "b has no such figure" in text
     assert "0.45 to 0.55" in text
+
+
+def test_the_page_says_what_a_number_that_differs_means(results, monkeypatch, tmp_path):
+    results("a"), results("b", shift=0.25)
+    source = tmp_path / "localization.py"
+    source.write_text("""# %% [markdown]
+# # Where
+#
+# The best of {num}`localization/n`, *{num}`localization/map`*, has
+# {num}`localization/best .0%`; see {term}`AUPRC`.
+#
+# A third is {num}`localization/same .2f`.
+#
+# - **New**: {num}`localization/unknown`
+""")
+    monkeypatch.setattr(compare.chapters, "load", lambda name: SimpleNamespace(title="Where", source=source))
+    comparison = compare.compare(compare.find("a"), compare.find("b"))
+    page = compare.page(comparison, tmp_path)
+    told = page.partition("<h2>The sentences that quote them</h2>")[2].partition("<h2>")[0]
+    assert re.sub(r"\s+", " ", told).strip() == (
+        "<p>First → second.</p> <p>The best of 30, <em><strong>IG → XRAI</strong></em>, has "
+        "<strong>50% → 75%</strong>; see AUPRC.</p>"
+    )
+    same = compare.compare(compare.find("a"), compare.find("a"))
+    assert "sentences" not in compare.page(same, tmp_path)
 
 
 def test_the_page_holds_when_the_results_are_moved(results, tmp_path):

@@ -1,6 +1,8 @@
 """Compare two runs of a chapter, or a run with what the book shows: parameters, numbers, tables and figures."""
 
 import os
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 from itertools import zip_longest
@@ -9,6 +11,7 @@ from textwrap import wrap
 from typing import Any
 from urllib.parse import quote
 
+import jupytext
 import numpy as np
 import pandas as pd
 
@@ -16,6 +19,7 @@ from saltrust import cards, chapters, leavings, pages, paths
 from saltrust.errors import SaltrustError
 from saltrust.leavings import read_json
 from saltrust.numbers import written
+from saltrust.run_page import NUM, prose, quote_number
 from saltrust.tables import Column
 
 PUBLISHED = "published"
@@ -133,6 +137,7 @@ def page(comparison: Comparison, folder: Path) -> str:
         f"<p>First: {links[0]}. Second: {links[1]}.</p>",
         f"<h2>Parameters that differ</h2>{_table(comparison.parameters) or 'None.'}",
         f"<h2>Numbers that differ</h2>{_table(comparison.numbers) or 'None: all numbers are the same.'}",
+        *_retold(chapters.load(first.chapter), comparison),
         f"<h2>Intervals that do not overlap</h2>{_table(apart) or none_apart}",
     ]
     if len(others):
@@ -254,6 +259,24 @@ def _listed(heading: str, frame: pd.DataFrame) -> str:
 def _table(frame: pd.DataFrame) -> str:
     body = [Column(tuple(cells), numeric=name == "difference") for name, cells in _texts(frame).items()]
     return pages.table(list(frame), body) if len(frame) else ""
+
+
+def _retold(chapter: chapters.Chapter, comparison: Comparison) -> Iterator[str]:
+    """The paragraphs of the chapter that quote a number which differs, with both values: what the numbers mean."""
+    both = (comparison.first.numbers, comparison.second.numbers)
+    differ = set(comparison.numbers["name"])
+
+    def quoted(role: re.Match[str]) -> str:
+        texts = list(dict.fromkeys(quote_number(numbers, role["text"]) for numbers in both))
+        return f"**{' → '.join(texts)}**" if len(texts) > 1 else texts[0]
+
+    cells = [cell.source for cell in jupytext.read(chapter.source).cells if cell.cell_type == "markdown"]
+    paragraphs = [part for cell in cells for part in re.split(r"\n\s*\n", cell)]
+    told = [part for part in paragraphs if any(role["text"].split()[0] in differ for role in NUM.finditer(part))]
+    if told:
+        yield "<h2>The sentences that quote them</h2><p>First → second.</p>"
+    for paragraph in told:
+        yield prose(NUM.sub(quoted, paragraph), {})
 
 
 def _address(file: Path, folder: Path) -> str:

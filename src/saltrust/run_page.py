@@ -17,6 +17,7 @@ from saltrust.leavings import read_json
 from saltrust.numbers import written
 from saltrust.tables import columns, read_csv
 
+NUM = re.compile(r"\{num\}`(?P<text>[^`]*)`")
 _ROLE = re.compile(r"\{(?P<role>[\w:-]+)\}`(?P<text>[^`]*)`")
 _BOOK_LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?:\.\./|#)[^)]*\)")
 _KEY = re.compile(r"(?P<author>[a-z]+)(?P<year>\d{4})\w*")  # of the bibliography, which a run's page does not have
@@ -61,11 +62,16 @@ _MARKDOWN.use(dollarmath_plugin, renderer=_formula)
 
 def _role(role: str, text: str, numbers: Mapping[str, Any]) -> str:
     if role == "num":
-        name, _, form = " ".join(text.split()).partition(" ")
-        return written(numbers[name], form) if name in numbers else "not computed"
+        return quote_number(numbers, text)
     if role.startswith("cite"):
         return ", ".join(_KEY.sub(lambda key: f"{key['author'].title()} {key['year']}", key) for key in text.split(","))
     return text.partition("<")[0].strip() if role == "term" else text
+
+
+def quote_number(numbers: Mapping[str, Any], text: str) -> str:
+    """A number as prose quotes it. text: of the role `num`, a name and perhaps a format."""
+    name, _, form = " ".join(text.split()).partition(" ")
+    return written(numbers[name], form) if name in numbers else "not computed"
 
 
 def _blocks(cell: nbformat.NotebookNode, numbers: Mapping[str, Any], folder: Path) -> list[str]:
