@@ -105,12 +105,15 @@ class MethodTable(Catalogue):
         titles = [self.link(method) for method in methods]
         body = [
             Column(tuple(m["abbreviation"] for m in methods), numeric=False),
+            Column(tuple(m["name"] for m in methods), numeric=False),
             Column(tuple(m["family"].replace("_", " ") for m in methods), numeric=False),
             Column(tuple(passes(m) for m in methods), numeric=False),
         ]
-        caption = nodes.title(text="Every method of this book, with the passes of its default parameters.")
+        caption = nodes.title(text="Every method of this book, its names, and the passes of its default parameters.")
         shown = table(
-            caption, ["Method", "in figures", "family", "passes"], [Column(("",) * len(methods), False), *body]
+            caption,
+            ["Method", "in figures", "in tables and commands", "family", "passes"],
+            [Column(("",) * len(methods), False), *body],
         )
         for entry, link in zip(shown.findall(nodes.row), [None, *titles], strict=True):
             if link is not None:
