@@ -51,7 +51,8 @@ def as_number(cell: str) -> float | None:
 
 
 def rounded(cells: tuple[str, ...]) -> tuple[str, ...]:
-    """Numeric cells with three digits: the same decimals down the column, .3g where these would hide a small value.
+    """Numeric cells with three digits and the same decimals down the column; a value that these would show as zero has
+    its first digit, and a column of small values three digits each.
 
     Whole numbers stay whole, also those that pandas wrote as 1.0 since their column has gaps.
     """
@@ -59,10 +60,13 @@ def rounded(cells: tuple[str, ...]) -> tuple[str, ...]:
     sizes = [abs(value) for value in values if math.isfinite(value) and value]
     whole = r"[+-]?\d+" if len(values) == len(cells) else r"[+-]?\d+(\.0)?"
     if all(re.fullmatch(whole, cell) for cell in cells if cell):
-        spec = ".0f"
-    elif sizes and min(sizes) < 5e-4:
-        spec = ".3g"
+        decimals = 0
     else:
-        before_point = len(str(int(max(sizes, default=0))))
-        spec = f".{max(0, 4 - before_point)}f"
-    return tuple(written(float(cell), spec) if cell else "" for cell in cells)
+        decimals = max(0, 4 - len(str(int(max(sizes, default=0)))))
+    small = bool(sizes) and max(sizes) < 0.1 and min(sizes) < 5e-4
+
+    def text(value: float) -> str:
+        hidden = value and abs(value) < 0.5 * 10**-decimals
+        return written(value, ".3g" if small else ".1g" if hidden else f".{decimals}f")
+
+    return tuple(text(float(cell)) if cell else "" for cell in cells)
