@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saltrust.durations import LADDERS, Durations, Timed, timed
-from saltrust.plan import KINDS
+from saltrust.storage import KINDS
 from saltrust.store import environment
 
 DATA = {"data/a": {"kind": "data", "size": 64}, "data/b": {"kind": "data", "size": 128}}

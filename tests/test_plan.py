@@ -158,10 +158,3 @@ def test_command_prints_json_and_refuses_unknown_names(results, monkeypatch, cap
         cli.main()
     assert end.value.code == 2
     assert "did you mean 'profile'" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(0.2, "under 1 s"), (20, "20 s"), (200, "3 min"), (5000, "83 min"), (9000, "2.5 h")]
-)
-def test_times_are_round(seconds, words):
-    assert plan.about(seconds) == words

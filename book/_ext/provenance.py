@@ -21,26 +21,8 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 
 from saltrust.lineage import FAILED, RUN, level
-
-# What lies in an artefact of each kind.
-KINDS = {
-    "data": "images, labels and truth of a split",
-    "weights": "ImageNet weights, where there are any",
-    "base": "networks from which branches start",
-    "branch": "branches of a network, trained on",
-    "classifier": "trained classifiers",
-    "own": "classifiers that were trained elsewhere",
-    "localizer": "trained localizers",
-    "average": "average truth of the training images",
-    "segments": "regions of the images, for XRAI",
-    "maps": "saliency maps of one method and network",
-    "heat": "maps of a localizer",
-    "five_band": "counts in five bands",
-    "utility": "scores against the truth",
-    "similarity": "likeness of two sets of maps",
-    "null": "likeness of maps of different images",
-    "scores": "scores of many choices of the analysis",
-}
+from saltrust.numbers import about
+from saltrust.storage import KINDS
 
 STYLE = """<style>
 .lineage svg { display: block; width: 100%; max-width: 30rem; height: auto; margin: 1rem 0; }
@@ -61,13 +43,6 @@ STYLE = """<style>
 </style>"""
 
 WIDTH, BOX, ROW = 420, (124, 46), 76  # of the graph: its width, the most of a chapter and its height, from row to row
-
-
-def duration(seconds: float) -> str:
-    """A time for reading."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def places(before: dict[str, Iterable[str]]) -> dict[str, tuple[float, float]]:
@@ -97,7 +72,7 @@ def graph(chapters: list[dict[str, Any]], title: str, links: dict[str, str]) -> 
             curve = f"c0 {half:.0f} {aside:.0f} {down - half:.0f} {aside:.0f} {down:.0f}"
             lines.append(f'<path d="{start} {curve}"/>')
         state = chapter["state"]
-        told = f"run in {duration(chapter['seconds'])}" if state == RUN else state
+        told = f"run in {about(chapter['seconds'])}" if state == RUN else state
         after = f", after {', '.join(chapter['before'])}" if chapter["before"] else ""
         label = escape(f"{name}: {told}{after}".replace("_", " "))
         box = f'x="{x - width / 2:.0f}" y="{y - height / 2:.0f}" width="{width}" height="{height}"'
@@ -108,8 +83,8 @@ def graph(chapters: list[dict[str, Any]], title: str, links: dict[str, str]) -> 
             f'<text x="{x:.0f}" y="{y + 14:.0f}">{told.removeprefix("run in ")}</text></a>'
         )
     tall = max(rows) + height / 2 + 4
-    about = f'viewBox="0 0 {WIDTH} {tall:.0f}" role="group" aria-label="{escape(title)}"'
-    return f"<svg {about}>{''.join(lines + boxes)}</svg>"
+    frame = f'viewBox="0 0 {WIDTH} {tall:.0f}" role="group" aria-label="{escape(title)}"'
+    return f"<svg {frame}>{''.join(lines + boxes)}</svg>"
 
 
 Columns = dict[str, Iterable[str]]  # cells by heading
@@ -150,7 +125,7 @@ class DataSets(Lineage):
                 "results": [f"{sum(len(c['results']) for c in one['chapters']):,}" for one in known],
                 "artefacts": [f"{one['artefacts']:,}" for one in known],
                 "megabytes": [f"{one['megabytes']:,.0f}" for one in known],
-                "to compute": [duration(one["seconds"]) for one in known],
+                "to compute": [about(one["seconds"]) for one in known],
             },
         )
         for row, one in zip(list(shown.findall(nodes.row))[1:], known, strict=True):
@@ -202,8 +177,8 @@ def _chapter(chapter: dict[str, Any], dataset: str, link: str) -> str:
         return f"<p>{title}: {chapter['state']}</p>"
     parameters = ", ".join(f"<code>{escape(f'{k} = {v}')}</code>" for k, v in chapter["parameters"].items())
     return (
-        f"<details><summary>{title}: {duration(chapter['seconds'])}; {chapter['artefacts']:,} artefacts, "
-        f"{chapter['behind']:,} with what they were made from, {duration(chapter['computed'])}; "
+        f"<details><summary>{title}: {about(chapter['seconds'])}; {chapter['artefacts']:,} artefacts, "
+        f"{chapter['behind']:,} with what they were made from, {about(chapter['computed'])}; "
         f"commit {escape(chapter['environment'] or 'not known')}</summary>"
         f"<p>{parameters}</p>{_made(chapter, dataset, link)}</details>"
     )

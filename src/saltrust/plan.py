@@ -11,29 +11,11 @@ from saltrust.artefacts import DataSpec, WeightsSpec
 from saltrust.chapters import Chapter, Parameter
 from saltrust.durations import Durations, Estimate, timed
 from saltrust.errors import unknown_name
+from saltrust.numbers import about
 from saltrust.progress import track
 from saltrust.rehearsal import Rehearsal, needs, rehearse
 from saltrust.specs import Spec
-
-# Kinds of artefacts as readers call them, in the order of computation.
-KINDS = {
-    "weights": "question for ImageNet weights",
-    "data": "sets of images",
-    "own": "measurements of your models",
-    "classifier": "trained classifiers",
-    "base": "trained base models",
-    "branch": "trained branches",
-    "localizer": "trained localizers",
-    "segments": "regions for XRAI",
-    "maps": "sets of maps",
-    "heat": "heat maps of localizers",
-    "average": "average truths",
-    "utility": "scores against the truth",
-    "five_band": "five-band scores",
-    "similarity": "similarities of maps",
-    "null": "similarities by texture alone",
-    "scores": "score tables of specifications",
-}
+from saltrust.storage import KINDS
 
 BOOK = Chapter(
     "book",
@@ -179,15 +161,6 @@ def as_json(found: Plan) -> str:
     """The same for machines: summary, stored, missing, seconds, rows, artefacts, notes."""
     counts = {"summary": found.summary, "stored": len(found.artefacts) - found.missing, "missing": found.missing}
     return json.dumps(counts | {"seconds": round(found.seconds, 1)} | asdict(found), indent=1)
-
-
-def about(seconds: float) -> str:
-    """A rough length of time: "under 1 s", "20 s", "3 min", "2.5 h"."""
-    if seconds < 1:
-        return "under 1 s"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _rows(

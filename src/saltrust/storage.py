@@ -13,6 +13,26 @@ from filelock import FileLock, Timeout
 from saltrust.errors import SaltrustError
 from saltrust.store import SIDECAR, discard, flaw
 
+KINDS = {
+    "weights": "ImageNet weights, where there are any",
+    "data": "images, labels and truth",
+    "own": "classifiers trained elsewhere",
+    "classifier": "trained classifiers",
+    "base": "networks that branches start from",
+    "branch": "branches of a network",
+    "localizer": "trained localizers",
+    "segments": "regions of the images, for XRAI",
+    "maps": "saliency maps of a method and network",
+    "heat": "maps of localizers",
+    "average": "average truths",
+    "utility": "scores against the truth",
+    "five_band": "counts in five bands",
+    "similarity": "likeness of two sets of maps",
+    "null": "likeness of maps of different images",
+    "scores": "scores of many choices of the analysis",
+}
+"""What lies in an artefact of each kind, in the order of computation."""
+
 
 @dataclass(frozen=True)
 class Stored:
