@@ -12,12 +12,14 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+import torch
 
 from saltrust import storage
 from saltrust import store as store_module
+from saltrust.datasets.split import Split
 from saltrust.errors import SaltrustError
 from saltrust.specs import Spec
-from saltrust.store import Memory, Store, discard, flaw
+from saltrust.store import Memory, Store, discard, flaw, held
 
 COMPUTED = []
 
@@ -221,7 +223,7 @@ def test_a_transient_artefact_is_remembered_but_not_stored_and_its_parts_the_oth
     assert store.get(spec) is value
     assert not (tmp_path / "joined").exists()
     assert len(list((tmp_path / "squares").glob("[!.]*"))) == 2
-    assert list(store._memory) == [spec.digest]
+    assert list(store._memory._kept) == [spec.digest]
     assert [used.kind for used in store.used.values()] == ["joined", "squares", "squares"]
     np.testing.assert_array_equal(Store(tmp_path).get(spec), value)
     assert COMPUTED == [2, 3]
@@ -230,22 +232,29 @@ def test_a_transient_artefact_is_remembered_but_not_stored_and_its_parts_the_oth
 def test_memory_holds_what_was_used_last_within_its_limit():
     memory = Memory(10)
     for name, size in [("a", 4), ("b", 4), ("a", 4), ("c", 2)]:
-        memory.keep(name, name.upper(), size)
-    assert list(memory) == ["b", "a", "c"]
-    assert memory.get("b", None) == "B"
-    memory.keep("d", "D", 3)
-    assert list(memory) == ["c", "b", "d"]
+        memory.keep(name, (name, np.zeros(size, np.uint8)))
+    assert list(memory._kept) == ["b", "a", "c"]
+    assert memory.get("b", None)[0] == "b"
+    memory.keep("d", np.zeros(3, np.uint8))
+    assert list(memory._kept) == ["c", "b", "d"]
     assert memory.get("a", "gone") == "gone"
-    memory.keep("e", "E", 11)
-    assert list(memory) == []
-    memory.keep("f", None, 10)
+    memory.keep("e", np.zeros(11, np.uint8))
+    assert list(memory._kept) == []
+    memory.keep("f", None)
     assert memory.get("f", "gone") is None
 
 
+def test_what_a_value_holds_is_the_bytes_of_its_arrays(tmp_path):
+    pair = {"one": np.zeros((2, 3), np.float32), "many": [np.zeros(5, bool), torch.zeros(7)]}
+    assert held(pair) == 24 + 5 + 28
+    pixels, boxes = np.zeros((2, 4, 4), np.uint8), np.array([[0, 1, 1, 3, 3]], np.float32)
+    split = Split(pixels, np.zeros(2, np.int64), pixels > 0, boxes, np.array(["a", "b"]))
+    assert held(split) == 32 + 16 + 32 + 20 + 8
+    assert held(Path("file")) == held("text") == held(None) == 0
+
+
 def test_what_memory_has_no_place_for_is_read_again_and_not_computed_again(tmp_path, monkeypatch):
-    Store(tmp_path).get(Squares(2))
-    size = sum(file.stat().st_size for file in (tmp_path / Squares(2).path).iterdir())
-    monkeypatch.setattr(store_module, "MEMORY", 1.5 * size)
+    monkeypatch.setattr(store_module, "MEMORY", 5 * np.arange(1).nbytes - 1)  # of two arrays, five numbers
     store = Store(tmp_path)
     first = store.get(Squares(2))
     assert store.get(Squares(2)) is first

@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -61,6 +62,7 @@ def test_memory_is_that_of_the_machine_or_of_the_container(tmp_path):
 @pytest.mark.parametrize(
     ("available", "datasets", "gigabytes", "expected"),
     [
+        (2, 0, 24, 2),
         (2, 2, 24, 0),
         (2, 1, 24, 2),
         (3, 2, 24, 0),
@@ -73,17 +75,37 @@ def test_memory_is_that_of_the_machine_or_of_the_container(tmp_path):
     ],
 )
 def test_workers_fill_the_cores_that_the_memory_allows(available, datasets, gigabytes, expected):
-    assert cores.workers(available, datasets, gigabytes * 1e9) == expected
+    assert cores.workers(available, datasets, gigabytes * 1e9, gpu=False) == expected
+    assert cores.workers(available, datasets, gigabytes * 1e9, gpu=True) == 0
 
 
-@pytest.mark.parametrize("given", ["", "0", "7"])
-def test_what_make_is_told(given, monkeypatch):
-    monkeypatch.delenv("MAKEFLAGS", raising=False)
+@pytest.mark.parametrize(
+    ("jobs", "workers", "makeflags", "expected"),
+    [
+        ("", "", "", "8 1 4"),
+        ("", "0", "", "2 4 0"),
+        ("", "7", "", "8 1 7"),
+        ("1", "", "", "1 8 4"),
+        ("3", "0", "", "3 2 0"),
+        ("", "", " -j4", "4 2 4"),
+    ],
+)
+def test_what_make_is_told(jobs, workers, makeflags, expected, monkeypatch, capsys):
+    """On a machine of eight cores and 64 GB, for two data sets."""
+    monkeypatch.setenv("MAKEFLAGS", makeflags)
+    monkeypatch.setattr(cores, "available", lambda: 8)
+    monkeypatch.setattr(cores, "memory", lambda: 64e9)
+    monkeypatch.setattr(cores, "GPU", Path("/no such device"))
+    cores.main(jobs, workers, "a", "b")
+    assert capsys.readouterr().out == f"{expected}\n"
+
+
+def test_make_can_read_it():
     script = paths.PROJECT / "workflow" / "cores.py"
-    done = subprocess.run([sys.executable, script, "", given, "a"], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, script, "", "", "a"], capture_output=True, text=True, check=True)
     jobs, threads, workers = map(int, done.stdout.split())
-    assert workers == (int(given) if given else cores.workers(cores.available(), 1, cores.memory()))
-    assert (jobs, threads) == ((cores.available(), 1) if workers else cores.shared(cores.available(), None, 1))
+    assert jobs * threads <= cores.available()
+    assert workers <= cores.available()
 
 
 @pytest.mark.parametrize("workers", [0, 3])

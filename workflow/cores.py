@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds of processor time in a period
+GPU = Path("/dev/nvidia0")
 LIMIT = Path("/sys/fs/cgroup/memory.max")  # of a container: bytes
 OF_A_WORKER = 3e9  # bytes of memory, with some to spare
 
@@ -48,19 +49,23 @@ def memory(limit: Path = LIMIT) -> float:
     return installed if told == "max" else min(installed, int(told))
 
 
-def workers(cores: int, datasets: int, memory: float) -> int:
-    """Workers for each data set, where the user does not say.
+def workers(cores: int, datasets: int, room: float, gpu: bool) -> int:
+    """Workers for each data set, where the user does not say. room: bytes of memory.
 
-    A training takes one thread, so that where there are more cores than data sets, some would have nothing to do. One
-    worker alone would be no faster than the chapters.
+    On a processor a training takes one thread, so that the other cores of a data set would have nothing to do. One
+    worker alone would be no faster than the chapters, and a GPU is full with what those run.
     """
-    fit = int(min(cores, memory // OF_A_WORKER)) // datasets
-    return fit if fit > 1 else 0
+    fit = int(min(cores, room // OF_A_WORKER)) // max(1, datasets)
+    return fit if fit > 1 and not gpu else 0
+
+
+def main(jobs: str, given: str, *datasets: str) -> None:
+    wanted = asked(jobs, os.environ.get("MAKEFLAGS", ""))
+    fill = int(given) if given else workers(available(), len(datasets), memory(), GPU.exists())
+    if fill and not wanted:  # chapters that only read what workers have stored have no use for threads
+        wanted = available()
+    print(*shared(available(), wanted, len(datasets)), fill)
 
 
 if __name__ == "__main__":
-    jobs, given, *datasets = sys.argv[1:]
-    jobs, threads = shared(available(), asked(jobs, os.environ.get("MAKEFLAGS", "")), len(datasets))
-    fill = int(given) if given else workers(jobs * threads, len(datasets), memory())
-    # Chapters that only read what workers have stored have no use for threads.
-    print(*((jobs * threads, 1) if fill else (jobs, threads)), fill)
+    main(*sys.argv[1:])

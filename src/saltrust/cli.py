@@ -81,9 +81,10 @@ def compute_missing(
 ) -> None:
     """Compute what the chapters of a data set will ask for; any number of processes share the work."""
     from saltrust import progress
+    from saltrust.runs import Interruptible
     from saltrust.workers import compute
 
-    with progress.shown(f"{Path(dataset).stem} {name}"):
+    with Interruptible(), progress.shown(f"{Path(dataset).stem} {name}"):
         failed = compute(dataset, profile)
     for line in failed:
         print(line)

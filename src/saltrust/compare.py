@@ -262,17 +262,19 @@ def _table(frame: pd.DataFrame) -> str:
 
 
 def _retold(chapter: chapters.Chapter, comparison: Comparison) -> Iterator[str]:
-    """The paragraphs of the chapter that quote a number which differs, with both values: what the numbers mean."""
+    """The paragraphs of the chapter in which the numbers read differently, with both: what the numbers mean."""
     both = (comparison.first.numbers, comparison.second.numbers)
-    differ = set(comparison.numbers["name"])
 
     def quoted(role: re.Match[str]) -> str:
-        texts = list(dict.fromkeys(quote_number(numbers, role["text"]) for numbers in both))
-        return f"**{' → '.join(texts)}**" if len(texts) > 1 else texts[0]
+        first, second = (quote_number(numbers, role["text"]) for numbers in both)
+        return first if first == second else f"**{first} → {second}**"
+
+    def read(paragraph: str, numbers: dict[str, Any]) -> str:
+        return NUM.sub(lambda role: quote_number(numbers, role["text"]), paragraph)
 
     cells = [cell.source for cell in jupytext.read(chapter.source).cells if cell.cell_type == "markdown"]
     paragraphs = [part for cell in cells for part in re.split(r"\n\s*\n", cell)]
-    told = [part for part in paragraphs if any(role["text"].split()[0] in differ for role in NUM.finditer(part))]
+    told = [part for part in paragraphs if len({read(part, numbers) for numbers in both}) > 1]
     if told:
         yield "<h2>The sentences that quote them</h2><p>First → second.</p>"
     for paragraph in told:

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar in a notebook or terminal, or lines in the log that `saltrust run` shows."""
+"""Progress of long work: a bar in a notebook or terminal, or lines in a log that is shown on the terminal."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-LOG = "SALTRUST_PROGRESS"  # environment variable: file that the lines of a chapter's kernel are appended to
+LOG = "SALTRUST_PROGRESS"  # environment variable: file that the lines of a process, and of its kernels, are appended to
 INTERVAL = 5.0  # seconds between two lines, so that a log stays readable
 LINES = 100  # about as many lines of one work, once it takes long
 
@@ -76,7 +76,9 @@ def shown(label: str) -> Iterator[None]:
         try:
             yield
         finally:
-            os.environ.pop(LOG) if before is None else os.environ.update({LOG: before})
+            del os.environ[LOG]
+            if before is not None:
+                os.environ[LOG] = before
             done.set()
             follower.join()
 

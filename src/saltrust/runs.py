@@ -150,7 +150,7 @@ def _execute(chapter: Chapter, values: dict[str, Any], executed: Path) -> None:
         tempfile.TemporaryDirectory(prefix="saltrust-") as sockets,  # under /tmp: the path of a socket must be short
         _Environment(environment),
         progress.shown(label),
-        _Interruptible(),
+        Interruptible(),
     ):
         # Kernels are spoken to through files of their own rather than open TCP ports.
         manager = {"transport": "ipc", "ip": f"{sockets}/kernel", "shutdown_wait_time": PATIENCE}
@@ -230,9 +230,9 @@ class _Environment:
                 os.environ[name] = value
 
 
-class _Interruptible:
-    """Inside a `with` block a request to end (SIGTERM, of a scheduler for example) is an interruption: the kernel puts
-    aside what it has, as at Ctrl-C."""
+class Interruptible:
+    """Inside a `with` block a request to end (SIGTERM, of a scheduler for example) is an interruption, as Ctrl-C is: a
+    kernel puts aside what it has."""
 
     def __enter__(self) -> None:
         self.before = None

@@ -491,8 +491,9 @@ def _similarities(parts: Sequence[SimilaritySpec], get: Callable, known: dict[by
         return np.mean(rounds, axis=0).T
 
     if new:
-        with ThreadPoolExecutor() as pool:
-            shares = np.array_split(new, min(len(new), os.cpu_count()))
+        threads = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count())  # what others leave to this process
+        with ThreadPoolExecutor(threads) as pool:
+            shares = np.array_split(new, min(len(new), threads))
             known |= zip((pairs[i] for i in new), np.concatenate(list(pool.map(scored, shares))), strict=True)
     return list(np.array([known[pair] for pair in pairs]).T)
 

@@ -22,8 +22,9 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
 from importlib.metadata import version
@@ -38,7 +39,7 @@ from saltrust.progress import say
 from saltrust.specs import Spec
 
 SIDECAR = "sidecar.json"
-MEMORY = 2e9  # bytes of stored values that a process keeps at hand; of RSNA's maps there are many times more
+MEMORY = 2e9  # bytes of values that a process keeps at hand; RSNA's maps take many times as much
 FIELDS = {"spec", "upstream", "made", "seconds", "environment", "checksums"}  # of every sidecar
 ABSENT = object()
 
@@ -52,16 +53,13 @@ class StorageError(SaltrustError):
 
 
 class Memory:
-    """Values by digest: those that were used last, as many as take `limit` bytes on the disk. For several threads."""
+    """Values by digest: those that were used last, whose arrays take `limit` bytes. For several threads."""
 
     def __init__(self, limit: float):
         self.limit = limit
         self._kept: dict[str, tuple[Any, int]] = {}  # the one used last comes last
         self._size = 0
         self._lock = threading.Lock()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._kept)
 
     def get(self, digest: str, otherwise: Any) -> Any:
         with self._lock:
@@ -70,8 +68,9 @@ class Memory:
             value, _ = self._kept[digest] = self._kept.pop(digest)
             return value
 
-    def keep(self, digest: str, value: Any, size: int) -> None:
+    def keep(self, digest: str, value: Any) -> None:
         """The value stays until others need its place; one that is larger than the limit does not."""
+        size = held(value)
         with self._lock:
             _, before = self._kept.pop(digest, (None, 0))  # another thread was faster
             self._kept[digest] = value, size
@@ -79,6 +78,17 @@ class Memory:
             while self._size > self.limit:
                 _, gone = self._kept.pop(next(iter(self._kept)))
                 self._size -= gone
+
+
+def held(value: Any) -> int:
+    """Bytes of the arrays in a value."""
+    if hasattr(value, "nbytes"):
+        return int(value.nbytes)
+    if is_dataclass(value):
+        value = [getattr(value, field.name) for field in fields(value)]
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    return sum(map(held, value)) if isinstance(value, list | tuple) else 0
 
 
 class _Elsewhere(threading.local):
@@ -126,7 +136,7 @@ class Store:
         part = partial(self.get, remember=False)  # the parts would stay in memory beside the whole
         value = spec.compute(part) if spec.transient else self._from_disk_or_new(spec)
         if remember:
-            self._memory.keep(digest, value, self._size(spec))
+            self._memory.keep(digest, value)
         return value
 
     def sidecar(self, spec: Spec) -> dict[str, Any]:
@@ -203,12 +213,6 @@ class Store:
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
-
-    def _size(self, spec: Spec) -> int:
-        """Bytes on the disk; of what is put together, those of its parts."""
-        if spec.transient:
-            return sum(map(self._size, spec.upstream()))
-        return sum(file.stat().st_size for file in self.folder(spec).rglob("*"))
 
     def _made_from(self, spec: Spec) -> Iterator[str]:
         """Names of what a spec's value was made from; what is put together and never stored gives way to its parts."""

@@ -66,7 +66,7 @@ def rounded(cells: tuple[str, ...]) -> tuple[str, ...]:
     small = bool(sizes) and max(sizes) < 0.1 and min(sizes) < 5e-4
 
     def text(value: float) -> str:
-        hidden = value and abs(value) < 0.5 * 10**-decimals
+        hidden = value and abs(value) <= 0.5 * 10**-decimals
         return written(value, ".3g" if small else ".1g" if hidden else f".{decimals}f")
 
     return tuple(text(float(cell)) if cell else "" for cell in cells)
