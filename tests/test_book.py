@@ -144,6 +144,21 @@ def test_assembly_lists_every_card_and_carries_the_results(executed, folders):
     assert not (folders / "evidence" / "phantom-pneumonia" / "numbers.json").exists()
 
 
+def test_what_was_measured_here_takes_the_place_of_what_comes_with_the_project(folders, monkeypatch):
+    monkeypatch.setattr(book, "MEASURED", folders / "measured")
+    for place, name in (
+        ("measured", "benchmarks.json"),
+        ("measured", "benchmarks_full.json"),
+        ("results", "benchmarks.json"),
+    ):
+        (folders / place).mkdir(exist_ok=True)
+        (folders / place / name).write_text(place)
+    book.assemble("smoke")
+    assert (folders / "evidence" / "benchmarks.json").read_text() == "results"
+    assert (folders / "evidence" / "benchmarks_full.json").read_text() == "measured"
+    assert not (folders / "evidence" / "benchmarks_machine.json").exists()
+
+
 def test_figures_with_tabs_stand_in_tab_sets():
     def output(name, tabs=()):
         note = {"kind": "figure", "name": name, "tabs": list(tabs)}
