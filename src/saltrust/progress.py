@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
+from unittest.mock import patch
 
 T = TypeVar("T")
 
@@ -66,19 +67,16 @@ def shown(label: str) -> Iterator[None]:
 
     On a terminal one line is rewritten; elsewhere (a file, several processes at once) each line stands by itself.
     """
-    before, done = os.environ.get(LOG), threading.Event()
+    done = threading.Event()
     with tempfile.TemporaryDirectory(prefix="saltrust-") as folder:
         log = Path(folder) / "progress.log"
         log.touch()
         follower = threading.Thread(target=_follow, args=(log, label, done), daemon=True)
-        os.environ[LOG] = str(log)
         follower.start()
         try:
-            yield
+            with patch.dict(os.environ, {LOG: str(log)}):
+                yield
         finally:
-            del os.environ[LOG]
-            if before is not None:
-                os.environ[LOG] = before
             done.set()
             follower.join()
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pandas as pd
 from filelock import FileLock
@@ -148,7 +149,7 @@ def _execute(chapter: Chapter, values: dict[str, Any], executed: Path) -> None:
     environment = {"SALTRUST_OUT": str(staging)} | KEEP_MEMORY
     with (
         tempfile.TemporaryDirectory(prefix="saltrust-") as sockets,  # under /tmp: the path of a socket must be short
-        _Environment(environment),
+        patch.dict(os.environ, environment),  # which the kernel inherits
         progress.shown(label),
         Interruptible(),
     ):
@@ -210,24 +211,6 @@ def _refuse_taken_names(staging: Path, results: Path, chapter: str) -> None:
             raise SaltrustError(
                 f"chapter '{chapter}': '{note.stem}' in {note.parent.name} is the name of one of '{owner}'"
             )
-
-
-class _Environment:
-    """Environment variables set inside a `with` block, for the kernel that is started there."""
-
-    def __init__(self, values: dict[str, str]):
-        self.values = values
-
-    def __enter__(self) -> None:
-        self.before = {name: os.environ.get(name) for name in self.values}
-        os.environ.update(self.values)
-
-    def __exit__(self, *exception) -> None:
-        for name, value in self.before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 class Interruptible:
