@@ -13,7 +13,7 @@ from pathlib import Path
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds of processor time in a period
 GPU = Path("/dev/nvidia0")
 LIMIT = Path("/sys/fs/cgroup/memory.max")  # of a container: bytes
-OF_A_WORKER = 3e9  # bytes of memory, with some to spare
+OF_A_WORKER = 3e9  # bytes of memory: some 2e9 for a training in `quick`, and store.MEMORY
 
 
 def available(quota: Path = QUOTA) -> int:

@@ -39,7 +39,7 @@ from saltrust.progress import say
 from saltrust.specs import Spec
 
 SIDECAR = "sidecar.json"
-MEMORY = 2e9  # bytes of values that a process keeps at hand; RSNA's maps take many times as much
+MEMORY = 1e9  # bytes of values that a process keeps at hand; RSNA's maps take many times as much
 FIELDS = {"spec", "upstream", "made", "seconds", "environment", "checksums"}  # of every sidecar
 ABSENT = object()
 
