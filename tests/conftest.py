@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 from hypothesis import settings
 
-# Time says something about the machine, not about the property.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+# No deadline: time says something about the machine, not about the property.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None)  # other examples each time: pytest --hypothesis-profile=explore
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(autouse=True, scope="session")

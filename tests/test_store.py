@@ -157,42 +157,66 @@ def test_a_sidecar_without_a_checksum_of_its_own_is_read(tmp_path):
     assert COMPUTED == [3]
 
 
-@dataclass(frozen=True)
-class Sleep(Squares):
-    """Takes n hundredths of a second itself, and what those below it take."""
+@pytest.fixture
+def clock(monkeypatch):
+    """[seconds]: what the time is, which passes only where a test says so."""
+    now = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    Slow.clock = now
+    return now
 
-    kind: ClassVar[str] = "sleep"
+
+@dataclass(frozen=True)
+class Slow(Squares):
+    """Takes n seconds itself, and what those below it take."""
+
+    kind: ClassVar[str] = "slow"
+    clock: ClassVar[list[float]]
     of: tuple[Spec, ...] = ()
 
     def compute(self, get):
-        time.sleep(self.n / 200)
+        self.clock[0] += self.n / 4
         for spec in self.of:
             get(spec)
-        time.sleep(self.n / 200)
+        self.clock[0] += 3 * self.n / 4
         return super().compute(get)
 
 
-def test_seconds_are_those_of_the_artefact_alone(tmp_path):
-    deep = Sleep(31)
-    middle = Sleep(12, (deep,))
-    top = Sleep(21, (middle, deep, Sleep(17)))
+def test_seconds_are_those_of_the_artefact_alone(tmp_path, clock):
+    deep = Slow(31)
+    middle = Slow(12, (deep,))
+    top = Slow(21, (middle, deep, Slow(17)))
     store = Store(tmp_path)
     store.get(top)
-    for spec in (top, middle, deep, Sleep(17)):
-        assert store.sidecar(spec)["seconds"] == pytest.approx(
-            spec.n / 100, abs=0.2
-        )  # of 0.81, 0.43, 0.31 with those below
+    for spec in (top, middle, deep, Slow(17)):
+        assert store.sidecar(spec)["seconds"] == spec.n
 
 
-def test_seconds_do_not_count_waiting_for_another_process(tmp_path):
-    below = Sleep(70)
+def test_seconds_do_not_count_waiting_for_another_process(tmp_path, monkeypatch, clock):
+    below, started, waited_for = Slow(70), threading.Event(), threading.Event()
     first, second = Store(tmp_path), Store(tmp_path)
+    lock, compute = Store._locked, Slow.compute
+
+    def locked(store, spec):
+        if store is second and spec == below:
+            waited_for.set()
+        return lock(store, spec)
+
+    def computed(spec, get):
+        if spec == below:
+            started.set()
+            assert waited_for.wait(60)
+        return compute(spec, get)
+
+    monkeypatch.setattr(Store, "_locked", locked)
+    monkeypatch.setattr(Slow, "compute", computed)
     thread = threading.Thread(target=first.get, args=(below,))
     thread.start()
-    time.sleep(0.1)
-    second.get(Sleep(10, (below,)))
+    assert started.wait(60)
+    second.get(Slow(10, (below,)))
     thread.join()
-    assert second.sidecar(Sleep(10, (below,)))["seconds"] == pytest.approx(0.10, abs=0.25)
+    assert clock == [80]
+    assert second.sidecar(Slow(10, (below,)))["seconds"] == 10
     assert COMPUTED == [70, 10]
 
 

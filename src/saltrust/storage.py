@@ -76,8 +76,8 @@ def stored(root: Path) -> Iterator[Stored]:
 
 
 def leftovers(results: Path, younger: timedelta = timedelta(0)) -> list[Stored]:
-    """What killed runs left: trainings to go on with, artefacts half written or half deleted, locks of artefacts that
-    are not there, folders of chapters that were never finished.
+    """What killed runs left: trainings to go on with (or just stored), artefacts half written or half deleted, locks of
+    artefacts that are not there, folders of chapters that were never finished.
 
     younger: what was written to within that time is left out; of chapters always what is younger than a day, since
     those have no lock.
