@@ -1,6 +1,7 @@
 """How the cores of a machine are shared, and what the workflow would run."""
 
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -121,3 +122,20 @@ def test_workers_come_before_the_chapters(tmp_path, monkeypatch, workers):
     rules = [line.split()[1].strip(":") for line in done.stdout.splitlines() if line.startswith("rule ")]
     names = chapters.of(cards.load(dataset))
     assert rules == ["worker"] * workers + ["chapter"] * len(names) + ["all"]
+
+
+def test_a_worker_that_was_killed_begins_anew(tmp_path, monkeypatch):
+    """Its command is one that kills itself the first time."""
+    command, begun = tmp_path / "bin" / "saltrust", tmp_path / "begun"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\necho "$@" >> {begun}\n[ $(wc -l < {begun}) -gt 1 ] || kill -9 $$\n')
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", str(command.parent), prepend=os.pathsep)
+    monkeypatch.setenv("SALTRUST_RESULTS", str(tmp_path))
+    dataset = "phantom-pneumothorax"
+    done = f"{tmp_path}/smoke/{dataset}/workers/0.done"
+    workflow = [sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile", "--cores", "1", "--nolock"]
+    config = ["--quiet", "all", "--config", f"datasets={dataset}", "profile=smoke", "workers=1"]
+    subprocess.run([*workflow, done, *config], cwd=paths.PROJECT, capture_output=True, check=True)
+    assert Path(done).exists()
+    assert begun.read_text().splitlines() == [f"compute --dataset {dataset} --profile smoke --name worker 0"] * 2
