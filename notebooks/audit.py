@@ -85,17 +85,16 @@ page.quote(n_findings=len(findings), n_images=len(study.explained), main_title=s
 # the map a fine one. Mean AUPRC: {num}`audit/first_layer_text .3f` at the layer where Grad-CAM is taken here,
 # {num}`audit/first_layer_code .3f` at the first.
 #
-# **A grid that is told wrongly.** At 320 pixels the last block of InceptionV3 has {num}`audit/grid_code .0f` positions a
-# side, not the {num}`audit/grid_text .0f` of the text: each stands for a wider field than the reader believes.
+# **A grid that is told wrongly.** At 320 pixels one position in the last block of InceptionV3 covers {num}`audit/grid_code .1%` of a side, not the
+# {num}`audit/grid_text .0%` of the text: it stands for a wider field than the reader believes.
 #
 # **One map without signs.** Of Tjoa and Guan's eight methods, one drops the signs, by a default of captum. Of a gradient's magnitude
 # {num}`audit/signs_text .0%` is positive here and can lie in a positive band; without signs it is
 # {num}`audit/signs_code .0%`. That Saliency has the highest recall, as they find, is thus not a comparison of like
 # with like; [](#cells-footing) makes it one.
 #
-# **Rectifiers that hooks do not see.** captum guides the gradient at modules of class `ReLU`. One run of InceptionV3, as
-# torchvision builds it, rectifies {num}`audit/functional_relu_text` times, but in {num}`audit/functional_relu_code`
-# such modules: it calls a function, Guided Backpropagation is then the gradient under another name, and nothing says so. Here every call is seen, and a map that equals the gradient is refused.
+# **Rectifiers that hooks do not see.** captum guides the gradient at modules of class `ReLU`. Of the rectifiers of InceptionV3, as
+# torchvision builds it, {num}`audit/functional_relu_code .0%` are: it calls a function. Guided Backpropagation is then the gradient under another name, and nothing says so. Here every call is seen, and a map that equals the gradient is refused.
 
 # %% [markdown]
 # ## How they are compared: three choices inside SSIM

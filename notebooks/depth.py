@@ -9,8 +9,8 @@
 # %% [markdown]
 # # Does depth make heat maps worse?
 #
-# The deepest network of the three has the sparsest maps. Is that because it is deep? The paper's appendix puts one to
-# eight convolutions before AlexNet and finds no trend.
+# The paper finds the sparsest maps on the deepest of its three networks ([](five_band.md) has what came of that here). Is it
+# because that network is deep? The paper's appendix puts one to eight convolutions before AlexNet and finds no trend.
 
 # %% tags=["parameters"]
 dataset = "cells"  # a data card with graded truth

@@ -59,7 +59,7 @@ page.quote(**{f"{name}_{key}": counts.loc[name, key] for name in NAMES for key i
 titles = {
     "utility": (
         "Utility",
-        f"AUPRC of the maps of {study.title()}, the controls, the average truth and the first localizer",
+        f"AUPRC of the maps of {study.title()}, the controls, the average mask and the first localizer",
     ),
     "utility_networks": (
         "Utility over networks",

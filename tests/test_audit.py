@@ -64,8 +64,8 @@ def test_every_finding_says_what_differs_and_has_two_numbers(table):
 @pytest.mark.parametrize(
     ("name", "as_text", "as_code"),
     [
-        ("grid", 10, 8),  # 320 pixels, halved five times by convolutions without a margin
-        ("functional_relu", 94, 0),  # InceptionV3 has 94 BasicConv2d, each with a call of relu
+        ("grid", 1 / 10, 1 / 8),  # 320 pixels, halved five times by convolutions without a margin
+        ("functional_relu", 1, 0),  # InceptionV3 has 94 BasicConv2d, each with a call of relu
         ("pole", 1, 0),
         ("divisor", 56 / 55, 1),
         ("axes", 1, -1),

@@ -128,11 +128,18 @@ def test_what_was_not_run_says_why_and_how(folders, monkeypatch):
     assert "This chapter failed; its notebook is" in book.page(cards.load("phantom-pneumonia"), "models", "quick")
 
 
+def test_the_first_page_of_a_data_set_says_how_much_of_it_was_run(executed):
+    assert "*1 of 13 chapters were run here.*" in book.overview(cards.load("phantom-pneumothorax"), "smoke")
+    assert "Not run here" in book.overview(cards.load("phantom-pneumonia"), "smoke")
+
+
 def test_assembly_lists_every_card_and_carries_the_results(executed, folders):
     toc = yaml.safe_load(book.assemble("smoke").read_text())
-    evidence = next(part for part in toc["parts"] if part["caption"] == "Evidence")
-    assert {group["file"] for group in evidence["chapters"]} == {f"evidence/{name}/index" for name in cards.names()}
-    for group in evidence["chapters"]:
+    parts = {part["caption"]: part["chapters"] for part in toc["parts"]}
+    assert [group["file"] for group in parts["Evidence"]] == ["evidence/phantom-pneumothorax/index"]
+    others = {f"evidence/{name}/index" for name in cards.names() if name != "phantom-pneumothorax"}
+    assert {group["file"] for group in parts["Not run here"]} == others
+    for group in parts["Evidence"] + parts["Not run here"]:
         card = cards.load(group["file"].split("/")[1])
         shown = [section["file"].rsplit("/")[-1] for section in group.get("sections", [])]
         assert shown == (list(chapters.of(card)) if card.available else [])

@@ -4,8 +4,9 @@ Reads `evidence/claims.json` (the claims, with the outcome of those that the pap
 `evidence/<dataset>/tables/claims.csv`. Gives
 
     {ledger} <paper>            the claims of one paper, with what came of each; label tab-ledger-<paper>
-    {ledger-summary}            the counts by paper; label tab-ledger
-    {ledger-count}`<state>`     how many claims are in a state; or `all`, or `tested` for the first three
+    {ledger-summary}            the counts by paper and by kind; label tab-ledger
+    {ledger-count}`<state>`     how many claims are in a state; or `all`, or `tested` for the first three; those of one
+                                kind: `<kind>/<state>`
 
 A claim is in one state: "yes", "no" or "unclear" by the data sets that stand for the paper's data (the least
 favourable, where they are several) or by the paper's own numbers, else "not run here" or "not testable". What data sets
@@ -31,6 +32,12 @@ logger = logging.getLogger(__name__)
 NOT_TESTABLE = "not testable"
 STATES = ("yes", "no", "unclear", NOT_RUN, NOT_TESTABLE)
 SUMS = {"all": STATES, "tested": STATES[:3]} | {state: (state,) for state in STATES}
+KINDS = {
+    "direction": "directions",
+    "value": "numbers",
+    "verdict": "columns of PASS and FAIL",
+    "arithmetic": "sums of the papers' own numbers",
+}
 CLASSES = {"yes": VERDICTS["PASS"], "no": VERDICTS["FAIL"]}
 
 Row = dict[str, str]
@@ -52,9 +59,13 @@ class Ledger:
         answers = {row["agrees"] for row in self.found.get(claim["id"], []) if row["data"] == "own"}
         return next((word for word in ("no", "unclear", "yes") if word in answers), NOT_RUN)
 
-    def counts(self, paper: str | None = None) -> Counter:
-        """Claims by state, of one paper or of all."""
-        return Counter(self.state(claim) for claim in self.claims if paper in (None, claim["paper"]))
+    def counts(self, *, paper: str | None = None, kind: str | None = None) -> Counter:
+        """Claims by state; of one paper, or of one of KINDS."""
+        return Counter(
+            self.state(claim)
+            for claim in self.claims
+            if paper in (None, claim["paper"]) and kind in (None, "arithmetic" if claim["outcome"] else claim["kind"])
+        )
 
 
 def read(env: BuildEnvironment) -> Ledger:
@@ -90,7 +101,7 @@ class LedgerTable(Catalogue):
             message = f"no claim of '{paper}'{nearest(paper, {claim['paper'] for claim in ledger.claims})}"
             logger.warning("ledger: %s", message, location=self.get_location(), type="ledger")
         caption = nodes.title("", "", *self.inline(f"What {{cite:t}}`{paper}` say, and what comes of it here."))
-        shown = table(caption, ["Claim", "There", "Here", "Holds"], [Column(("",) * len(claims), False)] * 4)
+        shown = table(caption, ["Claim", "Holds", "There", "Here"], [Column(("",) * len(claims), False)] * 4)
         for line, claim in zip(list(shown.findall(nodes.row))[1:], claims, strict=True):
             for entry, content in zip(line, self.cells(claim, ledger), strict=True):
                 entry.children = []
@@ -110,9 +121,9 @@ class LedgerTable(Catalogue):
         word = nodes.inline(text=state, classes=[CLASSES[state]] if state in CLASSES else [])
         return [
             [nodes.paragraph(text=claim["title"]), source],
+            [nodes.paragraph("", "", word)],
             [nodes.paragraph(text=claim["number"])],
             here,
-            [nodes.paragraph("", "", word)],
         ]
 
     def finding(self, row: Row) -> nodes.Node:
@@ -133,15 +144,17 @@ class LedgerSummary(Catalogue):
     def run(self) -> list[nodes.Node]:
         ledger = read(self.env)
         papers = list(dict.fromkeys(claim["paper"] for claim in ledger.claims))
-        counts = [*map(ledger.counts, papers), ledger.counts()]
-        body = [Column(("",) * len(papers) + ("All",), numeric=False)]
+        counts = [*(ledger.counts(paper=paper) for paper in papers), ledger.counts()]
+        counts += [ledger.counts(kind=kind) for kind in KINDS]
+        kinds = (f"… {words}" for words in KINDS.values())
+        body = [Column((*("" for _ in papers), "All", *kinds), numeric=False)]
         body += [
             Column(tuple(str(sum(count[state] for state in states)) for count in counts), numeric=True)
             for states in (SUMS["all"], *((state,) for state in STATES))
         ]
-        caption = nodes.title(text="The claims, and how many of them hold here.")
+        caption = nodes.title(text="The claims by paper and by kind, and how many of them hold here.")
         shown = table(caption, ["Paper", "claims", *STATES], body)
-        for line, paper in zip(list(shown.findall(nodes.row))[1:-1], papers, strict=True):
+        for line, paper in zip(list(shown.findall(nodes.row))[1:], papers, strict=False):
             line[0].children = []
             line[0] += nodes.paragraph("", "", *self.inline(f"{{cite:t}}`{paper}`"))
         shown["classes"].append("whole")
@@ -149,15 +162,19 @@ class LedgerSummary(Catalogue):
 
 
 class LedgerCount(SphinxRole):
-    """{ledger-count}`<state>`"""
+    """{ledger-count}`<state>` or {ledger-count}`<kind>/<state>`"""
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
-        if self.text not in SUMS:
-            message = f"no state '{self.text}'{nearest(self.text, SUMS)}; known: {', '.join(SUMS)}"
+        known = {state: (None, state) for state in SUMS}
+        known |= {f"{kind}/{state}": (kind, state) for kind in KINDS for state in SUMS}
+        if self.text not in known:
+            message = f"no state '{self.text}'{nearest(self.text, known)}; known: {', '.join(SUMS)}, <kind>/<state>"
             logger.warning("ledger-count: %s", message, location=self.get_location(), type="ledger")
             return [nodes.literal(text=f"?{self.text}?")], []
-        counts = read(self.env).counts()
-        text = str(sum(counts[state] for state in SUMS[self.text])) if counts else NOT_RUN
+        kind, state = known[self.text]
+        ledger = read(self.env)
+        counts = ledger.counts(kind=kind)
+        text = str(sum(counts[one] for one in SUMS[state])) if ledger.claims else NOT_RUN
         return [page_link("claims", text, "num")], []
 
 

@@ -180,12 +180,12 @@ def displayed_product(study: Study) -> tuple[float, float]:
     "Grid of Grad-CAM",
     text="10 × 10 for both networks",
     code="InceptionV3's last block at 320 pixels",
-    measure="positions along a side",
+    measure="share of a side that one position covers",
 )
 def grid(study: Study) -> tuple[float, float]:
     last = "Mixed_7c"
     shapes = Explained(build("inception_v3")).output_shapes([last], torch.zeros(1, 3, 320, 320))
-    return 10.0, shapes[last][-1]
+    return 1 / 10, 1 / shapes[last][-1]
 
 
 @_finding(
@@ -217,7 +217,7 @@ def signs(study: Study) -> tuple[float, float]:
     "Rectifiers that hooks do not see",
     text="Guided Backpropagation",
     code="changes ReLU modules, not calls of relu()",
-    measure="rectifiers of InceptionV3 that are guided (text: those that run)",
+    measure="share of InceptionV3's rectifiers that are guided",
 )
 def functional_relu(study: Study) -> tuple[float, float]:
     network = build("inception_v3")
@@ -225,7 +225,8 @@ def functional_relu(study: Study) -> tuple[float, float]:
     explained = Explained(network)
     with explained.under(rules):
         explained.gradients(torch.zeros(1, 3, 80, 80))
-    return rules.calls, sum(isinstance(module, torch.nn.ReLU) for module in network.modules())
+    modules = sum(isinstance(module, torch.nn.ReLU) for module in network.modules())
+    return 1.0, modules / rules.calls
 
 
 # --- how the maps are scored ------------------------------------------------------------------------------------------
@@ -269,7 +270,7 @@ def preparation(study: Study) -> tuple[float, float]:
 @_finding(
     ARUN,
     "Window of SSIM",
-    text="of Wang et al., whom it cites: 11 × 11, Gaussian",
+    text="not said; of Wang et al., whom it cites: 11 × 11, Gaussian",
     code="7 × 7, equal weights",
     measure="the same, on the code's maps",
 )
@@ -314,7 +315,7 @@ def clipping(study: Study) -> tuple[float, float]:
 @_finding(
     ARUN,
     "Area under the curve",
-    text="AUPRC; as average precision",
+    text="AUPRC, by which rule not said; here average precision",
     code="straight lines between the points",
     measure="AUPRC of a map that is the same everywhere, or empty",
 )

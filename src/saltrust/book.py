@@ -55,9 +55,9 @@ def assemble(profile: str) -> Path:
         _copy(own if own.exists() else MEASURED / name, EVIDENCE / name)
     for chapter in chapters.NAMES:
         _copy(paths.CHAPTERS / f"{chapter}.py", EVIDENCE / "sources" / f"{chapter}.py")
-    parts = []
+    parts: dict[str, list[dict[str, Any]]] = {"Evidence": [], "Not run here": []}
     assessed = [name for name in cards.assessed() if (paths.results_of(profile, name) / "notebooks").exists()]
-    datasets = [*cards.names(), *assessed]
+    datasets = sorted([*cards.names(), *assessed], key=lambda name: (name != LEADING, cards.load(name).get is not None))
     for name in datasets:
         card = cards.load(name)
         folder = EVIDENCE / name
@@ -74,16 +74,25 @@ def assemble(profile: str) -> Path:
                 _bundle(results, chapter, folder / "bundles" / f"{name}-{chapter}.zip")
         (folder / "index.md").write_text(overview(card, profile), encoding="utf-8")
         files = [{"file": f"evidence/{name}/{chapter}"} for chapter in shown]
-        parts.append({"file": f"evidence/{name}/index"} | ({"sections": files} if files else {}))
+        part = parts["Evidence" if _ran(card, profile) else "Not run here"]
+        part.append({"file": f"evidence/{name}/index"} | ({"sections": files} if files else {}))
     lineage.write(EVIDENCE, profile, datasets)
     toc = yaml.safe_load((paths.BOOK / "_toc.yml").read_text(encoding="utf-8"))
-    toc["parts"].insert(EVIDENCE_PART, {"caption": "Evidence", "chapters": parts})
+    shown = [{"caption": caption, "chapters": found} for caption, found in parts.items() if found]
+    toc["parts"][EVIDENCE_PART:EVIDENCE_PART] = shown
     file = EVIDENCE / "_toc.yml"
     file.write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")
     return file
 
 
 EVIDENCE_PART = 1  # after the concepts, before what closes the book
+LEADING = "phantom-pneumothorax"  # the data set that the concepts quote comes first, then others that are drawn
+
+
+def _ran(card: Card, profile: str) -> list[str]:
+    """The chapters that were executed."""
+    notebooks = paths.results_of(profile, card.name) / "notebooks"
+    return [chapter for chapter in chapters.of(card) if (notebooks / f"{chapter}.ipynb").exists()]
 
 
 def page(card: Card, chapter: str, profile: str) -> str:
@@ -123,9 +132,11 @@ The data card counts these images; the profile `{profile}` may take fewer, at th
 """
     tree = f"\nThe files that are expected:\n\n```text\n{card.get.tree}```\n" if card.get and card.get.tree else ""
     cite = f"\nCite {{cite}}`{','.join(card.cite)}`.\n" if card.cite else ""
-    first, *_, last = chapters.of(card)
-    ran = (paths.results_of(profile, card.name) / "notebooks" / f"{last}.ipynb").exists()
-    state = "" if ran else f"\n{_not_run(card, first, profile)}\n"
+    known, ran = chapters.of(card), _ran(card, profile)
+    missing = [chapter for chapter in known if chapter not in ran]
+    state = f"\n{_not_run(card, missing[0], profile)}\n" if missing else ""
+    if ran and missing:
+        state = f"\n*{len(ran)} of {len(known)} chapters were run here.*\n"
     return f"""({card.name})=
 # {card.title}
 

@@ -232,7 +232,7 @@ CHOICES: dict[str, Choice] = {
         "… at which points",
         "Table 1: the average over interpolations",
         "PAIR saliency: points from one end of the path to the other",
-        "the middles of the steps miss less of the total: see *All methods* of each data set",
+        "the middles of the steps miss less of the total: see *Every method on the same images* of each data set",
     ),
     "xrai_steps": Choice(
         "XRAI: steps of each path", "not given; the code's", "PAIR saliency's default", "the black path is then IG's"
@@ -319,7 +319,7 @@ CHOICES: dict[str, Choice] = {
     ),
     "rule": Choice(
         "PASS by",
-        "Table 2: means are compared",
+        "not stated; Table 2 compares",
         "means",
         "the whole 95 % interval must agree: a mean alone may be chance",
     ),

@@ -157,8 +157,8 @@ def _images(evidence: Evidence) -> str | None:
     if fewest.min() >= FEW:
         return None
     return (
-        f"{fewest['utility']} images behind utility, {fewest['randomization']} behind randomization: the intervals are "
-        "those of few images, and a small difference is not seen."
+        f"{fewest['utility']} images behind utility, {fewest['randomization']} behind randomization: the fewer there "
+        "are, the more an interval is too narrow, so that a PASS may be chance; and a small difference is not seen."
     )
 
 

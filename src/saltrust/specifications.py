@@ -446,7 +446,6 @@ class ScoresSpec(Spec):
         return f"{len(self.parts)} scores"
 
     def compute(self, get) -> tuple[np.ndarray, ...]:
-        get = _latest(get)
         known: dict[bytes, np.ndarray] = {}
         found = []
         for _, alike in groupby(self.parts, _unset):
@@ -496,20 +495,6 @@ def _similarities(parts: Sequence[SimilaritySpec], get: Callable, known: dict[by
             shares = np.array_split(new, min(len(new), threads))
             known |= zip((pairs[i] for i in new), np.concatenate(list(pool.map(scored, shares))), strict=True)
     return list(np.array([known[pair] for pair in pairs]).T)
-
-
-def _latest(get: Callable, most: int = 3) -> Callable:
-    """`get` that keeps the latest artefacts alone: all the maps of a curve would not fit in memory."""
-    kept: dict[str, Any] = {}
-
-    def fetch(spec: Spec) -> Any:
-        if spec.digest not in kept:
-            if len(kept) == most:
-                del kept[next(iter(kept))]
-            kept[spec.digest] = get(spec, remember=False)
-        return kept[spec.digest]
-
-    return fetch
 
 
 def specification_curve(study: Study, methods: str = "paper", n_boot: int = 1000) -> pd.DataFrame:

@@ -26,7 +26,9 @@ CLAIMS = [
 ]
 HEADER = "id,agrees,ours,estimate,ci_low,ci_high,data,kind\n"
 PAGE = (
-    "# A\n\nOf {ledger-count}`all`, {ledger-count}`tested`: {ledger-count}`yes`.\n\n```{ledger-summary}\n```\n\n"
+    "# A\n\nOf {ledger-count}`all`, {ledger-count}`tested`: {ledger-count}`yes`; "
+    "{ledger-count}`direction/yes` by data.\n\n"
+    "```{ledger-summary}\n```\n\n"
     f"```{{ledger}} {PAPER}\n```\n\n```{{bibliography}}\n```\n"
 )
 
@@ -76,13 +78,19 @@ def evidence(tmp_path):
 def test_each_claim_is_in_one_state(build, evidence):
     text, html, warnings = build(PAGE)
     assert warnings == ""
-    assert "Of 6, 3: 2." in text
+    assert "Of 6, 3: 2; 1 by data." in text
     rows = re.findall(r"<tr.*?</tr>", html, re.S)
     plain = [re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", row)).strip() for row in rows]
     summary = plain[: plain.index(next(line for line in plain if line.startswith("All"))) + 1]
     assert summary[0] == "Paper claims yes no unclear not run here not testable"
     assert summary[-1] == "All 6 2 1 0 1 2"
-    states = [re.sub(r"<[^>]+>", "", row.rsplit("<td", 1)[1]).partition(">")[2].strip() for row in rows[-6:]]
+    assert plain[len(summary) : len(summary) + 4] == [
+        "… directions 5 1 1 0 1 2",
+        "… numbers 0 0 0 0 0 0",
+        "… columns of PASS and FAIL 0 0 0 0 0 0",
+        "… sums of the papers’ own numbers 1 1 0 0 0 0",
+    ]
+    states = [re.sub(r"<[^>]+>", "", row.split("<td")[2]).partition(">")[2].strip() for row in rows[-6:]]
     assert states == ["yes", "no", "not run here", "yes", "not testable", "not testable"]
     assert html.count('class="verdict-pass">yes<') == 2
     assert html.count('class="verdict-fail">no<') == 1
@@ -108,13 +116,14 @@ def test_a_data_set_whose_chapter_was_not_run_is_passed_over(build, evidence, tm
     (tmp_path / "evidence/lungs/numbers.json").write_text(json.dumps({"verdict/n": 1}))
     text, _, warnings = build(PAGE)
     assert warnings == ""
-    assert "Of 6, 2: 1." in text
+    assert "Of 6, 2: 1; 0 by data." in text
 
 
 @pytest.mark.parametrize(
     ("page", "message"),
     [
         ("{ledger-count}`yess`", "ledger-count: no state 'yess'; nearest is 'yes'"),
+        ("{ledger-count}`direction/yess`", "no state 'direction/yess'; nearest is 'direction/yes'"),
         ("```{ledger} arun2021assesing\n```", f"ledger: no claim of 'arun2021assesing'; nearest is '{PAPER}'"),
     ],
 )
