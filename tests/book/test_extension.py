@@ -396,7 +396,7 @@ def test_the_arithmetic_of_the_page_on_auprc_holds():
     precision, recall, _ = precision_recall_curve(truth, constant)
     assert average_precision_score(truth, constant) == pytest.approx(0.055)
     assert auc(recall, precision) == pytest.approx(0.5275)
-    ranked = np.array([1, 0, 0, 1, 0, 0, 0, 0, 0, 0]), -np.arange(10)  # exercise 3
+    ranked = np.array([1, 0, 0, 1, 0, 0, 0, 0, 0, 0]), -np.arange(10)  # exercise "AUPRC by hand"
     precision, recall, _ = precision_recall_curve(*ranked)
     assert average_precision_score(*ranked) == pytest.approx(0.75)
     assert auc(recall, precision) == pytest.approx(0.708, abs=5e-4)
