@@ -12,8 +12,8 @@ BIN      := .venv/bin
 
 # On one machine what runs side by side shares its cores; on a cluster its profile says what a job gets.
 ifeq ($(EXECUTOR),local)
-SHARE = set -- $$($(PYTHON) workflow/cores.py "$(JOBS)" "$(WORKERS)" $(DATASETS)) && workers=$$3 && \
-	set -- --cores $$(($$1 * $$2)) --set-threads chapter=$$2 worker=1;
+SHARE = shared=$$($(PYTHON) workflow/cores.py "$(JOBS)" "$(WORKERS)" $(DATASETS)) || exit 2; \
+	set -- $$shared && workers=$$3 && set -- --cores $$(($$1 * $$2)) --set-threads chapter=$$2 worker=1;
 else
 SHARE = workers=$(or $(WORKERS),0); set -- $(addprefix --jobs ,$(JOBS));
 endif
@@ -42,7 +42,7 @@ book: .venv/installed ## compute what is missing, build the book, print where it
 	status=$$?; $(BIN)/saltrust book --profile $(PROFILE) && exit $$status
 
 chapter: .venv/installed ## run one chapter again: CHAPTER=... DATASET=... P="name=value ..."
-	$(BIN)/saltrust run $(CHAPTER) --dataset $(DATASET) --profile $(PROFILE) $(addprefix -p ,$(P))
+	$(BIN)/saltrust run $(CHAPTER) $(addprefix --dataset ,$(DATASET)) --profile $(PROFILE) $(addprefix -p ,$(P))
 
 test: .venv/installed ## run the tests
 	$(BIN)/python -m pytest

@@ -106,5 +106,6 @@ page.table(
     "claims",
     caption="Every claim that this data set can test. ours: what was found; agrees: the answer; estimate: the number that decides (see why), with "
     "its 95 % bootstrap interval by image; data: whether the data set stands for the paper's own; the answer under each protocol.",
+    key=["id"],
 )
 page.close()

@@ -73,7 +73,7 @@ shown = positive[:n_shown]
 page.figure(
     plots.image_grid(test.pixels[shown], [f"{a:.1%}" for a in area[:n_shown]], test.truth[shown]),
     "positive",
-    caption=f"Test images with {finding}, the truth outlined in yellow; above each, the share of the image it covers.",
+    caption=f"Test images with {finding}, the truth outlined in cyan; above each, the share of the image it covers.",
     alt=f"{len(shown)} test images with an outline around the {finding}, which covers between {area[:n_shown].min():.1%} "
     f"and {area[:n_shown].max():.1%} of the image.",
 )
@@ -90,7 +90,7 @@ if len(negative):
         plots.image_grid(test.pixels[negative], [""] * len(negative)),
         "negative",
         caption=f"Test images without {finding}.",
-        alt=f"{len(negative)} test images without {finding}, similar in every other respect to those with it.",
+        alt=f"{len(negative)} test images without {finding}.",
     )
 
 # %% [markdown]
@@ -98,7 +98,7 @@ if len(negative):
 #
 # In an image with the finding, the truth covers {num}`dataset/prevalence_pixels .1%` of the pixels on average, from
 # {num}`dataset/smallest_area .1%` to {num}`dataset/largest_area .1%`. That share is what a map of a single value
-# scores by average precision. The average truth is a harder rival: it knows where the finding tends to lie, and never
+# scores by average precision. The average mask is a harder rival: it knows where the finding tends to lie, and never
 # looks at the image.
 
 # %%
@@ -113,10 +113,10 @@ figure.colorbar(drawn, ax=right, label="share of positive images")
 page.figure(
     figure,
     "truth",
-    caption="Left: how much of the image the truth covers. Right: the average truth of all training and validation images "
+    caption="Left: how much of the image the truth covers. Right: the average mask of all training and validation images "
     "with the finding, which serves as the baseline AVG.",
-    alt=f"Left, a histogram of truth sizes from {area.min():.1%} to {area.max():.1%} of the image. Right, the average truth, "
-    f"a blurred prior whose highest value is {average.max():.2f}.",
+    alt=f"Left, a histogram of truth sizes from {area.min():.1%} to {area.max():.1%} of the image. Right, the average mask "
+    f"as an image; its highest value is {average.max():.2f}.",
 )
 
 # %% [markdown]
@@ -149,6 +149,6 @@ if len(shown):
         plots.image_grid([pixels for _, pixels in pairs], [name for name, _ in pairs]),
         "alike",
         caption=f"Pairs of images that are nearly the same, {len(shown)} of {len(alike)}; those from different splits first.",
-        alt=f"{len(shown)} pairs of images side by side, hardly to be told apart.",
+        alt=f"{len(shown)} pairs of images side by side; those of a pair differ in at most {ALIKE} of {BITS**2} bits of a perceptual hash.",
     )
 page.close()

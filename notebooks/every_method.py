@@ -69,7 +69,7 @@ for family in (family for family in FAMILIES if any(METHODS[name].family == fami
     page.figure(
         grid({METHODS[name].abbreviation: maps[name] for name in members}),
         f"family_{family}",
-        caption=f"{FAMILIES[family]}: {listed}. {study.title()}, test images with the finding, the truth outlined in yellow; each "
+        caption=f"{FAMILIES[family]}: {listed}. {study.title()}, test images with the finding, the truth outlined in cyan; each "
         "map is scaled to its own range, dark is low, bright is high.",
         alt=f"A grid of {len(shown)} images by {len(members)} maps: {listed}.",
     )

@@ -137,7 +137,7 @@ page.figure(
     plots.roc(shown),
     "five_band_roc",
     caption="ROC curves with the axes as they should be: false positive rate across, recall up. Grey: equal rates.",
-    alt=f"ROC curves of ten methods for three networks. {int((gap > 0).sum())} of {len(gap)} curves lie above the diagonal on average; "
+    alt=f"ROC curves of {len(ALL_TEN)} methods for {len(heat.networks)} networks. {int((gap > 0).sum())} of {len(gap)} curves lie above the diagonal on average; "
     f"Deconvolution lies {'above' if gap.xs('deconvolution', level='method').mean() > 0 else 'below'} it.",
     counterpart="Fig. 4",
     source="tjoa2020quantifying",

@@ -199,6 +199,7 @@ page.table(
     correlation,
     "rank_correlation",
     caption="Spearman's rank correlation over the methods between a five-band score and another score of the same maps, by network, with 95 % bootstrap intervals over branches and images.",
+    key=["network", "band", "score"],
 )
 words = correlation.assign(
     network=correlation["network"].map(heat.titles),

@@ -9,7 +9,7 @@
 # %% [markdown]
 # # A gallery of maps
 #
-# Look before you count. One row is one image; each column is one method on the same network.
+# Look before you count. Beside each image stand its maps by all methods, all of the same network.
 
 # %% tags=["parameters"]
 dataset = "phantom-pneumothorax"  # a data card
@@ -17,7 +17,7 @@ profile = "quick"  # smoke, quick or full
 protocol = "corrected"  # corrected, published or as_run
 seed = 0  # of everything that is drawn at random
 methods = "paper"  # the paper's eight; or "all", a family, or names, comma-separated
-n_shown = 4  # images in the figures
+n_shown = 2  # images in the first figure
 
 # %%
 from saltrust import plots
@@ -42,24 +42,24 @@ def rows(model):
 
 
 page.figure(
-    plots.map_grid(rows(study.main)),
+    plots.map_grid(rows(study.main), across=4),
     "gallery_maps",
     caption=f"Maps of {study.title()} for test images with the finding, each scaled to its own range after clipping at the 99th "
-    "percentile: dark is low, bright is high. The truth is outlined in yellow.",
-    alt=f"A grid of {len(shown)} images and their {len(names)} maps. Gradient maps are grainy and spread over the image; Grad-CAM "
-    "is a smooth blob; XRAI fills whole regions.",
+    "percentile: dark is low, bright is high. The truth is outlined in cyan.",
+    alt=f"{len(shown)} images, each with its {len(names)} maps: {', '.join(map(plots.abbreviation, names))}. The truth is outlined on "
+    "all of them.",
     counterpart="Fig. 2c-d and Fig. S1",
 )
 
 # %% [markdown]
 # ## The same image, other models
 #
-# Below the network that is judged stand a replicate of it and another architecture, as far as there are such, and last a
-# network whose weights were drawn at random. What stays the same from the first row to the last owes nothing to training.
+# Beside the network that is judged stand a replicate of it and another architecture, as far as there are such, and last a
+# network whose weights were drawn at random. What stays the same from the first map of a row to the last owes nothing to training.
 
 # %%
-first = [
-    (label, rows(model)[0])
+first = {
+    label: rows(model)[0]
     for label, model in (
         ("trained", study.main),
         ("replicate", study.replicate),
@@ -67,12 +67,13 @@ first = [
         ("random", study.random),
     )
     if model
-]
+}
+_, image, truth, maps = first["trained"]
 page.figure(
-    plots.map_grid([(label, *row[1:]) for label, row in first]),
+    plots.map_grid([(name, image, truth, {label: row[-1][name] for label, row in first.items()}) for name in maps]),
     "models_compared",
-    caption=f"Maps of one test image by {len(first)} networks: " + ", ".join(map(study.title, study.judged)) + ".",
-    alt=f"A grid of {len(first)} networks by {len(names)} methods for one image, to be compared down each column.",
+    caption=f"Maps of one test image by {len(first)} networks: " + "; ".join(map(study.title, study.judged)) + ".",
+    alt=f"A grid of {len(names)} methods by {len(first)} networks for one image, to be compared along each row.",
 )
 
 # %% [markdown]

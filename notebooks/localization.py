@@ -62,12 +62,12 @@ page.quote(
 # %% [markdown]
 # The best map is {num}`localization/best_map` with a mean AUPRC of {num}`localization/best_auprc .3f` over
 # {num}`localization/n_images` images, the worst {num}`localization/worst_map` with {num}`localization/worst_auprc
-# .3f`. The average truth, which never looks at the image, scores {num}`localization/average_auprc .3f`;
+# .3f`. The average mask, which never looks at the image, scores {num}`localization/average_auprc .3f`;
 # methods with a higher mean: {num}`localization/n_above_average`. The localizer, trained on the truth, scores
 # {num}`localization/localizer_auprc .3f`.
 #
 # Five controls stand beside the maps, none of which has seen a network: the image's edges (SOBEL), a spot in the middle
-# (CENTRE), a smooth random field (RANDOM), the same everywhere (CONST) and the average truth (AVG). Edges alone score
+# (CENTRE), a smooth random field (RANDOM), the same everywhere (CONST) and the average mask (AVG). Edges alone score
 # {num}`localization/edges_auprc .3f`; methods with a higher mean: {num}`localization/n_above_edges`. The best control is
 # {num}`localization/best_control` with {num}`localization/best_control_auprc .3f`; methods with a higher mean than every
 # control: {num}`localization/n_above_controls`.
@@ -79,7 +79,7 @@ page.figure(
         frame,
         "auprc",
         "AUPRC",
-        lines={"average truth, mean": controls["average"], "localizer, mean": others[localizer]},
+        lines={"average mask, mean": controls["average"], "localizer, mean": others[localizer]},
     ),
     "localization",
     caption=f"AUPRC of the maps of {study.title()} on test images with the finding, beside the controls and the localizer. Solid line: median; dashed: mean; box: quartiles.",
@@ -94,6 +94,7 @@ page.table(
     summary,
     "localization",
     caption="AUPRC by method and model, controls and localizers included: mean, standard deviation over images, 95 % bootstrap interval of the mean, images.",
+    key=["method", "model"],
 )
 
 # %% [markdown]
@@ -116,9 +117,9 @@ for i, index in enumerate(study.explained[:n_shown]):
     rows.append((f"image {i + 1}", test.pixels[index], test.truth[index], {name: m[i] for name, m in maps.items()}))
     notes.append({plots.abbreviation(name): f"{table.loc[image, name]:.2f}" for name in [*names, "average", localizer]})
 page.figure(
-    plots.map_grid(rows, notes),
+    plots.map_grid(rows, notes, across=5),
     "examples",
-    caption="Maps of test images with their AUPRC, beside the average truth and the localizer; the truth outlined in yellow.",
+    caption="Maps of test images with their AUPRC, beside the average mask and the localizer; the truth outlined in cyan.",
     alt=f"A grid of {len(rows)} images with their maps. AUPRC of the first: "
     + ", ".join(f"{name} {note}" for name, note in notes[0].items())
     + ".",
@@ -143,9 +144,10 @@ areas = {name: AUPRC["average_precision"](m, test.truth[index]) for name, m in c
 page.figure(
     plots.precision_recall(test.pixels[index], test.truth[index], curves, areas),
     "pr_curve",
-    caption="One test image with the truth outlined, its map by the best method and by Grad-CAM, and their precision-recall curves. "
-    "The grey line is the precision of a constant map: the share of the image inside the truth.",
-    alt="An image, its maps, and their precision-recall curves with areas "
+    caption=f"One test image with the truth outlined, {', '.join(f'its map by {name}' for name in curves)}, and the precision-recall curve of each map. "
+    f"{plots.abbreviation(best)} has the highest mean AUPRC of the methods; the image is the one on which it scores best. The area under the steps is "
+    "the average precision. The grey line is the precision of a constant map: the share of the image inside the truth.",
+    alt="An image, its maps, and their precision-recall curves, drawn as steps. Average precision: "
     + ", ".join(f"{n} {a:.2f}" for n, a in areas.items())
     + ".",
     counterpart="Fig. S4",
@@ -235,6 +237,7 @@ page.table(
     gaps,
     "trained_against_random",
     caption=f"Mean AUPRC of maps of the trained and of a random {study.title()}, and their difference.",
+    key=["method"],
 )
 page.quote(n_better_than_random=int((gaps["ci_low"] > 0).sum()), n_methods=len(names))
 

@@ -40,6 +40,7 @@ page.table(
     "every image has one, of telling each class from the others, the mean over the classes. Where there are several classes, the share of right ones "
     "(accuracy). And the training: epochs or steps, the one kept, seconds, seed, arithmetic, and where the weights started from. Networks are "
     f"{study.replication}. Localizers are scored by their image score. {study.card.reported}",
+    key=["model"],
 )
 score = table.set_index("model")
 reached = [f"{study.title(name)} {score['auc'][name]:.3f}" for name in study.classifiers]
@@ -77,8 +78,11 @@ if "curves" in records[study.main]:
 test = study.data("test")
 if test.absent is not None:
     scores = {name: np.array(record["test_scores"]) for name, record in records.items()}
-    scores |= {f"{study.card.localizer}-{k}": np.array(study.localizer(k).record["test_scores"]) for k in (1, 2)}
-    curves = {f"{name} ({score['auc'][name]:.3f})": values for name, values in scores.items()}
+    titles = {name: study.title(name) for name in scores}
+    for k in (1, 2):
+        scores[name := f"{study.card.localizer}-{k}"] = np.array(study.localizer(k).record["test_scores"])
+        titles[name] = f"{plots.abbreviation(study.card.localizer)} {k}"
+    curves = {f"{titles[name]} ({score['auc'][name]:.3f})": values for name, values in scores.items()}
     page.figure(
         plots.roc_curves(test.present.astype(int), curves),
         "roc",

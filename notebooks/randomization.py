@@ -112,6 +112,7 @@ page.table(
     "sensitivity",
     caption="SSIM with the trained model's map after each stage of the cascade, by method: mean, standard deviation over images, 95 % "
     "bootstrap interval, images.",
+    key=["method", "model", "stage"],
 )
 
 # %% [markdown]

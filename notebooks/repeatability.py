@@ -174,6 +174,7 @@ for name, table in summaries.items():
         name,
         caption=f"{name.capitalize()}: SSIM by method, mean, standard deviation over images, 95 % bootstrap interval, images; and the mean SSIM "
         "with surrogates (null), of maps of different images (unrelated) and of two classes (other_class).",
+        key=["method", "model"],
     )
 
 # %% [markdown]
@@ -193,12 +194,12 @@ for i, index in enumerate(study.explained[:n_shown]):
         maps = {plots.abbreviation(name): study.display(name, model)[i] for name in names}
         rows.append((label, test.pixels[index], test.truth[index], maps))
         values = by_image[criterion].loc[test.ids[index]] if criterion else {}
-        notes.append({plots.abbreviation(name): f"{values[name]:.2f}" for name in names} if criterion else {})
+        notes.append({plots.abbreviation(name): f"{values[name]:z.2f}" for name in names} if criterion else {})
 page.figure(
-    plots.map_grid(rows, notes),
+    plots.map_grid(rows, notes, across=4),
     "stability_examples",
     caption=f"Maps of the same test images by {', '.join(map(study.title, study.classifiers))}, with their SSIM to the first network's map.",
-    alt=f"A grid of {n_shown} images, each with a row of maps for each of {len(study.classifiers)} networks.",
+    alt=f"{n_shown} images, each with its maps for each of {len(study.classifiers)} networks.",
     counterpart="Fig. 4c-d and Fig. S3",
 )
 page.close()

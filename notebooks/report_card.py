@@ -84,5 +84,6 @@ page.table(
     card,
     "report_card",
     caption="Mean, 95 % bootstrap interval, images, and for the methods that are judged each baseline with its mean and the verdict.",
+    key=["method", "criterion", "baseline"],
 )
 page.close()

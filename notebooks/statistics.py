@@ -210,5 +210,6 @@ page.table(
     "statistics",
     caption="All contrasts by question: difference, simultaneous 95 % interval and adjusted p; the levels; p of this contrast alone, standard error, "
     "degrees of freedom (Satterthwaite); effect size with its interval; simultaneous 95 % interval by bootstrap.",
+    key=["question", "contrast"],
 )
 page.close()

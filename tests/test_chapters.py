@@ -57,7 +57,8 @@ def test_pairing_the_chapters_for_jupyterlab_leaves_their_sources_as_they_are(tm
     [
         ({"n_bot": "5"}, "unknown parameter of chapter 'localization' 'n_bot'; did you mean 'n_boot'"),
         ({"n_boot": "many"}, "parameter 'n_boot': 'many' is not of type int"),
-        ({"n_boot": "-3"}, "parameter 'n_boot': -3 is negative"),
+        ({"n_boot": "-3"}, "parameter 'n_boot': -3 is not between 20 and"),
+        ({"seed": "0, 1"}, "not of type int .*; several runs, one for each value: --seed 0 --seed 1"),
         ({"methods": "grad,xria"}, "unknown method 'xria'; did you mean 'xrai'"),
         ({"dataset": "phantom"}, "unknown data set 'phantom'"),
         ({"profile": "fast"}, "unknown profile 'fast'"),
@@ -67,6 +68,54 @@ def test_pairing_the_chapters_for_jupyterlab_leaves_their_sources_as_they_are(tm
 def test_wrong_parameters_are_refused(given, message):
     with pytest.raises(SaltrustError, match=message):
         chapters.check(chapters.load("localization"), given)
+
+
+NONSENSE = {int: ("-1", str(10**20)), float: ("nan", "inf", "-0.1"), str: ("no such thing", "grad,no such thing")}
+
+
+@pytest.mark.parametrize("name", chapters.NAMES)
+def test_nonsense_is_refused_for_every_parameter(name):
+    chapter = chapters.load(name)
+    for parameter in chapter.parameters:
+        for text in NONSENSE[type(parameter.default)]:
+            with pytest.raises(SaltrustError):
+                chapters.check(chapter, {parameter.name: text})
+        if parameter.name.startswith("n_"):
+            with pytest.raises(SaltrustError, match=f"'{parameter.name}': 0 is not between"):
+                chapters.check(chapter, {parameter.name: "0"})
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("heatmaps", {"branch": "5", "profile": "full"}, {"branch": "5"}),
+        ("randomization", {"shown": "2"}, {"shown": "2", "profile": "smoke"}),
+        ("specifications", {"shown": "lrp", "methods": "lrp,ig"}, {"shown": "lrp"}),
+        ("five_band", {"n_thresholds": "80", "step": "0.001"}, {"n_thresholds": "80"}),
+        ("five_band", {"inner": "0.5", "outer": "0.9"}, {"inner": "0.5"}),
+        ("atlas", {"kinds": "CCell, empty", "backgrounds": "waves"}, {"kinds": ""}),
+        ("claims", {"beside": ""}, {"beside": "as_run,nope"}),
+    ],
+)
+def test_values_must_go_together(name, good, bad):
+    chapter = chapters.load(name)
+    assert set(chapters.check(chapter, good)) == set(good)
+    with pytest.raises(SaltrustError):
+        chapters.check(chapter, bad)
+
+
+def test_a_linked_card_is_the_same_for_command_and_kernel(tmp_path, monkeypatch):
+    """What is relative in it starts where the link lies."""
+    there, here = tmp_path / "there", tmp_path / "here"
+    for folder in (there, here):
+        folder.mkdir()
+    text = (paths.CARDS / "phantom-pneumonia.yaml").read_text(encoding="utf-8")
+    (there / "mine.yaml").write_text(text.replace("name: phantom-pneumonia", "name: mine"), encoding="utf-8")
+    (here / "mine.yaml").symlink_to(there / "mine.yaml")
+    monkeypatch.chdir(here)
+    values = chapters.complete(chapters.load("dataset"), {"dataset": "mine.yaml"})
+    monkeypatch.chdir(there)  # a kernel starts elsewhere
+    assert cards.load(values["dataset"]).folder == here
 
 
 @pytest.mark.parametrize(

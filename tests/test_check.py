@@ -69,8 +69,8 @@ def test_the_sheet_shows_the_truth_outlined(data, tmp_path, monkeypatch):
     _, card = data
     _, sound = check(card())
     shown = np.asarray(Image.open(contact_sheet(card(), sound)).convert("RGB")).astype(int)
-    yellow = (shown[..., 0] > 200) & (shown[..., 1] > 180) & (shown[..., 2] < 120)
-    assert yellow.sum() > 300
+    cyan = (shown[..., 0] < 120) & (shown[..., 1] > 160) & (shown[..., 2] > 180)
+    assert cyan.sum() > 300
 
 
 def test_each_thing_that_is_wrong_is_told(data):

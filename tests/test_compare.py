@@ -1,5 +1,6 @@
 """Two runs side by side: what differs is shown, what is the same is not."""
 
+import ast
 import json
 import re
 from types import SimpleNamespace
@@ -8,10 +9,83 @@ from urllib.parse import unquote
 import pandas as pd
 import pytest
 
-from saltrust import compare, paths
+from saltrust import chapters, cli, compare, leavings, paths
 from saltrust.errors import SaltrustError
+from saltrust.report import OUT, Page
 
 PNG = b"\x89PNG made up"
+
+# Of each table with intervals the chapter and some rows: with gaps, and with words that are no names.
+TABLES = {
+    "claims": (
+        "claims",
+        """id,paper,ours,agrees,estimate,ci_low,ci_high,data,number,why,published
+none-meets-all,arun2021assessing,0 of 8 pass all,yes,,,,own,,no method passes all,yes
+xrai,arun2021assessing,XRAI 0.346,unclear,0.346,0.27,0.419,own,0.224,mean,no
+""",
+    ),
+    "localization": (
+        "localization",
+        "method,model,mean,sd,ci_low,ci_high,n\nxrai,net-1,0.5,0.2,0.4,0.6,9\nxrai,net-2,0.5,,,,0\naverage,,0.3,0,0.3,0.3,9\n",
+    ),
+    "models": (
+        "models",
+        """model,role,auc,ci_low,ci_high,accuracy,epochs,seed,precision,weights
+net-1,classifier,0.9,0.8,1,,5,1,bfloat16,
+unet-1,localizer,0.7,0.6,0.8,0.5,,1,float32,
+""",
+    ),
+    "rank_correlation": (
+        "footing",
+        "network,band,score,correlation,ci_low,ci_high\nvgg,recall_avg,auprc,,-1,1\nvgg,recall_avg,hit_rate,0.5,0,1\n",
+    ),
+    "report_card": (
+        "report_card",
+        """method,role,criterion,score,value,ci_low,ci_high,n,baseline,reference,verdict
+xrai,map,utility,AUPRC,0.3,0.2,0.4,30,average,0.38,FAIL
+xrai,map,utility,AUPRC,0.3,0.2,0.4,30,localizer,0.96,FAIL
+average,control,utility,AUPRC,0.38,0.3,0.4,30,,,
+""",
+    ),
+    "sensitivity": (
+        "randomization",
+        "method,model,stage,mean,sd,ci_low,ci_high,n\nig,net-1,fc,0.1,0.1,0,0.2,3\nig,net-1,conv,0.1,0,0.1,0.1,3\n",
+    ),
+    "statistics": (
+        "statistics",
+        """question,contrast,estimate,ci_low,ci_high,p_adjusted,first,second,p
+utility,ig - xrai,-0.1,-0.2,0,0.05,ig,xrai,0.01
+which,ig - xrai,0.2,0.1,0.3,,ig,xrai,
+""",
+    ),
+    "trained_against_random": (
+        "localization",
+        "method,trained,random,difference,ci_low,ci_high\nig,0.2,0.1,0.1,0.05,0.15\nxrai,0.3,0.3,0,,\n",
+    ),
+    "verdicts": (
+        "verdict",
+        """method,criterion,baseline,value,reference,difference,ci_low,ci_high,verdict,control
+xrai,utility,average,0.3,0.38,-0.08,-0.15,0.01,FAIL,False
+xrai,utility,localizer,0.3,0.96,-0.66,-0.7,-0.6,FAIL,False
+edges,utility,average,0.1,0.38,-0.28,-0.3,-0.2,FAIL,True
+""",
+    ),
+}
+
+
+def keys(chapter: str) -> dict[str, list[str]]:
+    """By which columns a chapter tells the rows of its tables apart, where it says so, from its notebook."""
+    found = {}
+    for call in ast.walk(ast.parse(chapters.load(chapter).source.read_text())):
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "page.table":
+            found |= {ast.unparse(call.args[1]): word.value for word in call.keywords if word.arg == "key"}
+    return {name.strip("'"): ast.literal_eval(key) for name, key in found.items()}
+
+
+def leave_table(folder, name, text, key) -> None:
+    (folder / "tables" / f"{name}.csv").write_text(text)
+    note = {"name": name, "chapter": "localization", "key": key}
+    (folder / "tables" / f"{name}.json").write_text(json.dumps(note))
 
 
 @pytest.fixture
@@ -42,7 +116,8 @@ def results(tmp_path, monkeypatch):
             }
         )
         table.to_csv(folder / "tables" / "localization.csv", index=False)
-        (folder / "tables" / "localization.json").write_text(json.dumps({"name": "localization", "chapter": chapter}))
+        about = {"name": "localization", "chapter": chapter, "key": ["method", "model"]}
+        (folder / "tables" / "localization.json").write_text(json.dumps(about))
         (folder / "figures" / "boxes.png").write_bytes(PNG)
         figure = {"name": "boxes", "chapter": chapter, "alt": 'boxes of "AUPRC"'}
         (folder / "figures" / "boxes.json").write_text(json.dumps(figure))
@@ -58,6 +133,143 @@ def test_a_run_and_itself_do_not_differ(results):
     assert found.numbers.empty
     assert found.estimates["overlap"].tolist() == ["yes", "yes"]
     assert found.estimates["difference"].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_table_of_each_chapter_and_itself_do_not_differ(results, name):
+    chapter, text = TABLES[name]
+    folder = results("a")
+    leave_table(folder, name, text, keys(chapter)[name])
+    found = compare.compare(compare.find("a"), compare.find(str(folder)))
+    estimates = found.estimates[found.estimates["table"] == name]
+    assert estimates["row"].is_unique
+    assert 0 < len(estimates) <= len(text.splitlines()) - 1
+    assert estimates["first"].tolist() == estimates["second"].tolist()
+    assert not estimates["difference"].astype(float).fillna(0).any()
+    assert "no" not in estimates["overlap"].tolist()
+    assert found.words.empty
+    assert "nan" not in compare.told(found)
+
+
+def test_a_verdict_that_flips_is_told_with_its_estimate(results):
+    text = TABLES["verdicts"][1]
+    flipped = text.replace("-0.08,-0.15,0.01,FAIL", "0.22,0.1,0.3,PASS")
+    for name, table in (("a", text), ("b", flipped)):
+        leave_table(results(name), "verdicts", table, keys("verdict")["verdicts"])
+    found = compare.compare(compare.find("a"), compare.find("b"))
+    assert found.words.to_numpy().tolist() == [["verdicts", "xrai, utility, average", "verdict", "FAIL → PASS"]]
+    row = found.estimates.set_index("row").loc["xrai, utility, average"]
+    assert row["difference"] == pytest.approx(0.3)
+    assert row["overlap"] == "no"
+    told = compare.told(found)
+    assert "Verdicts and other words that differ: verdict in verdicts" in told
+    assert re.search(r"xrai, utility, average +FAIL → PASS", told)
+    assert "<td>FAIL → PASS</td>" in compare.save(found).read_text()
+
+
+def test_words_that_only_one_has_and_long_lists_of_them(results):
+    for name, word in (("a", ""), ("b", "low")):
+        rows = [f"m{i},{word}" for i in range(compare.SHOWN + 3)]
+        leave_table(results(name), "other", "\n".join(["method,baseline", *rows, "last,same"]), ["method"])
+    found = compare.compare(compare.find("a"), compare.find("b"))
+    assert found.words["change"].tolist() == ["(empty) → low"] * (compare.SHOWN + 3)
+    told = compare.told(found)
+    assert told.count("(empty) → low") == compare.SHOWN
+    assert "... and 3 more, on the page" in told
+
+
+def test_a_key_that_is_empty_in_one_run_matches_only_itself(results):
+    head = "model,role,auc,ci_low,ci_high\nnet,"
+    for name, role in (("a", ""), ("b", "both")):
+        leave_table(results(name), "other", f"{head}{role},0.5,0.4,0.6\n", ["model", "role"])
+    found = compare.compare(compare.find("a"), compare.find("b")).estimates.query("table == 'other'")
+    assert sorted(found[["row", "first", "second"]].to_numpy().tolist()) == [
+        ["net", "0.5 (0.4 to 0.6)", ""],
+        ["net, both", "", "0.5 (0.4 to 0.6)"],
+    ]
+
+
+def test_a_table_that_does_not_say_what_tells_its_rows_apart_is_left_out(results):
+    leave_table(results("a"), "localization", TABLES["localization"][1], [])
+    run = compare.find("a")
+    assert compare.compare(run, run).estimates.empty
+
+
+def test_a_chapter_says_what_tells_the_rows_of_its_table_apart(results, monkeypatch):
+    folder = results("a")
+    monkeypatch.setenv(OUT, str(folder))
+    named = SimpleNamespace(name="any")
+    page = Page("localization", SimpleNamespace(store=SimpleNamespace(used={}), profile=named, card=named))
+    rows = {"method": ["ig", "ig"], "baseline": [None, "low"], "value": 0.5, "ci_low": 0.4, "ci_high": 0.6}
+    with pytest.raises(SaltrustError, match="'left' of chapter 'localization': two rows have the same method"):
+        page.table(pd.DataFrame(rows), "left", caption="what", key=["method"])
+    page.table(pd.DataFrame(rows), "left", caption="what", key=["method", "baseline"])
+    run = compare.find("a")
+    found = compare.compare(run, run).estimates.query("table == 'left'")
+    assert found["row"].tolist() == ["ig", "ig, low"]
+
+
+def test_whole_numbers_differ_however_long_they_are(results):
+    results("a", seed=10**20), results("b", seed=10**20 + 1)
+    found = compare.compare(compare.find("a"), compare.find("b"))
+    assert found.parameters.to_numpy().tolist() == [["seed", f"{10**20}", f"{10**20 + 1}"]]
+    assert f"{10**20 + 1}" in compare.told(found)
+
+
+def test_a_run_is_found_by_what_lies_in_its_folder(results, monkeypatch):
+    folder = results("a")
+    (folder / "localization.ipynb").touch()
+    for text in (folder, folder / "index.html", folder / "localization.ipynb"):
+        assert compare.find(str(text)).folder == folder
+    monkeypatch.chdir(folder)
+    assert compare.find("index.html").title == "a"
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("numbers.json", "{"),
+        ("numbers.json", "[1]"),
+        ("numbers.json", None),
+        ("provenance.json", "[]"),
+        ("provenance.json", "{}"),
+        ("provenance.json", '{"chapter": "localization", "parameters": {"dataset": "cells"}}'),
+        ("provenance.json", '{"parameters": {"dataset": "cells", "profile": "smoke"}}'),
+        ("figures/boxes.png", None),
+        ("figures/boxes.json", "{}"),
+        ("tables/localization.csv", None),
+        ("tables/localization.csv", ""),
+        ("tables/localization.csv", "method,auprc\nig,0.5\n"),
+        ("tables/localization.csv", "method,model\nig,net\nig,net\n"),
+        ("tables/localization.csv", 'method,model\nig,"net\n'),
+        ("tables/localization.json", "null"),
+    ],
+)
+@pytest.mark.parametrize("published", [True, False])
+def test_a_run_that_is_not_whole_is_told_with_the_file(results, file, content, published):
+    results("whole")
+    damaged = results("a", published=published)
+    note = damaged / ("provenance/localization.json" if published else "provenance.json")
+    note.write_text(json.dumps(leavings.read_json(note) | {"numbers": {"best": {}}}))
+    path = note if file == "provenance.json" else damaged / file
+    path.unlink() if content is None else path.write_text(content)
+    with pytest.raises(SaltrustError, match=f"^{re.escape(str(path))} [^\n]+$"):
+        compare.find("published" if published else "a", other="whole")
+
+
+def test_a_comparison_whose_page_cannot_be_saved_is_told_first(results, monkeypatch, capsys, tmp_path):
+    first, second = results("a"), results("b", shift=0.1)
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(paths, "RUNS", tmp_path / "file")
+    monkeypatch.setattr("sys.argv", ["saltrust", "compare", str(first), str(second)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    told = capsys.readouterr()
+    assert ended.value.code == 2
+    assert "Numbers that differ" in told.out
+    (line,) = told.err.splitlines()
+    assert line.startswith("saltrust: the page of the comparison could not be saved: ")
+    assert str(tmp_path / "file") in line
 
 
 def test_a_notebook_run_by_hand_is_a_run_without_a_page(results):

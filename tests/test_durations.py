@@ -1,5 +1,6 @@
 """Estimates are medians of the most similar earlier times, in proportion to the work."""
 
+import json
 from dataclasses import replace
 from statistics import median
 
@@ -70,7 +71,8 @@ def test_nothing_is_invented():
 def test_what_older_code_described_otherwise_is_left_out():
     old = maps() | {"data": "data/gone"}
     assert estimates([(old, 1000.0, True), (maps(), 1.0, True)], maps()).seconds == 1
-    assert estimates([({"kind": "maps"}, 1000.0, True)], maps()) is None
+    for description in ({"kind": "maps"}, {"kind": "gone"}, {}):
+        assert estimates([(description, 1000.0, True)], maps()) is None
 
 
 def test_every_kind_has_a_ladder_and_a_name():
@@ -88,15 +90,17 @@ def test_training_takes_as_long_as_its_images():
 
 
 def test_sidecars_are_read_and_broken_ones_left_out(tmp_path):
-    import json
-
     note = {"spec": maps(), "seconds": 2.5, "environment": environment()}
     other = note | {"environment": environment() | {"device": "another"}}
-    for name, text in {"a": json.dumps(note), "b": json.dumps(other), "c": "{", ".d-half": json.dumps(note)}.items():
+    broken = {f"c{i}": text for i, text in enumerate(("{", "[]", "3", "null", json.dumps(note | {"spec": 3})))}
+    whole = {"a": json.dumps(note), "b": json.dumps(other), ".d-half": json.dumps(note)}
+    for name, text in (whole | broken).items():
         folder = tmp_path / "maps" / name
         folder.mkdir(parents=True)
         (folder / "sidecar.json").write_text(text, encoding="utf-8")
     (tmp_path / ".locks").mkdir()
+    (tmp_path / "a file").touch()
+    (tmp_path / "maps" / "another").touch()
     here = Timed("maps/a", maps(), 2.5, True)
     assert sorted(timed(tmp_path), key=lambda one: one.name) == [here, replace(here, name="maps/b", here=False)]
     assert timed(tmp_path / "none") == []

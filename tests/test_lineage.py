@@ -132,6 +132,23 @@ def test_a_result_that_is_not_there_is_refused(target, match):
 
 
 @pytest.mark.usefixtures("results")
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("provenance/localization.json", []),
+        ("provenance/localization.json", {"chapter": "localization"}),
+        ("numbers.json", []),
+        ("tables/boxes.json", []),
+        ("tables/boxes.json", {"kind": "table"}),
+    ],
+)
+def test_what_cannot_be_read_is_told_with_the_file(file, content):
+    leave(file, content)
+    with pytest.raises(SaltrustError, match=f"{file} [^\n]+$"):
+        read()
+
+
+@pytest.mark.usefixtures("results")
 def test_a_trace_says_cell_parameters_and_code():
     text = lineage.told(read(), *lineage.trace(read(), "localization/best")[0])
     for part in ("number localization/best", "cell 4", "seed = 0", "torch 2", "2 asked for by then, 3 with what"):

@@ -37,6 +37,15 @@ def execute(chapter, values, folder, monkeypatch):
     return {used["artefact"] for used in note["artefacts"]}
 
 
+def made_of(chapter, tmp_path, old, new):
+    """A chapter with another line in its notebook."""
+    source = tmp_path / f"{chapter.name}.py"
+    text = chapter.source.read_text(encoding="utf-8")
+    assert old in text
+    source.write_text(text.replace(old, new, 1), encoding="utf-8")
+    return chapters.Chapter(chapter.name, chapter.title, source, chapter.parameters)
+
+
 def names(found):
     return {one["artefact"] for one in found.artefacts}
 
@@ -117,21 +126,48 @@ def test_planning_fetches_nothing(results, monkeypatch):
 
 def test_a_statement_that_fails_is_said_and_the_rest_goes_on(results, tmp_path):
     chapter, values = work("models", dataset="phantom-pneumothorax", profile="smoke")
-    broken = tmp_path / "broken.py"
-    source = chapter.source.read_text(encoding="utf-8").replace("\npage = ", "\nraise ValueError('no')\npage = ", 1)
-    broken.write_text(source, encoding="utf-8")
+    broken = made_of(chapter, tmp_path, "\npage = ", "\nraise ValueError('no')\npage = ")
     whole = plan.plan([(chapter, values)])
-    found = plan.plan([(chapters.Chapter(chapter.name, chapter.title, broken, chapter.parameters), values)])
+    found = plan.plan([(broken, values)])
     assert names(found) == names(whole)
     assert whole.notes != found.notes
-    assert "broken.py" in found.notes[-1]
+    assert "models.py, line" in found.notes[-1]
     assert "ValueError: no" in found.notes[-1]
+
+
+def test_a_chapter_that_would_end_before_it_asks_for_anything_cannot_be_planned(results, tmp_path):
+    chapter, values = work("models", dataset="phantom-pneumothorax", profile="smoke")
+    refusing = "from saltrust.errors import SaltrustError\nraise SaltrustError('such models')\npage = "
+    with pytest.raises(SaltrustError, match="^such models$"):
+        plan.plan([(made_of(chapter, tmp_path, "page = ", refusing), values)])
+
+
+def test_what_failed_is_never_nothing_to_compute(results, tmp_path):
+    chapter, values = work("atlas", dataset="cells", profile="smoke")
+    found = plan.plan([(made_of(chapter, tmp_path, "from saltrust.study import Study\n", ""), values)])
+    assert found.artefacts == ()
+    assert "could not be found out" in found.summary
+    assert "nothing to compute" not in plan.as_text(found)
+
+
+def test_what_cannot_be_read_is_computed_again(results, monkeypatch):
+    asked = work("dataset", dataset="phantom-pneumothorax", profile="smoke")
+    execute(*asked, results / "first", monkeypatch)
+    (results / "store" / "a file").touch()
+    assert plan.plan([asked]).missing == 0
+    damaged = sorted((results / "store" / "data").iterdir())[0]
+    (damaged / "split.npz").write_bytes(b"")
+    (damaged / "sidecar.json").write_text("[]")
+    found = plan.plan([asked])
+    assert f"data/{damaged.name}" in {one["artefact"] for one in found.artefacts if not one["stored"]}
+    assert found.failed == 0
 
 
 def test_sweep_is_planned_as_it_runs():
     given = {"dataset": ["phantom-pneumothorax", "phantom-pneumonia"], "methods": ["grad", "xrai", "ig"]}
     asked = plan.combined(chapters.load("localization"), given)
     assert len(asked) == 6
+    assert plan.combined(chapters.load("localization"), given | {"seed": ["0", "0"]}) == asked
     with pytest.raises(SaltrustError, match="did you mean 'xrai'"):
         plan.combined(chapters.load("localization"), {"methods": ["xria"]})
 

@@ -4,8 +4,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
+from sklearn.metrics import average_precision_score
 
 from saltrust import plots
+from saltrust.heatmaps import TITLES
 
 
 @pytest.fixture(autouse=True)
@@ -42,14 +45,20 @@ def test_cascade_curves_start_at_one_and_show_the_threshold():
     assert [label.get_text() for label in axis.get_xticklabels()] == ["original", *stages]
 
 
-def test_a_precision_recall_figure_ends_at_full_recall():
+def test_the_area_under_the_drawn_steps_is_the_average_precision():
     rng = np.random.default_rng(0)
     truth = np.zeros((16, 16), bool)
     truth[4:8, 4:8] = True
-    figure = plots.precision_recall(rng.integers(0, 255, (16, 16)), truth, {"A": rng.random((16, 16))}, {"A": 0.1})
+    values = rng.integers(0, 9, (16, 16)) / 8  # ties: the first value reached holds several pixels of the truth
+    figure = plots.precision_recall(rng.integers(0, 255, (16, 16)), truth, {"A": values}, {"A": 0.1})
     curve, constant = figure.axes[-1].lines
-    assert curve.get_xdata()[-1] == 1
-    assert curve.get_ydata()[-1] == pytest.approx(truth.mean())
+    assert curve.get_drawstyle() == "steps-pre"
+    recall, precision = curve.get_data()
+    assert recall[0] == 0
+    assert recall[-1] == 1
+    assert precision[-1] == pytest.approx(truth.mean())
+    area = np.sum(np.diff(recall) * precision[1:])  # "pre": a value holds from the point before
+    assert area == pytest.approx(average_precision_score(truth.ravel(), values.ravel()))
     assert set(constant.get_ydata()) == {truth.mean()}
 
 
@@ -61,13 +70,59 @@ def test_map_grids_outline_the_truth_and_note_the_scores():
     assert all(axis.collections for axis in figure.axes)  # the outline
 
 
+def test_the_outline_shows_on_every_colour_of_a_map_and_on_every_grey():
+    def luminance(colours):
+        linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
+        return linear @ [0.2126, 0.7152, 0.0722]
+
+    line, edge = (luminance(np.array(to_rgb(colour))) for colour in (plots.TRUTH, plots.EDGE))
+    for name in (plots.MAP, "gray"):
+        ground = luminance(plt.get_cmap(name)(np.linspace(0, 1, 256))[:, :3])
+        against = [(np.maximum(one, ground) + 0.05) / (np.minimum(one, ground) + 0.05) for one in (line, edge)]
+        assert np.maximum(*against).min() >= 3  # as WCAG asks of what must be seen in a picture
+    _, axis = plt.subplots()
+    plots.outline(axis, np.eye(8, dtype=bool))
+    assert axis.collections[0].get_path_effects()
+
+
+def test_a_row_of_many_maps_takes_several_lines():
+    image = np.zeros((8, 8))
+    rows = [(label, image, None, dict.fromkeys("ABCDE", image)) for label in ("one", "two")]
+    figure = plots.map_grid(rows, across=2)
+    assert [axis.get_title() for axis in figure.axes] == ["", *"ABCDE"] * 2
+    assert [axis.get_ylabel() for axis in figure.axes[::6]] == ["one", "two"]
+    boxes = [axis.get_position() for axis in figure.axes]
+    width, height = figure.get_size_inches()
+    for box in boxes:
+        assert box.width * width == pytest.approx(box.height * height)  # square: no empty bands
+    columns = np.unique(np.round([box.x0 for box in boxes], 6), return_inverse=True)[1]
+    lines = np.unique(np.round([-box.y0 for box in boxes], 6), return_inverse=True)[1]
+    assert columns.tolist() == [0, 1, 2, 1, 2, 1] * 2
+    assert lines.tolist() == [0, 0, 0, 1, 1, 2, 3, 3, 3, 4, 4, 5]
+
+
+def test_lines_of_maps_without_titles_stand_close():
+    image = np.zeros((8, 8))
+    figure = plots.map_grid([(str(i), image, None, {"A": image, "B": image}) for i in range(3)])
+    tops = [axis.get_position().y1 for axis in figure.axes[::3]]
+    bottoms = [axis.get_position().y0 for axis in figure.axes[::3]]
+    gaps = (np.array(bottoms[:-1]) - tops[1:]) * figure.get_figheight()
+    assert (gaps > 0).all()
+    assert (gaps < 0.15).all()
+
+
+def test_labels_of_rows_that_stand_close_do_not_meet():
+    image = np.zeros((8, 8))
+    figure = plots.map_grid([("DenseNet121, replicate", image, None, dict.fromkeys("ABCDEFGH", image))] * 2)
+    figure.canvas.draw()
+    above, below = (axis.yaxis.label.get_window_extent() for axis in figure.axes[::9])
+    assert above.y0 > below.y1
+
+
 def test_labels_are_the_papers():
-    assert [plots.abbreviation(m) for m in ("grad", "guided_gradcam", "average", "unet")] == [
-        "GRAD",
-        "GGCAM",
-        "AVG",
-        "U-Net",
-    ]
+    labels = {"grad": "GRAD", "guided_gradcam": "GGCAM", "average": "AVG", "unet": "U-Net", "sobel": "SOBEL"}
+    labels |= {title: title for title in TITLES.values()}
+    assert {method: plots.abbreviation(method) for method in labels} == labels
 
 
 def test_a_scale_of_similarity_shows_each_pair_by_method():

@@ -44,7 +44,7 @@ def test_the_truth_is_white_and_two_reds():
 def test_recall_and_precision_are_points_by_branch_in_panels_by_network():
     frame = pd.DataFrame(
         [
-            (panel, network, method, branch, 0.1 * branch, 0.2, 0.05, 0.02)
+            (panel, network, method, branch, 0.1 * branch * (1 + (panel == "best")), 0.2, 0.05, 0.02)
             for panel in ("average", "best")
             for network in ("ResNet34", "VGG16")
             for method in ("grad", "deeplift")
@@ -59,6 +59,8 @@ def test_recall_and_precision_are_points_by_branch_in_panels_by_network():
     np.testing.assert_allclose(points.get_xydata(), [[0, 0.2], [0.1, 0.2], [0.2, 0.2]])
     np.testing.assert_allclose(bars[0].get_segments()[1], [[0.05, 0.2], [0.15, 0.2]])
     assert legend(figure) == ["grad", "deeplift"]
+    assert len({(axis.get_xlim(), axis.get_ylim()) for axis in figure.axes}) == 1
+    assert figure.axes[0].get_xlim()[0] == figure.axes[0].get_ylim()[0] == 0
     # Without spread and panels: one row of points alone.
     plain = plots.recall_precision(frame[frame["panel"] == "best"].drop(columns=["panel", "recall_sd", "precision_sd"]))
     assert [axis.get_ylabel() for axis in plain.axes] == ["precision", ""]

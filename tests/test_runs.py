@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -76,6 +77,67 @@ page.quote(answer={answer})
 {then}
 page.close()
 """
+
+
+def test_results_go_where_the_user_says_whatever_the_place_is_like(project, tmp_path):
+    """Named from another folder, with braces that Papermill would fill in; beside a long folder for temporary files,
+    and a kernel of the same name that is another program."""
+    made = project(PAGE.format(answer=1, then=""))
+    elsewhere, temporary = tmp_path / "else", tmp_path / ("t" * 100)
+    kernel = tmp_path / "jupyter" / "kernels" / "python3" / "kernel.json"
+    for folder in (elsewhere, temporary, kernel.parent):
+        folder.mkdir(parents=True)
+    kernel.write_text(json.dumps({"argv": ["/usr/bin/false"], "display_name": "p", "language": "python"}))
+    made |= {"SALTRUST_RESULTS": "{res}", "TMPDIR": str(temporary), "JUPYTER_PATH": str(tmp_path / "jupyter")}
+    for command in ("publish", "run"):
+        done = subprocess.run(
+            [SALTRUST, command, "dataset"],
+            cwd=elsewhere, env=os.environ | made, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert Path(done.stdout.strip()).is_relative_to(elsewhere / "{res}")
+    assert list(elsewhere.glob("{res}/**/numbers.json"))
+    assert len(list(elsewhere.rglob("numbers.json"))) == len(list(tmp_path.rglob("numbers.json"))) == 2
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_run_of_the_same_second_gets_a_number(tmp_path):
+    folder, names = tmp_path / "20260101-000000-abc", []
+    for number in (1, 2, 3):
+        with runs._in_work(tmp_path, ".running-") as staging:
+            (staging / "numbers.json").write_text(str(number))
+            ending = "-failed" if number == 3 else ""
+            made = runs._named(staging, folder, ending, page=names.append)
+        assert [file.name for file in made.iterdir()] == ["numbers.json"]
+        assert made.stat().st_mode & 0o777 == 0o755
+    assert {path.name for path in tmp_path.iterdir()} == {folder.name, *names[-2:]}
+    assert names == [folder.name, folder.name, f"{folder.name}-2", f"{folder.name}-failed"]
+
+
+def test_a_publication_that_is_killed_half_way_counts_as_not_run(project, tmp_path, monkeypatch):
+    assert saltrust("publish", "dataset", **project(PAGE.format(answer=1, then=""))).returncode == 0
+    results, staging = tmp_path / "results" / "smoke" / "phantom-pneumothorax", tmp_path / "staging"
+    shutil.copytree(results, staging)
+    (staging / "provenance" / "dataset.json").rename(staging / "provenance.json")
+
+    def killed(*places):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(os, "replace", killed)
+        runs._publish(staging, results, "dataset")
+    assert not (results / "notebooks" / "dataset.ipynb").exists()
+
+
+def test_damaged_results_are_refused_before_any_work(project, tmp_path):
+    made = project("raise ValueError('it ran')")
+    numbers = tmp_path / "results" / "smoke" / "phantom-pneumothorax" / "numbers.json"
+    numbers.parent.mkdir(parents=True)
+    numbers.write_text("{")
+    outcome = saltrust("publish", "dataset", **made)
+    assert outcome.returncode == 2
+    assert str(numbers) in outcome.stderr
+    assert "it ran" not in outcome.stderr
 
 
 def test_a_failed_chapter_is_readable_and_leaves_the_published_results(project, tmp_path):
@@ -264,12 +326,18 @@ except KeyboardInterrupt:
     Path({str(kept)!r}).touch()
     raise
 """)
-    process = subprocess.Popen([SALTRUST, "run", "dataset"], env=os.environ | made, stderr=subprocess.DEVNULL)
-    for _ in range(600):
-        if started.exists():
-            break
-        time.sleep(0.1)
-    process.send_signal(request_to_end)
-    assert process.wait(timeout=60) != 0
+    process = subprocess.Popen([SALTRUST, "run", "dataset"], env=os.environ | made, stderr=subprocess.PIPE, text=True)
+    try:
+        for _ in range(1200):
+            if started.exists():
+                break
+            time.sleep(0.1)
+        assert started.exists()
+        process.send_signal(request_to_end)
+        _, said = process.communicate(timeout=runs.PATIENCE + 60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "saltrust: interrupted; what is computed is kept" in said
     assert kept.exists()
     assert all(folder.name.endswith("-failed") for folder in (tmp_path / "results" / "runs" / "dataset").iterdir())

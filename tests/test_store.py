@@ -1,6 +1,8 @@
 """The store: computed once, atomic, checked, and honest about what took how long."""
 
+import errno
 import json
+import os
 import random
 import shutil
 import threading
@@ -19,7 +21,7 @@ from saltrust import store as store_module
 from saltrust.datasets.split import Split
 from saltrust.errors import SaltrustError
 from saltrust.specs import Spec
-from saltrust.store import Memory, Store, discard, flaw, held
+from saltrust.store import Memory, StorageError, Store, discard, flaw, held
 
 COMPUTED = []
 
@@ -157,6 +159,90 @@ def test_a_sidecar_without_a_checksum_of_its_own_is_read(tmp_path):
     assert COMPUTED == [3]
 
 
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.EIO, errno.EMFILE, errno.EACCES])
+@pytest.mark.parametrize("which", ["sidecar.json", "array.npy"])
+def test_what_cannot_be_read_now_is_neither_damaged_nor_deleted(tmp_path, monkeypatch, number, which):
+    store, spec = Store(tmp_path), Squares(3)
+    store.get(spec)
+    open_it = Path.open
+
+    def refuse(path, *given, **named):
+        if path.name == which:
+            raise OSError(number, os.strerror(number), str(path))
+        return open_it(path, *given, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", refuse)
+        patched.setattr(Path, "read_text", lambda path, **named: refuse(path, **named).read())
+        with pytest.raises(StorageError, match=rf"cannot read .*{os.strerror(number)}.*{which}.*nothing is deleted"):
+            Store(tmp_path).get(spec)
+        with pytest.raises(StorageError, match="cannot read"):
+            list(storage.damaged(storage.stored(tmp_path)))
+    assert Store(tmp_path).get(spec).tolist() == [0, 1, 4]
+    assert COMPUTED == [3]
+
+
+def test_a_folder_that_may_not_be_listed_is_not_empty(tmp_path, monkeypatch):
+    """rglob takes it for that."""
+    store, spec = Store(tmp_path), Squares(3)
+    store.get(spec)
+
+    def refuse(folder):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(StorageError, match="cannot read"):
+        flaw(store.folder(spec))
+
+
+@pytest.mark.parametrize("name", [".DS_Store", ".nfs000000a1", ".hidden/file"])
+def test_hidden_files_that_a_system_leaves_are_no_damage(tmp_path, name):
+    store, spec = Store(tmp_path), Squares(3)
+    store.get(spec)
+    file = store.folder(spec) / name
+    file.parent.mkdir(exist_ok=True)
+    file.touch()
+    Store(tmp_path).get(spec)
+    assert COMPUTED == [3]
+
+
+def test_what_is_deleted_between_its_check_and_its_reading_is_computed_again(tmp_path, monkeypatch):
+    spec = Squares(3)
+    Store(tmp_path).get(spec)
+    check = flaw
+
+    def checked(folder):
+        found = check(folder)
+        monkeypatch.setattr(store_module, "flaw", check)
+        discard(folder)
+        return found
+
+    monkeypatch.setattr(store_module, "flaw", checked)
+    with pytest.warns(UserWarning, match="was deleted while it was read; computing it again"):
+        assert Store(tmp_path).get(spec).tolist() == [0, 1, 4]
+    assert COMPUTED == [3, 3]
+
+
+def test_what_was_just_computed_cannot_be_collected_before_it_is_read(tmp_path, monkeypatch):
+    freed, read = [], Squares.read
+
+    def collected(spec, folder):
+        freed.append(storage.remove(list(storage.stored(tmp_path)), tmp_path))
+        return read(spec, folder)
+
+    monkeypatch.setattr(Squares, "read", collected)
+    assert Store(tmp_path).get(Squares(3)).tolist() == [0, 1, 4]
+    assert freed == [0]
+
+
+def test_a_file_that_read_asks_for_and_nobody_wrote_is_no_reason_to_compute_again(tmp_path, monkeypatch):
+    Store(tmp_path).get(Squares(3))
+    monkeypatch.setattr(Squares, "read", lambda spec, folder: np.load(folder / "other.npy"))
+    with pytest.raises(FileNotFoundError, match=r"other\.npy"):
+        Store(tmp_path).get(Squares(3))
+    assert COMPUTED == [3]
+
+
 @pytest.fixture
 def clock(monkeypatch):
     """[seconds]: what the time is, which passes only where a test says so."""
@@ -263,7 +349,7 @@ def test_memory_holds_what_was_used_last_within_its_limit():
     assert list(memory._kept) == ["c", "b", "d"]
     assert memory.get("a", "gone") == "gone"
     memory.keep("e", np.zeros(11, np.uint8))
-    assert list(memory._kept) == []
+    assert list(memory._kept) == ["c", "b", "d"]  # what has no place takes none from others
     memory.keep("f", None)
     assert memory.get("f", "gone") is None
 

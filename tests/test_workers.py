@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import time
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -11,9 +12,9 @@ from typing import ClassVar
 import pytest
 from filelock import FileLock
 
-from saltrust import paths, workers
+from saltrust import paths, storage, workers
 from saltrust.specs import Spec
-from saltrust.store import StorageError, Store
+from saltrust.store import StorageError, Store, environment
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,21 @@ class SumSpec(Spec):
 def _fast(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "STORE", tmp_path / "store")
     monkeypatch.setattr(workers, "PAUSE", 0.02)
+    environment()  # asks git and torch, once for all processes
+
+
+@contextmanager
+def children(*works):
+    """Processes that do this, gone with the block whatever happens in it."""
+    fork = multiprocessing.get_context("fork")
+    processes = [fork.Process(target=work, args=given, daemon=True) for work, *given in works]
+    try:
+        for process in processes:
+            process.start()
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
 
 
 def names(log: Path) -> list[str]:
@@ -59,13 +75,10 @@ def test_three_processes_compute_everything_once(tmp_path):
     log = tmp_path / "log"
     leaves = tuple(SumSpec(f"leaf{k}", str(log), seconds=0.05) for k in range(12))
     specs = [*leaves, *(SumSpec(f"pair{k}", str(log), leaves[k : k + 2], 0.05) for k in range(0, 12, 2))]
-    context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=workers.share, args=(specs, {})) for _ in range(3)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(60)
-    assert [process.exitcode for process in processes] == [0] * 3
+    with children(*[(workers.share, specs, {})] * 3) as processes:
+        for process in processes:
+            process.join(60)
+        assert [process.exitcode for process in processes] == [0] * 3
     assert Counter(names(log)) == Counter(spec.name for spec in specs)
     assert all(Store().get(spec) == 1 + len(spec.parts) for spec in specs)
 
@@ -83,13 +96,10 @@ def test_what_another_process_computes_is_left_to_it(tmp_path):
             while not log.exists() and time.monotonic() < until:
                 time.sleep(0.01)
 
-    context = multiprocessing.get_context("fork")
-    ready = context.Event()
-    other = context.Process(target=hold, args=(ready,))
-    other.start()
-    assert ready.wait(60)
-    assert workers.share([held, free], {})
-    other.join(60)
+    ready = multiprocessing.get_context("fork").Event()
+    with children((hold, ready)):
+        assert ready.wait(60)
+        assert workers.share([held, free], {})
     assert names(log) == ["free", "held"]  # the other one ended without it
 
 
@@ -123,6 +133,29 @@ def test_where_nothing_can_be_stored_a_process_stops(tmp_path, monkeypatch):
     with pytest.raises(StorageError, match="No space left on device"):
         workers.share([SumSpec("first", str(log)), SumSpec("second", str(log))], {})
     assert len(names(log)) == 1
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), OSError(37, "No locks available")])
+def test_where_nothing_can_be_locked_a_process_stops(tmp_path, monkeypatch, error):
+    def refuse(lock):
+        raise error
+
+    monkeypatch.setattr(FileLock, "_acquire", refuse)
+    with pytest.raises(StorageError, match=f"no lock in .*{error.strerror}.*SALTRUST_RESULTS"):
+        workers.share([SumSpec("first", str(tmp_path / "log"))], {})
+
+
+def test_what_a_process_made_in_one_round_is_not_collected_before_the_next(tmp_path, monkeypatch):
+    at_work = []
+
+    def asked(dataset, profile):
+        at_work.append(storage.at_work(tmp_path))
+        return []
+
+    monkeypatch.setattr(workers, "asked", asked)
+    assert workers.compute("phantom-pneumothorax", "smoke") == []
+    assert at_work[0] is not None
+    assert storage.at_work(tmp_path) is None
 
 
 def test_what_decides_the_rest_comes_first(monkeypatch):

@@ -101,6 +101,24 @@ def test_what_make_is_told(jobs, workers, makeflags, expected, monkeypatch, caps
     assert capsys.readouterr().out == f"{expected}\n"
 
 
+@pytest.mark.parametrize(
+    ("jobs", "workers", "message"),
+    [
+        ("x", "", "JOBS=x"),
+        ("1.5", "", "JOBS=1.5"),
+        ("0", "", "JOBS=0"),
+        ("", "-2", "WORKERS=-2"),
+        ("", "x", "WORKERS=x"),
+    ],
+)
+def test_no_number_is_refused_in_one_line(jobs, workers, message):
+    script = paths.PROJECT / "workflow" / "cores.py"
+    done = subprocess.run([sys.executable, script, jobs, workers, "a"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"{message}: must be a whole number, ")
+    assert done.stderr.count("\n") == 1
+
+
 def test_make_can_read_it():
     script = paths.PROJECT / "workflow" / "cores.py"
     done = subprocess.run([sys.executable, script, "", "", "a"], capture_output=True, text=True, check=True)
@@ -109,19 +127,40 @@ def test_make_can_read_it():
     assert workers <= cores.available()
 
 
-@pytest.mark.parametrize("workers", [0, 3])
-def test_workers_come_before_the_chapters(tmp_path, monkeypatch, workers):
-    """A dry run: each chapter of the data set once, and as many workers as were asked for, before all of them."""
-    monkeypatch.setenv("SALTRUST_RESULTS", str(tmp_path))
-    dataset = "phantom-pneumothorax"
+def dry_run(*config: str, **environment: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile", "--dry-run", "--cores", "1"]
-    command += ["--nolock", "--quiet", "progress", "--config", f"datasets={dataset}", "profile=smoke"]
-    done = subprocess.run(
-        [*command, f"workers={workers}"], cwd=paths.PROJECT, capture_output=True, text=True, check=True
+    command += ["--nolock", "--quiet", "progress", "--config", *config]
+    return subprocess.run(
+        command, cwd=paths.PROJECT, env=os.environ | environment, capture_output=True, text=True, check=False
     )
+
+
+@pytest.mark.parametrize("workers", [0, 3])
+def test_workers_come_before_the_chapters(tmp_path, workers):
+    """A dry run: each chapter of the data set once, and as many workers as were asked for, before all of them."""
+    dataset = "phantom-pneumothorax"
+    done = dry_run(f"datasets={dataset}", "profile=smoke", f"workers={workers}", SALTRUST_RESULTS=str(tmp_path))
+    assert done.returncode == 0, done.stderr
     rules = [line.split()[1].strip(":") for line in done.stdout.splitlines() if line.startswith("rule ")]
     names = chapters.of(cards.load(dataset))
     assert rules == ["worker"] * workers + ["chapter"] * len(names) + ["all"]
+
+
+def test_an_unknown_profile_is_refused(tmp_path):
+    done = dry_run("profile=smok", SALTRUST_RESULTS=str(tmp_path))
+    assert done.returncode != 0
+    assert "unknown profile 'smok'; did you mean 'smoke'" in done.stdout + done.stderr
+
+
+def test_cards_may_lie_elsewhere(tmp_path):
+    folder = tmp_path / "cards"
+    folder.mkdir()
+    text = (paths.CARDS / "phantom-pneumonia.yaml").read_text(encoding="utf-8")
+    (folder / "mine.yaml").write_text(text.replace("name: phantom-pneumonia", "name: mine"), encoding="utf-8")
+    moved = {"SALTRUST_CARDS": str(folder), "SALTRUST_RESULTS": str(tmp_path)}
+    done = dry_run("datasets=mine", "profile=smoke", **moved)
+    assert done.returncode == 0, done.stderr
+    assert str(folder / "mine.yaml") in done.stdout
 
 
 def test_a_worker_that_was_killed_begins_anew(tmp_path, monkeypatch):

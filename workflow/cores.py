@@ -26,8 +26,17 @@ def available(quota: Path = QUOTA) -> int:
 def asked(jobs: str, makeflags: str) -> int | None:
     """Chapters side by side that the user asked for: by JOBS=n, or by `make -jn`. None where it is left to us: neither,
     or `make -j` without a number."""
+    if jobs:
+        return whole("JOBS", jobs, 1)
     options = makeflags.partition(" -- ")[0].split()
-    return next((int(word) for word in (jobs, *(word[2:] for word in options if word.startswith("-j"))) if word), None)
+    return next((int(word[2:]) for word in options if word.startswith("-j") and word != "-j"), None)
+
+
+def whole(name: str, text: str, least: int) -> int:
+    """The number that a variable of make was given. Ends the process for anything else."""
+    if not (text.isdecimal() and int(text) >= least):
+        sys.exit(f"{name}={text}: must be a whole number, {least} or more")
+    return int(text)
 
 
 def shared(cores: int, jobs: int | None, datasets: int) -> tuple[int, int]:
@@ -61,7 +70,7 @@ def workers(cores: int, datasets: int, room: float, gpu: bool) -> int:
 
 def main(jobs: str, given: str, *datasets: str) -> None:
     wanted = asked(jobs, os.environ.get("MAKEFLAGS", ""))
-    fill = int(given) if given else workers(available(), len(datasets), memory(), GPU.exists())
+    fill = whole("WORKERS", given, 0) if given else workers(available(), len(datasets), memory(), GPU.exists())
     if fill and not wanted:  # chapters that only read what workers have stored have no use for threads
         wanted = available()
     print(*shared(available(), wanted, len(datasets)), fill)

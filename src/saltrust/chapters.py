@@ -4,15 +4,16 @@ import ast
 import io
 import shlex
 import tokenize
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from saltrust import cards, paths
 from saltrust.cards import Card
 from saltrust.errors import SaltrustError, unknown_name
-from saltrust.profiles import PROFILES
+from saltrust.profiles import PROFILES, Profile
 from saltrust.protocols import PROTOCOLS
 
 ALWAYS = ("dataset", "profile")  # parameters that a command names even where they are the defaults
@@ -70,6 +71,11 @@ class Parameter:
     default: str | int | float | bool
     help: str
 
+    @property
+    def option(self) -> str:
+        """What it is called on the command line, behind two dashes."""
+        return self.name.replace("_", "-")
+
     def cast(self, text: str) -> str | int | float | bool:
         """A value from the command line in the type of the default. Raises SaltrustError for one that does not fit."""
         kind = type(self.default)
@@ -81,8 +87,10 @@ class Parameter:
                 return kind(text)
             except ValueError:
                 pass
+        several = "".join(f" --{self.option} {one.strip()}" for one in text.split(","))
+        hint = f"; several runs, one for each value:{several}" if "," in text else ""
         raise SaltrustError(
-            f"parameter '{self.name}': '{text}' is not of type {kind.__name__} (default: {self.default})"
+            f"parameter '{self.name}': '{text}' is not of type {kind.__name__} (default: {self.default}){hint}"
         )
 
 
@@ -104,7 +112,7 @@ class Chapter:
         words = ["saltrust", "run", self.name]
         for parameter, value in self.given(values):
             if parameter.name in ALWAYS or value != parameter.default:
-                words += [f"--{parameter.name.replace('_', '-')}", str(value)]
+                words += [f"--{parameter.option}", str(value)]
                 if words[-1].startswith("-"):  # else it would be read as an option
                     words[-2:] = ["=".join(words[-2:])]
         return shlex.join(words)
@@ -144,40 +152,95 @@ def _parameters(source: Path, text: str) -> tuple[Parameter, ...]:
 def check(chapter: Chapter, given: dict[str, str]) -> dict[str, Any]:
     """Cast and check parameters from the command line, before any work.
 
-    Raises SaltrustError for a name that the chapter does not have, a value of the wrong type, or one that is not in the
-    registry that it is looked up in.
+    Raises SaltrustError for a name that the chapter does not have, and for a value that is of the wrong type, out of
+    range, not in the registry that it is looked up in, or does not go with the others.
     """
     known = {parameter.name: parameter for parameter in chapter.parameters}
     for name in given:
         if name not in known:
             raise unknown_name(f"parameter of chapter '{chapter.name}'", name, known)
     values = {name: known[name].cast(text) for name, text in given.items()}
+    everything = {parameter.name: value for parameter, value in chapter.given(values)}
     for name, value in values.items():
-        CHOICES.get(name, lambda value: None)(value)
-        if isinstance(value, int | float) and not isinstance(value, bool) and value < 0:
-            raise SaltrustError(f"parameter '{name}': {value} is negative")
+        if type(value) is int and value not in (allowed := _allowed(name, PROFILES[everything["profile"]])):
+            raise SaltrustError(f"parameter '{name}': {value} is not between {allowed[0]} and {allowed[-1]}")
+        _look_up(name, everything)
     return values
 
 
-def _check_methods(value: str) -> None:
-    from saltrust.study import chosen
+# What only one parameter needs is imported there: torch alone takes seconds.
 
-    chosen(value)
-
-
-def _check_order(value: str) -> None:
-    from saltrust.models.randomization import ORDERS
-
-    ORDERS[value]
+MANY = 100_000  # of whatever is counted: the resamples of more would not fit into memory
 
 
-CHOICES = {
-    "dataset": lambda value: cards.load(value),
-    "profile": lambda value: PROFILES[value],
-    "protocol": lambda value: PROTOCOLS[value],
-    "methods": _check_methods,
-    "order": _check_order,
-}
+def _allowed(name: str, profile: Profile) -> range:
+    """The whole numbers that a parameter may be; one that is not named here counts something."""
+    match name:
+        case "seed":
+            return range(2**32)
+        case "n_boot":
+            return range(20, MANY + 1)  # fewer have no tails, whose ends an interval is
+        case "size_shown":
+            from saltrust.datasets.cells import LARGEST, SMALLEST
+
+            return range(SMALLEST, LARGEST + 1)
+        case "branch":
+            return range(1, profile.branching.branches + 1)
+        case "shown":
+            return range(profile.cascaded or MANY)
+    return range(1, MANY + 1)
+
+
+def _look_up(name: str, values: Mapping[str, Any]) -> None:
+    """Raises SaltrustError for a value that a chapter would look up in vain. values: of all parameters."""
+    value = values[name]
+    match name:
+        case "dataset":
+            cards.load(value)
+        case "profile":
+            PROFILES[value]
+        case "protocol":
+            PROTOCOLS[value]
+        case "beside":
+            for one in filter(None, value.split(",")):
+                PROTOCOLS[one]
+        case "methods":
+            from saltrust.study import chosen
+
+            chosen(value)
+        case "shown" if value and type(value) is str:
+            from saltrust.study import chosen
+
+            _require("method of this chapter", [value], chosen(values["methods"]))
+        case "order":
+            from saltrust.models.randomization import ORDERS
+
+            ORDERS[value]
+        case "kind_drawn":
+            from saltrust.datasets.cells import TYPES
+
+            _require("cell type", [value], TYPES)
+        case "kinds" | "backgrounds" if value != "all":
+            from saltrust.datasets.cells import BACKGROUNDS, TYPES
+
+            what, known = ("cell type", TYPES) if name == "kinds" else ("background", BACKGROUNDS)
+            _require(what, [one.strip() for one in value.split(",")], known)
+        case "inner" | "outer" | "step" | "n_thresholds":
+            from saltrust.scores.five_band import Thresholds
+
+            Thresholds(*(values[name] for name in ("inner", "outer", "step", "n_thresholds")))
+
+
+def _require(what: str, names: Iterable[str], known: Collection[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise unknown_name(what, name, known)
+
+
+def combinations(given: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
+    """One value of each parameter, in every way; what is given twice counts once."""
+    several = (dict.fromkeys(values) for values in given.values())
+    return [dict(zip(given, values, strict=True)) for values in product(*several)]
 
 
 def complete(chapter: Chapter, given: dict[str, str]) -> dict[str, Any]:
@@ -189,7 +252,7 @@ def complete(chapter: Chapter, given: dict[str, str]) -> dict[str, Any]:
     values = {p.name: p.default for p in chapter.parameters} | check(chapter, given)
     card = cards.load(values["dataset"])
     if values["dataset"] != card.name:  # a file, which the kernel looks for from another folder
-        values["dataset"] = str(Path(values["dataset"]).resolve())
+        values["dataset"] = str(Path(values["dataset"]).absolute())
     if chapter.name not in of(card):
         suited = [name for name in cards.names() if chapter.name in of(cards.load(name))]
         lacks = "networks that are trained here" if card.models else "graded truth"

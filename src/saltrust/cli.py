@@ -5,6 +5,7 @@ import errno
 import json
 import sys
 from datetime import timedelta
+from math import ceil
 from pathlib import Path
 from typing import Annotated
 
@@ -20,42 +21,47 @@ from saltrust.progress import track
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
-_HOW = "saltrust run CHAPTER --help says what a chapter takes. Chapters:"
-
-# The options of these two are the parameters of the chapter, which its notebook names: they are read by `_options`.
+# The options of these three are the parameters of the chapter, which its notebook names: they are read by `_options`.
 _CHAPTER = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
 @app.command("run", context_settings=_CHAPTER, add_help_option=False)
-def run_chapter(context: typer.Context, chapter: str) -> None:
+def run_chapter(context: typer.Context) -> None:
     """Execute one chapter, with any parameters, into a folder of its own; several values of one give several runs."""
-    if chapter in ("--help", "-h"):
-        print(_HOW, *(f"  {name:<16}{chapters.load(name).title}" for name in chapters.NAMES), sep="\n")
-        return
-    loaded = chapters.load(chapter)
-    given = _options("run", loaded, context.args)
+    chapter, given = _asked("run", context.args)
+    combinations = chapters.combinations(given)
+    for values in combinations:  # all before the first one runs
+        chapters.complete(chapter, values)
 
     from saltrust import runs
 
-    folders = []
-    for folder in runs.sweep(loaded, given):
-        folders.append(folder)
-        print(folder / "index.html", flush=True)
+    folders, failed = [], []
+    for values in combinations:
+        try:
+            folders.append(runs.run(chapter, values))
+        except SaltrustError as error:
+            if len(combinations) == 1:
+                raise
+            print(f"saltrust: {error}", file=sys.stderr)
+            failed.append(" ".join(f"{name}={value}" for name, value in values.items() if len(given[name]) > 1))
+        else:
+            print(folders[-1] / "index.html", flush=True)
     if len(folders) > 1:
-        print(f"All runs in one table: {runs.tabulate(loaded, folders)}")
+        print(f"All runs in one table: {runs.tabulate(chapter, folders)}")
+    if failed:
+        raise SaltrustError(f"{len(failed)} of {len(combinations)} runs failed: {'; '.join(failed)}")
 
 
 @app.command("publish", context_settings=_CHAPTER, add_help_option=False)
-def publish_chapter(context: typer.Context, chapter: str) -> None:
+def publish_chapter(context: typer.Context) -> None:
     """Execute one chapter for the book, which shows it in the place of its last run."""
-    loaded = chapters.load(chapter)
-    given = _options("publish", loaded, context.args)
+    chapter, given = _asked("publish", context.args)
     if several := [name for name, values in given.items() if len(values) > 1]:
         raise SaltrustError(f"parameter '{several[0]}' has several values; the book shows one run")
 
     from saltrust import runs
 
-    print(runs.publish(loaded, {name: value for name, (value,) in given.items()}))
+    print(runs.publish(chapter, {name: value for name, (value,) in given.items()}))
 
 
 @app.command("plan", context_settings=_CHAPTER, add_help_option=False)
@@ -64,12 +70,14 @@ def plan_work(context: typer.Context) -> None:
     from saltrust import plan
 
     words = [word for word in context.args if word != "--json"]
-    named = words[:1] if words and not words[0].startswith("-") else ["book"]
-    if named == ["book"] and {"--help", "-h"} & set(words):
-        print("saltrust plan CHAPTER takes what `saltrust run CHAPTER` takes, and --json. Without a chapter:\n")
-    chapter = plan.BOOK if named == ["book"] else chapters.load(named[0])
-    given = _options("plan", chapter, words[1:] if words[:1] == named else words)
-    found = plan.plan(plan.combined(chapter, given))
+    name, rest = _named(words)
+    if name in ("", plan.BOOK.name):
+        chapter = plan.BOOK
+        if {"--help", "-h"} & set(rest):
+            print("saltrust plan CHAPTER takes what `saltrust run CHAPTER` takes, and --json. Without a chapter:\n")
+    else:
+        chapter = chapters.load(name)
+    found = plan.plan(plan.combined(chapter, _options("plan", chapter, rest)))
     print(plan.as_json(found) if "--json" in context.args else plan.as_text(found))
 
 
@@ -92,15 +100,41 @@ def compute_missing(
 
 @app.command("compare")
 def compare_runs(
-    first: Annotated[str, typer.Argument(help="folder or name of a run, or 'published'")],
+    first: Annotated[str, typer.Argument(help="folder, page or name of a run, or 'published'")],
     second: Annotated[str, typer.Argument(help="the other one")],
 ) -> None:
-    """Show in what two runs differ: parameters, numbers, estimates with intervals; and on a page, the figures."""
+    """Show in what two runs differ: parameters, numbers, verdicts, estimates with intervals; on a page, the figures."""
     from saltrust import compare
 
     found = compare.compare(compare.find(first, other=second), compare.find(second, other=first))
     print(compare.told(found), end="\n\n")
     print(compare.save(found))
+
+
+def _asked(command: str, words: list[str]) -> tuple[Chapter, dict[str, list[str]]]:
+    """The chapter that the words of a command line name, and the values that they give to its parameters. `--help`
+    prints what there is and ends."""
+    name, rest = _named(words)
+    if not name:
+        if not {"--help", "-h"} & set(rest):
+            known = ", ".join(chapters.NAMES)
+            raise SaltrustError(f"which chapter? saltrust {command} CHAPTER, then its parameters; known: {known}")
+        print(f"saltrust {command} CHAPTER --help says what a chapter takes. Chapters:")
+        print(*(f"  {name:<16}{chapters.load(name).title}" for name in chapters.NAMES), sep="\n")
+        raise typer.Exit
+    chapter = chapters.load(name)
+    return chapter, _options(command, chapter, rest)
+
+
+def _named(words: list[str]) -> tuple[str, list[str]]:
+    """The first word that is neither an option nor the value of one, "" if there is none; and the other words."""
+    places = iter(range(len(words)))
+    for place in places:
+        if not words[place].startswith("-"):
+            return words[place], words[:place] + words[place + 1 :]
+        if words[place] not in ("--help", "-h") and "=" not in words[place]:
+            next(places, None)  # its value
+    return "", words
 
 
 def _options(command: str, chapter: Chapter, words: list[str]) -> dict[str, list[str]]:
@@ -113,11 +147,11 @@ def _options(command: str, chapter: Chapter, words: list[str]) -> dict[str, list
     )
     for parameter in chapter.parameters:
         about = f"{parameter.help} (default: {parameter.default})".replace("%", "%%")
-        option = f"--{parameter.name.replace('_', '-')}"
+        option = f"--{parameter.option}"
         parser.add_argument(option, dest=parameter.name, action="append", metavar=_kind(parameter), help=about)
     parser.add_argument("-p", dest="pairs", action="append", default=[], metavar="NAME=VALUE", help="the same by name")
     try:
-        read, unknown = parser.parse_known_args(words)
+        read, unknown = parser.parse_known_args([_dashed(word) for word in words])
     except argparse.ArgumentError as error:
         raise SaltrustError(f"{command} {chapter.name}: {error}") from error
     known = {parameter.name: parameter for parameter in chapter.parameters}
@@ -129,6 +163,12 @@ def _options(command: str, chapter: Chapter, words: list[str]) -> dict[str, list
         name, value = _split(pair)
         given.setdefault(name, []).append(value)
     return given
+
+
+def _dashed(word: str) -> str:
+    """An option may also be written as the parameter is."""
+    name, sign, value = word.partition("=")
+    return name.replace("_", "-") + sign + value if word.startswith("--") else word
 
 
 def _kind(parameter: Parameter) -> str:
@@ -217,10 +257,12 @@ def list_store() -> None:
     from saltrust import storage
 
     artefacts = list(storage.stored(paths.STORE))
-    table = storage.listing([*artefacts, *storage.leftovers(paths.RESULTS)])
-    table = table.rename(columns={"hours": "hours to compute", "oldest": "oldest, days", "newest": "newest, days"})
-    print(table.to_string(index=False, float_format="{:,.2f}".format))
-    print(f"{len(artefacts)} artefacts, {table['megabytes'].sum():,.1f} MB in {paths.STORE}")
+    found = [*artefacts, *storage.leftovers(paths.RESULTS, chapters=chapters.NAMES)]
+    if not found:
+        print(f"Nothing is stored in {paths.STORE}")
+        return
+    print(storage.as_text(found))
+    print(f"{len(artefacts)} artefacts, {sum(one.size for one in found) / 1e6:,.1f} MB in {paths.STORE}")
 
 
 @store.command("verify")
@@ -244,23 +286,36 @@ def verify_store(
 @store.command("gc")
 def collect_garbage(
     delete: Annotated[bool, typer.Option("--delete/--dry-run", help="delete, or only say what would go")] = False,
-    days: Annotated[float, typer.Option(min=0, help="keep what is younger than this")] = 1.0,
+    days: Annotated[int, typer.Option(min=0, max=36_500, help="keep what was made or read within these days")] = 1,
+    hours: Annotated[float, typer.Option(min=0, help="delete nothing where it took more than this to compute")] = 1.0,
 ) -> None:
-    """Name, or delete, what no published chapter and no run was made from, and what killed runs left."""
+    """Name, or delete, what no published chapter and no run was made from, and what killed runs left.
+
+    All that was made or read since a process began that still runs is kept. Once nothing runs, what was computed for
+    chapters that are not published yet is named, too: --hours keeps --delete from taking it by mistake.
+    """
     from saltrust import storage
 
-    artefacts = list(storage.stored(paths.STORE))
-    old = storage.unneeded(artefacts, paths.RESULTS, timedelta(days=days))
-    left = storage.leftovers(paths.RESULTS, timedelta(days=days))
+    artefacts, young = list(storage.stored(paths.STORE)), timedelta(days=days)
+    old = storage.unneeded(artefacts, paths.RESULTS, young, chapters.NAMES)
+    left = storage.leftovers(paths.RESULTS, young, chapters.NAMES)
     going = [*old, *left]
-    print(
-        storage.listing(going).to_string(index=False, float_format="{:,.1f}".format) if going else "Nothing to collect."
-    )
-    size = sum(one.size for one in going)
-    if delete:
-        size = storage.remove(going, paths.STORE)
-    word = "freed" if delete else "to be freed by --delete"
-    print(f"{len(old)} of {len(artefacts)} artefacts, {len(left)} leftovers, {size / 1e6:,.1f} MB {word}")
+    print(storage.as_text(going) if going else "Nothing to collect.")
+    if began := storage.at_work(paths.RESULTS):
+        print(f"Kept: all that was made or read since {began.astimezone():%Y-%m-%d %H:%M}, as a process still runs.")
+    size, lost = sum(one.size for one in going), sum(one.seconds for one in going) / 3600
+    found = f"{len(old)} of {len(artefacts)} artefacts, {len(left)} leftovers, {lost:,.1f} hours of computing"
+    if not delete:
+        print(f"{found}, {size / 1e6:,.1f} MB to be freed by --delete")
+        return
+    if lost > hours:
+        raise SaltrustError(
+            f"{found}: more than --hours {hours:g}, so nothing is deleted; --hours {ceil(lost)} deletes them, "
+            "a larger --days keeps what was used lately"
+        )
+    freed = storage.remove(going, paths.STORE)
+    kept = f", {(size - freed) / 1e6:,.1f} MB kept: used meanwhile, or another user's" if freed < size else ""
+    print(f"{found}, {freed / 1e6:,.1f} MB freed{kept}")
 
 
 @app.command("methods")
@@ -320,18 +375,27 @@ def _split(text: str) -> tuple[str, str]:
     name, sign, value = text.partition("=")
     if not sign:
         raise SaltrustError(f"-p {text}: write name=value")
-    return name.strip(), value.strip()
+    return name.strip().replace("-", "_"), value.strip()
+
+
+INTERRUPTED = 130  # exit code
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
 
 
 def main() -> None:
     """Entry point of `saltrust`."""
     try:
         app()
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            say = "interrupted; what is computed is kept: the same command goes on from there"
+            print(f"saltrust: {say}", file=sys.stderr)
+        raise
     except SaltrustError as error:
         print(f"saltrust: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        if error.errno not in UNWRITABLE:
             raise
         where = f"results go to {paths.RESULTS} (SALTRUST_RESULTS); `saltrust store gc` finds what can go"
         print(f"saltrust: {error}; {where}", file=sys.stderr)

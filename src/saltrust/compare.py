@@ -1,5 +1,6 @@
 """Compare two runs of a chapter, or a run with what the book shows: parameters, numbers, tables and figures."""
 
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -17,23 +18,23 @@ import pandas as pd
 
 from saltrust import cards, chapters, leavings, pages, paths
 from saltrust.errors import SaltrustError
-from saltrust.leavings import read_json
 from saltrust.numbers import written
 from saltrust.run_page import NUM, prose, quote_number
-from saltrust.tables import Column
+from saltrust.tables import Column, as_number
 
 PUBLISHED = "published"
 CLOSE = 1e-12  # relative: numbers that differ by less are the same
 LOW, HIGH = "ci_low", "ci_high"
 WIDTH = 100  # characters of a line in the terminal
 CELL = 36  # characters of a cell there before it goes on in the next line
-SHOWN = 12  # rows of estimates whose intervals overlap that the terminal shows
+SHOWN = 12  # rows that the terminal shows of words in one column, and of estimates whose intervals overlap
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a chapter left behind. folder: of figures/ and tables/. page: the file that shows it as a whole. figures:
-    name -> alternative text."""
+    """What a chapter left behind. folder: of figures/ and tables/. page: the file that shows it as a whole. tables: of
+    those that say what tells their rows apart, name -> cells as they are written, the rows by that. figures: name ->
+    alternative text."""
 
     title: str
     chapter: str
@@ -48,36 +49,39 @@ class Run:
 @dataclass(frozen=True)
 class Comparison:
     """Two runs side by side. parameters: name, first, second, where they differ. numbers: name, first, second,
-    difference (of numbers), where they differ. estimates: of each row that both have in a table with intervals, the
-    estimates and intervals of both, their difference, and whether the intervals overlap ("yes", "no", or nothing where
-    one has none); those that do not come first, then by the size of the difference."""
+    difference (of numbers), where they differ. words: the cells of tables that both have and whose words differ, a
+    verdict for example: table, row, column, change ("FAIL → PASS"). estimates: of each row of a table with intervals,
+    the estimates and intervals of both, their difference, and whether the intervals overlap ("yes", "no", or nothing
+    where one has none); those that do not come first, then by the size of the difference."""
 
     first: Run
     second: Run
     parameters: pd.DataFrame
     numbers: pd.DataFrame
+    words: pd.DataFrame
     estimates: pd.DataFrame
 
 
 def find(text: str, other: str = "") -> Run:
-    """A run by its folder, by the name of that folder, or `published` for what the book shows of the `other` run's
-    chapter, data set and profile. Raises SaltrustError where there is no such run."""
+    """A run by its folder, by its page or another file in it, by the name of the folder, or `published` for what the
+    book shows of the `other` run's chapter, data set and profile. Raises SaltrustError where there is no such run, or
+    where a file of it is missing or cannot be read."""
     if text == PUBLISHED:
         if other in ("", PUBLISHED):
             raise SaltrustError("compare: one of the two must be a run; the other may be 'published'")
         return published(find(other))
-    folders = [Path(text), *(paths.RUNS / chapter / text for chapter in chapters.NAMES)]
+    given = Path(text)
+    given = given.parent if given.is_file() else given
+    folders = [given, *(paths.RUNS / chapter / text for chapter in chapters.NAMES)]
     folder = next((folder for folder in folders if (folder / "provenance.json").is_file()), None)
     if folder is None:
         raise SaltrustError(f"no run '{text}'; give its folder, its name under {paths.RUNS}, or 'published'")
     folder = folder.resolve()
-    note = read_json(folder / "provenance.json")
+    note = _note(folder / "provenance.json")
     if (page := folder / "index.html").is_file():
         return _run(folder.name, note, folder, page)
-    if not note.get("parameters"):
-        raise SaltrustError(f"{folder / 'provenance.json'} does not say with which parameters the chapter ran")
-    title = f"by-hand-{note['parameters']['dataset']}-{note['parameters']['profile']}"  # run in JupyterLab
-    return _run(title, note, folder, folder / "provenance.json")
+    dataset, profile = (str(note["parameters"][name]) for name in chapters.ALWAYS)
+    return _run(f"by-hand-{Path(dataset).stem}-{profile}", note, folder, folder / "provenance.json")  # in JupyterLab
 
 
 def published(run: Run) -> Run:
@@ -88,7 +92,7 @@ def published(run: Run) -> Run:
     if not file.is_file():
         raise SaltrustError(f"chapter '{run.chapter}' of {dataset} is not published in {results}")
     executed = results / "notebooks" / f"{run.chapter}.ipynb"
-    return _run(PUBLISHED, read_json(file), results.resolve(), executed.resolve())
+    return _run(PUBLISHED, _note(file), results.resolve(), executed.resolve())
 
 
 def compare(first: Run, second: Run) -> Comparison:
@@ -97,16 +101,17 @@ def compare(first: Run, second: Run) -> Comparison:
         raise SaltrustError(f"compare: '{first.title}' is of {first.chapter}, '{second.title}' of {second.chapter}")
     parameters = _differing(first.parameters, second.parameters).drop(columns="difference")
     numbers = _differing(first.numbers, second.numbers)
-    shared = [name for name in first.tables if name in second.tables]
-    estimates = [_estimates(name, first.tables[name], second.tables[name]) for name in shared]
-    table = pd.concat([_NO_ESTIMATES, *estimates], ignore_index=True)
+    pairs = [(name, table, second.tables[name]) for name, table in first.tables.items() if name in second.tables]
+    pairs = [pair for pair in pairs if pair[1].index.names == pair[2].index.names]
+    words = pd.DataFrame([row for pair in pairs for row in _words(*pair)], columns=["table", "row", "column", "change"])
+    table = pd.concat([_NO_ESTIMATES, *(_estimates(*pair) for pair in pairs)], ignore_index=True)
     table = table.iloc[np.lexsort((-table["difference"].astype(float).abs(), table["overlap"] != "no"))]
-    return Comparison(first, second, parameters, numbers, table.reset_index(drop=True))
+    return Comparison(first, second, parameters, numbers, words, table.reset_index(drop=True))
 
 
 def told(comparison: Comparison) -> str:
-    """The comparison as text for a terminal of 100 columns: estimates whose intervals do not overlap first, then those
-    that differ most of the others."""
+    """The comparison as text for a terminal of 100 columns: of the estimates first those whose intervals do not
+    overlap, then, of the others, those that differ most."""
     first, second = comparison.first, comparison.second
     apart, others = _parted(comparison.estimates)
     moved = others[others["first"] != others["second"]]
@@ -114,8 +119,9 @@ def told(comparison: Comparison) -> str:
         f"{first.chapter}: {first.title} (first) and {second.title} (second)",
         _listed("Parameters that differ", comparison.parameters),
         _listed("Numbers that differ", comparison.numbers),
-        _by_table(f"Intervals that do not overlap, {len(apart)} of {len(comparison.estimates)}", apart),
-        _by_table("Others that differ, in estimate or interval, or are in one run only", moved.head(SHOWN)),
+        _by_table("Verdicts and other words that differ", comparison.words, "column", SHOWN),
+        _by_table(f"Intervals that do not overlap, {len(apart)} of {len(comparison.estimates)}", apart, "estimate"),
+        _by_table("Others that differ, in estimate or interval, or are in one run only", moved.head(SHOWN), "estimate"),
     ]
     if len(moved) > SHOWN:
         parts.append(f"... and {len(moved) - SHOWN} more, on the page")
@@ -138,6 +144,7 @@ def page(comparison: Comparison, folder: Path) -> str:
         f"<h2>Parameters that differ</h2>{_table(comparison.parameters) or 'None.'}",
         f"<h2>Numbers that differ</h2>{_table(comparison.numbers) or 'None: all numbers are the same.'}",
         *_retold(chapters.load(first.chapter), comparison),
+        f"<h2>Verdicts and other words that differ</h2>{_table(comparison.words) or 'None.'}",
         f"<h2>Intervals that do not overlap</h2>{_table(apart) or none_apart}",
     ]
     if len(others):
@@ -150,25 +157,51 @@ def page(comparison: Comparison, folder: Path) -> str:
 
 
 def save(comparison: Comparison) -> Path:
-    """Write the page beside the runs; returns the file."""
+    """Write the page beside the runs; returns the file. Raises SaltrustError where it cannot be written."""
     first, second = comparison.first, comparison.second
     folder = paths.RUNS / first.chapter
-    folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"compare-{first.title}-{second.title}.html"
-    file.write_text(page(comparison, folder.resolve()), encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file.write_text(page(comparison, folder.resolve()), encoding="utf-8")
+    except OSError as error:
+        raise SaltrustError(f"the page of the comparison could not be saved: {error}") from error
     return file
 
 
 _NO_ESTIMATES = pd.DataFrame(columns=["table", "row", "estimate", "first", "second", "difference", "overlap"])
 
 
+def _note(file: Path) -> dict[str, Any]:
+    note = leavings.provenance(file)
+    if "chapter" not in note or not {*chapters.ALWAYS} <= {*note["parameters"]}:
+        raise SaltrustError(f"{file} does not say which chapter ran on which data set and profile")
+    return note
+
+
 def _run(title: str, note: dict[str, Any], folder: Path, page: Path) -> Run:
     chapter = note["chapter"]
-    tables = [one["name"] for one in leavings.notes(folder, "tables", chapter).values()]
-    tables = {name: pd.read_csv(folder / "tables" / f"{name}.csv") for name in tables}
-    figures = {one["name"]: one["alt"] for one in leavings.notes(folder, "figures", chapter).values()}
+    tables = leavings.notes(folder, "tables", chapter)
+    tables = {file.stem: _cells(file.with_suffix(".csv"), one["key"]) for file, one in tables.items() if one.get("key")}
+    figures = leavings.notes(folder, "figures", chapter)
+    for file in figures:
+        if not file.with_suffix(".png").is_file():
+            raise SaltrustError(f"{file.with_suffix('.png')} is missing, though {file.name} describes it")
+    figures = {file.stem: one.get("alt", "") for file, one in figures.items()}
     numbers = leavings.numbers(folder, chapter)
+    for name in note.get("numbers", {}):
+        if f"{chapter}/{name}" not in numbers:
+            raise SaltrustError(f"{folder / 'numbers.json'} lacks '{chapter}/{name}', which the chapter noted")
     return Run(title, chapter, folder, page, note["parameters"], numbers, tables, figures)
+
+
+def _cells(file: Path, key: list[str]) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(file, dtype=str, keep_default_na=False)
+        return table.set_index(key, verify_integrity=True)
+    except (OSError, ValueError, KeyError) as error:
+        why = str(error).partition("\n")[0]
+        raise SaltrustError(f"{file} cannot be read as a table with a row for each {', '.join(key)}: {why}") from error
 
 
 def _differing(first: dict[str, Any], second: dict[str, Any]) -> pd.DataFrame:
@@ -176,47 +209,66 @@ def _differing(first: dict[str, Any], second: dict[str, Any]) -> pd.DataFrame:
     for name in dict.fromkeys([*first, *second]):
         a, b = first.get(name), second.get(name)
         numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (a, b))
-        if a == b or (numeric and np.isclose(a, b, rtol=CLOSE, atol=0, equal_nan=True)):
+        if a == b or (numeric and _close(a, b)):
             continue
         shown = [None if value is None else written(value) for value in (a, b)]
         rows.append((name, *shown, b - a if numeric else None))
     return pd.DataFrame(rows, columns=["name", "first", "second", "difference"])
 
 
+def _close(a: float, b: float) -> bool:
+    """Whether two numbers differ by no more than rounding, which whole ones do not."""
+    if isinstance(a, int) and isinstance(b, int):
+        return a == b
+    return math.isclose(a, b, rel_tol=CLOSE) or (math.isnan(a) and math.isnan(b))
+
+
+def _labels(rows: pd.Index) -> list[str]:
+    return [", ".join(filter(None, cells)) for cells in rows.to_frame().itertuples(index=False)]
+
+
+def _words(name: str, first: pd.DataFrame, second: pd.DataFrame) -> Iterator[tuple[str, str, str, str]]:
+    """The cells that differ, of the rows and columns that both tables have, where they or others of the column are
+    words."""
+    rows = first.index.intersection(second.index, sort=False)
+    labels = _labels(rows)
+    for column in first.columns.intersection(second.columns, sort=False):
+        pairs = list(zip(first.loc[rows, column], second.loc[rows, column], strict=True))
+        if any(cell and as_number(cell) is None for pair in pairs for cell in pair):
+            for label, (a, b) in zip(labels, pairs, strict=True):
+                if a != b:
+                    yield name, label, column, f"{a or '(empty)'} → {b or '(empty)'}"
+
+
 def _estimates(name: str, first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
-    """The rows of both tables, matched by their words, with the estimate that each interval belongs to; "" where one of
-    them has no such row."""
+    """The rows of either table, with the estimate that each interval belongs to; "" where one of them has no such row
+    or no number in it."""
     if not all({LOW, HIGH} <= set(table) for table in (first, second)):
         return _NO_ESTIMATES
     estimate = first.columns[list(first.columns).index(LOW) - 1]  # it stands before its interval, but for a spread
     estimate = "mean" if estimate == "sd" else estimate
-    keys = [column for column in first if first[column].dtype == object or pd.api.types.is_string_dtype(first[column])]
-    keys = [column for column in keys if column in second]
-    if not keys or estimate not in second or first.duplicated(keys).any() or second.duplicated(keys).any():
+    if estimate not in second:
         return _NO_ESTIMATES
-    both = first.merge(second, on=keys, how="outer", suffixes=("", " of the second"), indicator="in")
-    low, high = (both[[bound, f"{bound} of the second"]] for bound in (LOW, HIGH))
-    return pd.DataFrame(
+    rows = first.index.union(second.index, sort=False)
+    both = [table.reindex(rows)[[estimate, LOW, HIGH]] for table in (first, second)]
+    a, b = (table.apply(pd.to_numeric, errors="coerce").astype(float).to_numpy() for table in both)
+    low, high = np.maximum(a[:, 1], b[:, 1]), np.minimum(a[:, 2], b[:, 2])  # nan where one of them is
+    found = pd.DataFrame(
         {
             "table": name,
-            "row": both[keys].astype(str).agg(", ".join, axis=1),
+            "row": _labels(rows),
             "estimate": estimate,
-            "first": np.where(both["in"] == "right_only", "", _with_interval(both, estimate, "")),
-            "second": np.where(both["in"] == "left_only", "", _with_interval(both, estimate, " of the second")),
-            "difference": both[f"{estimate} of the second"] - both[estimate],
-            "overlap": np.select(
-                [low.isna().any(axis=1) | high.isna().any(axis=1), low.max(axis=1) <= high.min(axis=1)],
-                ["", "yes"],
-                "no",
-            ),
+            "first": [_with_interval(*row) for row in a],
+            "second": [_with_interval(*row) for row in b],
+            "difference": b[:, 0] - a[:, 0],
+            "overlap": np.select([np.isnan(low + high), low <= high], ["", "yes"], "no"),
         }
     )
+    return found[(found["first"] != "") | (found["second"] != "")]
 
 
-def _with_interval(table: pd.DataFrame, estimate: str, suffix: str) -> list[str]:
-    columns = [f"{name}{suffix}" for name in (estimate, LOW, HIGH)]
-    texts = table[columns].astype(float).map(written)
-    return [f"{value} ({low} to {high})" for value, low, high in texts.itertuples(index=False)]
+def _with_interval(value: float, low: float, high: float) -> str:
+    return "" if math.isnan(value) else f"{written(value)} ({written(low)} to {written(high)})"
 
 
 def _parted(estimates: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -230,12 +282,13 @@ def _texts(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.map(lambda value: "" if pd.isna(value) else written(value))
 
 
-def _by_table(heading: str, estimates: pd.DataFrame) -> str:
-    groups = estimates.groupby(["table", "estimate"], sort=False)
-    parts = [
-        _listed(f"{heading}: {estimate} in {table}", rows.drop(columns=["table", "estimate"]))
-        for (table, estimate), rows in groups
-    ]
+def _by_table(heading: str, frame: pd.DataFrame, of: str, most: int | None = None) -> str:
+    """A list for each table and what the column `of` names in it. most: rows of one list, of which the page has all."""
+    parts = []
+    for (table, what), rows in frame.groupby(["table", of], sort=False):
+        parts.append(_listed(f"{heading}: {what} in {table}", rows.drop(columns=["table", of]).head(most)))
+        if most and len(rows) > most:
+            parts.append(f"... and {len(rows) - most} more, on the page")
     return "\n\n".join(parts) or f"{heading}: none"
 
 

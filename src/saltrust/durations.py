@@ -62,16 +62,15 @@ def timed(root: Path) -> list[Timed]:
             with open(f"{root}/{kind}/{digest}/{SIDECAR}", "rb") as file:
                 note = json.loads(file.read())
             here = all(note["environment"][what] == own[what] for what in ("machine", "device"))
-            found.append(Timed(f"{kind}/{digest}", note["spec"], float(note["seconds"]), here))
-        except (OSError, ValueError, KeyError):
+            found.append(Timed(f"{kind}/{digest}", dict(note["spec"]), float(note["seconds"]), here))
+        except (OSError, ValueError, KeyError, TypeError):
             continue
     return found
 
 
 def _names(root: Path) -> Iterator[tuple[str, str]]:
-    for kind in os.listdir(root) if root.is_dir() else ():
-        if not kind.startswith("."):
-            yield from ((kind, digest) for digest in os.listdir(root / kind) if not digest.startswith("."))
+    for folder in root.glob("[!.]*/"):
+        yield from ((folder.name, digest) for digest in os.listdir(folder) if not digest.startswith("."))
 
 
 class Durations:
@@ -82,7 +81,7 @@ class Durations:
         self.known = {one.name: one.description for one in earlier} | dict(descriptions)
         self._rates: dict[tuple, dict[str, float]] = defaultdict(dict)
         for one in earlier:
-            with suppress(KeyError, TypeError):  # of a version of the code that described it otherwise
+            with suppress(Exception):  # of a version of the code that described it otherwise
                 for rung, (key, units) in enumerate(self.ladder(one.description)):
                     self._rates[one.here, one.description["kind"], rung, key][one.name] = one.seconds / units
 

@@ -6,8 +6,8 @@ before this was noted, and a store from which artefacts are gone, say less, but 
 """
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import pandas as pd
 from saltrust import cards, chapters, paths
 from saltrust.cards import Card
 from saltrust.errors import SaltrustError, unknown_name
+from saltrust.leavings import notes, numbers, provenance
 from saltrust.store import SIDECAR
 
 RUN, FAILED, NOT_RUN = "run", "failed", "not run"
@@ -102,13 +103,12 @@ class Lineage:
 
 def read(card: Card, profile: str, store: Path | None = None) -> Lineage:
     """The lineage of what the chapters of a data set published. store: folder of the artefacts, `paths.STORE` if
-    None."""
+    None. Raises SaltrustError for a file of theirs that cannot be read."""
     results = paths.results_of(profile, card.name)
-    made = _results(results)
     executed = []
     for chapter, before in chapters.of(card).items():
         known = Executed(chapter, chapters.load(chapter).title, tuple(before))
-        note = _json(results / "provenance" / f"{chapter}.json")
+        note = provenance(results / "provenance" / f"{chapter}.json")
         if (results / "notebooks" / f"{chapter}.ipynb").exists() and note:
             asked = note.get("artefacts", [])
             origins = note.get("numbers", {})
@@ -118,15 +118,12 @@ def read(card: Card, profile: str, store: Path | None = None) -> Lineage:
                 known.before,
                 RUN,
                 note["parameters"],
-                note["seconds"],
+                note.get("seconds", 0.0),
                 note.get("environment", {}),
                 tuple(used["artefact"] for used in asked),
                 tuple(
-                    Result(kind, name, **{key: about.get(key) for key in ("cell", "artefacts")})
-                    for kind, name, about in [
-                        *made[chapter],
-                        *(("number", name, origins.get(name, {})) for name in _numbers(results, chapter)),
-                    ]
+                    Result(kind, name, about.get("cell"), about.get("artefacts"))
+                    for kind, name, about in _results(results, chapter, origins)
                 ),
             )
         elif (results / "notebooks" / f"{chapter}.failed.ipynb").exists():
@@ -137,19 +134,16 @@ def read(card: Card, profile: str, store: Path | None = None) -> Lineage:
     return Lineage(card.name, card.title, profile, tuple(executed), artefacts, gone)
 
 
-def _results(results: Path) -> dict[str, list[tuple[str, str, dict[str, Any]]]]:
-    """Kind, name and note of each figure and table, by chapter."""
-    found = defaultdict(list)
+def _results(
+    results: Path, chapter: str, origins: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Kind, name and note of each figure, table and number of a chapter. origins: the notes of its numbers."""
     for kind in ("figure", "table"):
-        for file in sorted((results / f"{kind}s").glob("*.json")):
-            note = _json(file)
-            found[note.get("chapter")].append((kind, file.stem, note))
-    return found
-
-
-def _numbers(results: Path, chapter: str) -> list[str]:
-    found = _json(results / "numbers.json")
-    return [name.partition("/")[2] for name in found if name.startswith(f"{chapter}/")]
+        for file, note in notes(results, f"{kind}s", chapter).items():
+            yield kind, file.stem, note
+    for quoted in numbers(results, chapter):
+        name = quoted.partition("/")[2]
+        yield "number", name, origins.get(name, {})
 
 
 def _stored(named: Iterable[str], store: Path) -> tuple[dict[str, Artefact], tuple[str, ...]]:

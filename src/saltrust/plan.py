@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import product
 from typing import Any
 
 from saltrust import cards, chapters, paths
@@ -68,11 +67,12 @@ class Row:
 @dataclass(frozen=True)
 class Plan:
     """rows: by kind in the order of computation, parts after their kind. artefacts: name, title and whether it is
-    stored, of each. notes: what is not known yet."""
+    stored, of each. notes: what is not known yet. failed: statements of which it cannot be known."""
 
     rows: tuple[Row, ...]
     artefacts: tuple[dict[str, Any], ...]
     notes: tuple[str, ...]
+    failed: int
 
     @property
     def missing(self) -> int:
@@ -86,6 +86,8 @@ class Plan:
     @property
     def summary(self) -> str:
         """In one line."""
+        if not self.missing and self.failed:
+            return f"{len(self.artefacts)} artefacts are stored; what else is needed could not be found out"
         if not self.missing:
             return f"All {len(self.artefacts)} artefacts are stored: nothing to compute"
         unknown = sum(row.unknown for row in self.rows if not row.part)
@@ -98,11 +100,12 @@ class Plan:
 def plan(work: Sequence[Work]) -> Plan:
     """What these chapters need together, each artefact counted once.
 
-    Raises SaltrustError as the chapters would for parameters that do not go together.
+    Raises SaltrustError as the chapters would before any work.
     """
     rehearsal = Rehearsal()
     for chapter, values in track(work, "planning") if len(work) > 1 else work:
-        rehearse(chapter, values, rehearsal)
+        if refused := rehearse(chapter, values, rehearsal):
+            raise refused
     missing = [spec for digest, spec in rehearsal.asked.items() if digest in rehearsal.missing]
     known = _described(rehearsal.asked.values()) if missing else {}
     durations = Durations(timed(rehearsal.store.root) if missing else (), known)
@@ -112,7 +115,7 @@ def plan(work: Sequence[Work]) -> Plan:
         {"artefact": spec.path, "title": spec.title(), "stored": digest not in rehearsal.missing}
         for digest, spec in rehearsal.asked.items()
     )
-    return Plan(tuple(rows), artefacts, tuple(_notes(missing, rehearsal.failed)))
+    return Plan(tuple(rows), artefacts, tuple(_notes(missing, rehearsal.failed)), len(rehearsal.failed))
 
 
 def _described(specs: Iterable[Spec]) -> dict[str, Any]:
@@ -132,9 +135,8 @@ def combined(chapter: Chapter, given: Mapping[str, Sequence[str]]) -> list[Work]
         defaults = {parameter.name: parameter.default.split() for parameter in BOOK.parameters}
         if unknown := [name for name in given if name not in defaults]:
             raise unknown_name("parameter of the book", unknown[0], defaults)
-        return [one for values in product(*(defaults | dict(given)).values()) for one in _of_book(*values)]
-    combinations = (dict(zip(given, values, strict=True)) for values in product(*given.values()))
-    return [(chapter, chapters.complete(chapter, values)) for values in combinations]
+        return [one for values in chapters.combinations(defaults | dict(given)) for one in _of_book(**values)]
+    return [(chapter, chapters.complete(chapter, values)) for values in chapters.combinations(given)]
 
 
 def _of_book(dataset: str, profile: str) -> Iterator[Work]:

@@ -8,6 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import PercentFormatter
 
 from saltrust.criteria.examples import Example
@@ -17,21 +18,24 @@ sns.set_theme(style="whitegrid", palette="colorblind", font_scale=1.05)
 plt.rcParams |= {"image.interpolation": "nearest", "axes.titlesize": "medium", "figure.constrained_layout.use": True}
 
 WIDTH = 8.0  # inches; shown at the width of the column, about 18 cm, fonts keep their size
-TRUTH = "#ffd400"  # outline of the truth: yellow stands out on grey and on the map's colours
 MAP = "inferno"
+TRUTH, EDGE = "#00e5ff", "black"  # the truth's outline: cyan is no colour of the map, the edge shows on bright ones
 PASS, FAIL = "#0072b2", "#d55e00"  # blue and orange stay apart for every kind of colour vision
 
 
 def abbreviation(method: str) -> str:
-    """The label of a method in figures; controls and localizers are shown in capitals."""
+    """The label of a method in figures; controls and localizers are shown in capitals, titles as they are."""
     special = {"average": "AVG", "unet": "U-Net", "retinanet": "RetinaNet", "constant": "CONST"}
-    return METHODS[method].abbreviation if method in METHODS else special.get(method, method.upper())
+    if method in METHODS:
+        return METHODS[method].abbreviation
+    return special.get(method, method.upper() if method.islower() else method)
 
 
 def image_grid(images: np.ndarray, titles: Sequence[str], truth: np.ndarray | None = None, columns: int = 6) -> Figure:
     """Images (n, h, w[, 3]) with their titles, the truth (n, h, w) outlined."""
     rows = -(-len(images) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, rows * (WIDTH / columns + 0.3)), squeeze=False)
+    size = (WIDTH, rows * (WIDTH / columns + 0.3))
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="compressed")
     for axis in axes.flat:
         axis.axis("off")
     for i, axis in enumerate(axes.flat[: len(images)]):
@@ -55,9 +59,10 @@ def show_map(axis: Axes, values: np.ndarray, truth: np.ndarray | None = None) ->
 
 
 def outline(axis: Axes, truth: np.ndarray | None) -> None:
-    """The border of a mask (h, w) as a thin line."""
+    """The border of a mask (h, w) as a thin line with a dark edge."""
     if truth is not None and truth.any():
-        axis.contour(truth, levels=[0.5], colors=TRUTH, linewidths=1.0)
+        line = axis.contour(truth, levels=[0.5], colors=TRUTH, linewidths=1.0)
+        line.set_path_effects([withStroke(linewidth=2.0, foreground=EDGE)])
 
 
 def _bare(axis: Axes) -> None:
@@ -69,19 +74,43 @@ def _bare(axis: Axes) -> None:
 def map_grid(
     rows: Sequence[tuple[str, np.ndarray, np.ndarray | None, Mapping[str, np.ndarray]]],
     notes: Sequence[Mapping[str, str]] | None = None,
+    across: int | None = None,
 ) -> Figure:
-    """One row for each (label, image, truth, {column: map}); the image stands first. notes: a text above each map."""
+    """One row for each (label, image, truth, {column: map}); the image stands first. notes: a text above each map.
+
+    across: how many maps stand side by side, None for all; where there are more, each row takes several lines.
+    """
     names = list(rows[0][3])
-    cell = WIDTH / (len(names) + 1)
-    figure, axes = plt.subplots(len(rows), len(names) + 1, figsize=(WIDTH, len(rows) * (cell + 0.28)), squeeze=False)
-    for i, (label, image, truth, maps) in enumerate(rows):
-        show_image(axes[i, 0], image, truth)
-        axes[i, 0].set_ylabel(label, fontsize=10)
-        for j, name in enumerate(names, 1):
-            show_map(axes[i, j], maps[name], truth)
-            note = notes[i].get(name, "") if notes else ""
-            heading = name if i == 0 else ""
-            axes[i, j].set_title("\n".join(filter(None, (heading, note))), fontsize=9)
+    across = min(across or len(names), len(names))
+    lines = [names[k : k + across] for k in range(0, len(names), across)]
+
+    def title(i: int, name: str) -> list[str]:
+        shown = [name] if i == 0 or len(lines) > 1 else []
+        return [*shown, notes[i][name]] if notes and notes[i].get(name) else shown
+
+    # Placed by hand, in inches: an engine leaves as much room above every line as the titles of the first one need.
+    label, gap = 0.3, 0.09
+    side = (WIDTH - label) / (across + 1) - gap
+    above = [[0.2 * max(len(title(i, name)) for name in line) for line in lines] for i in range(len(rows))]
+    height = sum(map(sum, above)) + len(rows) * len(lines) * (side + gap)
+    figure = plt.figure(figsize=(WIDTH, height), layout="none")
+
+    def place(column: int, top: float) -> Axes:
+        left = label + column * (side + gap)
+        return figure.add_axes((left / WIDTH, 1 - (top + side) / height, side / WIDTH, side / height))
+
+    top = 0.0
+    for i, (name, image, truth, maps) in enumerate(rows):
+        first = place(0, top + above[i][0])
+        show_image(first, image, truth)
+        first.set_ylabel(name, fontsize=min(10, 115 * side / max(len(name), 1)))  # no longer than its image is high
+        for line, room in zip(lines, above[i], strict=True):
+            top += room
+            for column, method in enumerate(line, 1):
+                axis = place(column, top)
+                show_map(axis, maps[method], truth)
+                axis.set_title("\n".join(title(i, method)), fontsize=9, pad=3)
+            top += side + gap
     return figure
 
 
@@ -239,7 +268,10 @@ def likeness(frame: pd.DataFrame) -> Figure:
 def precision_recall(
     image: np.ndarray, truth: np.ndarray, maps: Mapping[str, np.ndarray], areas: Mapping[str, float]
 ) -> Figure:
-    """An image, some of its maps, and their precision-recall curves. areas: the AUPRC of each, for the legend."""
+    """An image, some of its maps, and their precision-recall curves. areas: of each map, for the legend.
+
+    A curve is drawn as the steps that average precision sums: over each gain in recall, from 0, the precision reached.
+    """
     from saltrust.scores.auprc import precision_recall as curve
 
     figure, axes = plt.subplots(1, len(maps) + 2, figsize=(WIDTH, 3.0), width_ratios=[1] * (len(maps) + 1) + [1.5])
@@ -249,7 +281,8 @@ def precision_recall(
         show_map(axis, values, truth)
         axis.set_title(name)
         precision, recall = curve(values, truth)
-        axes[-1].plot(recall, precision, style, linewidth=2, label=f"{name}: {areas[name]:.2f}")
+        steps = np.r_[0, recall], np.r_[precision[0], precision]
+        axes[-1].plot(*steps, style, drawstyle="steps-pre", linewidth=2, label=f"{name}: {areas[name]:.2f}")
     axes[-1].axhline(truth.mean(), color="0.5", linewidth=1, label=f"constant map: {truth.mean():.2f}")
     axes[-1].set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
     axes[-1].legend(fontsize=8, title="average precision", title_fontsize=8)

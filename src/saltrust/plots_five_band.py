@@ -71,8 +71,8 @@ def branch_traces(frame: pd.DataFrame, target: float) -> Figure:
             below.plot(rows["step"], rows["counter"] / rows["limit"], **drawn)
         above.set_title(network)
         below.set(xlabel="step", ylim=(0, 1.05))
-    axes[0, 0].set_ylabel("accuracy on a shard")
-    axes[1, 0].set_ylabel("counter / limit")
+    axes[0, 0].set_ylabel("accuracy on a shard", fontsize=10)
+    axes[1, 0].set_ylabel("counter / limit", fontsize=10)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False, fontsize=10, title="branch")
     return figure
@@ -83,13 +83,14 @@ def recall_precision(frame: pd.DataFrame) -> Figure:
     each method (Tjoa & Guan, fig. 3).
 
     frame: method, network, branch, recall, precision; where there are recall_sd and precision_sd, they are the bars of
-    each point; where there is `panel`, each of its values is a row of panels, labelled so.
+    each point; where there is `panel`, each of its values is a row of panels, labelled so. All panels have the same
+    axes: rows are there to be compared.
     """
     frame = frame if "panel" in frame else frame.assign(panel="")
     rows, networks = _distinct(frame["panel"]), _distinct(frame["network"])
     styles = _styles(frame["method"])
     size = (WIDTH, 0.9 + len(rows) * 2.7)
-    figure, axes = plt.subplots(len(rows), len(networks), figsize=size, sharex="row", sharey="row", squeeze=False)
+    figure, axes = plt.subplots(len(rows), len(networks), figsize=size, sharex=True, sharey=True, squeeze=False)
     for i, j in np.ndindex(axes.shape):
         own = frame[(frame["panel"] == rows[i]) & (frame["network"] == networks[j])]
         for method, points in own.groupby("method", sort=False):
@@ -111,7 +112,8 @@ def recall_precision(frame: pd.DataFrame) -> Figure:
     for axis, network in zip(axes[0], networks, strict=True):
         axis.set_title(network)
     for axis, row in zip(axes[:, 0], rows, strict=True):
-        axis.set(ylabel=f"{row}\nprecision" if row else "precision", xlim=(0, None), ylim=(0, None))
+        axis.set_ylabel(f"{row}\nprecision" if row else "precision")
+    axes[0, 0].set(xlim=(0, None), ylim=(0, None))
     for axis in axes[-1]:
         axis.set_xlabel("recall")
     _legend(figure, styles)

@@ -19,7 +19,6 @@ from inspect import getmembers, isfunction
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
-from zipfile import BadZipFile
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -46,6 +45,7 @@ from saltrust.artefacts import (
 from saltrust.audit import FINDINGS, Finding
 from saltrust.chapters import Chapter
 from saltrust.datasets.split import Split
+from saltrust.errors import SaltrustError
 from saltrust.methods import preparation
 from saltrust.report import Page
 from saltrust.specifications import ScoresSpec
@@ -63,16 +63,19 @@ Get = Callable[[Spec], Any]
 @dataclass
 class Rehearsal:
     """What was asked for. asked: every spec by its digest, after those that it is made from. missing: the digests of
-    those that are not stored. failed: statements that could not be rehearsed, with the reason."""
+    those that are not stored. failed: statements that could not be rehearsed, with the reason. begun: whether the
+    chapter rehearsed last has asked for anything."""
 
     store: Store = field(default_factory=Store)
     asked: dict[str, Spec] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
     failed: list[str] = field(default_factory=list)
+    begun: bool = False
     _values: dict[str, Any] = field(default_factory=dict)
 
     def get(self, spec: Spec) -> Any:
         """The value of a spec, or a stand-in; notes that it was asked for."""
+        self.begun = True
         self._note(spec)
         if spec.digest not in self._values:
             self._values[spec.digest] = self._value(spec)
@@ -81,14 +84,18 @@ class Rehearsal:
     def _note(self, spec: Spec) -> None:
         if spec.digest in self.asked:
             return
-        here = not spec.transient and self.store.folder(spec).exists()
-        if not here:
-            for part in needs(spec):
-                self._note(part)
-        if not spec.transient:
+        if spec.transient or not self.store.folder(spec).exists():
+            self._note_missing(spec)
+        else:
             self.asked[spec.digest] = spec
-            if not here:
-                self.missing.add(spec.digest)
+
+    def _note_missing(self, spec: Spec) -> None:
+        for part in needs(spec):
+            self._note(part)
+        if not spec.transient:
+            self.asked.pop(spec.digest, None)  # it comes after its parts
+            self.asked[spec.digest] = spec
+            self.missing.add(spec.digest)
 
     def _value(self, spec: Spec) -> Any:
         if spec.transient:
@@ -96,19 +103,21 @@ class Rehearsal:
         if spec.digest not in self.missing:
             try:
                 return read(spec, self.store.folder(spec))
-            except (OSError, ValueError, KeyError, BadZipFile):  # damaged: it will be computed again
-                self.missing.add(spec.digest)
+            except Exception:  # whatever a damaged file can provoke: it will be computed again
+                self._note_missing(spec)
         return stand_in(spec, self.get)
 
 
-def rehearse(chapter: Chapter, values: Mapping[str, Any], rehearsal: Rehearsal) -> None:
+def rehearse(chapter: Chapter, values: Mapping[str, Any], rehearsal: Rehearsal) -> SaltrustError | None:
     """Run the statements of a chapter with these parameters, and note in `rehearsal` what they ask for.
 
     values: every parameter, as from `chapters.complete`. A statement that fails on stand-ins is noted and passed over.
+    Returns the error by which the chapter would end before it asks for anything, None if it would not.
     """
     tree = ast.parse(chapter.source.read_text(encoding="utf-8"), str(chapter.source))
     given = dict(values) | {name: RESAMPLES for name in values if name == "n_boot"}
     names: dict[str, Any] = {"__name__": chapter.name}
+    rehearsal.begun = False
     with _on_stage(rehearsal):
         for statement in tree.body:
             code = compile(ast.Module([statement], []), str(chapter.source), "exec")
@@ -117,7 +126,10 @@ def rehearse(chapter: Chapter, values: Mapping[str, Any], rehearsal: Rehearsal) 
             except Exception as error:  # whatever a stand-in can provoke
                 where = f"{chapter.source.name}, line {statement.lineno}"
                 rehearsal.failed.append(f"{where}: {type(error).__name__}: {error}")
+                if isinstance(error, SaltrustError) and not rehearsal.begun:
+                    return error
             names |= {name: given[name] for name in _assigned(statement) & given.keys()}
+    return None
 
 
 def _assigned(statement: ast.stmt) -> set[str]:

@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 from base64 import b64encode
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,7 @@ class Page:
         self.study = study
         by_hand = paths.RESULTS / "by_hand" / study.profile.name / study.card.name / chapter
         self.folder = Path(os.environ.get(OUT, by_hand))
+        self._empty = OUT in os.environ  # a folder of its own, in which nothing lies
         self.numbers: dict[str, float | int | str] = {}
         self.origins: dict[str, dict[str, int | None]] = {}  # of each number, as `_origin` has them
 
@@ -68,14 +71,22 @@ class Page:
         _close(figure)
         _show({"image/png": file.read_bytes(), "text/plain": f"{caption}\n[{alt}]", MIME: note})
 
-    def table(self, table: pd.DataFrame, name: str, caption: str, rows: int | None = None) -> None:
-        """Save a table as tables/<name>.csv, every digit kept, and show it rounded. caption: MyST. rows: how many are
-        shown, from the first, None for all."""
+    def table(
+        self, table: pd.DataFrame, name: str, caption: str, rows: int | None = None, key: Sequence[str] = ()
+    ) -> None:
+        """Save a table as tables/<name>.csv, every digit kept, and show it rounded.
+
+        caption: MyST. rows: how many are shown, from the first, None for all. key: columns that tell its rows apart, by
+        which `saltrust compare` finds each row in the table of another run; without them it leaves the table out.
+        Raises SaltrustError without a caption, or where two rows have the same key.
+        """
         if not caption.strip():
             raise SaltrustError(f"table '{name}' of chapter '{self.chapter}' needs a caption")
+        if key and table.duplicated([*key]).any():
+            raise SaltrustError(f"table '{name}' of chapter '{self.chapter}': two rows have the same {', '.join(key)}")
         file = self._file("tables", f"{name}.csv")
         table.to_csv(file, index=False)
-        note = {"kind": "table", "name": name, "caption": caption, "chapter": self.chapter, "rows": rows}
+        note = {"kind": "table", "name": name, "caption": caption, "chapter": self.chapter, "rows": rows, "key": [*key]}
         note |= self._origin()
         file.with_suffix(".json").write_text(json.dumps(note, indent=1), encoding="utf-8")
         first = table.head(rows) if rows else table
@@ -131,6 +142,9 @@ class Page:
         return {"cell": shell.execution_count if shell else None, "artefacts": len(self._asked())}
 
     def _file(self, kind: str, name: str) -> Path:
+        if not self._empty:  # what the notebook left when it was last run by hand, maybe with other parameters
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self._empty = True
         folder = self.folder / kind
         folder.mkdir(parents=True, exist_ok=True)
         return folder / name

@@ -1,6 +1,7 @@
 """Execute chapters by Papermill: into the results that the book shows, or, with any parameters, into a folder of their
 own."""
 
+import errno
 import hashlib
 import json
 import os
@@ -9,8 +10,9 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -31,6 +33,8 @@ KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40)}
 
 
 PATIENCE = 120.0  # seconds that an interrupted kernel may take to put aside what it has
+LOCK = ".lock"  # in a folder that is in work; held as long as its process lives
+LONGEST = 60  # characters of a folder in which sockets can lie; their whole path may have 107
 
 
 def publish(chapter: Chapter, given: dict[str, str]) -> Path:
@@ -43,16 +47,17 @@ def publish(chapter: Chapter, given: dict[str, str]) -> Path:
     results = paths.results_of(values["profile"], cards.load(values["dataset"]).name)
     notebooks = results / "notebooks"
     notebooks.mkdir(parents=True, exist_ok=True)
+    read_json(results / "numbers.json")  # a damaged one is refused now, not after the work
     failed = notebooks / f"{chapter.name}.failed.ipynb"
-    with tempfile.TemporaryDirectory(prefix=f".{chapter.name}-", dir=results) as staging:
-        executed = Path(staging) / f"{chapter.name}.ipynb"
+    with _in_work(results, f".{chapter.name}-") as staging:
+        executed = staging / f"{chapter.name}.ipynb"
         try:
             _execute(chapter, values, executed)
         except SaltrustError:
             if executed.exists():
                 executed.replace(failed)
             raise
-        _publish(Path(staging), results, chapter.name)
+        _publish(staging, results, chapter.name)
     failed.unlink(missing_ok=True)
     return notebooks / executed.name
 
@@ -67,35 +72,44 @@ def run(chapter: Chapter, given: dict[str, str]) -> Path:
     values = complete(chapter, given)
     folder = paths.RUNS / chapter.name / f"{time.strftime('%Y%m%d-%H%M%S')}-{_digest(values)}"
     folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=".running-", dir=folder.parent))
-    try:
+    with _in_work(folder.parent, ".running-") as staging:
         executed = staging / f"{chapter.name}.ipynb"
         try:
             _execute(chapter, values, executed)
         except SaltrustError as error:
             if executed.exists():
-                failed = folder.with_name(f"{folder.name}-failed")
-                os.replace(staging, failed)
+                failed = _named(staging, folder, "-failed")
                 raise SaltrustError(f"{error}; its notebook: {failed / executed.name}") from error
             raise
-        run_page.write(staging, chapter, folder.name)
-        staging.chmod(0o755)  # mkdtemp's is for its owner alone
-        os.replace(staging, folder)
+        return _named(staging, folder, page=lambda name: run_page.write(staging, chapter, name))
+
+
+@contextmanager
+def _in_work(parent: Path, prefix: str) -> Iterator[Path]:
+    """A folder for what is not finished, gone with the block unless it was given a name."""
+    staging = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    staging.chmod(0o755)  # mkdtemp's is for its owner alone
+    try:
+        with FileLock(staging / LOCK, fallback_to_soft=False):  # `saltrust store gc` leaves it alone
+            yield staging
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    return folder
 
 
-def sweep(chapter: Chapter, given: Mapping[str, Sequence[str]]) -> Iterator[Path]:
-    """Execute a chapter once for each combination of the values; yields the folders of the runs.
-
-    All combinations are checked before the first one runs.
-    """
-    combinations = [dict(zip(given, values, strict=True)) for values in product(*given.values())]
-    for combination in combinations:
-        complete(chapter, combination)
-    for combination in combinations:
-        yield run(chapter, combination)
+def _named(staging: Path, folder: Path, ending: str = "", page: Callable[[str], Any] = lambda name: None) -> Path:
+    """Give what is finished its name, with a number where another of the same second has it. page: writes what shows
+    the name."""
+    (staging / LOCK).unlink()
+    for number in count(1):
+        target = folder.with_name(folder.name + (f"-{number}" if number > 1 else "") + ending)
+        page(target.name)
+        try:
+            os.replace(staging, target)
+            return target
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+    raise AssertionError("numbers do not end")
 
 
 def numbers_of(folders: Sequence[Path]) -> pd.DataFrame:
@@ -146,9 +160,11 @@ def _execute(chapter: Chapter, values: dict[str, Any], executed: Path) -> None:
     jupytext.write(jupytext.read(chapter.source), source)
     start = time.perf_counter()
     label = f"{Path(values['dataset']).stem} {chapter.name}"
-    environment = {"SALTRUST_OUT": str(staging)} | KEEP_MEMORY
+    # A kernel called python3 in JUPYTER_PATH would be that of another environment.
+    environment = {"SALTRUST_OUT": str(staging), "JUPYTER_PATH": ""} | paths.moved() | KEEP_MEMORY
+    short = None if len(tempfile.gettempdir()) < LONGEST else "/tmp"
     with (
-        tempfile.TemporaryDirectory(prefix="saltrust-") as sockets,  # under /tmp: the path of a socket must be short
+        tempfile.TemporaryDirectory(prefix="saltrust-", dir=short) as sockets,
         patch.dict(os.environ, environment),  # which the kernel inherits
         progress.shown(label),
         Interruptible(),
@@ -158,8 +174,8 @@ def _execute(chapter: Chapter, values: dict[str, Any], executed: Path) -> None:
         transport = Config({"KernelManager": manager})
         try:
             papermill.execute_notebook(
-                source,
-                executed,
+                _literally(source),
+                _literally(executed),
                 values,
                 kernel_name="python3",
                 language="python",
@@ -174,6 +190,11 @@ def _execute(chapter: Chapter, values: dict[str, Any], executed: Path) -> None:
     _note_run(staging / "provenance.json", chapter, values, time.perf_counter() - start)
 
 
+def _literally(path: Path) -> str:
+    """A path for Papermill, which fills in what stands in braces."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
 def _note_run(file: Path, chapter: Chapter, values: dict[str, Any], seconds: float) -> None:
     note = read_json(file)
     note |= {"chapter": chapter.name, "parameters": values, "seconds": round(seconds, 1)}
@@ -182,7 +203,7 @@ def _note_run(file: Path, chapter: Chapter, values: dict[str, Any], seconds: flo
 
 def _publish(staging: Path, results: Path, chapter: str) -> None:
     """Move a finished chapter's files into the data set's results; its numbers replace those of its last run."""
-    with FileLock(results / ".lock"):
+    with FileLock(results / ".lock", fallback_to_soft=False):
         _refuse_taken_names(staging, results, chapter)
         # All that needs room on the disk comes before anything published is touched: a full disk leaves it as it was.
         merged = results / "numbers.json"
@@ -192,6 +213,8 @@ def _publish(staging: Path, results: Path, chapter: str) -> None:
         temporary.write_text(json.dumps(numbers, indent=1, sort_keys=True), encoding="utf-8")
         for kind in ("figures", "tables", "provenance"):
             (results / kind).mkdir(exist_ok=True)
+        # Killed from here on, the chapter counts as not run: its notebook comes last.
+        (results / "notebooks" / f"{chapter}.ipynb").unlink(missing_ok=True)
         for kind in ("figures", "tables"):
             for note in notes(results, kind, chapter):  # what its last run left, under whatever names
                 for file in (results / kind).glob(f"{note.stem}.*"):

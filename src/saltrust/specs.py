@@ -116,7 +116,7 @@ def code_digest(cls: type, modules: tuple[str, ...] = ()) -> str:
     closure = sorted(_closure(frozenset(reached)))
     for name in (cls.__module__, *closure):
         source = _source_of(name) if name.startswith(PACKAGE) else None
-        if source and source.stat().st_mtime > STARTED:
+        if source and source.stat().st_ctime > STARTED:  # which also a copy that keeps its age has anew
             raise SaltrustError(f"{source} has changed since this process began; begin it anew (restart the kernel)")
     parts = [normalized(tree) for tree in own]
     parts += [f"{name}\n{_module_code(name)}" for name in closure]

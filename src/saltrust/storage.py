@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +13,10 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from saltrust.errors import SaltrustError
-from saltrust.store import SIDECAR, discard, flaw
+from saltrust.profiles import PROFILES
+from saltrust.store import PROCESS, SIDECAR, discard, flaw, unreadable
+
+MOMENT = timedelta(minutes=10)  # until a folder in work has its lock; by which clocks of two machines may differ
 
 KINDS = {
     "weights": "ImageNet weights, where there are any",
@@ -38,9 +43,9 @@ KINDS = {
 class Stored:
     """An artefact in a store, or what a killed run left.
 
-    name: "<kind>/<digest>" of an artefact. size: bytes. made: None where its sidecar cannot be read. seconds: that it
-    took to compute, those below it left out. upstream: names of what it was made from. used: when it was last computed,
-    read or written to. lock: what a process holds that works on it, "" for nothing.
+    name: "<kind>/<digest>" of an artefact. size: bytes. made: None where its sidecar is damaged. seconds: that it took
+    to compute so far, those below it left out. upstream: names of what it was made from. used: when it was last
+    computed, read or written to. lock: what a process holds that works on it, "" for nothing.
     """
 
     name: str
@@ -58,7 +63,7 @@ class Stored:
 
 
 def stored(root: Path) -> Iterator[Stored]:
-    """Every artefact of a store, by name."""
+    """Every artefact of a store, by name. Raises StorageError where one cannot be read."""
     for kind in _visible(root):
         for folder in _visible(kind):
             name, lock = f"{kind.name}/{folder.name}", f"{kind.name}-{folder.name}"
@@ -67,20 +72,24 @@ def stored(root: Path) -> Iterator[Stored]:
                 used = _when(folder.stat().st_mtime)
             except FileNotFoundError:  # deleted meanwhile
                 continue
+            except OSError as error:
+                raise unreadable(folder, error) from error
             try:
                 note = json.loads((folder / SIDECAR).read_text(encoding="utf-8"))
                 made, seconds = datetime.fromisoformat(note["made"]), float(note["seconds"])
                 yield Stored(name, folder, size, made, seconds, tuple(note["upstream"]), used, lock)
-            except (OSError, ValueError, KeyError, TypeError):
+            except (FileNotFoundError, ValueError, KeyError, TypeError):
                 yield Stored(name, folder, size, None, used=used, lock=lock)
+            except OSError as error:  # not to know what it was made from would make that unneeded
+                raise unreadable(folder, error) from error
 
 
-def leftovers(results: Path, younger: timedelta = timedelta(0)) -> list[Stored]:
-    """What killed runs left: trainings to go on with (or just stored), artefacts half written or half deleted, locks of
-    artefacts that are not there, folders of chapters that were never finished.
+def leftovers(results: Path, younger: timedelta = timedelta(0), chapters: Iterable[str] = ()) -> list[Stored]:
+    """What killed runs left, and no process works on: trainings to go on with (or just stored), artefacts half written
+    or half deleted, locks of what is not there, folders of these chapters that were never finished. What this user may
+    not look into is left out.
 
-    younger: what was written to within that time is left out; of chapters always what is younger than a day, since
-    those have no lock.
+    younger: what was written to within that time is left out.
     """
     root = results / "store"
     found = [("unfinished", path, path.name) for path in (root / ".unfinished").glob("*")]
@@ -90,17 +99,49 @@ def leftovers(results: Path, younger: timedelta = timedelta(0)) -> list[Stored]:
     ]
     here = {f"{kind.name}-{folder.name}" for kind in _visible(root) for folder in _visible(kind)}
     found += [("lock", path, path.name) for path in (root / ".locks").glob("*") if path.name not in here]
-    staged = [path for path in results.glob("*/*/.*-*") if path.is_dir() and not path.is_relative_to(root)]
+    found += [("chapter", path, "") for path in _staged(results, chapters)]
     now = datetime.now(UTC)
     rows = []
-    for kind, path, lock in [*found, *(("chapter", path, "") for path in staged)]:
+    for kind, path, lock in found:
         try:
             size, used = _measured(path)
-        except FileNotFoundError:  # no leftover: it was in work
+        except (FileNotFoundError, PermissionError):  # no leftover, it was in work; or another user's
             continue
-        if now - used >= (younger if lock else max(younger, timedelta(days=1))):
-            rows.append(Stored(f"({kind})/{path.name}", path, size, used, used=used, lock=lock))
+        old = now - used >= (younger if lock else max(younger, MOMENT))
+        if old and not _held(root / ".locks" / lock if lock else path / ".lock"):
+            seconds = _so_far(path) if kind == "unfinished" and lock not in here else 0.0
+            rows.append(Stored(f"({kind})/{path.name}", path, size, used, seconds, used=used, lock=lock))
     return rows
+
+
+def _staged(results: Path, chapters: Iterable[str]) -> Iterator[Path]:
+    """The folders in which chapters run, or ran until they were killed, as `runs` names them."""
+    for chapter in chapters:
+        yield from results.glob(f"runs/{chapter}/.running-????????")
+        for profile in PROFILES:
+            yield from results.glob(f"{profile}/*/.{chapter}-????????")
+
+
+def _held(lock: Path) -> bool:
+    """Whether a process holds a lock. One that this user may not try counts as held."""
+    if not lock.exists():
+        return False
+    try:
+        with FileLock(lock, timeout=0, fallback_to_soft=False):
+            return False
+    except OSError:  # a Timeout is one
+        return True
+
+
+def _so_far(unfinished: Path) -> float:
+    """Seconds that an unfinished training has taken."""
+    import torch
+
+    try:
+        (file,) = unfinished.glob("*.pt")
+        return float(torch.load(file, map_location="cpu", weights_only=True, mmap=True)["seconds"])
+    except Exception:  # damaged, in whatever way: nothing can go on from there
+        return 0.0
 
 
 def _visible(folder: Path) -> list[Path]:
@@ -149,6 +190,12 @@ def listing(artefacts: Iterable[Stored], now: datetime | None = None) -> pd.Data
     return sums.join(ages).sort_values("megabytes", ascending=False).reset_index()
 
 
+def as_text(artefacts: Iterable[Stored]) -> str:
+    """Their `listing`, for people."""
+    named = {"hours": "hours to compute", "oldest": "oldest, days", "newest": "newest, days"}
+    return listing(artefacts).rename(columns=named).to_string(index=False, float_format="{:,.2f}".format)
+
+
 def damaged(artefacts: Iterable[Stored]) -> Iterator[tuple[Stored, str]]:
     """Those that are not whole, each with what is wrong. Reads every byte."""
     for one in artefacts:
@@ -156,29 +203,44 @@ def damaged(artefacts: Iterable[Stored]) -> Iterator[tuple[Stored, str]]:
             yield one, wrong
 
 
-def unneeded(artefacts: Iterable[Stored], results: Path, younger: timedelta = timedelta(0)) -> list[Stored]:
-    """Artefacts that no result names, neither what the book shows nor a run, and that none of those was made from.
+def at_work(results: Path) -> datetime | None:
+    """When the first of the processes that use the store at this moment began; None where there is none."""
+    locks = [file for file in (results / "store" / ".locks").glob(f"{PROCESS}*") if _held(file)]
+    return min((_when(float(file.name.split("-")[1])) for file in locks), default=None)
+
+
+def unneeded(
+    artefacts: Iterable[Stored], results: Path, younger: timedelta = timedelta(0), chapters: Iterable[str] = ()
+) -> list[Stored]:
+    """Artefacts that no result names, neither what the book shows nor a run, and that none of those was made from. What
+    was made or read since a process began that is still at work is never among them, as it may be about to name it.
     Raises SaltrustError where a result does not say what it needs.
 
-    younger: what was made or read within that time is kept whoever names it: a chapter may be about to.
+    younger: what was made or read within that time is kept, too. chapters: those whose results may be about to appear.
     """
     known = {one.name: one for one in artefacts}
-    notes = [*results.glob("*/*/provenance/*.json"), *results.glob("runs/*/*/provenance.json")]
+    latest = datetime.now(UTC) - younger
+    if began := at_work(results):  # before results are read: a process that ends meanwhile has left its own
+        latest = min(latest, began - MOMENT)
+    pending: list[str] = []
+    for folder in _staged(results, chapters):
+        with suppress(SaltrustError):  # it has not got so far
+            pending += _named(folder / "provenance.json")
+    notes = [*results.glob("*/*/provenance/*.json"), *results.glob("runs/*/[!.]*/provenance.json")]
     notes += results.glob("by_hand/*/*/*/provenance.json")
-    pending = [name for file in notes for name in _named(file)]
+    pending += [name for file in notes for name in _named(file)]
     needed: set[str] = set()
     while pending:
         name = pending.pop()
         if name in known and name not in needed:
             needed.add(name)
             pending += known[name].upstream
-    latest = datetime.now(UTC) - younger
     return [one for one in known.values() if one.name not in needed and max(one.made or one.used, one.used) <= latest]
 
 
 def remove(artefacts: Iterable[Stored], root: Path) -> int:
-    """Delete artefacts and leftovers, but for those that a process is working on, or has read since they were listed;
-    returns the bytes freed.
+    """Delete artefacts and leftovers, but for those that a process is working on, or has read since they were listed,
+    and those that this user may not delete; returns the bytes freed.
 
     An artefact is renamed first, so that none is ever there in part; one half deleted when this was killed is a
     leftover.
@@ -192,10 +254,10 @@ def remove(artefacts: Iterable[Stored], root: Path) -> int:
                 freed += _deleted(one)
                 continue
             file = locks / one.lock
-            with FileLock(file).acquire(timeout=0):
+            with FileLock(file, timeout=0, fallback_to_soft=False):
                 freed += _deleted(one)
                 file.unlink(missing_ok=True)  # whoever waits for it finds that it is gone, and makes a new one
-        except Timeout:
+        except (Timeout, PermissionError):
             continue
     return freed
 
@@ -207,8 +269,11 @@ def _deleted(one: Stored) -> int:
     if one.folder.is_file():
         one.folder.unlink()
         return one.size
-    discard(one.folder)
-    return one.size
+    if one.lock:
+        discard(one.folder)
+    else:
+        shutil.rmtree(one.folder, ignore_errors=True)
+    return 0 if one.folder.exists() else one.size
 
 
 def _named(file: Path) -> list[str]:

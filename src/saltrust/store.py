@@ -10,18 +10,23 @@ from there.
 One process computes an artefact, under its lock, while the others that want it wait. It may wait for another lock in
 turn, but only for that of an artefact that its own is made from; since none is made from itself, by whatever detour,
 no circle of waiting can arise.
+
+A process that uses the store holds a lock of its own, `<root>/.locks/process-<when it began>-*`, as long as it lives.
+By that, whoever collects what is not needed knows what not to take (`storage.unneeded`).
 """
 
 import hashlib
 import json
 import os
 import platform
+import secrets
 import shutil
 import subprocess
 import sys
 import threading
 import time
 import warnings
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import fields, is_dataclass
@@ -31,15 +36,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from saltrust import paths
 from saltrust.errors import SaltrustError
 from saltrust.progress import say
-from saltrust.specs import Spec
+from saltrust.specs import STARTED, Spec
 
 SIDECAR = "sidecar.json"
 MEMORY = 1e9  # bytes of values that a process keeps at hand; RSNA's maps take many times as much
+PROCESS = "process-"  # of the lock's name of a process at work
 FIELDS = {"spec", "upstream", "made", "seconds", "environment", "checksums"}  # of every sidecar
 ABSENT = object()
 
@@ -49,7 +55,8 @@ class DamagedError(Exception):
 
 
 class StorageError(SaltrustError):
-    """Nothing can be stored: the disk is full, or the folder cannot be written or locked."""
+    """Nothing can be stored: the disk is full, or the folder cannot be written or locked. Or what is stored cannot be
+    read, which says nothing about whether it is whole."""
 
 
 class Memory:
@@ -71,6 +78,8 @@ class Memory:
     def keep(self, digest: str, value: Any) -> None:
         """The value stays until others need its place; one that is larger than the limit does not."""
         size = held(value)
+        if size > self.limit:
+            return
         with self._lock:
             _, before = self._kept.pop(digest, (None, 0))  # another thread was faster
             self._kept[digest] = value, size
@@ -114,6 +123,7 @@ class Store:
         self.used: dict[str, Spec] = {}
         self._memory = Memory(MEMORY)
         self._elsewhere = _Elsewhere()
+        self._at_work: FileLock | None = None
 
     def folder(self, spec: Spec) -> Path:
         return self.root / spec.path
@@ -126,8 +136,8 @@ class Store:
         """The artefact's value: from memory, from disk, or computed now and kept.
 
         Concurrent processes that want the same artefact wait for the first one to finish it. remember: whether the
-        value may stay in memory, as far as `MEMORY` goes. Raises StorageError where the artefact cannot be stored: the
-        disk is full, the folder cannot be written, or its file system has no locks.
+        value may stay in memory, as far as `MEMORY` goes. Raises StorageError where the artefact cannot be stored (the
+        disk is full, the folder cannot be written, or its file system has no locks) or cannot be checked.
         """
         digest = spec.digest
         self.used.setdefault(digest, spec)
@@ -143,7 +153,16 @@ class Store:
         """What the store noted about a stored artefact."""
         return json.loads((self.folder(spec) / SIDECAR).read_text(encoding="utf-8"))
 
+    def taken(self, spec: Spec) -> bool:
+        """Whether some process computes an artefact at this moment. Raises StorageError as `get` does."""
+        try:
+            with self._locked(spec, timeout=0):
+                return False
+        except Timeout:
+            return True
+
     def _from_disk_or_new(self, spec: Spec) -> Any:
+        self.begin()
         folder = self.folder(spec)
         if folder.exists():
             with suppress(OSError):  # a store that can only be read
@@ -159,16 +178,31 @@ class Store:
                 with suppress(OSError):  # it was not there at all, or what is written next tells why it cannot be
                     discard(folder)
             self._compute(spec)
-        return spec.read(folder)  # also right after computing: what is used is what was stored
+            # Also right after computing, what is used is what was stored. Under the lock nobody deletes it.
+            return spec.read(folder)
 
-    def _locked(self, spec: Spec) -> Any:
-        """A context in which no other process, nor another thread, makes this artefact."""
+    def begin(self) -> None:
+        """Let others see that this process is at work, until it ends or lets go of the store."""
+        if self._at_work is not None:
+            return
+        file = self.root / ".locks" / f"{PROCESS}{STARTED:.0f}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._at_work = lock = FileLock(file, thread_local=False, fallback_to_soft=False)
+        with suppress(OSError):  # a store that can only be read, or none at all, which `_locked` says
+            file.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+            weakref.finalize(self, _end, lock)
+
+    def _locked(self, spec: Spec, timeout: float = -1) -> Any:
+        """A context in which no other process, nor another thread, makes this artefact. Raises Timeout where one does,
+        for longer than these seconds; negative ones have no end."""
         file = self.lock_file(spec)
         try:
             self.folder(spec).parent.mkdir(parents=True, exist_ok=True)
             file.parent.mkdir(exist_ok=True)
             # A lock that is a mere file would outlive a process that is killed on another node.
-            return FileLock(file, fallback_to_soft=False).acquire()
+            return FileLock(file, timeout=timeout, fallback_to_soft=False).acquire()
+        except Timeout:
+            raise
         except OSError as error:
             raise StorageError(
                 f"cannot compute {spec.title()}: no lock in {self.root} ({error}); it must be a folder that can be "
@@ -223,7 +257,18 @@ class Store:
         folder = self.folder(spec)
         if wrong := flaw(folder):
             raise DamagedError(f"{folder} {wrong}")
-        return spec.read(folder)
+        try:
+            return spec.read(folder)
+        except FileNotFoundError as error:
+            if folder.exists():
+                raise
+            raise DamagedError(f"{folder} was deleted while it was read") from error
+
+
+def _end(at_work: FileLock) -> None:
+    with suppress(OSError):
+        os.unlink(at_work.lock_file)
+    at_work.release()
 
 
 def discard(folder: Path) -> None:
@@ -232,25 +277,41 @@ def discard(folder: Path) -> None:
     gone = folder.with_name(f".{folder.name}-gone")
     shutil.rmtree(gone, ignore_errors=True)
     folder.rename(gone)
-    shutil.rmtree(gone)
+    shutil.rmtree(gone, ignore_errors=True)  # NFS keeps the files that others have open
 
 
 def flaw(folder: Path) -> str:
-    """What is wrong with a stored artefact, "" with one that is whole. Reads every byte."""
+    """What is wrong with a stored artefact, "" with one that is whole. Reads every byte.
+
+    Raises StorageError where a file cannot be read: for want of rights, of a connection or of file handles it may be
+    whole all the same.
+    """
     try:
         note = json.loads((folder / SIDECAR).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (FileNotFoundError, ValueError):
         return f"has no readable {SIDECAR}"
+    except OSError as error:
+        raise unreadable(folder, error) from error
     # The first sidecars had no checksum of their own.
     told = set(note) if isinstance(note, dict) else set()
     if not told >= FIELDS or (told != FIELDS and note != sealed(note)):
         return f"differs in {SIDECAR}"
     try:
         expected, found = note["checksums"], checksums(folder)
-    except OSError as error:  # it is being deleted, or the disk fails
+    except FileNotFoundError as error:  # it is being deleted
         return f"cannot be read ({error})"
+    except OSError as error:
+        raise unreadable(folder, error) from error
     wrong = sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))
     return f"differs in {', '.join(wrong)}" if wrong else ""
+
+
+def unreadable(folder: Path, error: OSError) -> StorageError:
+    why = f"{error.strerror}: {error.filename}" if error.filename else str(error)
+    return StorageError(
+        f"cannot read {folder} ({why}); whether it is whole is not known, and nothing is deleted: "
+        "see to the file, or try again"
+    )
 
 
 def sealed(note: dict[str, Any]) -> dict[str, Any]:
@@ -263,14 +324,20 @@ _blake2 = partial(hashlib.blake2b, digest_size=16)
 
 
 def checksums(folder: Path) -> dict[str, str]:
-    """BLAKE2 checksum of every file but the sidecar, by name relative to the folder."""
+    """BLAKE2 checksum of every file but the sidecar, by name relative to the folder. Hidden ones are no part of any
+    artefact: a system left them (.DS_Store, .nfs0001)."""
     found = {}
-    for file in sorted(folder.rglob("*")):
-        if file.is_file() and file.name != SIDECAR:
+    for place, folders, names in os.walk(folder, onerror=_raised):  # rglob passes over what it may not read
+        folders[:] = [name for name in folders if name[0] != "."]
+        for file in (Path(place, name) for name in names if name[0] != "." and name != SIDECAR):
             with file.open("rb") as stream:
                 name = file.relative_to(folder).as_posix()
                 found[name] = hashlib.file_digest(stream, _blake2).hexdigest()
-    return found
+    return dict(sorted(found.items()))
+
+
+def _raised(error: OSError) -> None:
+    raise error
 
 
 @cache

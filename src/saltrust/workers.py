@@ -8,8 +8,6 @@ late, or be killed.
 import random
 import time
 
-from filelock import FileLock, Timeout
-
 from saltrust import cards, chapters
 from saltrust.progress import say
 from saltrust.rehearsal import Rehearsal, needs, rehearse
@@ -30,6 +28,8 @@ def compute(dataset: str, profile: str) -> list[str]:
     That is no error here: the chapter that needs it tells its reader. Raises SaltrustError where nothing can be stored.
     """
     failed: dict[str, str] = {}
+    at_work = Store()
+    at_work.begin()  # for all rounds: until `at_work` is gone, nothing is collected that this process has made
     while missing := [spec for spec in asked(dataset, profile) if spec.digest not in failed]:
         if not share([spec for spec in missing if spec.kind in FIRST] or missing, failed):
             break
@@ -66,7 +66,7 @@ def share(specs: list[Spec], failed: dict[str, str]) -> bool:
         ]
         if not ready:
             return len(missing) < before
-        free = next((spec for spec in ready if not _taken(store, spec)), None)
+        free = next((spec for spec in ready if not store.taken(spec)), None)
         if free is None:
             time.sleep(PAUSE)
             continue
@@ -78,14 +78,3 @@ def share(specs: list[Spec], failed: dict[str, str]) -> bool:
         except Exception as error:
             failed[free.digest] = f"{free.title()} cannot be computed: {type(error).__name__}: {error}"
             say(failed[free.digest])
-
-
-def _taken(store: Store, spec: Spec) -> bool:
-    """Whether some process computes it at this moment."""
-    file = store.lock_file(spec)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(file, timeout=0, fallback_to_soft=False):
-            return False
-    except Timeout:
-        return True

@@ -160,17 +160,19 @@ def test_benchmarks_are_shown_with_what_they_had_to_reach(build, tmp_path):
     times = {"ours_seconds": 0.2, "theirs_seconds": 4.0, "ratio": 20.0, "target": 15, "better": "higher"}
     row = {"work": "XRAI", "beside": "PAIR", **times, "agree": True, "note": "Identical."}
     floor = row | {"work": "IG", "ratio": 1.02, "target": 1.05, "better": "lower", "agree": False}
+    slow = row | {"ratio": 14.99}
     machine = {"started": "2026-11-21T04:00:00+00:00", "cpu": "A processor", "cores": 2, "torch_threads": 1}
     (tmp_path / "evidence").mkdir()
-    (tmp_path / "evidence/benchmarks.json").write_text(json.dumps([row, floor]))
+    (tmp_path / "evidence/benchmarks.json").write_text(json.dumps([row, floor, slow]))
     (tmp_path / "evidence/benchmarks_machine.json").write_text(json.dumps(machine))
     html, warnings = build(index=page)
     assert warnings == ""
     cells = re.findall(r"<td[^>]*><p>([^<]*)</p>", html["index"])
     first = ["XRAI", "PAIR", "0.2", "4", "20", "≥\N{NO-BREAK SPACE}15", "yes"]
-    assert cells == [*first, "IG", "PAIR", "0.2", "4", "1.02", "≤\N{NO-BREAK SPACE}1.05", "no"]
+    second = ["IG", "PAIR", "0.2", "4", "1.02", "≤\N{NO-BREAK SPACE}1.05", "no"]
+    assert cells == [*first, *second, *first[:4], "15", "≥\N{NO-BREAK SPACE}15, missed", "yes"]
     assert "on 2026-11-21: A processor, 2 cores, 1 thread." in html["index"]
-    assert html["index"].count("Identical.") == 2
+    assert html["index"].count("Identical.") == 3
 
 
 def test_the_full_profile_is_shown_with_what_it_takes(build, tmp_path):
