@@ -41,9 +41,9 @@ names = chosen(methods)
 # %%
 findings = audit(study)
 page.table(
-    findings.drop(columns="name"),
+    findings[["finding", "measure", "as_text", "as_code", "text", "code", "paper"]],
     "audit",
-    caption="What text and code say, and one number for each: as in the text, and as in the code.",
+    caption="Where text and code part: one number for each, as in the text and as in the code; and what they say.",
 )
 for row in findings.itertuples():
     page.quote(**{f"{row.name}_text": row.as_text, f"{row.name}_code": row.as_code})
