@@ -1,10 +1,8 @@
 """Processes that share the work: each artefact is computed by one of them, in order, and failures stop nobody."""
 
 import json
-import multiprocessing
 import time
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -15,6 +13,7 @@ from filelock import FileLock
 from saltrust import paths, storage, workers
 from saltrust.specs import Spec
 from saltrust.store import StorageError, Store, environment
+from tests.test_store_stress import ended, fork, start
 
 
 @dataclass(frozen=True)
@@ -53,20 +52,6 @@ def _fast(tmp_path, monkeypatch):
     environment()  # asks git and torch, once for all processes
 
 
-@contextmanager
-def children(*works):
-    """Processes that do this, gone with the block whatever happens in it."""
-    fork = multiprocessing.get_context("fork")
-    processes = [fork.Process(target=work, args=given, daemon=True) for work, *given in works]
-    try:
-        for process in processes:
-            process.start()
-        yield processes
-    finally:
-        for process in processes:
-            process.kill()
-
-
 def names(log: Path) -> list[str]:
     return log.read_text().split()
 
@@ -75,10 +60,8 @@ def test_three_processes_compute_everything_once(tmp_path):
     log = tmp_path / "log"
     leaves = tuple(SumSpec(f"leaf{k}", str(log), seconds=0.05) for k in range(12))
     specs = [*leaves, *(SumSpec(f"pair{k}", str(log), leaves[k : k + 2], 0.05) for k in range(0, 12, 2))]
-    with children(*[(workers.share, specs, {})] * 3) as processes:
-        for process in processes:
-            process.join(60)
-        assert [process.exitcode for process in processes] == [0] * 3
+    processes = [start(workers.share, specs, {}) for _ in range(3)]
+    assert [ended(process) for process in processes] == [0] * 3
     assert Counter(names(log)) == Counter(spec.name for spec in specs)
     assert all(Store().get(spec) == 1 + len(spec.parts) for spec in specs)
 
@@ -96,10 +79,11 @@ def test_what_another_process_computes_is_left_to_it(tmp_path):
             while not log.exists() and time.monotonic() < until:
                 time.sleep(0.01)
 
-    ready = multiprocessing.get_context("fork").Event()
-    with children((hold, ready)):
-        assert ready.wait(60)
-        assert workers.share([held, free], {})
+    ready = fork.Event()
+    other = start(hold, ready)
+    assert ready.wait(60)
+    assert workers.share([held, free], {})
+    assert ended(other) == 0
     assert names(log) == ["free", "held"]  # the other one ended without it
 
 

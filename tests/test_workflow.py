@@ -127,12 +127,15 @@ def test_make_can_read_it():
     assert workers <= cores.available()
 
 
-def dry_run(*config: str, **environment: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile", "--dry-run", "--cores", "1"]
-    command += ["--nolock", "--quiet", "progress", "--config", *config]
+def snakemake(*words: str, **environment: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile", "--cores", "1", "--nolock"]
     return subprocess.run(
-        command, cwd=paths.PROJECT, env=os.environ | environment, capture_output=True, text=True, check=False
+        [*command, *words], cwd=paths.PROJECT, env=os.environ | environment, capture_output=True, text=True, check=False
     )
+
+
+def dry_run(*config: str, **environment: str) -> subprocess.CompletedProcess:
+    return snakemake("--dry-run", "--quiet", "progress", "--config", *config, **environment)
 
 
 @pytest.mark.parametrize("workers", [0, 3])
@@ -163,18 +166,17 @@ def test_cards_may_lie_elsewhere(tmp_path):
     assert str(folder / "mine.yaml") in done.stdout
 
 
-def test_a_worker_that_was_killed_begins_anew(tmp_path, monkeypatch):
+def test_a_worker_that_was_killed_begins_anew(tmp_path):
     """Its command is one that kills itself the first time."""
     command, begun = tmp_path / "bin" / "saltrust", tmp_path / "begun"
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\necho "$@" >> {begun}\n[ $(wc -l < {begun}) -gt 1 ] || kill -9 $$\n')
     command.chmod(0o755)
-    monkeypatch.setenv("PATH", str(command.parent), prepend=os.pathsep)
-    monkeypatch.setenv("SALTRUST_RESULTS", str(tmp_path))
+    found = f"{command.parent}{os.pathsep}{os.environ['PATH']}"
     dataset = "phantom-pneumothorax"
     done = f"{tmp_path}/smoke/{dataset}/workers/0.done"
-    workflow = [sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile", "--cores", "1", "--nolock"]
     config = ["--quiet", "all", "--config", f"datasets={dataset}", "profile=smoke", "workers=1"]
-    subprocess.run([*workflow, done, *config], cwd=paths.PROJECT, capture_output=True, check=True)
+    ended = snakemake(done, *config, PATH=found, SALTRUST_RESULTS=str(tmp_path))
+    assert ended.returncode == 0, ended.stderr
     assert Path(done).exists()
     assert begun.read_text().splitlines() == [f"compute --dataset {dataset} --profile smoke --name worker 0"] * 2

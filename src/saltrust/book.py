@@ -57,9 +57,9 @@ def assemble(profile: str) -> Path:
         _copy(paths.CHAPTERS / f"{chapter}.py", EVIDENCE / "sources" / f"{chapter}.py")
     parts: dict[str, list[dict[str, Any]]] = {"Evidence": [], "Not run here": []}
     assessed = [name for name in cards.assessed() if (paths.results_of(profile, name) / "notebooks").exists()]
-    datasets = sorted([*cards.names(), *assessed], key=lambda name: (name != LEADING, cards.load(name).get is not None))
-    for name in datasets:
-        card = cards.load(name)
+    datasets = {name: cards.load(name) for name in [*cards.names(), *assessed]}
+    datasets = dict(sorted(datasets.items(), key=lambda item: (item[0] != LEADING, item[1].get is not None)))
+    for name, card in datasets.items():
         folder = EVIDENCE / name
         folder.mkdir(parents=True)
         results = paths.results_of(profile, name)
@@ -76,10 +76,11 @@ def assemble(profile: str) -> Path:
         files = [{"file": f"evidence/{name}/{chapter}"} for chapter in shown]
         part = parts["Evidence" if _ran(card, profile) else "Not run here"]
         part.append({"file": f"evidence/{name}/index"} | ({"sections": files} if files else {}))
-    lineage.write(EVIDENCE, profile, datasets)
+    lineage.write(EVIDENCE, profile, [*datasets])
     toc = yaml.safe_load((paths.BOOK / "_toc.yml").read_text(encoding="utf-8"))
-    shown = [{"caption": caption, "chapters": found} for caption, found in parts.items() if found]
-    toc["parts"][EVIDENCE_PART:EVIDENCE_PART] = shown
+    toc["parts"][EVIDENCE_PART:EVIDENCE_PART] = [
+        {"caption": caption, "chapters": found} for caption, found in parts.items() if found
+    ]
     file = EVIDENCE / "_toc.yml"
     file.write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")
     return file
@@ -133,10 +134,9 @@ The data card counts these images; the profile `{profile}` may take fewer, at th
     tree = f"\nThe files that are expected:\n\n```text\n{card.get.tree}```\n" if card.get and card.get.tree else ""
     cite = f"\nCite {{cite}}`{','.join(card.cite)}`.\n" if card.cite else ""
     known, ran = chapters.of(card), _ran(card, profile)
-    missing = [chapter for chapter in known if chapter not in ran]
-    state = f"\n{_not_run(card, missing[0], profile)}\n" if missing else ""
-    if ran and missing:
-        state = f"\n*{len(ran)} of {len(known)} chapters were run here.*\n"
+    state = f"\n*{len(ran)} of {len(known)} chapters were run here.*\n" if len(ran) < len(known) else ""
+    if not ran:
+        state = f"\n{_not_run(card, next(iter(known)), profile)}\n"
     return f"""({card.name})=
 # {card.title}
 

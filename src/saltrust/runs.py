@@ -18,13 +18,14 @@ from typing import Any
 from unittest.mock import patch
 
 import pandas as pd
-from filelock import FileLock
 from traitlets.config import Config
 
 from saltrust import cards, pages, paths, progress, run_page
 from saltrust.chapters import Chapter, complete
 from saltrust.errors import SaltrustError
 from saltrust.leavings import notes, read_json
+from saltrust.storage import LOCK
+from saltrust.store import Lock
 from saltrust.tables import columns
 
 # glibc gives large blocks back to the system and takes them anew, page by page, at every pass of a network. Told to
@@ -33,7 +34,6 @@ KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40)}
 
 
 PATIENCE = 120.0  # seconds that an interrupted kernel may take to put aside what it has
-LOCK = ".lock"  # in a folder that is in work; held as long as its process lives
 LONGEST = 60  # characters of a folder in which sockets can lie; their whole path may have 107
 
 
@@ -90,7 +90,7 @@ def _in_work(parent: Path, prefix: str) -> Iterator[Path]:
     staging = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     staging.chmod(0o755)  # mkdtemp's is for its owner alone
     try:
-        with FileLock(staging / LOCK, fallback_to_soft=False):  # `saltrust store gc` leaves it alone
+        with Lock(staging / LOCK):  # `saltrust store gc` leaves it alone
             yield staging
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -100,8 +100,8 @@ def _named(staging: Path, folder: Path, ending: str = "", page: Callable[[str], 
     """Give what is finished its name, with a number where another of the same second has it. page: writes what shows
     the name."""
     (staging / LOCK).unlink()
-    for number in count(1):
-        target = folder.with_name(folder.name + (f"-{number}" if number > 1 else "") + ending)
+    target, numbers = folder.with_name(f"{folder.name}{ending}"), count(2)
+    while True:
         page(target.name)
         try:
             os.replace(staging, target)
@@ -109,7 +109,7 @@ def _named(staging: Path, folder: Path, ending: str = "", page: Callable[[str], 
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-    raise AssertionError("numbers do not end")
+            target = folder.with_name(f"{folder.name}-{next(numbers)}{ending}")
 
 
 def numbers_of(folders: Sequence[Path]) -> pd.DataFrame:
@@ -203,7 +203,7 @@ def _note_run(file: Path, chapter: Chapter, values: dict[str, Any], seconds: flo
 
 def _publish(staging: Path, results: Path, chapter: str) -> None:
     """Move a finished chapter's files into the data set's results; its numbers replace those of its last run."""
-    with FileLock(results / ".lock", fallback_to_soft=False):
+    with Lock(results / ".lock"):
         _refuse_taken_names(staging, results, chapter)
         # All that needs room on the disk comes before anything published is touched: a full disk leaves it as it was.
         merged = results / "numbers.json"

@@ -10,12 +10,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from saltrust.errors import SaltrustError
 from saltrust.profiles import PROFILES
-from saltrust.store import PROCESS, SIDECAR, discard, flaw, unreadable
+from saltrust.store import PROCESS, SIDECAR, Lock, discard, flaw, unreadable
 
+LOCK = ".lock"  # in the folder of a chapter that runs; held as long as its process lives
 MOMENT = timedelta(minutes=10)  # until a folder in work has its lock; by which clocks of two machines may differ
 
 KINDS = {
@@ -108,7 +109,7 @@ def leftovers(results: Path, younger: timedelta = timedelta(0), chapters: Iterab
         except (FileNotFoundError, PermissionError):  # no leftover, it was in work; or another user's
             continue
         old = now - used >= (younger if lock else max(younger, MOMENT))
-        if old and not _held(root / ".locks" / lock if lock else path / ".lock"):
+        if old and not _held(root / ".locks" / lock if lock else path / LOCK):
             seconds = _so_far(path) if kind == "unfinished" and lock not in here else 0.0
             rows.append(Stored(f"({kind})/{path.name}", path, size, used, seconds, used=used, lock=lock))
     return rows
@@ -127,7 +128,7 @@ def _held(lock: Path) -> bool:
     if not lock.exists():
         return False
     try:
-        with FileLock(lock, timeout=0, fallback_to_soft=False):
+        with Lock(lock, timeout=0):
             return False
     except OSError:  # a Timeout is one
         return True
@@ -254,7 +255,7 @@ def remove(artefacts: Iterable[Stored], root: Path) -> int:
                 freed += _deleted(one)
                 continue
             file = locks / one.lock
-            with FileLock(file, timeout=0, fallback_to_soft=False):
+            with Lock(file, timeout=0):
                 freed += _deleted(one)
                 file.unlink(missing_ok=True)  # whoever waits for it finds that it is gone, and makes a new one
         except (Timeout, PermissionError):

@@ -49,6 +49,9 @@ PROCESS = "process-"  # of the lock's name of a process at work
 FIELDS = {"spec", "upstream", "made", "seconds", "environment", "checksums"}  # of every sidecar
 ABSENT = object()
 
+# One that is a mere file, which filelock else falls back to, would outlive a process that is killed on another node.
+Lock = partial(FileLock, fallback_to_soft=False)
+
 
 class DamagedError(Exception):
     """A stored artefact whose files do not match their checksums."""
@@ -186,7 +189,7 @@ class Store:
         if self._at_work is not None:
             return
         file = self.root / ".locks" / f"{PROCESS}{STARTED:.0f}-{os.getpid()}-{secrets.token_hex(4)}"
-        self._at_work = lock = FileLock(file, thread_local=False, fallback_to_soft=False)
+        self._at_work = lock = Lock(file, thread_local=False)
         with suppress(OSError):  # a store that can only be read, or none at all, which `_locked` says
             file.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire()
@@ -199,8 +202,7 @@ class Store:
         try:
             self.folder(spec).parent.mkdir(parents=True, exist_ok=True)
             file.parent.mkdir(exist_ok=True)
-            # A lock that is a mere file would outlive a process that is killed on another node.
-            return FileLock(file, timeout=timeout, fallback_to_soft=False).acquire()
+            return Lock(file, timeout=timeout).acquire()
         except Timeout:
             raise
         except OSError as error:
