@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 
 from benchmarks.harness import SIZES, load, machine, measure, table
-from saltrust.errors import SaltrustError
-from saltrust.paths import RESULTS
+from saltrust.core.errors import SaltrustError
+from saltrust.core.paths import RESULTS
 
 
 def main() -> int:

@@ -20,21 +20,21 @@ import numpy as np
 import torch
 
 from benchmarks.harness import machine, timed
-from saltrust import cards
+from saltrust.core import data_cards
+from saltrust.core.devices import device, device_name
+from saltrust.core.labelled_images import Split
+from saltrust.core.paths import RESULTS
+from saltrust.core.profiles import PROFILES
 from saltrust.datasets.loaders import LOADERS
-from saltrust.datasets.split import Split
-from saltrust.devices import device, device_name
 from saltrust.methods.explained import Explained
-from saltrust.methods.registry import METHODS
+from saltrust.methods.registry import METHODS, PAPER_EIGHT
 from saltrust.methods.xrai import segment
 from saltrust.models.architectures import ARCHITECTURES
 from saltrust.models.classifiers import build, to_input
 from saltrust.models.localizers import LOCALIZERS, train_localizer
-from saltrust.models.plans import classifier_plan, localizer_plan
+from saltrust.models.recipes import classifier_plan, localizer_plan
 from saltrust.models.training import Descent, TrainingPlan, train_classifier
-from saltrust.paths import RESULTS
-from saltrust.profiles import PROFILES
-from saltrust.study import THE_EIGHT, Study
+from saltrust.study.study import Study
 
 DATASETS = {"phantom-pneumothorax": "SIIM-ACR", "phantom-pneumonia": "RSNA"}  # card -> the data that it stands for
 PROFILE, PROTOCOL = PROFILES["full"], "corrected"
@@ -65,7 +65,7 @@ class Work:
 
 def sample(dataset: str, count: int, side: int) -> Split:
     """Images of a data set, enough of them for both classes to be there."""
-    return LOADERS["phantom"].load(cards.load(dataset), "val", count, side, 0)
+    return LOADERS["phantom"].load(data_cards.load(dataset), "val", count, side, 0)
 
 
 def timed_training(train: Callable[[], tuple[object, dict]], validated: int) -> tuple[float, float, float]:
@@ -96,7 +96,7 @@ def trainings(side: int, steps: int, images: int) -> Iterator[Work]:
         counts = dict.fromkeys(DATASETS, networks)
         yield from training_work(ARCHITECTURES[name].title, plan, counts, timed_training(train, images))
     for dataset, split in splits.items():
-        kind = cards.load(dataset).localizer
+        kind = data_cards.load(dataset).localizer
         plan = localizer_plan(kind, PROFILE.localizers[kind], 0, PROFILE)
         train = partial(train_localizer, kind, split, split, replace(plan, **short))
         counts = {dataset: LOCALIZER_REPLICATES}
@@ -108,7 +108,7 @@ def training_work(
 ) -> tuple[Work, Work]:
     """The steps and the validations of so many networks on each data set, if no training stops early."""
     step, loading, validation = measured
-    sizes = {dataset: cards.load(dataset).counts for dataset in networks}
+    sizes = {dataset: data_cards.load(dataset).counts for dataset in networks}
     (artefacts,) = set(networks.values())
     steps = {d: n * plan.epochs * plan.steps(sizes[d]["train"].images) for d, n in networks.items()}
     validated = {d: n * plan.epochs * sizes[d]["val"].images for d, n in networks.items()}
@@ -119,7 +119,7 @@ def training_work(
 
 
 def positives(dataset: str) -> int:
-    return cards.load(dataset).counts["test"].positive
+    return data_cards.load(dataset).counts["test"].positive
 
 
 def states() -> int:
@@ -161,14 +161,14 @@ def maps(side: int, images: int, most_passes: int | None = None) -> Iterator[Wor
 
     seconds, segments = timed(lambda: [segment(image) for image in pixels])
     yield Work("XRAI's regions: image", seconds / images, {dataset: positives(dataset) for dataset in DATASETS})
-    for name in THE_EIGHT:
+    for name in PAPER_EIGHT:
         yield from computed(name, study.parameters(name))
 
 
 def gigabytes(side: int) -> dict[str, float]:
     """Size of all those maps on disk, by data set: 3 channels or, of the methods that have no colour, 1."""
     study = Study(next(iter(DATASETS)), PROFILE.name, PROTOCOL)
-    stored = {name: study.parameters(name) for name in THE_EIGHT} | {"ig, white": study.parameters("ig")}
+    stored = {name: study.parameters(name) for name in PAPER_EIGHT} | {"ig, white": study.parameters("ig")}
     channels = sum(1 if name in ("gradcam", "xrai") else 3 for name in stored)
     return {d: channels * side**2 * BYTES * states() * positives(d) / 1e9 for d in DATASETS}
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from saltrust.registry import Registry
+from saltrust.core.registry import Registry
 
 LIBRARIES = ("numpy", "scipy", "torch", "scikit-image", "scikit-learn", "saliency", "captum", "quantus", "numba")
 
@@ -65,7 +65,7 @@ class Comparison:
 
 BENCHMARKS: Registry[Callable[[Size], Comparison]] = Registry("benchmark")
 TOPICS = (
-    "saltrust.models.vision",
+    "saltrust.models.torchvision_compat",
     "benchmarks.regions",
     "benchmarks.passes",
     "benchmarks.scores",

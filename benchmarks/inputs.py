@@ -5,10 +5,10 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
-from saltrust import cards
+from saltrust.core import data_cards
+from saltrust.core.labelled_images import Split
 from saltrust.datasets.loaders import LOADERS
-from saltrust.datasets.split import Split
-from saltrust.methods.streams import noise_sample
+from saltrust.methods.path_integrals import noise_sample
 from saltrust.models.classifiers import build, to_input
 
 ARCHITECTURE = "inception_v3"
@@ -17,7 +17,7 @@ CAM_LAYER = "Mixed_6e"
 
 def radiographs(count: int, side: int) -> Split:
     """Images with their truth."""
-    return LOADERS["phantom"].load(cards.load("phantom-pneumothorax"), "test", count, side, 0)
+    return LOADERS["phantom"].load(data_cards.load("phantom-pneumothorax"), "test", count, side, 0)
 
 
 def network_inputs(count: int, side: int) -> tuple[Tensor, list[tuple[int, ...]]]:

@@ -31,11 +31,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from saltrust.chapters.page import Page
+from saltrust.core.errors import SaltrustError
 from saltrust.datasets.cells import BACKGROUNDS, CELLS, GRADES, SPLITS, TYPES, CellParameters, cell, load
-from saltrust.errors import SaltrustError
-from saltrust.plots_cells import truth_grid
-from saltrust.report import Page
-from saltrust.study import Study
+from saltrust.plots.cells import truth_grid
+from saltrust.study.study import Study
 
 if n_shown < 1:
     raise SaltrustError(f"n_shown must be at least 1, not {n_shown}")

@@ -27,16 +27,18 @@ methods = "paper"  # methods in the table of SSIM: the paper's eight; or "all", 
 import pandas as pd
 
 from saltrust import plots
-from saltrust.audit import LADDER, audit, rung
+from saltrust.analysis.audit.arun import LADDER, rung
+from saltrust.analysis.audit.finding import audit
+from saltrust.chapters.page import Page
 from saltrust.methods.preparation import prepare
-from saltrust.report import Page
+from saltrust.methods.registry import label_of, select
 from saltrust.scores.auprc import AUPRC
 from saltrust.scores.ssim import ssim
-from saltrust.study import Study, chosen
+from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
 page = Page("audit", study)
-names = chosen(methods)
+names = select(methods)
 
 # %%
 findings = audit(study)
@@ -115,14 +117,12 @@ page.figure(
     caption="SSIM of the same pairs of maps (two replicates, mean over the images), from the text on the left to the code on the right, one change at "
     "a time. The darker, the higher the rank within a column.",
     alt="A matrix of methods by settings of SSIM. Means from left to right: "
-    + "; ".join(
-        f"{plots.abbreviation(name)} " + ", ".join(f"{v:.2f}" for v in row) for name, *row in ladder.itertuples()
-    )
+    + "; ".join(f"{label_of(name)} " + ", ".join(f"{v:.2f}" for v in row) for name, *row in ladder.itertuples())
     + ".",
 )
 moves = (ladder["range_2"] - ladder["raw"]).abs()
 page.quote(
-    ladder_most=plots.abbreviation(moves.idxmax()),
+    ladder_most=label_of(moves.idxmax()),
     ladder_most_from=ladder.loc[moves.idxmax(), "raw"],
     ladder_most_to=ladder.loc[moves.idxmax(), "range_2"],
     ladder_above_text=int((ladder["raw"] > 0.5).sum()),

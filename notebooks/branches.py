@@ -23,14 +23,14 @@ seed = 0  # of everything that is drawn at random
 import numpy as np
 import pandas as pd
 
-from saltrust import plots_five_band as plots
-from saltrust.heatmaps import HeatMaps
-from saltrust.plots import class_confusion
-from saltrust.report import Page
-from saltrust.study import Study
+from saltrust.chapters.page import Page
+from saltrust.plots import five_band as plots
+from saltrust.plots.scores import class_confusion
+from saltrust.study.five_band import FiveBandStudy
+from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
-heat = HeatMaps(study)
+heat = FiveBandStudy(study)
 page = Page("branches", study)
 PAPER = {"resnet34": 0.951, "alexnet": 0.980, "vgg16": 0.986}  # Table I
 

@@ -21,13 +21,14 @@ seed = 0  # of everything that is drawn at random
 n_boot = 1000  # bootstrap resamples of the images
 
 # %%
-from saltrust import cards, plots_claims
-from saltrust.claims import evidence, ledger
-from saltrust.report import Page
+from saltrust.analysis.claims import ledger, tables
+from saltrust.chapters.page import Page
+from saltrust.core import data_cards
+from saltrust.plots import claims
 
-card = cards.load(dataset)
+card = data_cards.load(dataset)
 protocols = list(dict.fromkeys([protocol, *filter(None, beside.split(","))]))
-found = evidence.collect(card, profile, protocols, seed, n_boot)
+found = tables.collect(card, profile, protocols, seed, n_boot)
 page = Page("claims", found[protocol].study)
 
 # %%
@@ -87,7 +88,7 @@ shown = table.assign(kind=table["kind"].where(table["data"] == "own", "outside")
 hold = ", ".join(f"{name} {(own[name] == 'yes').sum()}" for name in protocols)
 if len(shown):
     page.figure(
-        plots_claims.answers(shown, protocols, groups),
+        claims.answers(shown, protocols, groups),
         "claims",
         caption="Each claim that this data set can test, and its answer under each protocol; the first column decides. Of "
         f"{len(own)} claims about the data that this one stands for, these hold: {hold}.",

@@ -24,9 +24,9 @@ import numpy as np
 import pandas as pd
 
 from saltrust import plots
+from saltrust.chapters.page import Page
 from saltrust.datasets.quality import ALIKE, BITS, pairs_alike
-from saltrust.report import Page
-from saltrust.study import SPLITS, Study
+from saltrust.study.study import SPLITS, Study
 
 study = Study(dataset, profile, protocol, seed)
 page = Page("dataset", study)

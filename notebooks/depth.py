@@ -21,14 +21,14 @@ n_boot = 1000  # bootstrap resamples of branches and images
 
 # %%
 
-from saltrust import plots_five_band as plots
-from saltrust.heatmaps import THE_EIGHT, TITLES, HeatMaps
-from saltrust.report import Page
-from saltrust.statistics.resampling import crossed
-from saltrust.study import Study
+from saltrust.chapters.page import Page
+from saltrust.plots import five_band as plots
+from saltrust.stats.bootstrap import crossed
+from saltrust.study.five_band import THE_EIGHT, TITLES, FiveBandStudy
+from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
-heat = HeatMaps(study)
+heat = FiveBandStudy(study)
 page = Page("depth", study)
 added = {network: int(network.partition("+")[2]) for network in heat.deepened}
 

@@ -26,16 +26,16 @@ n_paths = 6  # images whose integrated gradients are checked for completeness
 import pandas as pd
 
 from saltrust import plots
-from saltrust.methods.registry import FAMILIES, METHODS
-from saltrust.progress import track
-from saltrust.quality_control import residual
-from saltrust.report import Page
+from saltrust.chapters.page import Page
+from saltrust.core.progress import track
+from saltrust.methods.registry import FAMILIES, METHODS, select
 from saltrust.scores.auprc import average_precision
-from saltrust.study import Study, chosen
+from saltrust.study.quality_control import residual
+from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
 page = Page("every_method", study)
-names = chosen(methods)
+names = select(methods)
 test = study.data("test")
 shown = study.explained[:n_shown]
 study.maps("grad", images=shown[:1])  # loads the network, so that no method's time below holds that

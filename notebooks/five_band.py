@@ -27,15 +27,15 @@ n_boot = 1000  # bootstrap resamples of branches and images
 # %%
 import pandas as pd
 
-from saltrust import plots_five_band as plots
-from saltrust.heatmaps import ALL_TEN, THE_EIGHT, TITLES, HeatMaps
-from saltrust.report import Page
+from saltrust.chapters.page import Page
+from saltrust.plots import five_band as plots
 from saltrust.scores.five_band import Thresholds
-from saltrust.statistics.resampling import crossed
-from saltrust.study import Study
+from saltrust.stats.bootstrap import crossed
+from saltrust.study.five_band import ALL_TEN, THE_EIGHT, TITLES, FiveBandStudy
+from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
-heat = HeatMaps(study, Thresholds(inner, outer, step, n_thresholds))
+heat = FiveBandStudy(study, Thresholds(inner, outer, step, n_thresholds))
 page = Page("five_band", study)
 SCORES = ["precision_avg", "recall_avg", "precision_best", "recall_best"]
 

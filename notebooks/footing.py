@@ -23,15 +23,16 @@ n_boot = 1000  # bootstrap resamples of branches and images
 # %%
 import pandas as pd
 
-from saltrust import plots, plots_five_band
-from saltrust.heatmaps import ALL_TEN, THE_EIGHT, TITLES, HeatMaps
-from saltrust.report import Page
+from saltrust import plots
+from saltrust.chapters.page import Page
+from saltrust.plots import five_band
 from saltrust.scores.localization import DISTINCT, LOCALIZATION
-from saltrust.statistics.resampling import crossed, rank_correlation
-from saltrust.study import Study
+from saltrust.stats.bootstrap import crossed, rank_correlation
+from saltrust.study.five_band import ALL_TEN, THE_EIGHT, TITLES, FiveBandStudy
+from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
-heat = HeatMaps(study)
+heat = FiveBandStudy(study)
 page = Page("footing", study)
 KEYS = ["image", "network", "branch"]
 
@@ -97,7 +98,7 @@ points = pd.concat(
     for footing, frame in footings.items()
 )
 page.figure(
-    plots_five_band.recall_precision(
+    five_band.recall_precision(
         points.rename(columns={"recall_avg": "recall", "precision_avg": "precision"}).replace(
             {"method": TITLES, "network": heat.titles}
         )
@@ -207,7 +208,7 @@ words = correlation.assign(
     band=correlation["band"].map({"recall_avg": "with recall", "precision_avg": "with precision"}),
 )
 page.figure(
-    plots_five_band.rank_agreement(words),
+    five_band.rank_agreement(words),
     "rank_correlation",
     caption="Rank correlation over the methods of five-band recall or precision with other scores of the same maps; bars: 95 % bootstrap "
     "intervals. No mark: the other score is the same for all methods, as the pointing game is where its 15 pixels reach far.",

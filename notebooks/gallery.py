@@ -21,12 +21,13 @@ n_shown = 2  # images in the first figure
 
 # %%
 from saltrust import plots
-from saltrust.report import Page
-from saltrust.study import Study, chosen
+from saltrust.chapters.page import Page
+from saltrust.methods.registry import label_of, select
+from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
 page = Page("gallery", study)
-names = chosen(methods)
+names = select(methods)
 test = study.data("test")
 shown = list(study.explained[:n_shown])
 
@@ -34,7 +35,7 @@ shown = list(study.explained[:n_shown])
 # %%
 def rows(model):
     """One row for each shown image: its truth and all its maps by one model."""
-    maps = {plots.abbreviation(name): study.display(name, model) for name in names}
+    maps = {label_of(name): study.display(name, model) for name in names}
     return [
         (f"image {i + 1}", test.pixels[index], test.truth[index], {name: m[i] for name, m in maps.items()})
         for i, index in enumerate(shown)
@@ -46,7 +47,7 @@ page.figure(
     "gallery_maps",
     caption=f"Maps of {study.title()} for test images with the finding, each scaled to its own range after clipping at the 99th "
     "percentile: dark is low, bright is high. The truth is outlined in cyan.",
-    alt=f"{len(shown)} images, each with its {len(names)} maps: {', '.join(map(plots.abbreviation, names))}. The truth is outlined on "
+    alt=f"{len(shown)} images, each with its {len(names)} maps: {', '.join(map(label_of, names))}. The truth is outlined on "
     "all of them.",
     counterpart="Fig. 2c-d and Fig. S1",
 )

@@ -24,13 +24,13 @@ n_right = 2  # right predictions of each class in the gallery
 # %%
 import numpy as np
 
-from saltrust import plots_five_band as plots
-from saltrust.heatmaps import ALL_TEN, TITLES, HeatMaps
-from saltrust.report import Page
-from saltrust.study import Study
+from saltrust.chapters.page import Page
+from saltrust.plots import five_band as plots
+from saltrust.study.five_band import ALL_TEN, TITLES, FiveBandStudy
+from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
-heat = HeatMaps(study)
+heat = FiveBandStudy(study)
 page = Page("heatmaps", study)
 classes = study.card.classes
 shown = {network: heat.gallery(network, branch, n_right) for network in heat.networks}

@@ -26,15 +26,16 @@ import numpy as np
 import pandas as pd
 
 from saltrust import plots
-from saltrust.report import Page
+from saltrust.chapters.page import Page
+from saltrust.methods.registry import label_of, select
 from saltrust.scores.auprc import AUPRC
 from saltrust.scores.localization import DISTINCT, LOCALIZATION
-from saltrust.statistics.resampling import clusters_of, difference, summarize
-from saltrust.study import Study, chosen
+from saltrust.stats.bootstrap import clusters_of, difference, summarize
+from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
 page = Page("localization", study)
-names = chosen(methods)
+names = select(methods)
 localizer = study.card.localizer
 
 # %%
@@ -44,12 +45,12 @@ main = summary.query("method in @names and model == @study.main").set_index("met
 others = summary[~summary["method"].isin(names)].groupby("method", sort=False)["mean"].first()
 controls = summary.query("model == 'control'").set_index("method")["mean"]
 page.quote(
-    best_map=plots.abbreviation(main.idxmax()),
+    best_map=label_of(main.idxmax()),
     best_auprc=main.max(),
-    worst_map=plots.abbreviation(main.idxmin()),
+    worst_map=label_of(main.idxmin()),
     worst_auprc=main.min(),
     average_auprc=controls["average"],
-    best_control=plots.abbreviation(controls.idxmax()),
+    best_control=label_of(controls.idxmax()),
     best_control_auprc=controls.max(),
     edges_auprc=controls["sobel"],
     n_above_edges=int((main > controls["sobel"]).sum()),
@@ -84,7 +85,7 @@ page.figure(
     "localization",
     caption=f"AUPRC of the maps of {study.title()} on test images with the finding, beside the controls and the localizer. Solid line: median; dashed: mean; box: quartiles.",
     alt="Box plots of AUPRC by method. Means: "
-    + ", ".join(f"{plots.abbreviation(m)} {v:.2f}" for m, v in {**main, **controls, **others}.items())
+    + ", ".join(f"{label_of(m)} {v:.2f}" for m, v in {**main, **controls, **others}.items())
     + ".",
     counterpart="Fig. 2a-b",
 )
@@ -105,8 +106,8 @@ page.table(
 # %%
 test = study.data("test")
 values = scores.query("model == @study.main").pivot(index="image", columns="method", values="auprc")
-maps = {plots.abbreviation(name): study.display(name) for name in names}
-maps |= {"AVG": np.repeat(study.average()[None], len(study.explained), 0), plots.abbreviation(localizer): study.heat()}
+maps = {label_of(name): study.display(name) for name in names}
+maps |= {"AVG": np.repeat(study.average()[None], len(study.explained), 0), label_of(localizer): study.heat()}
 baseline = scores.query("model in ['control', @localizer + '-1']").pivot(
     index="image", columns="method", values="auprc"
 )
@@ -115,7 +116,7 @@ rows, notes = [], []
 for i, index in enumerate(study.explained[:n_shown]):
     image = test.ids[index]
     rows.append((f"image {i + 1}", test.pixels[index], test.truth[index], {name: m[i] for name, m in maps.items()}))
-    notes.append({plots.abbreviation(name): f"{table.loc[image, name]:.2f}" for name in [*names, "average", localizer]})
+    notes.append({label_of(name): f"{table.loc[image, name]:.2f}" for name in [*names, "average", localizer]})
 page.figure(
     plots.map_grid(rows, notes, across=5),
     "examples",
@@ -137,7 +138,7 @@ best = main.idxmax()
 i = int(np.nanargmax(values[best].loc[test.ids[list(study.explained)]].to_numpy()))
 index = study.explained[i]
 curves = {
-    plots.abbreviation(name): study.display(name)[i]
+    label_of(name): study.display(name)[i]
     for name in dict.fromkeys([best, "gradcam" if "gradcam" in names else names[0]])
 }
 areas = {name: AUPRC["average_precision"](m, test.truth[index]) for name, m in curves.items()}
@@ -145,7 +146,7 @@ page.figure(
     plots.precision_recall(test.pixels[index], test.truth[index], curves, areas),
     "pr_curve",
     caption=f"One test image with the truth outlined, {', '.join(f'its map by {name}' for name in curves)}, and the precision-recall curve of each map. "
-    f"{plots.abbreviation(best)} has the highest mean AUPRC of the methods; the image is the one on which it scores best. The area under the steps is "
+    f"{label_of(best)} has the highest mean AUPRC of the methods; the image is the one on which it scores best. The area under the steps is "
     "the average precision. The grey line is the precision of a constant map: the share of the image inside the truth.",
     alt="An image, its maps, and their precision-recall curves, drawn as steps. Average precision: "
     + ", ".join(f"{n} {a:.2f}" for n, a in areas.items())
@@ -186,7 +187,7 @@ page.figure(
     caption=f"Mean scores over {len(study.explained)} test images; the darker, the higher the rank within a column (best: 1). Controls and "
     "localizer stand below the maps. The pointing game allows 15 pixels.",
     alt="A matrix of methods by scores. Best map by score: "
-    + ", ".join(f"{titles[score]} {plots.abbreviation(matrix.loc[names, score].idxmax())}" for score in matrix)
+    + ", ".join(f"{titles[score]} {label_of(matrix.loc[names, score].idxmax())}" for score in matrix)
     + ".",
 )
 page.table(

@@ -25,8 +25,9 @@ import numpy as np
 from sklearn.metrics import confusion_matrix
 
 from saltrust import plots
-from saltrust.report import Page
-from saltrust.study import Study
+from saltrust.chapters.page import Page
+from saltrust.methods.registry import label_of
+from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
 page = Page("models", study)
@@ -81,7 +82,7 @@ if test.absent is not None:
     titles = {name: study.title(name) for name in scores}
     for k in (1, 2):
         scores[name := f"{study.card.localizer}-{k}"] = np.array(study.localizer(k).record["test_scores"])
-        titles[name] = f"{plots.abbreviation(study.card.localizer)} {k}"
+        titles[name] = f"{label_of(study.card.localizer)} {k}"
     curves = {f"{titles[name]} ({score['auc'][name]:.3f})": values for name, values in scores.items()}
     page.figure(
         plots.roc_curves(test.present.astype(int), curves),

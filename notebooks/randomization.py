@@ -27,14 +27,15 @@ shown = 0  # which of the cascaded images is drawn
 import pandas as pd
 
 from saltrust import plots
-from saltrust.report import Page
+from saltrust.chapters.page import Page
+from saltrust.methods.registry import label_of, select
 from saltrust.scores.similarity import SIMILARITY
-from saltrust.statistics.resampling import summarize
-from saltrust.study import Study, chosen
+from saltrust.stats.bootstrap import summarize
+from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
 page = Page("randomization", study)
-names = chosen(methods)
+names = select(methods)
 stages = study.stages_of(order)
 
 # %%
@@ -59,9 +60,7 @@ page.figure(
     caption=f"SSIM between the trained {study.title()}'s map and the map after each stage of randomization ({order.replace('_', '-')}), mean over {len(study.cascaded)} "
     "test images with its 95 % bootstrap interval (band). Orange, dotted: degradation threshold; grey, dashed: surrogates.",
     alt=f"{len(names)} line charts of SSIM against the stage of randomization. SSIM after the last stage: "
-    + ", ".join(
-        f"{plots.abbreviation(r.method)} {r.mean:.2f}" for r in summary.query("stage == @stages[-1]").itertuples()
-    )
+    + ", ".join(f"{label_of(r.method)} {r.mean:.2f}" for r in summary.query("stage == @stages[-1]").itertuples())
     + ".",
     counterpart="Fig. 3a",
 )
@@ -86,8 +85,8 @@ page.quote(
     n_only_last=int(((gap < 0) & (before >= 0)).sum()),
     n_near_null=int((last["ci_low"] < null).sum()),
     n_methods=len(names),
-    most_sensitive=plots.abbreviation(gap.idxmin()),
-    least_sensitive=plots.abbreviation(gap.idxmax()),
+    most_sensitive=label_of(gap.idxmin()),
+    least_sensitive=label_of(gap.idxmax()),
     most_sensitive_ssim=last["mean"][gap.idxmin()],
     least_sensitive_ssim=last["mean"][gap.idxmax()],
 )
@@ -164,7 +163,7 @@ steps = ["original", *stages[::3]] + ([stages[-1]] if (len(stages) - 1) % 3 else
 ssim = scores.query("replicate == 0 and image == @test.ids[@index]").set_index(["method", "stage"])["ssim"]
 rows = [
     (
-        plots.abbreviation(name),
+        label_of(name),
         test.pixels[index],
         test.truth[index],
         {step: cascades[name][step][shown] for step in steps},

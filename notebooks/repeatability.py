@@ -26,16 +26,17 @@ import numpy as np
 import pandas as pd
 
 from saltrust import plots
-from saltrust.protocols import PROTOCOLS
-from saltrust.report import Page
-from saltrust.statistics.resampling import summarize
-from saltrust.study import Study, chosen
+from saltrust.chapters.page import Page
+from saltrust.core.protocols import PROTOCOLS
+from saltrust.methods.registry import label_of, select
+from saltrust.stats.bootstrap import summarize
+from saltrust.study.study import Study
 
 PAIRS = {"reproducibility": "other architecture", "repeatability": "replicate"}  # what is compared, by criterion
 MIDPOINT = PROTOCOLS["published"].low_baseline
 study = Study(dataset, profile, protocol, seed)
 page = Page("repeatability", study)
-names = chosen(methods)
+names = select(methods)
 localizer = study.card.localizer
 fixed = study.protocol.low_baseline  # None: what surrogates reach
 
@@ -58,9 +59,9 @@ for name in scores:
     prefix = "" if name == first else f"{name}_"
     page.quote(
         **{
-            f"{prefix}best_map": plots.abbreviation(maps.idxmax()),
+            f"{prefix}best_map": label_of(maps.idxmax()),
             f"{prefix}best_ssim": maps.max(),
-            f"{prefix}worst_map": plots.abbreviation(maps.idxmin()),
+            f"{prefix}worst_map": label_of(maps.idxmin()),
             f"{prefix}worst_ssim": maps.min(),
             f"{prefix}n_above_low": int((maps > low[name][names]).sum()),
             f"{prefix}n_above_half": int((maps > MIDPOINT).sum()),
@@ -69,7 +70,7 @@ for name in scores:
 page.quote(
     first=first,
     found="; ".join(
-        f"{name} from {maps.min():.3f} ({plots.abbreviation(maps.idxmin())}) to {maps.max():.3f} ({plots.abbreviation(maps.idxmax())})"
+        f"{name} from {maps.min():.3f} ({label_of(maps.idxmin())}) to {maps.max():.3f} ({label_of(maps.idxmax())})"
         for name, maps in ((name, means[name][names]) for name in scores)
     ),
     main_title=study.title(),
@@ -78,17 +79,17 @@ page.quote(
     localizer_floor_2=float(np.median(study.heat(2))),
     unrelated_ssim=unrelated.mean(),
     unrelated_largest=unrelated.max(),
-    unrelated_largest_map=plots.abbreviation(unrelated.idxmax()),
+    unrelated_largest_map=label_of(unrelated.idxmax()),
     null_ssim=nulls[first][names].mean(),
     null_smallest=nulls[first][names].min(),
-    null_smallest_map=plots.abbreviation(nulls[first][names].idxmin()),
+    null_smallest_map=label_of(nulls[first][names].idxmin()),
     null_largest=nulls[first][names].max(),
-    null_largest_map=plots.abbreviation(nulls[first][names].idxmax()),
+    null_largest_map=label_of(nulls[first][names].idxmax()),
     null_localizer=nulls[first][localizer],
     n_above_unrelated=int((means[first][names] > unrelated).sum()),
     other_class_ssim=other_class.mean(),
     other_class_smallest=other_class.min(),
-    other_class_smallest_map=plots.abbreviation(other_class.idxmin()),
+    other_class_smallest_map=label_of(other_class.idxmin()),
     n_other_class=len(study.cascaded),
     baseline="surrogates of the other network's maps" if fixed is None else f"an SSIM of {fixed:g}",
     midpoint=MIDPOINT,
@@ -107,7 +108,7 @@ page.figure(
     caption=f"SSIM between maps of two replicates (repeatability) and of two architectures (reproducibility), {study.replication}, beside the two localizers. "
     f"Solid line: median; dashed: mean; box: quartiles; orange, dashed: the low baseline{f' of {first}' if fixed is None else ''}.",
     alt=f"Box plots of SSIM by method. Means of {first}: "
-    + ", ".join(f"{plots.abbreviation(m)} {v:.2f}" for m, v in means[first].items())
+    + ", ".join(f"{label_of(m)} {v:.2f}" for m, v in means[first].items())
     + ".",
     counterpart="Fig. 4a-b",
 )
@@ -136,9 +137,9 @@ page.figure(
     caption=f"Mean SSIM of {len(kinds)} kinds of pairs, by method. Dotted line: 0.5, the paper's midpoint between alike and unlike. What lies to the right of "
     "a method's own grey bar is more than its texture.",
     alt="Dot plot of SSIM by method and kind of pair. Surrogates: "
-    + ", ".join(f"{plots.abbreviation(m)} {v:.2f}" for m, v in kinds["surrogates"].items())
+    + ", ".join(f"{label_of(m)} {v:.2f}" for m, v in kinds["surrogates"].items())
     + "; different images: "
-    + ", ".join(f"{plots.abbreviation(m)} {v:.2f}" for m, v in unrelated.items())
+    + ", ".join(f"{label_of(m)} {v:.2f}" for m, v in unrelated.items())
     + ".",
 )
 
@@ -191,10 +192,10 @@ for i, index in enumerate(study.explained[:n_shown]):
         (study.title(), study.main, None),
         *((study.title(other), other, criterion) for criterion, other in study.partners.items()),
     ):
-        maps = {plots.abbreviation(name): study.display(name, model)[i] for name in names}
+        maps = {label_of(name): study.display(name, model)[i] for name in names}
         rows.append((label, test.pixels[index], test.truth[index], maps))
         values = by_image[criterion].loc[test.ids[index]] if criterion else {}
-        notes.append({plots.abbreviation(name): f"{values[name]:z.2f}" for name in names} if criterion else {})
+        notes.append({label_of(name): f"{values[name]:z.2f}" for name in names} if criterion else {})
 page.figure(
     plots.map_grid(rows, notes, across=4),
     "stability_examples",

@@ -22,11 +22,13 @@ methods = "paper"  # the paper's eight; or "all", a family, or names, comma-sepa
 n_boot = 1000  # bootstrap resamples of the images
 
 # %%
-from saltrust import plots
-from saltrust.plots_report_card import report_card_figure
-from saltrust.report import Page
-from saltrust.report_card import GRADES, Evidence, grades, html, report_card, warnings
-from saltrust.study import Study
+from saltrust.analysis.report_card import GRADES, grades, report_card
+from saltrust.analysis.warnings_of_card import Evidence, warnings
+from saltrust.chapters.page import Page
+from saltrust.methods.registry import label_of
+from saltrust.plots.report_card import report_card_figure
+from saltrust.publishing.report_card_page import html
+from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
 page = Page("report_card", study)
@@ -44,9 +46,7 @@ page.quote(
     n_clean=int(clean.sum()),
     n_full=int(counts["pass"].eq(len(graded.columns)).sum()),
     least_failed=int(counts["fail"].min()),
-    least_failed_map=", ".join(
-        plots.abbreviation(name) for name, n in counts["fail"].items() if n == counts["fail"].min()
-    ),
+    least_failed_map=", ".join(label_of(name) for name, n in counts["fail"].items() if n == counts["fail"].min()),
     n_warnings=len(found),
     failed=", ".join(f"{criterion} {grade.eq('fail').sum()}" for criterion, grade in graded.items()),
 )

@@ -25,24 +25,18 @@ shown = ""  # method of the large curves; empty for the one whose verdicts are m
 # %%
 import pandas as pd
 
-from saltrust import plots, plots_specifications
-from saltrust.errors import unknown_name
-from saltrust.report import Page
-from saltrust.specifications import (
-    BASELINES,
-    FACTORS,
-    INTERACTIONS,
-    effects,
-    flip_rates,
-    grid,
-    pass_shares,
-    specification_curve,
-)
-from saltrust.study import Study, chosen
+from saltrust.analysis.multiverse.curve import grid, specification_curve
+from saltrust.analysis.multiverse.effects import INTERACTIONS, effects, flip_rates, pass_shares
+from saltrust.analysis.multiverse.factors import BASELINES, FACTORS
+from saltrust.chapters.page import Page
+from saltrust.core.errors import unknown_name
+from saltrust.methods.registry import label_of, select
+from saltrust.plots import multiverse
+from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
 page = Page("specifications", study)
-names = chosen(methods)
+names = select(methods)
 if shown and shown not in names:
     raise unknown_name("method of this chapter", shown, names)
 
@@ -73,7 +67,7 @@ for name, factor in FACTORS.items():
                 "values": "; ".join(values),
                 "from": factor.sources,
                 "criteria": "all" if len(bearing) == len(BASELINES) else ", ".join(bearing),
-                "methods": "all" if touched == names else ", ".join(map(plots.abbreviation, touched)),
+                "methods": "all" if touched == names else ", ".join(map(label_of, touched)),
             }
         )
 page.table(
@@ -102,7 +96,7 @@ page.quote(
     n_divided=int((minority >= 0.1).sum()),
     n_protocols_differ=int((verdicts.nunique(axis=1) > 1).sum()),
     n_outside=int((~curve["in_grid"]).sum()),
-    most_divided_map=plots.abbreviation(divided[0]),
+    most_divided_map=label_of(divided[0]),
     most_divided_criterion=divided[1],
     most_divided_share=100 * cells[divided],
     **{f"{criterion}_share": 100 * shares[criterion].mean() for criterion in BASELINES},
@@ -120,13 +114,13 @@ page.quote(
 
 # %%
 page.figure(
-    plots_specifications.share_matrix(shares, curve),
+    multiverse.share_matrix(shares, curve),
     "specification_shares",
     caption="Share of the specifications under which a method passes. Below each number the verdicts of the named protocols, filled for PASS: square "
     "`corrected`, triangle `published`, circle `as_run`.",
     alt="A matrix of methods by criteria. Shares of PASS: "
     + "; ".join(
-        f"{plots.abbreviation(method)} " + ", ".join(f"{criterion} {share:.0%}" for criterion, share in row.items())
+        f"{label_of(method)} " + ", ".join(f"{criterion} {share:.0%}" for criterion, share in row.items())
         for method, row in shares.iterrows()
     )
     + ".",
@@ -134,7 +128,7 @@ page.figure(
 
 # %%
 page.figure(
-    plots_specifications.sorted_curves(curve),
+    multiverse.sorted_curves(curve),
     "specification_curves",
     caption="All specifications of each method and criterion, sorted by the difference between the method's mean and the baseline's. Utility is AUPRC "
     "against the average mask, the others SSIM: against the degradation threshold (randomization, where a PASS is *below* zero) and the low "
@@ -204,7 +198,7 @@ for criterion in BASELINES:
 
 # %%
 page.figure(
-    plots_specifications.choice_bars(bars),
+    multiverse.choice_bars(bars),
     "specification_choices",
     caption="Bars: flip rate, the share of pairs of specifications differing in that choice alone whose verdicts differ, over the methods that it bears on. "
     "Diamonds: share of the variance of the difference that the choice explains by itself, mean over these methods. Dash: not varied.",
@@ -236,9 +230,9 @@ for criterion in BASELINES:
     decisive = flip_rates(found[found["method"] == method])[criterion]
     crossed = own[own["in_grid"]]
     page.figure(
-        plots_specifications.specification_curve(own, decisive),
+        multiverse.specification_curve(own, decisive),
         f"specification_{criterion}",
-        caption=f"{criterion.capitalize()} of {plots.abbreviation(method)} under {len(crossed)} specifications, sorted by the difference between its mean and "
+        caption=f"{criterion.capitalize()} of {label_of(method)} under {len(crossed)} specifications, sorted by the difference between its mean and "
         f"the baseline's{' (PASS is below zero)' if criterion == 'randomization' else ''}; grey band: 95 % interval; marks: the named protocols. Strips: share of the "
         "specifications in each stretch that take the value; the choice that flips most verdicts is on top.",
         alt=f"A curve rising from {crossed['difference'].min():.2f} to {crossed['difference'].max():.2f}, {(crossed['verdict'] == 'PASS').mean():.0%} of it PASS, "

@@ -24,10 +24,11 @@ n_boot = 1000  # bootstrap resamples of the images
 # %%
 import pandas as pd
 
-from saltrust import plots, plots_statistics
-from saltrust.criteria.questions import ALPHA, NAMES, answer, questions
-from saltrust.report import Page
-from saltrust.study import Study, chosen
+from saltrust.analysis.mixed_models import ALPHA, NAMES, answer, questions
+from saltrust.chapters.page import Page
+from saltrust.methods.registry import label_of, select
+from saltrust.plots import mixed_models
+from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
 page = Page("statistics", study)
@@ -36,7 +37,7 @@ asked = questions(
     study.sensitivity(methods, stage=study.stages[-1]),
     study.repeatability(methods),
     study.reproducibility(methods),
-    methods=chosen(methods),
+    methods=select(methods),
     trained=study.classifiers,
     untrained=study.random,
     clusters=study.clusters,
@@ -80,12 +81,12 @@ for name, one in shown.items():
     title, what = titles[name]
     means = one.means
     page.figure(
-        plots_statistics.pairwise_matrix(means, one.letters, one.contrasts, ALPHA),
+        mixed_models.pairwise_matrix(means, one.letters, one.contrasts, ALPHA),
         f"pairs_{name}",
         caption=f"{what}: row minus column. Coloured: adjusted p below {ALPHA:g}; orange: the row is higher, purple: lower; grey numbers: no difference shown. "
         "On the right the model's mean; rows that share a letter are not told apart.",
         alt=f"A matrix of {len(means)} rows and columns in the order of their means; {len(one.different)} of {len(one.contrasts)} pairs are coloured. Means and letters: "
-        + ", ".join(f"{plots.abbreviation(level)} {mean:.2f} {one.letters[level]}" for level, mean in means.items())
+        + ", ".join(f"{label_of(level)} {mean:.2f} {one.letters[level]}" for level, mean in means.items())
         + ".",
         tabs=(title,),
     )
@@ -121,7 +122,7 @@ page.quote(
     **{f"{name}_lower": int((gaps < 0).sum()) for name, gaps in sides.items()},
 )
 page.figure(
-    plots_statistics.paired_differences(
+    mixed_models.paired_differences(
         {
             "AUPRC, trained minus random": answers["training"].contrasts,
             "SSIM, repeatability minus reproducibility": answers["stability"].contrasts,
@@ -134,7 +135,7 @@ page.figure(
     + "; ".join(
         f"{name}: "
         + ", ".join(
-            f"{plots.abbreviation(first.partition(':')[0])} {gap:+.2f}"
+            f"{label_of(first.partition(':')[0])} {gap:+.2f}"
             for first, gap in zip(table["first"], table["estimate"], strict=True)
         )
         for name, table in ((name, answers[name].contrasts) for name in sides)
@@ -184,7 +185,7 @@ page.quote(
     bootstrap_only=int(both["bootstrap_only"].sum()),
 )
 page.figure(
-    plots_statistics.residual_checks(
+    mixed_models.residual_checks(
         {
             titles[name][0]: (one.model.fitted, one.model.residuals)
             for name, one in shown.items()

@@ -23,12 +23,13 @@ n_boot = 1000  # bootstrap resamples of the images
 
 # %%
 from saltrust import plots
-from saltrust.report import Page
-from saltrust.study import CONTROLS, Study, chosen
+from saltrust.chapters.page import Page
+from saltrust.methods.registry import CONTROLS, label_of, select
+from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
 page = Page("verdict", study)
-names = chosen(methods)
+names = select(methods)
 
 # %%
 everything = study.verdicts(",".join(dict.fromkeys([*names, *CONTROLS])), n_boot)
@@ -48,7 +49,7 @@ page.quote(
     n_pass=int(passed.sum()),
     n_cells=len(verdicts),
     most_passes=int(tests.sum().max()),
-    best_map=", ".join(plots.abbreviation(name) for name, n in tests.sum().items() if n == tests.sum().max()),
+    best_map=", ".join(label_of(name) for name, n in tests.sum().items() if n == tests.sum().max()),
     **{f"{criterion}_n_pass": int(part["verdict"].eq("PASS").sum()) for criterion, part in low.groupby("criterion")},
 )
 

@@ -31,7 +31,7 @@ def _interruptible():
 def tiny_profile():
     """A context in which there is a profile "tiny", where every network trains for one step: of `smoke`, with the sizes
     that are given; architectures: those that it trains, by default those of `smoke`."""
-    from saltrust.profiles import PROFILES, Training
+    from saltrust.core.profiles import PROFILES, Training
 
     @contextmanager
     def register(architectures=(), **sizes):

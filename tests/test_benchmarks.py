@@ -11,7 +11,7 @@ from benchmarks import __main__ as command
 from benchmarks import harness, memory
 from benchmarks.harness import SIZES, Comparison, load, measure, table
 
-import_module("saltrust.models.vision")  # mends torchvision, which quantus imports
+import_module("saltrust.models.torchvision_compat")  # mends torchvision, which quantus imports
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -7,8 +7,8 @@ import pytest
 
 from benchmarks import full_profile
 from benchmarks.full_profile import Work, gigabytes, lasts, maps, states, summary, timed_training, training_work
-from saltrust.models.plans import classifier_plan, localizer_plan
-from saltrust.profiles import PROFILES
+from saltrust.core.profiles import PROFILES
+from saltrust.models.recipes import classifier_plan, localizer_plan
 
 FULL = PROFILES["full"]
 

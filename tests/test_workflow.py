@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from saltrust import cards, chapters, paths
+from saltrust import chapters
+from saltrust.core import data_cards, paths
 
 sys.path.insert(0, str(paths.PROJECT / "workflow"))
 import cores
@@ -145,7 +146,7 @@ def test_workers_come_before_the_chapters(tmp_path, workers):
     done = dry_run(f"datasets={dataset}", "profile=smoke", f"workers={workers}", SALTRUST_RESULTS=str(tmp_path))
     assert done.returncode == 0, done.stderr
     rules = [line.split()[1].strip(":") for line in done.stdout.splitlines() if line.startswith("rule ")]
-    names = chapters.of(cards.load(dataset))
+    names = chapters.of(data_cards.load(dataset))
     assert rules == ["worker"] * workers + ["chapter"] * len(names) + ["all"]
 
 

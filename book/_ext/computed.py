@@ -34,10 +34,10 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 from sphinx.writers.html5 import HTML5Translator
 
-from saltrust.errors import SaltrustError
-from saltrust.numbers import written
-from saltrust.pages import frame
-from saltrust.tables import VERDICTS, Column, columns, read_csv
+from saltrust.core.errors import SaltrustError
+from saltrust.core.formatting import written
+from saltrust.core.tables import VERDICTS, Column, columns, read_csv
+from saltrust.publishing.pages import frame
 
 logger = logging.getLogger(__name__)
 

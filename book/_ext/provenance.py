@@ -20,9 +20,9 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 
-from saltrust.lineage import FAILED, RUN, level
-from saltrust.numbers import about
-from saltrust.storage import KINDS
+from saltrust.artefacts.maintenance import KINDS
+from saltrust.core.formatting import about
+from saltrust.publishing.provenance import FAILED, RUN, level
 
 STYLE = """<style>
 .lineage svg { display: block; width: 100%; max-width: 30rem; height: auto; margin: 1rem 0; }

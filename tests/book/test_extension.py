@@ -16,7 +16,8 @@ from sphinx.application import Sphinx
 from sphinx.util.console import strip_colors
 from sphinx.util.docutils import docutils_namespace
 
-from saltrust import cards, chapters, protocols
+from saltrust import chapters
+from saltrust.core import data_cards, protocols
 from saltrust.methods.explained import Explained
 from saltrust.methods.registry import METHODS, catalogue
 from saltrust.scores.five_band import SOFT, confusion
@@ -388,7 +389,7 @@ def test_pages_name_only_data_sets_and_chapters_that_exist(page):
     quoted = [found.split("/") for found in re.findall(r"\{num\}`([^ `]+)", text)]
     figures = re.findall(r"\{result-(?:figure|table)\} (\S+)/\S+\n:chapter: (\S+)\n", text)
     assert len(figures) == text.count("{result-"), "a result outside its chapter names the chapter"
-    assert {dataset for dataset, *_ in quoted + figures} <= set(cards.names())
+    assert {dataset for dataset, *_ in quoted + figures} <= set(data_cards.names())
     assert {chapter for _, chapter, *_ in quoted + figures} <= set(chapters.NAMES)
 
 

@@ -15,7 +15,7 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
-from saltrust import pages
+from saltrust.publishing import pages
 
 pytestmark = pytest.mark.book
 

@@ -17,9 +17,12 @@ from hypothesis import strategies as st
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
-from saltrust import artefacts, cards, chapters, specifications
-from saltrust.specs import Spec
-from saltrust.storage import KINDS
+from saltrust import chapters
+from saltrust.analysis.multiverse import factors
+from saltrust.artefacts import data
+from saltrust.artefacts.artefact import Artefact
+from saltrust.artefacts.maintenance import KINDS
+from saltrust.core import data_cards
 
 BOOK = Path(__file__).parents[2] / "book"
 CARD = "phantom-pneumothorax"
@@ -52,7 +55,7 @@ def chapter(name: str, before: tuple[str, ...], state: str, results: list[dict])
 @pytest.fixture
 def page(tmp_path, provenance):
     """Build the page over a data set whose chapters ran but for one that failed and one that did not run; its HTML."""
-    before = chapters.of(cards.load(CARD))
+    before = chapters.of(data_cards.load(CARD))
     states = dict.fromkeys(before, "run") | {"audit": "failed", "claims": "not run"}
     results = [
         {"kind": "figure", "name": "score_boxes", "cell": 5, "artefacts": 12},
@@ -100,7 +103,7 @@ def test_the_graph_is_drawn_with_states_in_words_and_links_to_pages(page, tmp_pa
     (svg,) = re.findall("<svg.*?</svg>", page, re.DOTALL)
     graph = ElementTree.fromstring(svg)
     links = {Path(link.get("href")).stem: link for link in graph.iter("a")}
-    before = chapters.of(cards.load(CARD))
+    before = chapters.of(data_cards.load(CARD))
     assert set(links) == set(before)
     for name, link in links.items():
         assert (tmp_path / "_out" / link.get("href")).exists()
@@ -158,5 +161,5 @@ def test_no_chapter_lies_on_another_or_above_what_it_needs(provenance, pairs):
 
 
 def test_every_kind_of_artefact_is_explained(provenance):
-    specs = [thing for module in (artefacts, specifications) for thing in vars(module).values() if isclass(thing)]
-    assert {spec.kind for spec in specs if issubclass(spec, Spec) and "kind" in vars(spec)} == set(KINDS)
+    specs = [thing for module in (data, factors) for thing in vars(module).values() if isclass(thing)]
+    assert {spec.kind for spec in specs if issubclass(spec, Artefact) and "kind" in vars(spec)} == set(KINDS)

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from saltrust import cards, chapters, paths
+from saltrust import chapters
+from saltrust.core import data_cards, paths
 from tests.cluster.slurm import Slurm, missing
 
 pytestmark = pytest.mark.cluster
 
 DATASET = "phantom-pneumothorax"
-CHAPTERS = tuple(chapters.of(cards.load(DATASET)))
+CHAPTERS = tuple(chapters.of(data_cards.load(DATASET)))
 ONE_THREAD = "--set-threads chapter=1 worker=1"  # as with other numbers of threads the last bits differ
 CLUSTER = f"{ONE_THREAD} --slurm-init-seconds-before-status-checks 5"
 SOME = 200  # of more than a thousand artefacts

@@ -8,11 +8,11 @@ from PIL import Image
 from pycocotools import mask as codes
 from pycocotools.coco import COCO
 
-from saltrust.cards import Card
+from saltrust.core.data_cards import Card
+from saltrust.core.errors import SaltrustError
 from saltrust.datasets import folder
 from saltrust.datasets.loaders import LOADERS
 from saltrust.datasets.shapes import Box
-from saltrust.errors import SaltrustError
 
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
 

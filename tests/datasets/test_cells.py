@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from scipy import ndimage, stats
 from skimage.transform import resize, rotate
 
-from saltrust import cards
+from saltrust.core import data_cards
+from saltrust.core.errors import SaltrustError
 from saltrust.datasets.cells import GRADES, SHARD, SPLITS, TYPES, CellParameters, cell, load
 from saltrust.datasets.cells.backgrounds import BACKGROUNDS
 from saltrust.datasets.cells.shapes import CELLS, Form, Frame, layers
 from saltrust.datasets.loaders import LOADERS
-from saltrust.errors import SaltrustError
 
 ROUND = ("CCell", "CCellM", "CCellP", "CCellT", "CCellT3", "CCellT8")
 SQUARE = ("RCell", "RCellB", "RCellC")
@@ -380,9 +380,9 @@ def test_a_single_tail_is_large_enough():
 
 
 def test_a_split_of_a_card():
-    split = LOADERS["cells"].load(cards.load("cells"), "test", 12, 48, 7, 30)
-    assert split.classes == TYPES == cards.load("cells").classes
-    assert split.classes[split.absent] == "empty" == cards.load("cells").absent
+    split = LOADERS["cells"].load(data_cards.load("cells"), "test", 12, 48, 7, 30)
+    assert split.classes == TYPES == data_cards.load("cells").classes
+    assert split.classes[split.absent] == "empty" == data_cards.load("cells").absent
     assert split.pixels.shape == (12, 48, 48, 3)
     assert list(split.ids[[0, 11]]) == ["test-00030", "test-00041"]
     for number, label in enumerate(split.labels):
@@ -394,7 +394,7 @@ def test_a_split_of_a_card():
 
 
 def test_a_card_is_made_of_whole_shards_and_has_as_many_cells_as_expected():
-    card = cards.load("cells")
+    card = data_cards.load("cells")
     assert LOADERS["cells"].shard == SHARD == 200
     for count in card.counts.values():
         assert count.images % SHARD == 0

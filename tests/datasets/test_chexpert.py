@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco
 
+from saltrust.core.errors import SaltrustError
 from saltrust.datasets.loaders import LOADERS
-from saltrust.errors import SaltrustError
 from tests.datasets import written
 
 COLUMNS = "Path,Sex,Age,Frontal/Lateral,AP/PA,No Finding,Lung Opacity,Cardiomegaly,Pleural Effusion"

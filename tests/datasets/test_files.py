@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from saltrust.cards import Card
+from saltrust.core.data_cards import Card
+from saltrust.core.errors import SaltrustError
 from saltrust.datasets import files
 from saltrust.datasets.records import Record
 from saltrust.datasets.shapes import Box, MaskFile
-from saltrust.errors import SaltrustError
 
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
 

@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from saltrust.cards import Card
+from saltrust.core.data_cards import Card
+from saltrust.core.errors import SaltrustError
 from saltrust.datasets import folder
 from saltrust.datasets.loaders import LOADERS
 from saltrust.datasets.shapes import Box, MaskFile
-from saltrust.errors import SaltrustError
 
 BASE = {"name": "made-up", "finding": "square"}
 COLUMNS = {"file": "t.csv", "image": "image", "label": "label", "split": "split"}

@@ -19,8 +19,8 @@ from pydicom.uid import (
     generate_uid,
 )
 
+from saltrust.core.errors import SaltrustError
 from saltrust.datasets import images
-from saltrust.errors import SaltrustError
 
 GREY = np.arange(12 * 20, dtype=np.uint8).reshape(12, 20)
 COLOUR = np.stack([GREY, GREY[::-1], 255 - GREY], axis=2)

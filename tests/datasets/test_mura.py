@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from saltrust.core.errors import SaltrustError
 from saltrust.datasets.loaders import LOADERS
 from saltrust.datasets.shapes import Box
-from saltrust.errors import SaltrustError
 from tests.datasets import written
 
 ABNORMAL = "MURA-v1.1/valid/XR_WRIST/patient11185/study1_positive/"

@@ -5,8 +5,8 @@ import shutil
 import numpy as np
 import pytest
 
+from saltrust.core.errors import SaltrustError
 from saltrust.datasets.shapes import Box
-from saltrust.errors import SaltrustError
 from tests.datasets import written
 
 BOXED, SAME, PLAIN, CLEAR, AGAIN, OTHER = (

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from saltrust.core.errors import SaltrustError
 from saltrust.datasets.phantom import FINDINGS, PhantomParameters, load, lung_fields, radiograph, tight_box
 from saltrust.datasets.phantom.confounders import MIMICS, MIMICS_OF
 from saltrust.datasets.phantom.drawing import film, polyline, strokes
-from saltrust.errors import SaltrustError
 
 EQUAL_TUBES = {"tube_given_finding": 0.5, "tube_given_clear": 0.5}
 KEYS = [(7, 0, index) for index in range(6)]

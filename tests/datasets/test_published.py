@@ -7,25 +7,27 @@ from pathlib import Path
 
 import pytest
 
-from saltrust import cards
+from saltrust.core import data_cards
+from saltrust.core.errors import SaltrustError
 from saltrust.datasets import published
 from saltrust.datasets.loaders import LOADERS
 from saltrust.datasets.records import Record
-from saltrust.errors import SaltrustError
 from tests.datasets import written
 
 CARDS = [
-    name for name in cards.names() if cards.load(name).loader in ("siim", "rsna", "nih", "chexpert", "vindr", "mura")
+    name
+    for name in data_cards.names()
+    if data_cards.load(name).loader in ("siim", "rsna", "nih", "chexpert", "vindr", "mura")
 ]
 
 
 def test_every_loader_has_a_card():
-    assert {cards.load(name).loader for name in CARDS} == {"siim", "rsna", "nih", "chexpert", "vindr", "mura"}
+    assert {data_cards.load(name).loader for name in CARDS} == {"siim", "rsna", "nih", "chexpert", "vindr", "mura"}
 
 
 @pytest.mark.parametrize("name", CARDS)
 def test_a_card_gives_its_loader_what_it_knows(name):
-    card = cards.load(name)
+    card = data_cards.load(name)
     given = published.parameters(card, import_module(f"saltrust.datasets.{card.loader}").Parameters)
     assert given.published
     assert not given.part
@@ -56,7 +58,7 @@ def test_the_counts_are_those_of_the_published_tables(name, tables, tmp_path, mo
     for check in ("here", "of_size"):
         monkeypatch.setattr(published, check, lambda card, given, records, *_: records)
     monkeypatch.setattr("saltrust.datasets.siim._patient", lambda record: record.id)
-    card = cards.load(name)
+    card = data_cards.load(name)
     parameters = {key: value for key, value in card.parameters.items() if key not in ("splits", "only")}
     found = LOADERS[card.loader].records(
         written.card(card.loader, tmp_path, card.truth, parameters=parameters, shares=written.SHARES)
@@ -75,7 +77,7 @@ def test_negatives_are_drawn_alike_in_any_order(tmp_path):
 
 def test_a_version_that_fits_in_part_does_not_fit():
     given = published.Parameters(published={"a": {"images": 2, "positive": 1}, "b": {"images": 3, "positive": 2}})
-    card = cards.load(CARDS[0])
+    card = data_cards.load(CARDS[0])
     published.counted(card, given, images=3, positive=2)
     with pytest.raises(
         SaltrustError, match="3 images, 1 positive, but was published with a: 2 images, 1 positive; b: 3"

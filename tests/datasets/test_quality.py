@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from saltrust.core.labelled_images import Split
 from saltrust.datasets.quality import ALIKE, duplicates, groups_apart, pairs_alike, perceptual_hashes, report
 from saltrust.datasets.records import Record
-from saltrust.datasets.split import Split
 
 SIZE = 96
 

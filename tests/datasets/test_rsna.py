@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from saltrust.core.errors import SaltrustError
 from saltrust.datasets.loaders import LOADERS
 from saltrust.datasets.shapes import Box
-from saltrust.errors import SaltrustError
 from tests.datasets import written
 
 BOTH, ONE, NORMAL, OTHER, AP = "0043-a", "0070-b", "0031-c", "0004-d", "0056-e"

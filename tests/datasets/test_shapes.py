@@ -11,8 +11,8 @@ from PIL import Image
 from pycocotools import mask as coco
 from skimage.draw import polygon
 
+from saltrust.core.errors import SaltrustError
 from saltrust.datasets.shapes import Box, CocoMask, MaskFile, Polygon, RunLength, reduced
-from saltrust.errors import SaltrustError
 
 coordinate = st.floats(-20, 50, allow_subnormal=False)
 mask = (

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from saltrust.core.errors import SaltrustError
 from saltrust.datasets import images
 from saltrust.datasets.loaders import LOADERS
-from saltrust.errors import SaltrustError
 from tests.datasets import written
 
 UID = "1.2.276.0.7230010.3.1.4.8323329.{}.1517875201.850819"

@@ -5,10 +5,10 @@ import shutil
 import numpy as np
 import pytest
 
+from saltrust.core.errors import SaltrustError
 from saltrust.datasets import images
 from saltrust.datasets.loaders import LOADERS
 from saltrust.datasets.shapes import Box
-from saltrust.errors import SaltrustError
 from tests.datasets import written
 
 HEART, LUNG = "Cardiomegaly", "Lung Opacity"

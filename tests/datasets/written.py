@@ -12,7 +12,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, SecondaryCaptureImageStorage
 
-from saltrust.cards import Card
+from saltrust.core.data_cards import Card
 from saltrust.datasets.loaders import LOADERS
 from saltrust.datasets.records import Record
 
@@ -32,7 +32,7 @@ def by_id(card: Card) -> dict[str, Record]:
 
 def torchxrayvision() -> ModuleType:
     """torchxrayvision's data sets, with nothing remembered of earlier files; torchvision must be importable first."""
-    importlib.import_module("saltrust.models.vision")
+    importlib.import_module("saltrust.models.torchvision_compat")
     theirs = importlib.import_module("torchxrayvision.datasets")
     theirs._cache_dict.clear()
     return theirs

@@ -12,7 +12,7 @@ from saltrust.methods.cam import choose_cam_layer
 from saltrust.methods.explained import Explained
 from saltrust.methods.registry import METHODS
 from saltrust.methods.xrai import segment
-from saltrust.models.vision import torchvision
+from saltrust.models.torchvision_compat import torchvision
 
 SIZE = 80
 KEYS = [(0, 0), (0, 1)]
@@ -167,7 +167,7 @@ ON_MODEL = [name for name, m in sorted(METHODS.items()) if not m.is_composition]
 def small_grey_network():
     """A network of one's own: one channel, ReLU as a function and as a module that runs twice, a skip, two outputs."""
 
-    class Own(nn.Module):
+    class ExternalModel(nn.Module):
         def __init__(self):
             super().__init__()
             self.first = nn.Conv2d(1, 6, 5, stride=2, padding=2)
@@ -180,7 +180,7 @@ def small_grey_network():
             x = x + functional.max_pool2d(self.act(self.second(x)), 3, 1, 1)
             return self.head(functional.adaptive_avg_pool2d(x, 1).flatten(1))
 
-    return Own()
+    return ExternalModel()
 
 
 FIELD = {

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from saltrust.errors import SaltrustError
+from saltrust.core.errors import SaltrustError
 from saltrust.methods.cam import choose_cam_layer, first_component, gradcam, scale_ends
 from saltrust.methods.explained import Explained
 from saltrust.methods.registry import METHODS
-from saltrust.models.vision import torchvision  # first: pytorch_grad_cam imports it, too
+from saltrust.models.torchvision_compat import torchvision  # first: pytorch_grad_cam imports it, too
 
 grad_cam = pytest.importorskip("pytorch_grad_cam")
 ClassifierOutputTarget = pytest.importorskip("pytorch_grad_cam.utils.model_targets").ClassifierOutputTarget

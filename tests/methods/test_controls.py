@@ -7,7 +7,7 @@ from skimage.color import rgb2gray
 from skimage.feature import canny as skimage_canny
 from skimage.filters import sobel as skimage_sobel
 
-from saltrust.errors import SaltrustError
+from saltrust.core.errors import SaltrustError
 from saltrust.methods.controls import canny, centre, constant, image, luminance, random_field, sobel
 from saltrust.methods.registry import METHODS
 

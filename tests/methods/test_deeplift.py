@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from saltrust.errors import SaltrustError
+from saltrust.core.errors import SaltrustError
 from saltrust.methods.deeplift import _ratio, deeplift, deeplift_shap, multipliers
 from saltrust.methods.explained import Explained
+from saltrust.methods.operations import KINDS
 from saltrust.methods.registry import METHODS
-from saltrust.methods.rules import KINDS
-from saltrust.models.vision import torchvision
+from saltrust.models.torchvision_compat import torchvision
 
 KEYS = [(0,), (1,), (2,)]
 EXACT = {"rtol": 0, "atol": 1e-12}

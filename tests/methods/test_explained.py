@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 import saltrust.methods  # fills the registry
-from saltrust.errors import SaltrustError
+from saltrust.core.errors import SaltrustError
 from saltrust.methods.explained import SCALARS, Explained
 from saltrust.methods.registry import METHODS
 

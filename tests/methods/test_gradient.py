@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from saliency.core.base import INPUT_OUTPUT_GRADIENTS
 from torch import nn
 
-from saltrust.errors import SaltrustError
+from saltrust.core.errors import SaltrustError
 from saltrust.methods.explained import Explained
 from saltrust.methods.gradient import (
     gradient,
@@ -18,8 +18,8 @@ from saltrust.methods.gradient import (
     smooth_integrated_gradients,
     smoothgrad,
 )
+from saltrust.methods.path_integrals import BASELINES, baseline_set
 from saltrust.methods.registry import METHODS
-from saltrust.methods.streams import BASELINES, baseline_set
 
 EXACT = {"rtol": 0, "atol": 1e-12}
 
@@ -110,7 +110,7 @@ def test_smoothed_maps_are_those_of_pair_saliency_given_its_noise(power, monkeyp
     x = images(1)
     hwc = x[0].permute(1, 2, 0).numpy()
     drawn = [torch.from_numpy(np.random.default_rng(i).normal(size=(3, 12, 10))) for i in range(4)]
-    monkeypatch.setattr("saltrust.methods.streams.noise_sample", lambda shape, seed, key, sample: drawn[sample])
+    monkeypatch.setattr("saltrust.methods.path_integrals.noise_sample", lambda shape, seed, key, sample: drawn[sample])
     stream = iter(drawn * 2)
     monkeypatch.setattr(np.random, "normal", lambda mean, sd, shape: sd * next(stream).permute(1, 2, 0).numpy())
     theirs = {"stdev_spread": 0.2, "nsamples": 4, "magnitude": power == 2}

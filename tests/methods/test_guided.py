@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from saltrust.errors import SaltrustError
+from saltrust.core.errors import SaltrustError
 from saltrust.methods.explained import Explained
 from saltrust.methods.gradient import gradient
 from saltrust.methods.guided import OTHER_RECTIFIERS, deconvolution, guided_backprop, guided_gradcam

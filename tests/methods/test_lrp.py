@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from saltrust.errors import SaltrustError
+from saltrust.core.errors import SaltrustError
 from saltrust.methods.explained import Explained
 from saltrust.methods.lrp import lrp, lrp_composite
 from saltrust.methods.registry import METHODS
-from saltrust.models.vision import torchvision  # before zennit, which imports it
+from saltrust.models.torchvision_compat import torchvision  # before zennit, which imports it
 
 from zennit.attribution import Gradient  # isort: skip
 from zennit.composites import EpsilonPlusFlat, LayerMapComposite, layer_map_base  # isort: skip

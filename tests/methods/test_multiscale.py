@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from saltrust.errors import SaltrustError
+from saltrust.core.errors import SaltrustError
 from saltrust.methods.explained import Explained
 from saltrust.methods.multiscale import _refine, smoe_scale
 from saltrust.methods.registry import METHODS

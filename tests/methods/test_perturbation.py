@@ -13,7 +13,7 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import pairwise_distances
 from torch import nn
 
-from saltrust.errors import SaltrustError
+from saltrust.core.errors import SaltrustError
 from saltrust.methods.explained import Explained
 from saltrust.methods.perturbation import (
     kernel_shap,

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from saltrust.errors import SaltrustError
+from saltrust.core.errors import SaltrustError
 from saltrust.methods.preparation import CHANNELS, prepare, resized
 
 RAW = hnp.arrays(np.float64, (2, 3, 4, 5), elements=st.integers(-50, 50).map(float))

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from saltrust.errors import SaltrustError
+from saltrust.core.errors import SaltrustError
 from saltrust.methods.registry import FAMILIES, METHODS, catalogue
 
 

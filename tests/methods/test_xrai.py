@@ -7,7 +7,7 @@ from saliency.core.xrai import _get_segments_felzenszwalb
 from scipy.ndimage import gaussian_filter
 from skimage.morphology import dilation, disk
 
-from saltrust.errors import SaltrustError
+from saltrust.core.errors import SaltrustError
 from saltrust.methods.registry import METHODS
 from saltrust.methods.xrai import dilate, dilated_masks, rank_regions, segment, xrai
 

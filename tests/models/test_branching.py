@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from saltrust.datasets.split import Split
-from saltrust.errors import SaltrustError
+from saltrust.core.errors import SaltrustError
+from saltrust.core.labelled_images import Split
+from saltrust.core.profiles import PROFILES
 from saltrust.models.architectures import ARCHITECTURES, DEEPER, Architecture, Stage
 from saltrust.models.branching import BranchPlan, EarlyStop, published_plan, train_base, train_branch
 from saltrust.models.classifiers import build, predict
-from saltrust.models.plans import base_plan, branch_plan
+from saltrust.models.recipes import base_plan, branch_plan
 from saltrust.models.training import TrainingPlan, best_precision
-from saltrust.profiles import PROFILES
 
 
 def colours(n: int, seed: int, size: int = 16) -> Split:

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from saltrust.datasets.split import Split
+from saltrust.core.labelled_images import Split
 from saltrust.models import checkpoints, training
 from saltrust.models.architectures import ARCHITECTURES, Architecture, Stage
 from saltrust.models.branching import BranchPlan, train_base, train_branch

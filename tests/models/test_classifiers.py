@@ -12,11 +12,11 @@ import pytest
 import torch
 from torch import nn
 
-from saltrust.errors import SaltrustError
+from saltrust.core.errors import SaltrustError
 from saltrust.models import classifiers
 from saltrust.models.architectures import ARCHITECTURES, DEEPER, deepened
 from saltrust.models.classifiers import build, evaluating, imagenet_weights, predict, provenance, restored, to_input
-from saltrust.models.vision import torchvision
+from saltrust.models.torchvision_compat import torchvision
 
 # VGG16 is built as AlexNet is, but takes seconds; of the depth test's networks, one stands for all.
 SOME = ["inception_v3", "densenet121", "resnet34", "alexnet+2"]

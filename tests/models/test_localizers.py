@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from saltrust.datasets.split import Split
-from saltrust.errors import SaltrustError
+from saltrust.core.errors import SaltrustError
+from saltrust.core.labelled_images import Split
 from saltrust.models.localizers import (
     LOCALIZERS,
     RetinaNetPlan,

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from saltrust.errors import SaltrustError
+from saltrust.core.errors import SaltrustError
 from saltrust.models.architectures import ARCHITECTURES, Stage
 from saltrust.models.classifiers import build
 from saltrust.models.randomization import BATCHNORM, INITS, ORDERS, cascade, layers_of, randomize, randomized

@@ -8,15 +8,15 @@ import pytest
 import torch
 from torch import nn
 
-from saltrust.datasets.split import Split
-from saltrust.errors import SaltrustError
+from saltrust.core.errors import SaltrustError
+from saltrust.core.labelled_images import Split
+from saltrust.core.profiles import PROFILES
 from saltrust.models import training
 from saltrust.models.architectures import ARCHITECTURES, Architecture, Stage
-from saltrust.models.batches import balanced_batches, mirrored, moved, random_affine, relit, shuffled_batches
+from saltrust.models.augmentation import balanced_batches, mirrored, moved, random_affine, relit, shuffled_batches
 from saltrust.models.classifiers import to_input
-from saltrust.models.plans import classifier_plan, localizer_plan
+from saltrust.models.recipes import classifier_plan, localizer_plan
 from saltrust.models.training import Objective, TrainingPlan, fit, train_classifier
-from saltrust.profiles import PROFILES
 
 
 def squares(n: int, seed: int, prevalence: float = 0.3, size: int = 32) -> Split:

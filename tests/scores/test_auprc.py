@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import auc, average_precision_score, precision_recall_curve
 
-from saltrust.errors import SaltrustError
+from saltrust.core.errors import SaltrustError
 from saltrust.scores.auprc import AUPRC, average_precision, precision_recall, trapezoid
 
 SCORES = arrays(np.float64, 40, elements=st.integers(-5, 5).map(float))  # few distinct values: many ties

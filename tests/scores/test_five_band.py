@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from saltrust.errors import SaltrustError
+from saltrust.core.errors import SaltrustError
 from saltrust.scores.five_band import CLAMPED, SOFT, Confusion, Thresholds, adjust, confusion, soft, stratify
 
 FEW = Thresholds(0.3, 0.5, 0.05, 5)  # pairs down to (0.1, 0.3): values in tenths tie with many of them

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import spearmanr
 from skimage.feature import hog as skimage_hog
 
-from saltrust.errors import SaltrustError
+from saltrust.core.errors import SaltrustError
 from saltrust.scores.similarity import SIMILARITY, hog, spearman, spearman_abs
 
 SETTINGS = {"ssim": {"data_range": 2.0}}

@@ -14,13 +14,13 @@ from xml.etree import ElementTree
 
 import yaml
 
-from saltrust.cards import SPLITS, Card
+from saltrust.core.data_cards import SPLITS, Card
+from saltrust.core.errors import SaltrustError, unknown_name
+from saltrust.core.registry import Registry
 from saltrust.datasets import images
 from saltrust.datasets.files import absent, at, inside, present
 from saltrust.datasets.records import Record, Shape
 from saltrust.datasets.shapes import LARGE, Box, CocoMask, Polygon, check_size
-from saltrust.errors import SaltrustError, unknown_name
-from saltrust.registry import Registry
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from saltrust.cards import Card, Split
+from saltrust.core.data_cards import Card, Split
+from saltrust.core.errors import SaltrustError, unknown_name
 from saltrust.datasets import published
 from saltrust.datasets.files import at, inside, loader, present
 from saltrust.datasets.loaders import LOADERS
 from saltrust.datasets.records import Record, Shape
 from saltrust.datasets.shapes import CocoMask, Polygon
-from saltrust.errors import SaltrustError, unknown_name
 
 # CheXpert's findings that CheXlocalize outlines, and what its files call them.
 OUTLINED = {

@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from saltrust.cards import Card
+from saltrust.core.data_cards import Card
+from saltrust.core.errors import SaltrustError
+from saltrust.core.labelled_images import Split
+from saltrust.core.progress import track
 from saltrust.datasets import images
 from saltrust.datasets.loaders import Loader
 from saltrust.datasets.records import Record
 from saltrust.datasets.shapes import Box, reduced
-from saltrust.datasets.split import Split
-from saltrust.errors import SaltrustError
-from saltrust.progress import track
 
 TEXT = (".csv", ".tsv", ".txt", ".json", ".xml", ".yaml", ".yml")  # files whose content a fingerprint covers
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from saltrust.cards import SPLITS, Card, Table
+from saltrust.core.data_cards import SPLITS, Card, Table
+from saltrust.core.errors import SaltrustError, unknown_name
 from saltrust.datasets.annotations import FORMATS
 from saltrust.datasets.files import at, inside, loader, table
 from saltrust.datasets.loaders import LOADERS
 from saltrust.datasets.records import Record, Shape
 from saltrust.datasets.shapes import Box, MaskFile
-from saltrust.errors import SaltrustError, unknown_name
 
 COLUMNS = ("image", "label", "split", "group", "mask", "x", "y", "width", "height", "right", "bottom")
 NUMBERS = {"0": 0, "0.0": 0, "1": 1, "1.0": 1}

@@ -19,8 +19,8 @@ from pydicom.pixels import apply_modality_lut, apply_voi, get_decoder, pixel_arr
 from pydicom.uid import UID
 from scipy.special import expit
 
-from saltrust.errors import SaltrustError
-from saltrust.registry import Registry
+from saltrust.core.errors import SaltrustError
+from saltrust.core.registry import Registry
 
 # Pillow's modes with eight bits or less in a channel, and whether they are grey or colour; those with more are grey.
 EIGHT_BIT = {"1": "L", "L": "L", "LA": "L", "P": "RGB", "PA": "RGB", "RGB": "RGB", "RGBA": "RGB", "YCbCr": "RGB"}

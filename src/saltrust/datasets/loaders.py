@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from saltrust.cards import Card
+from saltrust.core.data_cards import Card
+from saltrust.core.labelled_images import Split
+from saltrust.core.registry import Registry
 from saltrust.datasets.records import Record
-from saltrust.datasets.split import Split
-from saltrust.registry import Registry
 
 
 @dataclass(frozen=True)

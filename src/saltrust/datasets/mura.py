@@ -11,15 +11,15 @@ from itertools import chain
 
 from pydantic import Field
 
-from saltrust.cards import Card
+from saltrust.core.data_cards import Card
+from saltrust.core.errors import SaltrustError
+from saltrust.core.registry import Registry
 from saltrust.datasets import published
 from saltrust.datasets.files import at, inside, loader, table
 from saltrust.datasets.loaders import LOADERS
 from saltrust.datasets.readers import agreed
 from saltrust.datasets.records import Record, Shape
 from saltrust.datasets.shapes import Box, Polygon
-from saltrust.errors import SaltrustError
-from saltrust.registry import Registry
 
 STUDY = re.compile(r"(?:^|/)(train|valid)/XR_([A-Z]+)/patient(\d+)/study(\d+)_(positive|negative)/")
 IMAGE = re.compile(STUDY.pattern + r"(image\d+)\.png$")

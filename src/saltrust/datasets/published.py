@@ -8,12 +8,12 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from saltrust.cards import SPLITS, Card
+from saltrust.core.data_cards import SPLITS, Card
+from saltrust.core.errors import SaltrustError, unknown_name
 from saltrust.datasets.files import at, table
 from saltrust.datasets.images import size_of
 from saltrust.datasets.records import Record
 from saltrust.datasets.shapes import Box
-from saltrust.errors import SaltrustError, unknown_name
 
 
 class Parameters(BaseModel):

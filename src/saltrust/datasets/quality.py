@@ -10,8 +10,8 @@ import pandas as pd
 from PIL import Image
 from scipy.fft import dctn
 
+from saltrust.core.labelled_images import Split
 from saltrust.datasets.records import Record
-from saltrust.datasets.split import Split
 
 SIDE, BITS = 64, 16  # pixels to which an image is reduced, and frequencies along each axis that are kept: 256 bits
 ALIKE = 12  # of BITS ** 2: so far apart are an image and its re-encoded, resized or brightened copy at most

@@ -9,13 +9,13 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from saltrust.cards import Card
+from saltrust.core.data_cards import Card
+from saltrust.core.errors import SaltrustError, unknown_name
 from saltrust.datasets import published
 from saltrust.datasets.files import at, inside, loader, present
 from saltrust.datasets.loaders import LOADERS
 from saltrust.datasets.records import Record
 from saltrust.datasets.shapes import Box
-from saltrust.errors import SaltrustError, unknown_name
 
 SIDE = 1024  # pixels of an image, which the boxes refer to
 AS_RUN = 320  # pixels of an image in the code of Arun et al.

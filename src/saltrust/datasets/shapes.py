@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from saltrust.core.errors import SaltrustError
 from saltrust.datasets import images
-from saltrust.errors import SaltrustError
 
 LARGE = 1e9  # above the coordinates of any image
 

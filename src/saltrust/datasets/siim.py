@@ -11,14 +11,14 @@ from dataclasses import replace
 import pydicom
 from pydicom.errors import InvalidDicomError
 
-from saltrust.cards import Card
+from saltrust.core.data_cards import Card
+from saltrust.core.errors import SaltrustError
+from saltrust.core.progress import track
 from saltrust.datasets import published
 from saltrust.datasets.files import at, inside, loader, present
 from saltrust.datasets.loaders import LOADERS
 from saltrust.datasets.records import Record
 from saltrust.datasets.shapes import RunLength
-from saltrust.errors import SaltrustError
-from saltrust.progress import track
 
 SIDE = 1024  # pixels of an image, which the runs count
 NONE = "-1"  # in the place of runs, for an image without the finding

@@ -6,13 +6,13 @@ finding by a part of its name, and fails on MONOCHROME1 without a window.
 
 from pydantic import Field
 
-from saltrust.cards import Card, Split
+from saltrust.core.data_cards import Card, Split
+from saltrust.core.errors import SaltrustError, unknown_name
 from saltrust.datasets import published
 from saltrust.datasets.files import at, dealt, inside, loader, table
 from saltrust.datasets.loaders import LOADERS
 from saltrust.datasets.readers import agreed
 from saltrust.datasets.records import Record, Shape
-from saltrust.errors import SaltrustError, unknown_name
 
 CORNERS = ["x_min", "y_min", "x_max", "y_max"]
 TOGETHER = "all"  # the reader where a table names none: what several agreed on

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from saltrust.errors import SaltrustError
+from saltrust.core.errors import SaltrustError
 from saltrust.methods.explained import Explained, is_map
 from saltrust.methods.registry import method
 

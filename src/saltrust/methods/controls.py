@@ -9,9 +9,9 @@ from scipy.ndimage import gaussian_filter
 from scipy.ndimage import sobel as derivative
 from skimage.feature import canny as canny_edges
 
-from saltrust.errors import SaltrustError, unknown_name
+from saltrust.core.errors import SaltrustError, unknown_name
+from saltrust.methods.path_integrals import Key, check_keys
 from saltrust.methods.registry import method
-from saltrust.methods.streams import Key, check_keys
 
 LUMINANCE = (0.2125, 0.7154, 0.0721)  # of red, green and blue: Rec. 709, as in scikit-image
 POLARITIES = ("bright", "dark")

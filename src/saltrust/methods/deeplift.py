@@ -7,12 +7,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from saltrust.errors import SaltrustError
+from saltrust.core.errors import SaltrustError
 from saltrust.methods.explained import Explained, Rules, Selection
 from saltrust.methods.gradient import from_baseline, from_baseline_set
-from saltrust.methods.registry import method
-from saltrust.methods.rules import KINDS, Call, Operations, parse, place, rescaled
-from saltrust.methods.streams import (
+from saltrust.methods.operations import KINDS, Call, Operations, parse, place, rescaled
+from saltrust.methods.path_integrals import (
     Baseline,
     Distribution,
     Key,
@@ -23,6 +22,7 @@ from saltrust.methods.streams import (
     quadrature_rule,
     starts,
 )
+from saltrust.methods.registry import method
 
 SOFTMAX_STEPS = 128  # a softmax is the last operation: points are cheap, and this many leave rounding alone
 

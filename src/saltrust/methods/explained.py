@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from saltrust.devices import ON_CPU, measured_batch
-from saltrust.errors import SaltrustError, unknown_name
-from saltrust.methods.blocks import blocks
-from saltrust.methods.fusion import fold_batchnorm
-from saltrust.registry import Registry
+from saltrust.core.devices import ON_CPU, measured_batch
+from saltrust.core.errors import SaltrustError, unknown_name
+from saltrust.core.modules import blocks
+from saltrust.core.registry import Registry
+from saltrust.methods.fold_batchnorm import fold_batchnorm
 
 # Such blocks thin out what the one before them has found, and find nothing themselves.
 _PASSIVE = ("torch.nn.modules.pooling", "torch.nn.modules.dropout")

@@ -7,10 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from saltrust.errors import SaltrustError
+from saltrust.core.errors import SaltrustError
 from saltrust.methods.explained import Explained
-from saltrust.methods.registry import method
-from saltrust.methods.streams import (
+from saltrust.methods.path_integrals import (
     SPREADS,
     Baseline,
     Distribution,
@@ -25,6 +24,7 @@ from saltrust.methods.streams import (
     quadrature_rule,
     starts,
 )
+from saltrust.methods.registry import method
 
 Samples = Annotated[int, "noisy copies of the image"]
 Noise = Annotated[float, "standard deviation of the noise, as a share of `spread`"]

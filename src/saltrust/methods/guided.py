@@ -6,11 +6,11 @@ from typing import Annotated, Any
 import numpy as np
 from torch import Tensor
 
-from saltrust.errors import SaltrustError, unknown_name
+from saltrust.core.errors import SaltrustError, unknown_name
 from saltrust.methods.explained import Explained, Rules
+from saltrust.methods.operations import KINDS, Call, apply, parse, place, rescaled
 from saltrust.methods.preparation import prepare
 from saltrust.methods.registry import method
-from saltrust.methods.rules import KINDS, Call, apply, parse, place, rescaled
 
 # The rules are defined for ReLU: among others, a map would be neither the gradient nor guided.
 SATURATING = frozenset({"sigmoid", "log_sigmoid", "hardsigmoid", "tanh", "softsign"})

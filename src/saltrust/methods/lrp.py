@@ -6,10 +6,10 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from saltrust.errors import SaltrustError
+from saltrust.core.errors import SaltrustError
 from saltrust.methods.explained import Explained
+from saltrust.methods.operations import Call, Operations, rescaled
 from saltrust.methods.registry import method
-from saltrust.methods.rules import Call, Operations, rescaled
 
 # The tensors keep the network's values; what flows back through them is relevance instead of a gradient.
 

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from saltrust.errors import SaltrustError
+from saltrust.core.errors import SaltrustError
+from saltrust.core.registry import Registry
 from saltrust.methods.cam import enlarge, feature_maps, gradcam, gradcam_pp, scale_ends
 from saltrust.methods.explained import Explained, Selection
+from saltrust.methods.path_integrals import BASELINES
 from saltrust.methods.registry import method
-from saltrust.methods.streams import BASELINES
-from saltrust.registry import Registry
 
 Layers = Annotated[
     str, "module paths from the image to the output, comma-separated; empty: the last block of each scale"

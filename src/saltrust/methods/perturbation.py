@@ -9,11 +9,11 @@ import torch
 from skimage.segmentation import slic
 from torch import Tensor
 
-from saltrust.errors import SaltrustError
+from saltrust.core.errors import SaltrustError
 from saltrust.methods.explained import Explained
 from saltrust.methods.gradient import difference
+from saltrust.methods.path_integrals import Key, Seed, check_keys, starts
 from saltrust.methods.registry import method
-from saltrust.methods.streams import Key, Seed, check_keys, starts
 
 Hidden = Annotated[str | Tensor, "what hidden pixels become: black, white, grey or blur"]
 Samples = Annotated[int, "partly hidden images"]

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from skimage.transform import resize
 
-from saltrust.errors import SaltrustError, unknown_name
-from saltrust.registry import Registry
+from saltrust.core.errors import SaltrustError, unknown_name
+from saltrust.core.registry import Registry
 
 CHANNELS: Registry[Callable[[np.ndarray], np.ndarray]] = Registry("channel reduction")
 """How channels are joined: (n, c, h, w) -> (n, h, w)."""

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from saltrust.errors import unknown_name
-from saltrust.registry import Registry
+from saltrust.core.errors import unknown_name
+from saltrust.core.registry import Registry
 
 Parameters = Mapping[str, Any]
 Parts = dict[str, tuple[str, dict[str, Any]]]
@@ -99,6 +99,22 @@ class Method:
 METHODS: Registry[Method] = Registry("method")
 
 
+# The methods of Arun et al., in the order of their tables.
+PAPER_EIGHT = (
+    "grad",
+    "smoothgrad",
+    "ig",
+    "smooth_ig",
+    "gradcam",
+    "xrai",
+    "guided_backprop",
+    "guided_gradcam",
+)
+
+# What stands beside the maps in every table: an edge detector, a prior of place, texture without content, nothing.
+CONTROLS = ("sobel", "centre", "random_field", "constant")
+
+
 def by_family() -> list[Method]:
     """All methods, in the order of FAMILIES."""
     return [method for family in FAMILIES for method in METHODS.values() if method.family == family]
@@ -146,3 +162,30 @@ def method(
         return function
 
     return add
+
+
+def select(methods: str) -> list[str]:
+    """Names of methods from a comma-separated list of names and groups, each once and in that order.
+
+    Groups: "paper" for the eight of Arun et al., "all", and the families. Raises SaltrustError for an unknown name.
+    """
+    groups = {family: [m.name for m in by_family() if m.family == family] for family in FAMILIES}
+    groups |= {"all": [m.name for m in by_family()], "paper": list(PAPER_EIGHT)}
+    found: dict[str, None] = {}
+    for name in (name.strip() for name in methods.split(",")):
+        if name not in groups and name not in METHODS:
+            raise unknown_name("method", name, [*METHODS, *groups])
+        found |= dict.fromkeys(groups.get(name, [name]))
+    return list(found)
+
+
+def label_of(method: str) -> str:
+    """What a method is called in figures; controls and localizers in capitals, titles as they are.
+
+    >>> label_of("smoothgrad"), label_of("unet")
+    ('SG', 'U-Net')
+    """
+    special = {"average": "AVG", "unet": "U-Net", "retinanet": "RetinaNet", "constant": "CONST"}
+    if method in METHODS:
+        return METHODS[method].abbreviation
+    return special.get(method, method.upper() if method.islower() else method)

@@ -9,10 +9,10 @@ from scipy.ndimage import find_objects
 from scipy.sparse import csr_array
 from skimage.transform import resize
 
-from saltrust.errors import SaltrustError
+from saltrust.core.errors import SaltrustError
+from saltrust.core.registry import Registry
 from saltrust.methods.preparation import CHANNELS
 from saltrust.methods.registry import Parts, method
-from saltrust.registry import Registry
 
 SCALES = (50, 100, 150, 250, 500, 1200)  # of Felzenszwalb's segmentation, from fine to coarse
 SIGMA = 0.8

@@ -15,8 +15,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from saltrust.models.vision import torchvision
-from saltrust.registry import Registry
+from saltrust.core.registry import Registry
+from saltrust.models.torchvision_compat import torchvision
 
 State = dict[str, Tensor]
 

@@ -18,26 +18,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from saltrust.datasets.split import Split
-from saltrust.devices import device
-from saltrust.errors import SaltrustError, unknown_name
+from saltrust.core.devices import device
+from saltrust.core.errors import SaltrustError, unknown_name
+from saltrust.core.labelled_images import Split
+from saltrust.core.progress import say
 from saltrust.models.architectures import ARCHITECTURES, DEEPER, deepened
-from saltrust.models.batches import mirrored, shuffled_batches
+from saltrust.models.augmentation import mirrored, shuffled_batches
 from saltrust.models.checkpoints import Checkpoint, identity
 from saltrust.models.classifiers import build, provenance, to_input
-from saltrust.models.products import small_as_products
-from saltrust.models.scaffolding import dismantle, scaffold
-from saltrust.models.training import (
-    Descent,
-    Objective,
-    State,
-    TrainingPlan,
-    autocast,
-    epoch_text,
-    logits,
-    stored,
-)
-from saltrust.progress import say
+from saltrust.models.small_convolutions import small_as_products
+from saltrust.models.temporary_batchnorm import dismantle, scaffold
+from saltrust.models.training import Descent, Objective, State, TrainingPlan, autocast, epoch_text, logits, stored
 
 _PAPER = TrainingPlan(epochs=16, batch_size=16, learning_rate=1e-4, weight_decay=1e-5, optimizer="adam", augment=False)
 

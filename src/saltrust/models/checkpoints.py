@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saltrust.devices import device
+from saltrust.core.devices import device
 
 INTERVAL = 300.0  # seconds between two checkpoints
 FILE = "training.pt"

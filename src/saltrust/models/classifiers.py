@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from saltrust.errors import SaltrustError
+from saltrust.core.errors import SaltrustError
+from saltrust.core.progress import say
 from saltrust.models.architectures import ARCHITECTURES, Architecture
-from saltrust.models.vision import torchvision
-from saltrust.progress import say
+from saltrust.models.torchvision_compat import torchvision
 
 WEIGHTS = "SALTRUST_WEIGHTS"  # environment variable: folder of local ImageNet weights
 DOWNLOAD_TIMEOUT = 5.0  # seconds without an answer after which the network counts as absent

@@ -16,14 +16,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from saltrust.datasets.split import Split
-from saltrust.devices import device
-from saltrust.errors import SaltrustError
-from saltrust.models.batches import moved, random_affine, relit
+from saltrust.core.devices import device
+from saltrust.core.errors import SaltrustError
+from saltrust.core.labelled_images import Split
+from saltrust.core.registry import Registry
+from saltrust.models.augmentation import moved, random_affine, relit
 from saltrust.models.classifiers import evaluating, seeded, to_input
+from saltrust.models.torchvision_compat import torchvision
 from saltrust.models.training import Objective, State, TrainingPlan, autocast, fit
-from saltrust.models.vision import torchvision
-from saltrust.registry import Registry
 
 BOX_THRESHOLD = 0.01  # a box counts from this score on (Arun et al., Methods)
 BATCH = 32  # images of a forward pass when nothing is learned

@@ -30,10 +30,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from saltrust.errors import SaltrustError, unknown_name
+from saltrust.core.errors import SaltrustError, unknown_name
+from saltrust.core.registry import Registry
 from saltrust.models.architectures import Stage
 from saltrust.models.classifiers import seeded
-from saltrust.registry import Registry
 
 INITS: Registry[Callable[[nn.Module], None]] = Registry("initialization")
 

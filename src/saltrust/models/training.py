@@ -22,15 +22,15 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from saltrust.datasets.split import Split
-from saltrust.devices import device, device_name
-from saltrust.errors import SaltrustError
+from saltrust.core.devices import device, device_name
+from saltrust.core.errors import SaltrustError
+from saltrust.core.labelled_images import Split
+from saltrust.core.progress import duration, say, track
+from saltrust.core.registry import Registry
 from saltrust.models.architectures import ARCHITECTURES
-from saltrust.models.batches import balanced_batches, moved, random_affine, relit
+from saltrust.models.augmentation import balanced_batches, moved, random_affine, relit
 from saltrust.models.checkpoints import Checkpoint, identity
 from saltrust.models.classifiers import build, evaluating, provenance, seeded, to_input
-from saltrust.progress import duration, say, track
-from saltrust.registry import Registry
 
 TIMED = 5  # steps, after the first, that the estimate of the time rests on
 

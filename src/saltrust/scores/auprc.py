@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from saltrust.registry import Registry
+from saltrust.core.registry import Registry
 from saltrust.scores.ranking import checked, counts
 
 AUPRC: Registry = Registry("AUPRC definition")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from saltrust.errors import SaltrustError, unknown_name
+from saltrust.core.errors import SaltrustError, unknown_name
 
 EPSILON = 1e-6  # of the text, in the denominators: 0 / 0 is 0
 ORDERS = ("published", "as_run")

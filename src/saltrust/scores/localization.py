@@ -12,8 +12,8 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 from skimage.filters import threshold_otsu
 
-from saltrust.errors import SaltrustError
-from saltrust.registry import Registry
+from saltrust.core.errors import SaltrustError
+from saltrust.core.registry import Registry
 from saltrust.scores.ranking import checked, counts
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from saltrust.errors import SaltrustError
+from saltrust.core.errors import SaltrustError
 
 
 def for_each_pair(

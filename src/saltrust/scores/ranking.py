@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from saltrust.errors import SaltrustError
+from saltrust.core.errors import SaltrustError
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import numpy as np
 from scipy.stats import rankdata
 from skimage.feature import hog as oriented_gradients
 
-from saltrust.errors import SaltrustError
-from saltrust.registry import Registry
+from saltrust.core.errors import SaltrustError
+from saltrust.core.registry import Registry
 from saltrust.scores.pairs import for_each_pair
 from saltrust.scores.ssim import ssim
 

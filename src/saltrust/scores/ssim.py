@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from saltrust.errors import SaltrustError
-from saltrust.registry import Registry
+from saltrust.core.errors import SaltrustError
+from saltrust.core.registry import Registry
 from saltrust.scores.pairs import for_each_pair
 
 WINDOWS: Registry = Registry("SSIM window")

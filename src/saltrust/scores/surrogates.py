@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import fft
 
-from saltrust.errors import SaltrustError
+from saltrust.core.errors import SaltrustError
 
 ROUNDS = 10  # more of them move the SSIM with the map itself by less than 0.01
 

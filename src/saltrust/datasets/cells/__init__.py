@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from saltrust.cards import SPLITS, Card
+from saltrust.core.data_cards import SPLITS, Card
+from saltrust.core.errors import SaltrustError, unknown_name
+from saltrust.core.labelled_images import Split
+from saltrust.core.progress import track
 from saltrust.datasets.cells.backgrounds import BACKGROUNDS
 from saltrust.datasets.cells.parameters import UNITS, CellParameters
 from saltrust.datasets.cells.shapes import CELLS, OUTSIDE, Form, Frame, form, grades_of, layers, palette
 from saltrust.datasets.loaders import LOADERS, Loader
-from saltrust.datasets.split import Split
-from saltrust.errors import SaltrustError, unknown_name
-from saltrust.progress import track
 
 TYPES = (*CELLS, "empty")  # the classes, in the order of their labels
 GRADES = {0: 0.0, 1: 0.4, 2: 0.9}  # what a grade is worth: outside, body, feature (section III-A)

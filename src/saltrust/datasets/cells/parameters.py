@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from math import pi
 
-from saltrust.errors import SaltrustError, unknown_name
+from saltrust.core.errors import SaltrustError, unknown_name
 
 UNITS = 512  # length of the side of an image; one unit is a pixel of the paper's larger size
 

@@ -9,7 +9,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from saltrust.cards import SPLITS, Card
+from saltrust.core.data_cards import SPLITS, Card
+from saltrust.core.errors import SaltrustError, unknown_name
+from saltrust.core.labelled_images import Split
+from saltrust.core.progress import track
 from saltrust.datasets.loaders import LOADERS, Loader
 from saltrust.datasets.phantom.anatomy import Chest, Geometry, chest, geometry, patient
 from saltrust.datasets.phantom.confounders import MIMICS, MIMICS_OF, chest_tube, ecg_leads, side_marker
@@ -17,9 +20,6 @@ from saltrust.datasets.phantom.drawing import film
 from saltrust.datasets.phantom.findings import FINDINGS
 from saltrust.datasets.phantom.imaging import expose
 from saltrust.datasets.phantom.parameters import PhantomParameters
-from saltrust.datasets.split import Split
-from saltrust.errors import SaltrustError, unknown_name
-from saltrust.progress import track
 
 SMALLEST, LARGEST = 32, 2048  # pixels per side
 SIDES = ("right", "left")  # the patient's; his right is on the film's left

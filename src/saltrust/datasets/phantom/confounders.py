@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from saltrust.core.registry import Registry
 from saltrust.datasets.phantom.anatomy import Chest, Geometry, branches
 from saltrust.datasets.phantom.drawing import bezier, ellipsoid, polyline, ramp, strokes
-from saltrust.registry import Registry
 
 
 def chest_tube(g: Geometry, rng: np.random.Generator, side: int) -> np.ndarray:

@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from saltrust.core.registry import Registry
 from saltrust.datasets.phantom.anatomy import LUNG_AIR, Chest, Geometry, heart, heart_share, lung_rows
 from saltrust.datasets.phantom.drawing import bezier, ellipsoid, polyline, ramp, smooth_field
-from saltrust.registry import Registry
 
 FREE_AIR = 1 / LUNG_AIR  # aeration of air without lung in it
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 
-from saltrust.errors import SaltrustError, unknown_name
+from saltrust.core.errors import SaltrustError, unknown_name
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,343 @@
+"""Arun et al.: their text beside their code."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.ndimage import find_objects
+
+from saltrust.analysis.audit.finding import _finding
+from saltrust.artefacts.maps import SaliencyMaps
+from saltrust.artefacts.scores import LocalizationScores
+from saltrust.core.protocols import Preparation, Similarity
+from saltrust.methods.explained import Explained
+from saltrust.methods.guided import GatedReLU
+from saltrust.methods.registry import PAPER_EIGHT
+from saltrust.models.classifiers import build, predict
+from saltrust.models.localizers import average_mask
+from saltrust.models.randomization import randomized
+from saltrust.scores.auprc import AUPRC
+from saltrust.scores.ssim import ssim
+from saltrust.study.quality_control import residual
+from saltrust.study.similarity import agreement, different_pairs
+from saltrust.study.study import Study, spread
+
+ARUN, TJOA, VENKATESH, ADEBAYO = "Arun et al.", "Tjoa & Guan", "Venkatesh et al.", "Adebayo et al."
+
+
+# --- what is explained ------------------------------------------------------------------------------------------------
+
+
+@_finding(
+    ARUN,
+    "The class that is explained",
+    text="the prediction S(x)",
+    code="logit of the class with the largest output",
+    measure="share of the images with the finding whose map explains another class",
+)
+def predicted_class(study: Study) -> tuple[float, float]:
+    truth = study.data("test").labels[list(study.explained)]
+    return 0.0, (_predicted(study) != truth).mean()
+
+
+@_finding(
+    ARUN,
+    "A class that moves during the cascade",
+    text="the map of one prediction, as weights are randomized",
+    code="largest output found anew for every randomized network",
+    measure="share of the images whose explained class the random weights change",
+)
+def moving_class(study: Study) -> tuple[float, float]:
+    return 0.0, (_predicted(study) != _predicted(study, random=True)).mean()
+
+
+def _predicted(study: Study, random: bool = False) -> np.ndarray:
+    """The class (n,) that the main network gives each explained image, with its own or with random weights."""
+    spec = study.classifier_spec(study.main)
+    network = spec.network(study.store.get)
+    if random:
+        p = study.protocol
+        network = randomized(network, spec.stages, p.initialization, study.seed, p.batchnorm)
+    pixels = study.test(spec.architecture).pixels[list(study.explained)]
+    logits = predict(network, pixels, input_range=spec.input_range)
+    return logits.argmax(axis=1) if logits.shape[1] > 1 else (logits[:, 0] >= 0).astype(int)
+
+
+# --- how the maps are made --------------------------------------------------------------------------------------------
+
+
+@_finding(
+    ARUN,
+    "SmoothGrad, squared",
+    text="gradients smoothed",
+    code="mean of their squares",
+    measure="mean AUPRC of SmoothGrad",
+)
+def squares(study: Study) -> tuple[float, float]:
+    return tuple(_utility(study, study.spec("smoothgrad", parameters={"power": power})) for power in (1, 2))
+
+
+FEW = 8  # images, where each step of a path costs a pass
+
+
+@_finding(
+    ARUN,
+    "Steps of Integrated Gradients",
+    text="25 interpolations",
+    code="10 interpolations",
+    measure=f"residual of {FEW} images: share of the output that the map fails to add up to",
+)
+def steps(study: Study) -> tuple[float, float]:
+    few = spread(study.explained, FEW)
+    return tuple(residual(study.maps("ig", images=few, steps=n, quadrature="riemann")) for n in (25, 10))
+
+
+@_finding(
+    ARUN,
+    "Ranges that follow the image",
+    text="not said",
+    code="noise and XRAI's baselines scaled by each image's darkest and brightest pixel",
+    measure="that range, as a share of the input's, mean over the images",
+)
+def own_range(study: Study) -> tuple[float, float]:
+    pixels = study.test(study.main.rpartition("-")[0]).pixels[list(study.explained)]
+    return 1.0, np.ptp(pixels.reshape(len(pixels), -1), axis=1).mean() / 255
+
+
+@_finding(
+    ARUN,
+    "Guided Grad-CAM of displayed maps",
+    text="masks of GradCAM and Guided-backprop combined",
+    code="product of both as displayed: absolute, clipped, rescaled",
+    measure="mean AUPRC of Guided Grad-CAM",
+)
+def displayed_product(study: Study) -> tuple[float, float]:
+    kinds = ("raw", "displayed")
+    return tuple(_utility(study, study.spec("guided_gradcam", parameters={"maps": kind})) for kind in kinds)
+
+
+@_finding(
+    ARUN,
+    "Grid of Grad-CAM",
+    text="10 × 10 for both networks",
+    code="InceptionV3's last block at 320 pixels",
+    measure="share of a side that one position covers",
+)
+def grid(study: Study) -> tuple[float, float]:
+    last = "Mixed_7c"
+    shapes = Explained(build("inception_v3")).output_shapes([last], torch.zeros(1, 3, 320, 320))
+    return 1 / 10, 1 / shapes[last][-1]
+
+
+@_finding(
+    TJOA,
+    "Guided Grad-CAM at the first layer",
+    text="“GuidedGradCam”, layer not said",
+    code="first convolution",
+    measure="mean AUPRC of Guided Grad-CAM (text: at the layer Grad-CAM uses here)",
+)
+def first_layer(study: Study) -> tuple[float, float]:
+    first = study.classifier_spec(study.main).stages[-1].modules[-1]
+    return tuple(_utility(study, study.spec("guided_gradcam", parameters={"layer": layer})) for layer in (None, first))
+
+
+@_finding(
+    TJOA,
+    "One map without signs",
+    text="eight methods, treated alike",
+    code="captum's Saliency is the gradient's magnitude, the other seven keep signs",
+    measure="share of a gradient map that positive bands can reward",
+)
+def signs(study: Study) -> tuple[float, float]:
+    gradient = study.maps("grad").values.sum(axis=1, dtype=np.float64)
+    return np.maximum(gradient, 0).sum() / np.abs(gradient).sum(), 1.0
+
+
+@_finding(
+    "captum",
+    "Rectifiers that hooks do not see",
+    text="Guided Backpropagation",
+    code="changes ReLU modules, not calls of relu()",
+    measure="share of InceptionV3's rectifiers that are guided",
+)
+def functional_relu(study: Study) -> tuple[float, float]:
+    network = build("inception_v3")
+    rules = GatedReLU("the audit", lambda gradient, fired: gradient * fired, "gradient")  # the gradient's own rule
+    explained = Explained(network)
+    with explained.under(rules):
+        explained.gradients(torch.zeros(1, 3, 80, 80))
+    modules = sum(isinstance(module, torch.nn.ReLU) for module in network.modules())
+    return 1.0, modules / rules.calls
+
+
+# --- how the maps are scored ------------------------------------------------------------------------------------------
+
+_WANG, _UNIFORM = Similarity("gaussian", 11, 1.5, data_range=1.0), Similarity("uniform", 7, 1.5, data_range=1.0)
+_RAW, _AS_RUN = Preparation("sum", clip=None), Preparation("sum_abs", clip=99.0)
+
+LADDER = {
+    "raw": (_RAW, _WANG),
+    "absolute": (_AS_RUN, _WANG),
+    "uniform": (_AS_RUN, _UNIFORM),
+    "range_2": (_AS_RUN, replace(_UNIFORM, data_range=2.0)),
+}
+"""Preparation and SSIM from the text and the paper it cites down to the code, one change at each rung: raw maps under
+the window of Wang et al.; absolute values, clipped; equal weights of 7 x 7 pixels; the range that was inferred."""
+
+
+def rung(study: Study, name: str, methods: Sequence[str] = PAPER_EIGHT) -> pd.Series:
+    """Mean SSIM by method of the maps of two replicates, at one rung of the LADDER."""
+    preparation, settings = LADDER[name]
+    protocol = replace(study.protocol, similarity=preparation, ssim=settings)
+    pairs = [({"method": method}, study.spec(method), study.spec(method, study.replicate)) for method in methods]
+    return agreement(study.store.get, pairs, protocol).groupby("method", sort=False)["ssim"].mean()
+
+
+def _climbed(study: Study, above: str, below: str) -> tuple[float, float]:
+    return tuple(rung(study, name).mean() for name in (above, below))
+
+
+@_finding(
+    ARUN,
+    "Maps that SSIM compares",
+    text="raw maps, no absolute values (footnote 2)",
+    code="absolute values, clipped at the 99th percentile",
+    measure="SSIM of two replicates' maps, mean of eight methods",
+)
+def preparation(study: Study) -> tuple[float, float]:
+    return _climbed(study, "raw", "absolute")
+
+
+@_finding(
+    ARUN,
+    "Window of SSIM",
+    text="not said; of Wang et al., whom it cites: 11 × 11, Gaussian",
+    code="7 × 7, equal weights",
+    measure="the same, on the code's maps",
+)
+def window(study: Study) -> tuple[float, float]:
+    return _climbed(study, "absolute", "uniform")
+
+
+@_finding(
+    ARUN,
+    "Range of SSIM",
+    text="not said; the maps lie in [0, 1]",
+    code="2, inferred from the type of number",
+    measure="the same, in the code's window",
+)
+def data_range(study: Study) -> tuple[float, float]:
+    return _climbed(study, "uniform", "range_2")
+
+
+@_finding(
+    ARUN,
+    "Two ranges, one comparison",
+    text="maps and U-Nets by the same SSIM",
+    code="range 2 for maps in [0, 1]; 255 for the U-Nets' bytes, which is their own",
+    measure="SSIM of the two localizers (text: by the maps' range)",
+)
+def high_baseline(study: Study) -> tuple[float, float]:
+    first, second = study.heat(1), study.heat(2)
+    return tuple(ssim(first, second, data_range=span, window="uniform", size=7).mean() for span in (2.0, 1.0))
+
+
+@_finding(
+    ARUN,
+    "Clipping before AUPRC",
+    text="each pixel of the map is an output",
+    code="the highest hundredth of the pixels made equal",
+    measure="mean AUPRC of the gradient",
+)
+def clipping(study: Study) -> tuple[float, float]:
+    return tuple(_utility(study, study.spec("grad"), Preparation("sum_abs", clip)) for clip in (None, 99.0))
+
+
+@_finding(
+    ARUN,
+    "Area under the curve",
+    text="AUPRC, by which rule not said; here average precision",
+    code="straight lines between the points",
+    measure="AUPRC of a map that is the same everywhere, or empty",
+)
+def area(study: Study) -> tuple[float, float]:
+    truth = study.data("test").truth[list(study.explained)]
+    names = ("average_precision", "trapezoid")
+    return tuple(np.mean([AUPRC[name](np.zeros(one.shape), one) for one in truth]) for name in names)
+
+
+def _utility(study: Study, spec: SaliencyMaps, preparation: Preparation | None = None) -> float:
+    """Mean average precision of some maps, prepared as the protocol says or otherwise."""
+    scores = LocalizationScores(spec, preparation or study.protocol.localization, "average_precision")
+    return np.nanmean(study.store.get(scores))
+
+
+# --- what they are compared with --------------------------------------------------------------------------------------
+
+
+@_finding(
+    ARUN,
+    "The average mask saw the test set",
+    text="mean of the training and validation images' truth",
+    code="mean of the test images' boxes, in the script for RSNA",
+    measure="mean AUPRC of the average mask",
+)
+def leak(study: Study) -> tuple[float, float]:
+    test = study.data("test")
+    averages = average_mask([study.data("train"), study.data("val")]), average_mask([test])
+    truth = test.truth[list(study.explained)]
+    score = AUPRC["average_precision"]
+    return tuple(np.mean([score(average, one) for one in truth]) for average in averages)
+
+
+BOX_FILE, BOX_INPUT = 1024, 320  # pixels a side of a radiograph on file, and of what the network sees
+
+
+@_finding(
+    ARUN,
+    "Scaling of the boxes",
+    text="bounding boxes of the finding",
+    code="int(320 · c / 1023) of each coordinate, on files of 1024 pixels",
+    measure="overlap (IoU) with the box as it should be, mean over the images",
+)
+def boxes(study: Study) -> tuple[float, float]:
+    test = study.data("test")
+    found = [find_objects(test.truth[index].astype(int))[0] for index in study.explained]
+    scale = BOX_FILE / test.truth.shape[1]
+    ends = np.array([[(side.start, side.stop) for side in box] for box in found])  # (n, 2, 2)
+    within = np.random.default_rng(study.seed).random(ends.shape)  # where in a pixel of ours, to the pixel of the file
+    on_file = np.floor((ends + within) * scale).clip(max=BOX_FILE)
+    return 1.0, overlaps(on_file * BOX_INPUT / BOX_FILE, np.floor(on_file * BOX_INPUT / (BOX_FILE - 1))).mean()
+
+
+def overlaps(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Intersection over union (n,) of boxes (n, axes, 2) given by where they start and stop along each axis."""
+    shared = np.minimum(first[..., 1], second[..., 1]) - np.maximum(first[..., 0], second[..., 0])
+    both = np.maximum(shared, 0).prod(axis=1)
+    return both / (np.ptp(first, axis=2).prod(axis=1) + np.ptp(second, axis=2).prod(axis=1) - both)
+
+
+DRAWS, PAIRS, MOST = 1000, 50, 30  # of the threshold; pairs in each; images whose maps are paired
+
+
+@_finding(
+    ARUN,
+    "Pairs behind the degradation threshold",
+    text="50 random pairs of maps",
+    code="50 pairs for each method anew, without a seed",
+    measure="width of the 95 % range of the threshold over draws, widest of eight methods",
+)
+def draws(study: Study) -> tuple[float, float]:
+    return 0.0, max(np.ptp(np.quantile(thresholds(study, method), [0.025, 0.975])) for method in PAPER_EIGHT)
+
+
+def thresholds(study: Study, method: str) -> np.ndarray:
+    """Degradation thresholds (DRAWS,) of a method, each the mean SSIM of PAIRS pairs of maps of different images, drawn
+    without replacement from all pairs of at most MOST images."""
+    maps = study.display(method)[:MOST]
+    first, second = np.transpose(different_pairs(len(maps), len(maps) ** 2, study.seed))
+    likeness = ssim(maps[first], maps[second], **study.protocol.likeness("ssim")[1])
+    drawn = np.random.default_rng(study.seed).permuted(np.tile(likeness, (DRAWS, 1)), axis=1)
+    return drawn[:, :PAIRS].mean(axis=1)

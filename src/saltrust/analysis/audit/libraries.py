@@ -1,0 +1,60 @@
+"""Other papers' code: Venkatesh et al., Adebayo et al."""
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.ndimage import binary_opening, find_objects, label
+from skimage.filters import threshold_otsu
+
+from saltrust.analysis.audit.arun import ADEBAYO, VENKATESH
+from saltrust.analysis.audit.finding import _finding
+from saltrust.artefacts.maps import Randomization
+from saltrust.methods.preparation import prepare
+from saltrust.study.similarity import agreement
+from saltrust.study.study import Study
+
+BOX_SIDE = 40 / 320  # of the image: boxes no wider than this vanish in the opening
+
+
+@_finding(
+    VENKATESH,
+    "Boxes that an opening deletes",
+    text="not said (abstract)",
+    code="boxes around the map's parts, then an opening that leaves none with a side up to 40 of 320 pixels",
+    measure="share of the boxes of Integrated Gradients that are deleted",
+)
+def opening(study: Study) -> tuple[float, float]:
+    masks = [boxed(one) for one in prepare(study.maps("ig").values, "sum_abs")]
+    parts = [label(mask)[0] for mask in masks]  # boxes that touch count as one
+    kept = sum(len(np.unique(part[opened(mask)])) for part, mask in zip(parts, masks, strict=True))
+    return 0.0, 1 - kept / max(sum(part.max() for part in parts), 1)
+
+
+def boxed(saliency: np.ndarray) -> np.ndarray:
+    """The union (height, width) of the boxes around the connected parts of a map above Otsu's threshold."""
+    parts, _ = label(saliency > threshold_otsu(saliency))
+    mask = np.zeros(saliency.shape, bool)
+    for box in find_objects(parts):
+        mask[box] = True
+    return mask
+
+
+def opened(mask: np.ndarray, share: float = BOX_SIDE) -> np.ndarray:
+    """What a mask (height, width) holds in squares with a side of more than `share` of its height."""
+    side = int(share * mask.shape[0]) + 1
+    return binary_opening(mask, np.ones((side, side)))
+
+
+@_finding(
+    ADEBAYO,
+    "Statistics that are not randomized",
+    text="weights drawn anew, layer by layer",
+    code="trainable variables only: batch normalization keeps what it learned of the data",
+    measure="SSIM of guided backpropagation after all weights are random",
+)
+def batchnorm(study: Study) -> tuple[float, float]:
+    state = Randomization(study.stages[-1], study.protocol.initialization, "reset", study.seed)
+    states = state, replace(state, batchnorm="keep_statistics")
+    original = study.spec("guided_backprop")
+    pairs = [({"state": s.batchnorm}, original, study.spec("guided_backprop", None, study.cascaded, s)) for s in states]
+    return tuple(agreement(study.store.get, pairs, study.protocol).groupby("state", sort=False)["ssim"].mean())

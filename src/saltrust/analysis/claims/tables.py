@@ -1,0 +1,226 @@
+"""What claims are tested on: tables of scores by image, each made once."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from saltrust.artefacts.store import Store
+from saltrust.core.data_cards import Card
+from saltrust.core.protocols import PROTOCOLS
+from saltrust.core.registry import Registry
+
+if TYPE_CHECKING:
+    from saltrust.study.five_band import FiveBandStudy
+    from saltrust.study.study import Study
+
+REFERENCES = ("average", "localizer")  # columns of tables that are no method
+
+
+class Evidence:
+    """A study's scores by image, each table made once."""
+
+    def __init__(self, study: "Study", n_boot: int = 1000):
+        self.study = study
+        self.n_boot = n_boot
+        self.seed = study.seed
+        self._tables: dict[str, pd.DataFrame] = {}
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Scores (images x columns), a column for each method (or "network/method"); a name in TABLES."""
+        if name not in self._tables:
+            self._tables[name] = TABLES[name](self)
+        return self._tables[name]
+
+    @cached_property
+    def verdicts(self) -> pd.DataFrame:
+        """Table 2 of Arun et al., as `Study.verdicts` gives it."""
+        return self.study.verdicts("paper", self.n_boot)
+
+    @cached_property
+    def heat(self) -> "FiveBandStudy":
+        """The heat maps of a data set with graded truth."""
+        from saltrust.study.five_band import FiveBandStudy
+
+        return FiveBandStudy(self.study)
+
+    @cached_property
+    def five_band(self) -> pd.DataFrame:
+        """Five-band scores of the eight methods of Tjoa & Guan."""
+        from saltrust.study.five_band import THE_EIGHT
+
+        return self.heat.five_band(THE_EIGHT)
+
+    @cached_property
+    def roc(self) -> pd.DataFrame:
+        """Their ROC curves."""
+        from saltrust.study.five_band import THE_EIGHT
+
+        return self.heat.roc(THE_EIGHT)
+
+
+def collect(card: Card, profile: str, protocols: Sequence[str], seed: int, n_boot: int) -> dict[str, Evidence]:
+    """The evidence on a data set, by protocol.
+
+    Of drawn cells the protocol decides only how heat maps are counted: the faults of the published and of the run
+    generator would be other images and want other networks, and the first makes two of the ten classes one.
+    """
+    from saltrust.study.study import Study
+
+    store = Store()
+    found = {}
+    for protocol in protocols:
+        graded = card.truth == "graded"
+        study = Study(card.name, profile, "corrected" if graded else protocol, seed, store)
+        study.protocol = replace(study.protocol, five_band=PROTOCOLS[protocol].five_band)
+        found[protocol] = Evidence(study, n_boot)
+    return found
+
+
+TABLES: Registry[Callable[[Evidence], pd.DataFrame]] = Registry("table of scores")
+
+
+def _wide(frame: pd.DataFrame, score: str, *columns: str) -> pd.DataFrame:
+    """Images x columns, these joined by "/"; several rows of one image (replicates, branches) are averaged."""
+    joined = frame[list(columns)].agg("/".join, axis=1)
+    return frame[score].groupby([frame["image"], joined.rename(None)], sort=False).mean().unstack()
+
+
+def _utility(model: Callable[["Study"], str]) -> Callable[[Evidence], pd.DataFrame]:
+    def table(evidence: Evidence) -> pd.DataFrame:
+        study, name = evidence.study, model(evidence.study)
+        frame = study.localization("paper", models=(name,))
+        first = f"{study.card.localizer}-1"
+        shown = frame[frame["model"].isin([name, first]) | (frame["method"] == "average")]
+        return _wide(shown, "auprc", "method").rename(columns={study.card.localizer: "localizer"})
+
+    return table
+
+
+TABLES.register("utility")(_utility(lambda study: study.main))
+TABLES.register("utility_other")(_utility(lambda study: study.other))
+TABLES.register("utility_random")(_utility(lambda study: study.random))
+
+
+@TABLES.register("utility_by_model")
+def _utility_by_model(evidence: Evidence) -> pd.DataFrame:
+    """Mean over the eight methods, a column for each architecture."""
+    tables = {"main": evidence.table("utility"), "other": evidence.table("utility_other")}
+    return pd.DataFrame({name: table.drop(columns=list(REFERENCES)).mean(axis=1) for name, table in tables.items()})
+
+
+@TABLES.register("randomization")
+def _randomization(evidence: Evidence) -> pd.DataFrame:
+    """SSIM with the trained model's map when all weights are random."""
+    return _wide(evidence.study.sensitivity("paper", stage=evidence.study.stages[-1]), "ssim", "method")
+
+
+@TABLES.register("cascade")
+def _cascade(evidence: Evidence) -> pd.DataFrame:
+    """SSIM of Guided Backpropagation at all stages but the last, a column for each."""
+    frame = evidence.study.sensitivity("guided_backprop")
+    return _wide(frame[frame["stage"] != evidence.study.stages[-1]], "ssim", "stage")
+
+
+@TABLES.register("threshold")
+def _threshold(evidence: Evidence) -> pd.DataFrame:
+    """SSIM of maps of different images; the rows are pairs."""
+    return _wide(evidence.study.thresholds("paper"), "ssim", "method")
+
+
+@TABLES.register("repeatability")
+def _repeatability(evidence: Evidence) -> pd.DataFrame:
+    return _stable(evidence, evidence.study.repeatability("paper"))
+
+
+@TABLES.register("reproducibility")
+def _reproducibility(evidence: Evidence) -> pd.DataFrame:
+    return _stable(evidence, evidence.study.reproducibility("paper"))
+
+
+def _stable(evidence: Evidence, frame: pd.DataFrame) -> pd.DataFrame:
+    return _wide(frame, "ssim", "method").rename(columns={evidence.study.card.localizer: "localizer"})
+
+
+@TABLES.register("accuracy")
+def _accuracy(evidence: Evidence) -> pd.DataFrame:
+    """Share of the branches that are right, by test image and network."""
+    heat, labels = evidence.heat, evidence.study.data("test").labels
+    return pd.DataFrame(
+        {
+            network: np.mean([heat.predicted(network, b) == labels for b in evidence.study.branches(network)], axis=0)
+            for network in heat.networks
+        }
+    )
+
+
+@TABLES.register("recall")
+def _recall(evidence: Evidence) -> pd.DataFrame:
+    return _with_medians(_wide(evidence.five_band, "recall_avg", "network", "method"), evidence.heat)
+
+
+@TABLES.register("precision")
+def _precision(evidence: Evidence) -> pd.DataFrame:
+    return _with_medians(_wide(evidence.five_band, "precision_avg", "network", "method"), evidence.heat)
+
+
+def _with_medians(table: pd.DataFrame, heat: "FiveBandStudy") -> pd.DataFrame:
+    medians = {f"{n}/median": table.filter(like=f"{n}/").median(axis=1) for n in heat.networks}
+    return table.assign(**medians)
+
+
+@TABLES.register("recall_by_network")
+def _recall_by_network(evidence: Evidence) -> pd.DataFrame:
+    return _wide(evidence.five_band, "recall_avg", "network")
+
+
+@TABLES.register("recall_unsigned")
+def _recall_unsigned(evidence: Evidence) -> pd.DataFrame:
+    frame = evidence.heat.five_band(("deeplift", "deeplift_shap"), unsigned=True)
+    return _wide(frame, "recall_avg", "network", "method")
+
+
+@TABLES.register("clamping")
+def _clamping(evidence: Evidence) -> pd.DataFrame:
+    """By how much clamping moves the best recall of a map, in either direction, by network."""
+    from saltrust.study.five_band import THE_EIGHT
+
+    clamped = evidence.heat.five_band(THE_EIGHT, clamped=True)
+    moved = (clamped["recall_best"] - evidence.five_band["recall_best"]).abs()
+    return _wide(clamped.assign(moved=moved), "moved", "network")
+
+
+@TABLES.register("blank")
+def _blank(evidence: Evidence) -> pd.DataFrame:
+    """Share of the pixels in band 0, by network."""
+    return _wide(_bands(evidence), "blank", "network")
+
+
+@TABLES.register("false_alarms")
+def _false_alarms(evidence: Evidence) -> pd.DataFrame:
+    """Share of the background in another band than 0."""
+    return _wide(_bands(evidence), "false_alarms", "network", "method")
+
+
+def _bands(evidence: Evidence) -> pd.DataFrame:
+    from saltrust.study.five_band import THE_EIGHT
+
+    return evidence.heat.blank(THE_EIGHT)
+
+
+@TABLES.register("depth")
+def _depth(evidence: Evidence) -> pd.DataFrame:
+    """Change of recall and precision with each convolution that is added to AlexNet: least-squares slope by image."""
+    from saltrust.study.five_band import THE_EIGHT
+
+    frame = evidence.heat.five_band(THE_EIGHT, evidence.heat.deepened)
+    tables = {score: _wide(frame, f"{score}_avg", "network") for score in ("recall", "precision")}
+    return pd.DataFrame({score: table.apply(_slope, axis=1) for score, table in tables.items()})
+
+
+def _slope(scores: pd.Series) -> float:
+    layers = [int(network.partition("+")[2]) for network in scores.index]
+    return np.polyfit(layers, scores, 1)[0]

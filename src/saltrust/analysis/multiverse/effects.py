@@ -1,0 +1,80 @@
+"""What each choice does to the verdicts."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from saltrust.analysis.multiverse.factors import FACTORS
+from saltrust.core.errors import SaltrustError
+
+INTERACTIONS = "interactions"
+
+
+# --- what the choices do ------------------------------------------------------------------------------------------
+
+
+def pass_shares(curve: pd.DataFrame) -> pd.DataFrame:
+    """Share of the crossed specifications that PASS: a row for each method, a column for each criterion, in order."""
+    crossed = curve[curve["in_grid"]]
+    shares = crossed["verdict"].eq("PASS").groupby([crossed["method"], crossed["criterion"]], sort=False).mean()
+    return shares.unstack().loc[crossed["method"].unique(), crossed["criterion"].unique()]
+
+
+def effects(curve: pd.DataFrame) -> pd.DataFrame:
+    """What each choice does to the verdicts of each method and criterion.
+
+    Columns: criterion, method, choice, levels; pairs, the pairs of specifications that differ in this choice alone;
+    flips, those of them whose verdicts differ; and the share of the variance over the specifications that the choice
+    explains by itself (eta squared of its main effect), of the difference (variance_difference) and of the verdict
+    (variance_verdict); NaN where there is none. A row "interactions" holds the rest of the variance: what choices do
+    only together. Raises SaltrustError where the specifications of a method and criterion are not fully crossed.
+    """
+    rows = []
+    for (criterion, method), own in curve[curve["in_grid"]].groupby(["criterion", "method"], sort=False):
+        names = [name for name in FACTORS if own[name].nunique() > 1]
+        levels = [own[name].unique() for name in names]
+        shape = tuple(map(len, levels))
+        places = [pd.Index(found).get_indexer(own[name]) for name, found in zip(names, levels, strict=True)]
+        where = np.ravel_multi_index(places, shape)
+        if sorted(where) != list(range(np.prod(shape))):
+            raise SaltrustError(f"{criterion} of {method}: the specifications are not all combinations of {names}")
+        order = np.argsort(where)
+        difference = own["difference"].to_numpy()[order].reshape(shape)
+        passed = own["verdict"].eq("PASS").to_numpy(float)[order].reshape(shape)
+        explained = {"variance_difference": main_effects(difference), "variance_verdict": main_effects(passed)}
+        for axis, name in enumerate(names):
+            passes, most = passed.sum(axis), shape[axis]
+            rows.append(
+                {
+                    "criterion": criterion,
+                    "method": method,
+                    "choice": name,
+                    "levels": most,
+                    "pairs": passes.size * most * (most - 1) // 2,
+                    "flips": int((passes * (most - passes)).sum()),
+                    **{column: shares[axis] for column, shares in explained.items()},
+                }
+            )
+        rest = {column: 1 - shares.sum() for column, shares in explained.items()}
+        rows.append({"criterion": criterion, "method": method, "choice": INTERACTIONS, **rest})
+    return pd.DataFrame(rows).astype({name: "Int64" for name in ("levels", "pairs", "flips")})
+
+
+def main_effects(values: np.ndarray) -> np.ndarray:
+    """Share of the variance of a full factorial that each axis explains by itself (eta squared): (values.ndim,).
+
+    The design is balanced, so that the sums of squares of the main effects are orthogonal and what they leave of the
+    total is interaction. NaN where the values do not vary.
+    """
+    total = ((values - values.mean()) ** 2).mean()
+    axes = range(values.ndim)
+    between = [values.mean(axis=tuple(other for other in axes if other != axis)).var() for axis in axes]
+    return np.array(between) / total if total > 1e-24 else np.full(values.ndim, np.nan)
+
+
+def flip_rates(found: pd.DataFrame, by: Sequence[str] = ("criterion",)) -> pd.Series:
+    """Share of the pairs of specifications differing in one choice alone whose verdicts differ, pooled; from `effects`,
+    by choice and the columns `by`."""
+    pooled = found[found["choice"] != INTERACTIONS].groupby([*by, "choice"], sort=False)[["flips", "pairs"]].sum()
+    return (pooled["flips"] / pooled["pairs"]).astype(float)

@@ -1,0 +1,67 @@
+"""The report card: what one study found about the saliency maps of one classifier."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from saltrust.methods.registry import select
+from saltrust.stats.bootstrap import summarize
+from saltrust.study.study import Study
+
+CRITERIA = {"utility": "AUPRC", "randomization": "SSIM", "repeatability": "SSIM", "reproducibility": "SSIM"}
+"""The four criteria, each with its score."""
+
+
+@dataclass(frozen=True)
+class Grade:
+    """How a method does by one criterion. title: in words; symbol: in text."""
+
+    title: str
+    symbol: str
+
+
+GRADES = {
+    "pass": Grade("passes every baseline", "●"),
+    "low": Grade("passes all but the localizer", "▲"),
+    "fail": Grade("fails a low baseline", "✕"),
+}
+
+
+def report_card(study: Study, methods: str = "paper", n_boot: int = 1000) -> pd.DataFrame:
+    """One row for each method, criterion and baseline, and one for each control and localizer by criterion.
+
+    Columns: method, role ("map", "control" or "localizer"), criterion, score (its name), value (the mean over images),
+    ci_low, ci_high (its 95 % bootstrap interval), n (images), baseline, reference (the baseline's mean) and verdict
+    ("PASS" or "FAIL"). The last three are missing for controls and localizers, which are not judged.
+    """
+    kind = study.card.localizer
+    utility = study.localization(methods).query("model in [@study.main, 'control', @kind + '-1']")
+    frames = {
+        "utility": (utility, "auprc"),
+        "randomization": (study.sensitivity(methods, stage=study.stages[-1]), "ssim"),
+        **{criterion: (frame, "ssim") for criterion, frame in study.stability(methods).items()},
+    }
+    means = pd.concat(
+        summarize(frame, score, ["method"], n_boot, study.seed).assign(criterion=criterion, score=CRITERIA[criterion])
+        for criterion, (frame, score) in frames.items()
+    ).rename(columns={"mean": "value"})
+    roles = dict.fromkeys(select(methods), "map") | {kind: "localizer"}
+    means["role"] = means["method"].map(roles).fillna("control")
+    judged = study.verdicts(methods, n_boot)[["method", "criterion", "baseline", "reference", "verdict"]]
+    columns = ["method", "role", "criterion", "score", "value", "ci_low", "ci_high", "n"]
+    return means[columns].merge(judged, "left", ["method", "criterion"])
+
+
+def grades(card: pd.DataFrame) -> pd.DataFrame:
+    """How each method does by each criterion, a name in GRADES: methods x criteria. card: from `report_card`."""
+    failed = card[card["role"] == "map"].assign(failed=lambda rows: rows["verdict"] == "FAIL")
+    low = failed["baseline"] != "localizer"
+    found = failed.groupby(["method", "criterion"], sort=False).size().rename("grade").to_frame().assign(grade="pass")
+    for part, grade in ((failed[~low], "low"), (failed[low], "fail")):  # a failed low baseline weighs more
+        found.loc[part[part["failed"]].set_index(["method", "criterion"]).index.unique(), "grade"] = grade
+    return found["grade"].unstack().loc[list(dict.fromkeys(failed["method"])), asked(card)]
+
+
+def asked(card: pd.DataFrame) -> list[str]:
+    """The criteria of a card, in the order of CRITERIA: two of them need a second network."""
+    return [criterion for criterion in CRITERIA if (card["criterion"] == criterion).any()]

@@ -1,0 +1,106 @@
+"""Images with their labels and truth, and the average truth."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from saltrust.artefacts.artefact import Artefact
+from saltrust.core.data_cards import Card
+
+
+@dataclass(frozen=True)
+class ImageSet(Artefact):
+    """One split of a data set: `count` images of size x size pixels with their labels and truth."""
+
+    kind: ClassVar[str] = "data"
+    card: Card
+    fingerprint: str
+    split: str
+    count: int
+    size: int
+    seed: int
+    first: int = 0  # the images before it are left out
+
+    def title(self) -> str:
+        part = f" from {self.first}" if self.first else ""
+        return f"{self.split} images of {self.card.name}{part}"
+
+    @property
+    def shards(self) -> tuple["ImageSet", ...]:
+        """The parts in which a large split is made and stored, so that an interruption costs no more than one of them;
+        empty for a split that is made at once."""
+        from saltrust.datasets.loaders import LOADERS
+
+        most = LOADERS[self.card.loader].shard
+        if most is None or self.count <= most:
+            return ()
+        starts = range(0, self.count, most)
+        return tuple(replace(self, first=self.first + k, count=min(most, self.count - k)) for k in starts)
+
+    @property
+    def transient(self) -> bool:
+        return bool(self.shards)
+
+    def code(self) -> tuple[str, ...]:
+        return (f"saltrust.datasets.{self.card.loader}",)
+
+    def compute(self, get) -> Any:
+        from saltrust.core.labelled_images import joined
+        from saltrust.datasets.loaders import LOADERS
+
+        if self.shards:
+            return joined([get(shard) for shard in self.shards])
+        loader = LOADERS[self.card.loader]
+        first = (self.first,) if loader.shard else ()
+        return loader.load(self.card, self.split, self.count, self.size, self.seed, *first)
+
+    def write(self, value, folder: Path) -> None:
+        arrays = {name: getattr(value, name) for name in ("pixels", "labels", "boxes", "ids", "classes")}
+        arrays |= {} if value.absent is None else {"absent": value.absent}
+        truth = {"truth": np.packbits(value.truth, axis=-1)} if value.grades is None else {"grades": value.grades}
+        np.savez(folder / "split.npz", **arrays, **truth)
+
+    def read(self, folder: Path) -> Any:
+        from saltrust.core.labelled_images import Split
+
+        with np.load(folder / "split.npz") as stored:
+            arrays = dict(stored)
+        width = arrays["pixels"].shape[2]
+        arrays["classes"] = tuple(arrays["classes"].tolist())
+        arrays["absent"] = int(arrays["absent"]) if "absent" in arrays else None
+        if "grades" in arrays:
+            return Split(truth=arrays["grades"] > 0, **arrays)
+        truth = np.unpackbits(arrays.pop("truth"), axis=-1, count=width).astype(bool)
+        return Split(truth=truth, **arrays)
+
+
+@dataclass(frozen=True)
+class ArrayArtefact(Artefact):
+    """An artefact that is one array."""
+
+    def write(self, value, folder: Path) -> None:
+        np.save(folder / "array.npy", value)
+
+    def read(self, folder: Path) -> np.ndarray:
+        return np.load(folder / "array.npy")
+
+
+@dataclass(frozen=True)
+class AverageMask(ArrayArtefact):
+    """The average truth of all images of some splits with the finding, once for each image to be judged."""
+
+    kind: ClassVar[str] = "average"
+    splits: tuple[ImageSet, ...]
+    data: ImageSet
+    images: tuple[int, ...]
+
+    def title(self) -> str:
+        return f"average truth of {self.data.card.name}"
+
+    def compute(self, get) -> np.ndarray:
+        from saltrust.models.localizers import average_mask
+
+        average = average_mask([get(split) for split in self.splits])
+        return np.repeat(average[None, None], len(self.images), axis=0)

@@ -1,0 +1,151 @@
+"""The code that an artefact is computed with, as a digest that is part of its name.
+
+It covers the artefact's class, the functions of this package that it calls, and every saltrust module imported inside
+them, followed transitively. Comments, docstrings and formatting do not count.
+"""
+
+import ast
+import hashlib
+import importlib.util
+import inspect
+import textwrap
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from saltrust.core.errors import SaltrustError
+
+PACKAGE = "saltrust"
+STARTED = time.time()
+
+# Modules that cannot change a result: how errors read, where files lie, how progress looks, how things are stored.
+NEUTRAL = {
+    f"{PACKAGE}.{name}"
+    for name in (
+        "core.errors",
+        "core.registry",
+        "core.progress",
+        "core.paths",
+        "artefacts.artefact",
+        "artefacts.fingerprint",
+        "artefacts.store",
+        "models.checkpoints",
+    )
+}
+
+
+@cache
+def code_digest(cls: type, modules: tuple[str, ...] = ()) -> str:
+    """Digest of the source that `cls` computes with: its own, and the modules reached from it or from `modules`.
+
+    Raises SaltrustError where a file of it was written after this process began: what is on the disk may not be what
+    runs here, and would give its name to what the earlier code computes.
+    """
+    own = [ast.parse(textwrap.dedent(inspect.getsource(thing))) for thing in _own_definitions(cls)]
+    reached = set(modules).union(*(_imports(tree, cls.__module__) for tree in own))
+    closure = sorted(_closure(frozenset(reached)))
+    for name in (cls.__module__, *closure):
+        source = _source_of(name) if name.startswith(PACKAGE) else None
+        if source and source.stat().st_ctime > STARTED:  # which also a copy that keeps its age has anew
+            raise SaltrustError(f"{source} has changed since this process began; begin it anew (restart the kernel)")
+    parts = [normalized(tree) for tree in own]
+    parts += [f"{name}\n{_module_code(name)}" for name in closure]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _own_definitions(cls: type) -> list[Any]:
+    """`cls`, the artefacts that it inherits from, and the functions and plain classes of this package that they name,
+    transitively, in whichever of its modules these stand.
+
+    Other artefacts are left out: where one is a field, its own digest already counts.
+    """
+    root = cls.__mro__[-2]  # `Artefact`, which cannot be imported here: it imports this module
+    found: dict[str, Any] = {base.__name__: base for base in cls.__mro__ if base not in (object, root)}
+    pending = list(found.values())
+    while pending:
+        thing = pending.pop()
+        tree, module = ast.parse(textwrap.dedent(inspect.getsource(thing))), inspect.getmodule(thing)
+        for name in {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - set(found):
+            named = inspect.unwrap(getattr(module, name, None)) if module else None
+            if not (inspect.isfunction(named) or inspect.isclass(named)) or not _followed(named, cls):
+                continue
+            if not (inspect.isclass(named) and issubclass(named, root)):
+                found[name] = named
+                pending.append(named)
+    return [found[name] for name in sorted(found)]
+
+
+def _followed(thing: Any, cls: type) -> bool:
+    """Whether a function or class stands beside `cls`, in its module or its package, where imports are not followed."""
+    module = thing.__module__
+    return module == cls.__module__ or (module.startswith(f"{PACKAGE}.artefacts.") and module not in NEUTRAL)
+
+
+def normalized(tree: ast.AST) -> str:
+    """The code without comments, docstrings and formatting: what remains can change a result."""
+    tree = ast.parse(ast.unparse(tree))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            and body
+            and isinstance(body[0], ast.Expr)
+            and isinstance(body[0].value, ast.Constant)
+            and isinstance(body[0].value.value, str)
+        ):
+            node.body = body[1:] or [ast.Pass()]
+    return ast.unparse(tree)
+
+
+@cache
+def _closure(modules: frozenset[str]) -> frozenset[str]:
+    seen: set[str] = set()
+    pending = set(modules)
+    while pending:
+        name = pending.pop()
+        if name in seen or name in NEUTRAL:
+            continue
+        seen.add(name)
+        pending |= _imports(_module_tree(name), name)
+    return frozenset(seen)
+
+
+def _imports(tree: ast.AST, where: str) -> set[str]:
+    """The saltrust modules named by import statements anywhere in `tree` (also inside functions)."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name.split(".")[0] == PACKAGE}
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                raise ValueError(f"{where}: relative import; saltrust modules import each other by full name")
+            if node.module and node.module.split(".")[0] == PACKAGE:
+                members = {f"{node.module}.{alias.name}" for alias in node.names}
+                submodules = {name for name in members if _source_of(name) is not None}
+                found |= submodules
+                if submodules != members:
+                    found.add(node.module)
+    return {name for name in found if name != PACKAGE}
+
+
+@cache
+def _source_of(module: str) -> Path | None:
+    try:
+        spec = importlib.util.find_spec(module)
+    except ModuleNotFoundError:
+        return None
+    return Path(spec.origin) if spec and spec.origin else None
+
+
+@cache
+def _module_tree(module: str) -> ast.Module:
+    source = _source_of(module)
+    if source is None:
+        raise ValueError(f"no module {module}")
+    return ast.parse(source.read_text(encoding="utf-8"))
+
+
+@cache
+def _module_code(module: str) -> str:
+    return normalized(_module_tree(module))

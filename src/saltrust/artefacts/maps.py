@@ -1,0 +1,187 @@
+"""Saliency maps of a classifier in one of its states, localizers' maps, and the regions that XRAI ranks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from saltrust.artefacts.artefact import Artefact
+from saltrust.artefacts.data import ArrayArtefact, ImageSet
+from saltrust.artefacts.networks import Branch, Classifier, ExternalClassifier, TrainedLocalizer
+from saltrust.core.protocols import Preparation
+
+
+@dataclass(frozen=True)
+class Randomization:
+    """Re-initialized weights. order: which stages are random in the state that is named for `stage`: "top_down" for
+    those from the output down to it, "bottom_up" for those from the input up to it, "independent" for it alone."""
+
+    stage: str
+    initialization: str
+    batchnorm: str
+    seed: int
+    order: str = "top_down"
+
+
+@dataclass(frozen=True)
+class Regions(Artefact):
+    """XRAI's regions. They depend on the images alone, so every model and every stage of a cascade shares them."""
+
+    kind: ClassVar[str] = "segments"
+    data: ImageSet
+    images: tuple[int, ...]
+
+    def title(self) -> str:
+        return f"regions of {self.data.title()}"
+
+    def compute(self, get) -> list[np.ndarray]:
+        from saltrust.core.progress import track
+        from saltrust.methods.xrai import segment
+
+        pixels = get(self.data).pixels[list(self.images)]
+        return [segment(image) for image in track(pixels, "segments", len(pixels))]
+
+    def write(self, value, folder: Path) -> None:
+        np.savez_compressed(folder / "segments.npz", *(np.packbits(masks, axis=-1) for masks in value))
+
+    def read(self, folder: Path) -> list[np.ndarray]:
+        with np.load(folder / "segments.npz") as stored:
+            packed = [stored[name] for name in stored.files]
+        return [np.unpackbits(masks, axis=-1, count=self.data.size).astype(bool) for masks in packed]
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Raw maps (n, channels, height, width), float32, and for a complete method what each should add up to: totals (n,)
+    in units of the explained scalar, computed from the model's outputs; None for other methods."""
+
+    values: np.ndarray
+    totals: np.ndarray | None = None
+
+    @property
+    def residuals(self) -> np.ndarray | None:
+        """By how much each map misses its total (n,), in units of the explained scalar: 0 for exact attribution."""
+        return None if self.totals is None else self.values.sum((1, 2, 3), dtype=np.float64) - self.totals
+
+
+@dataclass(frozen=True)
+class SaliencyMaps(Artefact):
+    """Maps of some images by one method on one state of one classifier."""
+
+    kind: ClassVar[str] = "maps"
+    method: str
+    parameters: dict[str, Any]
+    model: Classifier | Branch | ExternalClassifier
+    randomization: Randomization | None
+    scalar: str
+    cam_min_grid: int
+    data: ImageSet
+    images: tuple[int, ...]
+
+    def title(self) -> str:
+        state = f", {self.randomization.order} randomized to {self.randomization.stage}" if self.randomization else ""
+        return f"{self.method} maps of {self.model.title()}{state}"
+
+    def code(self) -> tuple[str, ...]:
+        from saltrust.methods.registry import METHODS
+
+        return (METHODS[self.method].function.__module__,)
+
+    def compute(self, get) -> Maps:
+        from saltrust.methods.registry import METHODS
+
+        method = METHODS[self.method]
+        pixels = get(self.data).pixels[list(self.images)]
+        keys = [(index,) for index in self.images]
+        if method.is_composition:
+            return self._composed(get, method, pixels, keys)
+        from saltrust.models.classifiers import to_input
+
+        explained = _explained(self, get)
+        images = to_input(pixels, explained.input_range)
+        values = method.function(explained, images, keys, **self.parameters).cpu().numpy().astype(np.float32)
+        if method.total is None:
+            return Maps(values)
+        totals = method.total(explained, explained.accept(images), **self.parameters)
+        return Maps(values, totals.double().cpu().numpy())
+
+    def _composed(self, get: Callable, method, pixels: np.ndarray, keys: list[tuple[int, ...]]) -> Maps:
+        parts = {
+            name: get(replace(self, method=part, parameters=parameters)).values
+            for name, (part, parameters) in method.parts(self.parameters).items()
+        }
+        if method.segments:
+            parts["segments"] = get(Regions(self.data, self.images))
+        return Maps(method.function(pixels, keys, parts, **self.parameters).astype(np.float32))
+
+    def write(self, value: Maps, folder: Path) -> None:
+        np.save(folder / "maps.npy", value.values)
+        if value.totals is not None:
+            np.save(folder / "totals.npy", value.totals)
+
+    def read(self, folder: Path) -> Maps:
+        totals = folder / "totals.npy"
+        return Maps(np.load(folder / "maps.npy"), np.load(totals) if totals.exists() else None)
+
+
+_LATEST: dict[tuple, Any] = {}  # the one classifier that was explained last
+
+
+def _explained(maps: SaliencyMaps, get: Callable):
+    """The classifier in its state, ready to be explained; kept while one method after the other asks for it."""
+    key = (maps.model.digest, maps.randomization, maps.scalar, maps.cam_min_grid, maps.parameters.get("layer"))
+    if key not in _LATEST:
+        _LATEST.clear()
+        _LATEST[key] = _load_explained(maps, get)
+    return _LATEST[key]
+
+
+def _load_explained(maps: SaliencyMaps, get: Callable):
+    from saltrust.core.devices import device
+    from saltrust.methods.cam import choose_cam_layer
+    from saltrust.methods.explained import Explained
+    from saltrust.models.randomization import randomize
+
+    model = maps.model
+    network = model.network(get)
+    if maps.randomization is not None:
+        r = maps.randomization
+        network = randomize(network, model.stages, r.stage, r.initialization, r.seed, r.batchnorm, r.order)
+    layer = maps.parameters.get("layer")
+    if layer is None:
+        blocks = [module for stage in model.stages for module in stage.modules]
+        layer = choose_cam_layer(network, blocks, model.test.size, maps.cam_min_grid)
+    return Explained(network.to(device()), scalar=maps.scalar, cam_layer=layer, input_range=model.input_range)
+
+
+@dataclass(frozen=True)
+class LocalizerMaps(ArrayArtefact):
+    """A localizer's heat maps (n, 1, height, width), in [0, 1]."""
+
+    kind: ClassVar[str] = "heat"
+    model: TrainedLocalizer
+    data: ImageSet
+    images: tuple[int, ...]
+
+    def title(self) -> str:
+        return f"heat maps of {self.model.title()}"
+
+    def compute(self, get) -> np.ndarray:
+        from saltrust.models.localizers import build_localizer, localize
+
+        network = build_localizer(self.model.localizer, self.model.plan)
+        network.load_state_dict(get(self.model).state())
+        return localize(self.model.localizer, network, get(self.data).pixels[list(self.images)])[:, None]
+
+
+def prepared(maps: Artefact, preparation: Preparation, get: Callable) -> np.ndarray:
+    """Maps (n, height, width) in [0, 1], ready to be scored. Heat maps and averages are scored as they are."""
+    from saltrust.methods.preparation import prepare
+    from saltrust.methods.registry import METHODS
+
+    if not isinstance(maps, SaliencyMaps):
+        return get(maps)[:, 0].astype(np.float64)
+    channels = preparation.channels if METHODS[maps.method].signed else "sum"
+    return prepare(get(maps).values, channels, preparation.clip)

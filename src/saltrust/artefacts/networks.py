@@ -1,0 +1,296 @@
+"""Networks: trained in pairs, as branches of a base model, or elsewhere; and localizers."""
+
+import copy
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from saltrust.artefacts.artefact import Artefact
+from saltrust.artefacts.data import ImageSet
+from saltrust.core.data_cards import Model
+from saltrust.core.errors import SaltrustError
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network on disk: `record` (AUC, curves, epochs, seed, seconds, ...) and the file of its weights, None
+    for a network that was trained elsewhere."""
+
+    record: dict[str, Any]
+    weights: Path | None
+
+    def state(self) -> dict[str, Any]:
+        import torch
+
+        return torch.load(self.weights, weights_only=True, map_location="cpu")
+
+
+@dataclass(frozen=True)
+class _TrainedNetwork(Artefact):
+    """What trained networks share: a plan, the images they are trained on, and how they are stored."""
+
+    resumable: ClassVar[bool] = True
+    train: ImageSet
+    plan: Any  # a frozen dataclass of saltrust.models
+
+    def write(self, value, folder: Path) -> None:
+        import torch
+
+        state, record = value
+        torch.save(state, folder / "weights.pt")
+        (folder / "record.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+    def read(self, folder: Path) -> Trained:
+        record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+        return Trained(record, folder / "weights.pt")
+
+
+@dataclass(frozen=True)
+class _MeasuredNetwork(_TrainedNetwork):
+    """A network that is chosen on a second split and measured on a third."""
+
+    val: ImageSet
+    test: ImageSet
+
+
+@dataclass(frozen=True)
+class ImageNetWeights(Artefact):
+    """Whether ImageNet weights are to be had, remembered so that one set of results never mixes both answers.
+
+    Value: the checksum of the file, None where there is none. folder: of local weights ($SALTRUST_WEIGHTS), or None.
+    """
+
+    kind: ClassVar[str] = "weights"
+    architecture: str
+    folder: str | None
+
+    def compute(self, get) -> str | None:
+        from saltrust.models.classifiers import imagenet_weights
+
+        return _checksum(imagenet_weights(self.architecture))
+
+    def write(self, value: str | None, folder: Path) -> None:
+        (folder / "checksum.json").write_text(json.dumps(value), encoding="utf-8")
+
+    def read(self, folder: Path) -> str | None:
+        return json.loads((folder / "checksum.json").read_text(encoding="utf-8"))
+
+
+def _named_weights(architecture: str, checksum: str | None) -> Path | None:
+    """The file of ImageNet weights that a spec names by its checksum; None from scratch.
+
+    Raises SaltrustError where this machine has another one or none: what was trained would not be what its name says.
+    """
+    from saltrust.models.classifiers import WEIGHTS, imagenet_weights
+
+    file = imagenet_weights(architecture) if checksum else None
+    if _checksum(file) != checksum:
+        raise SaltrustError(
+            f"{architecture} is to start from ImageNet weights with SHA-256 {checksum[:16]}..., as these results began "
+            f"with them, but here there {'are others' if file else 'are none'}; put their file in ${WEIGHTS}"
+        )
+    return file
+
+
+def _checksum(file: Path | None) -> str | None:
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file else None
+
+
+class _Classifier:
+    """What the specs of classifiers trained here share: the network they name."""
+
+    @property
+    def n_outputs(self) -> int:
+        return len(self.test.card.classes) or 1
+
+    @property
+    def input_range(self) -> tuple[float, float]:
+        from saltrust.models.architectures import ARCHITECTURES
+
+        return ARCHITECTURES[self.architecture].input_range
+
+    @property
+    def stages(self) -> tuple[Any, ...]:
+        """The blocks of its weights from the output to the input."""
+        from saltrust.models.architectures import ARCHITECTURES
+
+        return ARCHITECTURES[self.architecture].stages
+
+    def network(self, get: Callable) -> Any:
+        """The network with its trained weights."""
+        from saltrust.models.classifiers import restored
+
+        return restored(self.architecture, get(self).state(), self.n_outputs)
+
+
+def predictions(logits: np.ndarray, test: Any) -> dict[str, Any]:
+    """What a record says of the test images, from a classifier's logits (n, outputs).
+
+    test_scores: the log odds that an image has the finding; None where every image has one. Of several classes also
+    test_predictions, test_accuracy and test_probabilities (n, classes).
+    """
+    from scipy.special import logsumexp, softmax
+
+    if logits.shape[1] == 1:
+        return {"test_scores": logits[:, 0].tolist()}
+    scores = None
+    if test.absent is not None:
+        scores = logsumexp(np.delete(logits, test.absent, axis=1), axis=1) - logits[:, test.absent]
+    predicted = logits.argmax(1)
+    return {
+        "test_scores": None if scores is None else scores.tolist(),
+        "test_predictions": predicted.tolist(),
+        "test_accuracy": float((predicted == test.labels).mean()),
+        "test_probabilities": softmax(logits, axis=1).round(6).tolist(),
+    }
+
+
+@dataclass(frozen=True)
+class Classifier(_Classifier, _MeasuredNetwork):
+    """A classifier, binary or of the card's classes; its record holds its `predictions` of the test images."""
+
+    kind: ClassVar[str] = "classifier"
+    architecture: str
+    pretrained: str | None  # checksum of the file of ImageNet weights, None from scratch
+
+    def title(self) -> str:
+        return f"{self.architecture}, seed {self.plan.seed}"
+
+    def compute(self, get, unfinished: Path | None = None) -> Any:
+        from saltrust.models.classifiers import predict, restored
+        from saltrust.models.training import train_classifier
+
+        weights = _named_weights(self.architecture, self.pretrained)
+        splits = get(self.train), get(self.val)
+        classes = len(self.train.card.classes)
+        state, record = train_classifier(self.architecture, *splits, self.plan, weights, unfinished, classes)
+        network, test = restored(self.architecture, state, self.n_outputs), get(self.test)
+        return state, record | predictions(predict(network, test.pixels, input_range=self.input_range), test)
+
+
+@dataclass(frozen=True)
+class BaseModel(_TrainedNetwork):
+    """A classifier of several classes after continuous training, from which branches start (Tjoa & Guan, sec. III-B).
+
+    start: a shallower network whose weights it takes over, None for ImageNet's or none.
+    """
+
+    kind: ClassVar[str] = "base"
+    architecture: str
+    pretrained: str | None
+    start: "BaseModel | None" = None
+
+    def title(self) -> str:
+        return f"{self.architecture}, base model"
+
+    def compute(self, get, unfinished: Path | None = None) -> Any:
+        from saltrust.models.branching import train_base
+
+        weights = _named_weights(self.architecture, self.pretrained)
+        start = get(self.start).state() if self.start else None
+        return train_base(self.architecture, get(self.train), self.plan, weights, start, unfinished)
+
+
+@dataclass(frozen=True)
+class Branch(_Classifier, _MeasuredNetwork):
+    """A branch of a base model. Its record says where the base's weights started from, and what it makes of the test
+    images (`predictions`)."""
+
+    kind: ClassVar[str] = "branch"
+    base: BaseModel
+    seed: int
+
+    @property
+    def architecture(self) -> str:
+        return self.base.architecture
+
+    def title(self) -> str:
+        return f"{self.architecture}, branch with seed {self.seed}"
+
+    def compute(self, get, unfinished: Path | None = None) -> Any:
+        from saltrust.models.branching import train_branch
+        from saltrust.models.classifiers import predict, restored
+
+        base, test = get(self.base), get(self.test)
+        splits = get(self.train), get(self.val)
+        state, record = train_branch(self.architecture, base.state(), *splits, self.plan, self.seed, unfinished)
+        network = restored(self.architecture, state, self.n_outputs)
+        logits = predict(network, test.pixels, input_range=self.input_range)
+        return state, record | {"weights": base.record["weights"]} | predictions(logits, test)
+
+
+@dataclass(frozen=True)
+class ExternalClassifier(Artefact):
+    """A classifier that was trained elsewhere, measured on the test images. Its weights stay where they are.
+
+    model: what the card says of it; checksum: of its files. stages: the blocks of its weights from the output to the
+    input.
+    """
+
+    kind: ClassVar[str] = "own"
+    model: Model
+    checksum: str
+    stages: tuple[Any, ...]
+    test: ImageSet
+    input_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def title(self) -> str:
+        return self.model.name
+
+    def network(self, get: Callable) -> Any:
+        """The network as its maker left it, behind its preprocessing. Raises SaltrustError where its files are no
+        longer those that the spec was made for."""
+        card = self.test.card
+        own = _loaded(self.checksum, self.model, card.folder, card.classes, card.finding)
+        if own.checksum != self.checksum:
+            raise SaltrustError(f"{self.model.source} has changed since this study began; begin it anew")
+        return copy.deepcopy(own.network)  # the caller may move it to another device
+
+    def compute(self, get) -> dict[str, Any]:
+        from saltrust.models.classifiers import predict
+
+        test = get(self.test)
+        told = predictions(predict(self.network(get), test.pixels, input_range=self.input_range), test)
+        return told | {"weights": f"{Path(self.model.source).name}, trained elsewhere"}
+
+    def write(self, value: dict[str, Any], folder: Path) -> None:
+        (folder / "record.json").write_text(json.dumps(value), encoding="utf-8")
+
+    def read(self, folder: Path) -> Trained:
+        return Trained(json.loads((folder / "record.json").read_text(encoding="utf-8")), None)
+
+
+@lru_cache(maxsize=4)
+def _loaded(checksum: str, *given: Any) -> Any:
+    """A model trained elsewhere, loaded once for all states of a cascade. checksum: tells versions of its files
+    apart."""
+    from saltrust.models.external.model import load
+
+    return load(*given)
+
+
+@dataclass(frozen=True)
+class TrainedLocalizer(_MeasuredNetwork):
+    """A network trained to localize: U-Net or RetinaNet."""
+
+    kind: ClassVar[str] = "localizer"
+    localizer: str
+
+    def title(self) -> str:
+        return f"{self.localizer}, seed {self.plan.seed}"
+
+    def compute(self, get, unfinished: Path | None = None) -> Any:
+        from saltrust.models.localizers import LOCALIZERS, build_localizer, localize, train_localizer
+
+        state, record = train_localizer(self.localizer, get(self.train), get(self.val), self.plan, unfinished)
+        network = build_localizer(self.localizer, self.plan)
+        network.load_state_dict(state)
+        heat = localize(self.localizer, network, get(self.test).pixels)
+        record["test_scores"] = LOCALIZERS[self.localizer].image_scores(heat).tolist()
+        return state, record

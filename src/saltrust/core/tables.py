@@ -1,0 +1,72 @@
+"""How a table of computed values reads: numbers rounded down their column, words marked; on every kind of page."""
+
+import csv
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from saltrust.core.errors import SaltrustError
+from saltrust.core.formatting import written
+
+PROSE = 32  # characters from which a cell's text may break into lines
+VERDICTS = {"PASS": "verdict-pass", "FAIL": "verdict-fail"}  # words with a mark of their own: class of the style sheet
+
+
+@dataclass(frozen=True)
+class Column:
+    cells: tuple[str, ...]
+    numeric: bool
+
+    def kind(self, text: str) -> str:
+        """The style sheet's class of a cell of this column, or nothing."""
+        return "text-right" if self.numeric else "prose" if len(text) > PROSE else ""
+
+
+def read_csv(file: Path) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows. Raises SaltrustError, naming the file, where the rows are not of one length."""
+    with file.open(encoding="utf-8", newline="") as stream:
+        head, *rows = csv.reader(stream)
+    if {len(row) for row in rows} - {len(head)}:
+        raise SaltrustError(f"{file}: the rows do not all have the same number of cells")
+    return head, rows
+
+
+def columns(rows: list[list[str]], width: int) -> list[Column]:
+    """The columns of a table of texts, numbers rounded for reading."""
+    found = []
+    for at in range(width):
+        cells = tuple(row[at] for row in rows)
+        values = [as_number(cell) for cell in cells if cell]
+        numeric = bool(values) and None not in values
+        found.append(Column(rounded(cells) if numeric else cells, numeric))
+    return found
+
+
+def as_number(cell: str) -> float | None:
+    try:
+        return float(cell)
+    except ValueError:
+        return None
+
+
+def rounded(cells: tuple[str, ...]) -> tuple[str, ...]:
+    """Numeric cells with three digits and the same decimals down the column; a value that these would show as zero has
+    its first digit, and a column of small values three digits each.
+
+    Whole numbers stay whole, also those that pandas wrote as 1.0 since their column has gaps.
+    """
+    values = [float(cell) for cell in cells if cell]
+    sizes = [abs(value) for value in values if math.isfinite(value) and value]
+    whole = r"[+-]?\d+" if len(values) == len(cells) else r"[+-]?\d+(\.0)?"
+    if all(re.fullmatch(whole, cell) for cell in cells if cell):
+        decimals = 0
+    else:
+        decimals = max(0, 4 - len(str(int(max(sizes, default=0)))))
+    small = bool(sizes) and max(sizes) < 0.1 and min(sizes) < 5e-4
+
+    def text(value: float) -> str:
+        hidden = value and abs(value) <= 0.5 * 10**-decimals
+        return written(value, ".3g" if small else ".1g" if hidden else f".{decimals}f")
+
+    return tuple(text(float(cell)) if cell else "" for cell in cells)

@@ -1,0 +1,251 @@
+"""Classifiers that were trained elsewhere, made to take and give what this package does, and checked."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from saltrust.core.data_cards import Model
+from saltrust.core.errors import SaltrustError
+from saltrust.core.modules import Frame
+from saltrust.models.architectures import Stage
+from saltrust.models.external import libraries  # noqa: F401  with it, every source is known
+from saltrust.models.external.probe import count_outputs, find_input
+from saltrust.models.external.sources import Found, find, one_line, refusal
+from saltrust.models.external.stages import stages_of
+from saltrust.models.external.torchscript import Compiled
+from saltrust.models.randomization import check
+
+SHOWN = 8  # names that an error lists
+
+
+@dataclass(frozen=True)
+class ExternalModel:
+    """A classifier that was trained elsewhere.
+
+    network: images (n, 3, h, w), float32 in [0, 1], 0 black -> logits (n, 1) of the card's finding, or (n, k) of the
+    card's classes in their order; a sequence of `preprocessing`, `body` and `selection`, without those that would
+    change nothing. size: side of its images in pixels. classes: what its own outputs are called. stages: its blocks of
+    weights from the output to the input. architecture: equal for replicates of one. checksum: of weights and code.
+    model: all that is known of its input and outputs, from the card or its source. visible: whether its operations can
+    be seen as they run, which is not so for TorchScript.
+    """
+
+    network: nn.Module
+    size: int
+    title: str
+    classes: tuple[str, ...]
+    stages: tuple[Stage, ...]
+    architecture: str
+    checksum: str
+    model: Model
+    visible: bool
+
+    @property
+    def assumed(self) -> str:
+        """What it is taken to be, in words: what its source says, and where it is silent, what was found or assumed."""
+        m = self.model
+        black, white = m.input_range or (0.0, 1.0)
+        norm = f", less {_listed(m.mean or (0,))}, over {_listed(m.std or (1,))}" if m.mean or m.std else ""
+        kind = "" if len(self.classes) < 2 else ", exclusive" if m.exclusive is not False else ", each for itself"
+        return (
+            f"{self.size} pixels, {m.channels} channel{'s' if m.channels > 1 else ''}, black {black:g} and white "
+            f"{white:g}{norm}; outputs {_list(self.classes)}{kind}"
+        )
+
+    @property
+    def body(self) -> nn.Module:
+        """The network as it was given."""
+        return self.network.get_submodule("body")
+
+
+def refuse_twins(models: Mapping[str, ExternalModel]) -> None:
+    """Raise SaltrustError where two of the models have the same weights: they would agree, and say nothing."""
+    for (first, one), (second, other) in combinations(models.items(), 2):
+        weights, others = one.body.state_dict(), other.body.state_dict()
+        if one.architecture == other.architecture and all(torch.equal(weights[name], others[name]) for name in weights):
+            raise SaltrustError(f"models '{first}' and '{second}' have the same weights: they are no replicates")
+
+
+def load(model: Model, folder: Path, classes: Sequence[str], finding: str) -> ExternalModel:
+    """A card's model, ready to be explained.
+
+    folder: where relative paths start. classes, finding: the card's. Of a binary finding, one output is its logit; of
+    two that exclude each other, what is explained is the difference of the logits, the log odds; of more, the finding's
+    logit alone. Raises SaltrustError, which names the source, for one that cannot be had, does not do what it should
+    on a few images, or does not know the card's classes.
+    """
+    found = find(model, folder)
+    model = _described(model, found)
+    body = found.body.float().eval().requires_grad_(False)
+    _check_copy(body, model)
+    channels, size = find_input(body, model)
+    model = model.model_copy(update={"channels": channels, "size": size})
+    preprocessing = _preprocessing(model)
+    runner = nn.Sequential(preprocessing, body).eval()
+    n_outputs = count_outputs(runner, model, size)
+    names = _names(model, n_outputs, finding)
+    selection = _selection(model, names, classes, finding)
+    parts = OrderedDict(preprocessing=preprocessing, body=body, selection=selection)
+    if _changes_nothing(preprocessing):
+        del parts["preprocessing"]
+    visible = not isinstance(body, Compiled)
+    if visible and torch.equal(selection.weight, torch.eye(n_outputs)):  # a rule must see something run
+        del parts["selection"]
+    network = nn.Sequential(parts).eval()
+    stages = stages_of(network, size)
+    try:
+        check(network, stages)
+    except SaltrustError as error:
+        raise refusal(model, f"cannot be randomized: {error}") from error
+    title = model.name or model.source
+    return ExternalModel(
+        network, size, title, names, stages, _architecture(body), _checksum(body, found, model), model, visible
+    )
+
+
+def _described(model: Model, found: Found) -> Model:
+    """What the card says, and where it is silent, what the source says."""
+    said = {key: value for key, value in found.says.items() if value is not None and key not in model.model_fields_set}
+    try:
+        return Model(**(model.model_dump(exclude_unset=True) | said))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise refusal(model, f"describes itself wrongly: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def _check_copy(body: nn.Module, model: Model) -> None:
+    try:
+        copy.deepcopy(body)
+    except Exception as error:  # copying runs whatever the network's attributes define
+        raise refusal(model, f"cannot be copied, so it could not be kept as it is: {one_line(error)}") from error
+
+
+# --- parts ------------------------------------------------------------------------------------------------------------
+
+
+class Preprocessing(Frame, nn.Conv2d):
+    """Pixels in [0, 1] -> what a network takes: a 1 x 1 convolution, for which every method has its rule."""
+
+
+class Choice(Frame, nn.Linear):
+    """All outputs of a network -> those that are explained."""
+
+
+def _preprocessing(model: Model) -> Preprocessing:
+    """(black + (white - black) x - mean) / std of each channel; a single channel takes the mean of the three."""
+    black, white = model.input_range or (0.0, 1.0)
+    n = model.channels
+    mean, std = (
+        torch.tensor([float(number) for number in given or [none]], dtype=torch.float64)
+        for given, none in ((model.mean, 0), (model.std, 1))
+    )
+    for name, values in (("mean", mean), ("std", std)):
+        if len(values) not in (1, n):
+            raise refusal(model, f"has {n} channels and {len(values)} numbers in {name}")
+    if not (black != white and bool((std > 0).all()) and all(map(np.isfinite, (black, white, *mean, *std)))):
+        raise refusal(model, f"takes {model.input_range}, mean {model.mean}, std {model.std}: finite numbers, std > 0")
+    scale, shift = ((white - black) / std).expand(n), ((black - mean) / std).expand(n)
+    weight = torch.eye(3, dtype=torch.float64) if n == 3 else torch.full((1, 3), 1 / 3, dtype=torch.float64)
+    layer = Preprocessing(3, n, 1).requires_grad_(False)
+    layer.weight.copy_((scale[:, None] * weight)[:, :, None, None])
+    layer.bias.copy_(shift)
+    return layer
+
+
+def _changes_nothing(layer: Preprocessing) -> bool:
+    return (
+        layer.out_channels == 3 and torch.equal(layer.weight[:, :, 0, 0], torch.eye(3)) and not bool(layer.bias.any())
+    )
+
+
+def _names(model: Model, n_outputs: int, finding: str) -> tuple[str, ...]:
+    """Names of the outputs; a single one that has no name is the finding."""
+    names = model.classes or ((model.finding or finding,) if n_outputs == 1 else ())
+    if not names:
+        raise refusal(model, f"has {n_outputs} outputs without names: say them in order by `classes`")
+    if len(names) != n_outputs:
+        raise refusal(model, f"has {n_outputs} outputs and {len(names)} class names: {_list(names)}")
+    return tuple(names)
+
+
+def _selection(model: Model, names: Sequence[str], classes: Sequence[str], finding: str) -> Choice:
+    """The card's classes in their order, or its finding."""
+    if classes:
+        rows = [_row(model, names, name) for name in classes]
+        if len(set(rows)) < len(rows):
+            raise refusal(model, f"has one output for two of the card's classes: {_list(classes)}")
+        weight = torch.eye(len(names))[rows]
+    else:
+        row = _row(model, names, model.finding or finding)
+        weight = torch.eye(len(names))[[row]]
+        if len(names) == 2 and model.exclusive is not False:
+            weight[0, 1 - row] = -1
+    layer = Choice(*weight.T.shape, bias=False).requires_grad_(False)
+    layer.weight.copy_(weight)
+    return layer
+
+
+def _row(model: Model, names: Sequence[str], wanted: str) -> int:
+    """Where an output of that name is, whatever its case and whether its words are parted by blanks or underscores."""
+    plain = [_plain(name) for name in names]
+    if plain.count(_plain(wanted)) > 1:
+        raise refusal(model, f"has several outputs called '{wanted}'")
+    if _plain(wanted) in plain:
+        return plain.index(_plain(wanted))
+    near = [name for name in names if name and (_plain(name) in _plain(wanted) or _plain(wanted) in _plain(name))]
+    near = near or get_close_matches(wanted, names, n=1)
+    hint = f" did you mean '{near[0]}'?" if near else ""
+    raise refusal(
+        model,
+        f"has no output '{wanted}';{hint} its {len(names)} are called {_list(names)}: give them the card's names by "
+        "`classes`, or name the one that is the finding by `finding`",
+    )
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.replace("_", " ").replace("-", " ").casefold().split())
+
+
+def _listed(numbers: Sequence[float]) -> str:
+    return "/".join(f"{number:g}" for number in numbers)
+
+
+def _list(names: Sequence[str]) -> str:
+    given = [name for name in names if name]
+    return ", ".join(given[:SHOWN]) + (f", and {len(given) - SHOWN} more" if len(given) > SHOWN else "")
+
+
+# --- identity ---------------------------------------------------------------------------------------------------------
+
+
+def _architecture(body: nn.Module) -> str:
+    """What two networks share that differ in nothing but their training: names and shapes of all tensors."""
+    shapes = sorted((name, tuple(value.shape)) for name, value in body.state_dict().items())
+    return hashlib.sha256(repr((type(body).__name__, shapes)).encode()).hexdigest()[:16]
+
+
+def _checksum(body: nn.Module, found: Found, model: Model) -> str:
+    """Of every tensor by its name, of the files that were run and the function in them, of the architecture's name (two
+    may share names and shapes of all weights), and of what is known of input and outputs."""
+    digest = hashlib.sha256()
+    for name, value in sorted(body.state_dict().items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy())
+    for file in sorted(found.code):
+        digest.update(file.read_bytes())
+    function = model.source.rpartition(":")[2] if found.code else ""
+    architecture = model.architecture.rpartition(":")[2]
+    digest.update(repr((function, architecture, sorted(model.identity().items()))).encode())
+    return digest.hexdigest()

@@ -1,0 +1,167 @@
+"""Weights by name: read without running any code, and put into the architecture that they belong to."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import warnings
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import IO, Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from saltrust.core.data_cards import Model
+from saltrust.core.errors import SaltrustError
+from saltrust.core.registry import Registry
+from saltrust.models.architectures import ARCHITECTURES
+from saltrust.models.classifiers import build
+from saltrust.models.external.sources import FORMATS, Found, from_function, one_line, sound
+
+FEW = 4  # names that an error lists
+
+# What pickled tensors, parameters and modules call by name.
+_TENSORS = {("collections", "OrderedDict"), ("builtins", "set"), ("__builtin__", "set"), ("torch", "Size")}
+_TENSORS |= {("torch._utils", name) for name in ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_parameter")}
+_TENSORS |= {("torch", f"{kind}Storage") for kind in ("Float", "Double", "Half", "Long", "Int", "Bool", "Byte")}
+
+BUILDERS: Registry[Callable[[str, Model, Path], Found]] = Registry("library of architectures")
+"""Library -> a function of (the architecture's name there, what the card says, its folder): the untrained network."""
+
+
+@contextmanager
+def weights_only() -> Iterator[None]:
+    """torch.load reads numbers alone, whatever its caller asks of it (torch.export falls back to any pickle)."""
+    name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(name) if before is None else os.environ.update({name: before})
+
+
+def _is_program(file: Path) -> bool:
+    """Whether an archive of torch holds TorchScript."""
+    if not zipfile.is_zipfile(file):
+        return False
+    with zipfile.ZipFile(file) as archive:
+        return any(member.endswith("/constants.pkl") for member in archive.namelist())
+
+
+@FORMATS.register(".safetensors")
+@FORMATS.register(".bin")
+@FORMATS.register(".ckpt")
+@FORMATS.register(".pt")
+@FORMATS.register(".pth")
+def from_weights(source: str, model: Model, folder: Path) -> Found:
+    """Weights in the architecture that the card names; a `.pt` file may also be a TorchScript program."""
+    file = sound(source, folder)
+    if _is_program(file):
+        return FORMATS[".torchscript"](source, model, folder)
+    if not model.architecture:
+        raise SaltrustError(
+            f"model '{source}' holds weights alone: say whose by `architecture`: a file.py:function, timm:<name>, "
+            f"torchvision:<name>, or one of {', '.join(ARCHITECTURES)}"
+        )
+    state = read_state(file, f"model '{source}'")
+    built = _architecture(model, folder)
+    fill(built.body, state, f"model '{source}'", model.architecture)
+    return built
+
+
+def read_state(file: Path, what: str, classes: Iterable[type] = ()) -> dict[str, Tensor]:
+    """The tensors of a file by name, read without running any code; those of a training checkpoint are taken out of it.
+
+    classes: of the modules of a whole pickled network that the file may hold. Raises SaltrustError for anything else.
+    """
+    reading = {"pickle_module": _pickle_of(classes), "weights_only": False} if classes else {"weights_only": True}
+    try:
+        if file.suffix == ".safetensors":
+            return load_file(file)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            held = torch.load(file, map_location="cpu", **reading)
+    except Exception as error:
+        if re.search("weights_only|unsupported", str(error), re.IGNORECASE):
+            raise SaltrustError(
+                f"{what} holds more than weights, and reading it could run its code: save them alone, by "
+                "torch.save(network.state_dict(), file) or as safetensors"
+            ) from error
+        raise SaltrustError(f"{what} cannot be read, or was cut short: {one_line(error)}") from error
+    if isinstance(held, nn.Module):
+        held = held.state_dict()
+    for key in ("state_dict", "model_state_dict", "model"):
+        if isinstance(held, Mapping) and isinstance(held.get(key), Mapping):
+            held = held[key]
+    if not isinstance(held, Mapping) or not held or not all(isinstance(value, Tensor) for value in held.values()):
+        found = (
+            f"a dict with {', '.join(map(str, list(held)[:FEW]))}" if isinstance(held, Mapping) else type(held).__name__
+        )
+        raise SaltrustError(f"{what} is not a file of weights by name: it holds {found}")
+    return dict(held)
+
+
+def _pickle_of(classes: Iterable[type]) -> SimpleNamespace:
+    """What torch.load needs of the module `pickle`, with an unpickler that calls nothing but what makes tensors and
+    modules of these classes. (torch's own, of `weights_only`, refuses networks in the format before torch 1.6.)"""
+    allowed = {(one.__module__, one.__qualname__) for one in classes} | _TENSORS
+
+    class Unpickler(pickle.Unpickler):
+        def find_class(self, module: str, name: str) -> object:
+            if (module, name) not in allowed:
+                raise pickle.UnpicklingError(f"unsupported: {module}.{name}")
+            return super().find_class(module, name)
+
+    def load(file: IO[bytes], **options: Any) -> object:
+        return Unpickler(file, **options).load()
+
+    return SimpleNamespace(__name__="pickle", Unpickler=Unpickler, load=load)
+
+
+def fill(body: nn.Module, state: dict[str, Tensor], what: str, architecture: str) -> None:
+    """Put weights into a network: each must be there, of its shape and finite, and none may be left over. What all
+    names begin with ("module.", "model.") may be missing from the network's."""
+    wanted = body.state_dict()
+    shared = os.path.commonprefix(list(state))
+    prefix = shared[: shared.rfind(".") + 1]
+    if prefix and not any(name.startswith(prefix) for name in wanted):
+        state = {name.removeprefix(prefix): value for name, value in state.items()}
+    counts = {name for name in wanted if name.endswith("num_batches_tracked")}  # nothing here reads them
+    complaints = {
+        "lacks": [name for name in wanted if name not in state and name not in counts],
+        "has beside it": [name for name in state if name not in wanted],
+        "has in another shape": [
+            f"{name} {tuple(state[name].shape)} for {tuple(value.shape)}"
+            for name, value in wanted.items()
+            if name in state and state[name].shape != value.shape
+        ],
+        "has infinite or NaN numbers in": [name for name, value in state.items() if not value.isfinite().all()],
+    }
+    found = [
+        f"{verb} {', '.join(names[:FEW])}{f' and {len(names) - FEW} more' if len(names) > FEW else ''}"
+        for verb, names in complaints.items()
+        if names
+    ]
+    if found:
+        raise SaltrustError(f"{what} does not fit {architecture} ({len(wanted)} tensors): it {'; '.join(found)}")
+    body.load_state_dict(state, strict=False)
+
+
+def _architecture(model: Model, folder: Path) -> Found:
+    """An untrained network with as many outputs as the card names classes, one where it names none."""
+    library, colon, name = model.architecture.partition(":")
+    if ".py" in model.architecture:
+        return from_function(model.architecture, model, folder)
+    if colon:
+        return BUILDERS[library](name, model, folder)
+    return Found(
+        build(model.architecture, len(model.classes) or 1),
+        {"input_range": ARCHITECTURES[model.architecture].input_range},
+    )

@@ -1,0 +1,95 @@
+"""From a profile's sizes to a plan that determines a training: which recipe trains which network."""
+
+from dataclasses import replace
+
+from saltrust.core.profiles import Profile, Training
+from saltrust.models.architectures import ARCHITECTURES, DEEPER
+from saltrust.models.branching import BranchPlan, published_plan
+from saltrust.models.localizers import LOCALIZERS, RetinaNetPlan, UNetPlan
+from saltrust.models.training import TrainingPlan, best_precision
+
+# From scratch, on some thousand images: a large rate that rises and falls once. From ImageNet weights: the paper's.
+FROM_SCRATCH = {"optimizer": "adamw", "schedule": "one_cycle", "weight_decay": 1e-2, "learning_rate": 1e-3}
+FINE_TUNING = {"optimizer": "adam", "schedule": "constant"}
+
+# Localizers that two cores train in half a minute at 128 pixels. The default fields of the plans are the paper's sizes.
+NARROW = {
+    "unet": UNetPlan(features=(16, 16, 32, 64, 128, 16), optimizer="adamw", schedule="one_cycle", learning_rate=2e-3),
+    "retinanet": RetinaNetPlan(
+        backbone="resnet18", width=64, anchors=(16, 32, 64), optimizer="adamw", schedule="one_cycle", learning_rate=1e-3
+    ),
+}
+
+# Ten classes from scratch on two cores: for the base, plain networks stand in a scaffold and do without their dropout,
+# images are mirrored, and the learning rate rises and falls once. A branch is then a few careful steps.
+_BASE = TrainingPlan(**FROM_SCRATCH, warmup=0.15, batch_size=64)
+_BRANCH = TrainingPlan(learning_rate=2e-6, weight_decay=1e-5, batch_size=32, epochs=1, steps_per_epoch=24)
+_QUICK = BranchPlan(_BASE, _BRANCH, limit=5, scaffolded=True, dropout=False)
+_DEEPER = replace(_BASE, learning_rate=1e-4, epochs=1, steps_per_epoch=16)  # goes on from the trained AlexNet
+_SMOKE = BranchPlan(
+    replace(_BASE, epochs=1, batch_size=16, steps_per_epoch=2), replace(_BRANCH, steps_per_epoch=4), scaffolded=True
+)
+
+BRANCHING = {
+    "smoke": {name: _SMOKE for name in ("resnet34", "alexnet", "vgg16", *DEEPER)},
+    "quick": {
+        "resnet34": replace(_QUICK, base=replace(_BASE, epochs=6), refresh=0.4),
+        "alexnet": replace(_QUICK, base=replace(_BASE, epochs=12)),
+        "vgg16": replace(_QUICK, base=replace(_BASE, epochs=5)),
+        **dict.fromkeys(DEEPER, replace(_QUICK, base=_DEEPER, branch=replace(_BRANCH, steps_per_epoch=12))),
+    },
+}
+"""How base models and branches train in the profiles that are smaller than the paper."""
+
+
+def base_plan(architecture: str, profile: Profile, seed: int, pretrained: bool) -> BranchPlan:
+    """How a base model of several classes is trained; what concerns its branches is left at its defaults.
+
+    From ImageNet weights, with the paper's optimizer and learning rate, for as many steps as the profile grants.
+    """
+    plan = _branching(architecture, profile)
+    base = replace(plan.base, precision=best_precision(), seed=seed)
+    if pretrained and architecture not in DEEPER:
+        own = published_plan(architecture).base
+        base = replace(own, epochs=base.epochs, batch_size=base.batch_size, steps_per_epoch=base.steps_per_epoch,
+                       precision=base.precision, seed=seed)  # fmt: skip
+    return BranchPlan(base=base, scaffolded=plan.scaffolded and not pretrained, dropout=plan.dropout or pretrained)
+
+
+def branch_plan(architecture: str, profile: Profile) -> BranchPlan:
+    """How the branches of a base model are trained."""
+    plan = _branching(architecture, profile)
+    return replace(plan, branch=replace(plan.branch, precision=best_precision()))
+
+
+def _branching(architecture: str, profile: Profile) -> BranchPlan:
+    sized = BRANCHING.get(profile.name)
+    return sized[architecture] if sized else published_plan(architecture)
+
+
+def classifier_plan(architecture: str, training: Training, seed: int, pretrained: bool) -> TrainingPlan:
+    """How a classifier is trained; the learning rate of fine-tuning is the architecture's own.
+
+    From scratch it trains through all its epochs: a learning rate that has yet to fall must not be stopped early.
+    """
+    if not pretrained:
+        return replace(TrainingPlan(**FROM_SCRATCH), **_sizes(training, seed) | {"patience": training.epochs})
+    recipe = FINE_TUNING | {"learning_rate": ARCHITECTURES[architecture].learning_rate}
+    return replace(TrainingPlan(**recipe), **_sizes(training, seed))
+
+
+def localizer_plan(kind: str, training: Training, seed: int, profile: Profile) -> TrainingPlan:
+    """How a localizer is trained, narrow or in the paper's size as the profile says."""
+    base = LOCALIZERS[kind].plan() if profile.localizer_width == "paper" else NARROW[kind]
+    return replace(base, **_sizes(training, seed))
+
+
+def _sizes(training: Training, seed: int) -> dict[str, object]:
+    return {
+        "epochs": training.epochs,
+        "patience": training.patience,
+        "steps_per_epoch": training.steps,
+        "batch_size": training.batch_size,
+        "precision": best_precision(),
+        "seed": seed,
+    }

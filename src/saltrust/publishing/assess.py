@@ -1,0 +1,125 @@
+"""Assess models that were trained elsewhere: a card that names them, the chapters that apply, and a report card."""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from saltrust import chapters
+from saltrust.chapters import execute
+from saltrust.core import data_cards, paths
+from saltrust.core.data_cards import Card, Model
+from saltrust.core.errors import SaltrustError
+from saltrust.core.profiles import PROFILES
+from saltrust.core.protocols import PROTOCOLS
+from saltrust.methods.registry import select
+from saltrust.study.study import Study
+
+
+def card_of(dataset: str, models: Sequence[str]) -> Card:
+    """The card of a data set with a user's models to judge, as it is stored under results/cards/.
+
+    dataset: the name or file of a data card. models: a source each (see `cards.Model`), or a YAML file with the fields
+    of a `Model`; the first is the one that is judged. Raises SaltrustError for a card or model that does not do.
+    """
+    data = data_cards.load(dataset)
+    if not models:
+        raise SaltrustError("no model to assess: name one by --model, a file such as my_model.py:load")
+    named: dict[str, Model] = {}
+    for text in models:
+        model = _model(text)
+        stem = name = model.name or _slug(model.source)
+        number = 1
+        while name in named or (named and name == f"{next(iter(named))}-random"):
+            number += 1
+            name = f"{stem}-{number}"
+        named[name] = model.model_copy(update={"name": name})
+    return data_cards.with_models(data, list(named.values()), "-".join([data.name, *named]))
+
+
+def assess(card: Card, profile: str, protocol: str, methods: str, seed: int, tell: Callable[[str], None]) -> Path:
+    """Run every chapter that the card's models allow, with the methods that can explain all of them; returns the report
+    card. tell: gets a line for each thing that is done, for each method left out, and for what a model is taken to be.
+
+    Raises SaltrustError, before any chapter runs, for a model that cannot be judged or that no method can explain.
+    """
+    PROFILES[profile], PROTOCOLS[protocol], select(methods)  # wrong names are told before any model is loaded
+    from saltrust.methods.cam import choose_cam_layer
+    from saltrust.models.external.model import load
+    from saltrust.study.explainable import explainable
+
+    networks = [load(model, card.folder, card.classes, card.finding) for model in card.models]
+    refused: dict[str, str] = {}
+    for model, network in zip(card.models, networks, strict=True):
+        refused |= explainable(network, select(methods))
+        blocks = [module for stage in network.stages for module in stage.modules]
+        try:
+            choose_cam_layer(network.network, blocks, network.size, PROTOCOLS[protocol].cam_min_grid)
+        except SaltrustError as error:
+            raise SaltrustError(f"{model.source}: {error}") from error
+    usable = [method for method in select(methods) if method not in refused]
+    if not usable:
+        reasons = "; ".join(f"{method}: {reason}" for method, reason in refused.items())
+        raise SaltrustError(f"none of these methods can explain {card.models[0].source}: {reasons}")
+    for method, reason in refused.items():
+        tell(f"without {method}: {reason}")
+    _refuse_others(card)
+    data_cards.save(card, paths.ASSESSED)
+    study = Study(card.name, profile, protocol, seed)
+    for network in networks:
+        unused = "" if network.title in study.classifiers else "; not compared: one of each kind is"
+        tell(f"{network.title}: {network.assumed}{unused}")
+    given = {"dataset": card.name, "profile": profile, "protocol": protocol, "seed": str(seed)}
+    for name in chapters.of(card):
+        chapter = chapters.load(name)
+        takes_methods = any(parameter.name == "methods" for parameter in chapter.parameters)
+        tell(f"{chapter.title} ({name})")
+        execute.publish(chapter, given | ({"methods": ",".join(usable)} if takes_methods else {}))
+    return paths.results_of(profile, card.name) / "tables" / "report_card.html"
+
+
+def _refuse_others(card: Card) -> None:
+    """Raise SaltrustError where a card of that name is of other models, whose results would be overwritten."""
+    if card.name not in data_cards.assessed():
+        return
+    there = data_cards.load(card.name)
+    if [model.source for model in there.models] != [model.source for model in card.models]:
+        others = ", ".join(model.source for model in there.models)
+        raise SaltrustError(
+            f"'{card.name}' is the name of an assessment of {others}: describe your model in a YAML file with a `name` "
+            f"of its own, or remove {paths.ASSESSED / card.name}.yaml"
+        )
+
+
+def _model(text: str) -> Model:
+    """A model from what the user wrote: a source, or a YAML file that describes it."""
+    if not text.endswith((".yaml", ".yml")):
+        return _absolute(Model(source=text), Path.cwd())
+    file = Path(text)
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        return _absolute(Model(**content), file.parent)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
+        raise SaltrustError(f"{file}: not a description of a model: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        raise SaltrustError(f"{file}: {data_cards.told(error, Model)}") from error
+
+
+def _absolute(model: Model, folder: Path) -> Model:
+    """The model with the files that it names as absolute paths, so that it is found from any folder."""
+
+    def found(text: str) -> str:
+        path, colon, rest = text.partition(":")
+        file = (folder / Path(path).expanduser()).resolve()
+        return f"{file}{colon}{rest}" if path and file.is_file() else text
+
+    return model.model_copy(update={"source": found(model.source), "architecture": found(model.architecture)})
+
+
+def _slug(source: str) -> str:
+    """A name from a source: "models/My Net.py:load" -> "my-net", "net.py:deep" -> "net-deep"."""
+    file, _, name = source.partition(":")
+    stem = name if file in ("timm", "xrv") else Path(file).stem + (f"-{name}" if name not in ("", "load") else "")
+    return re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-") or "model"

@@ -1,0 +1,156 @@
+"""Check the files of a data set on this machine against its card: what is there, what is missing, what disagrees."""
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from saltrust.core import paths
+from saltrust.core.data_cards import SPLITS, Card
+from saltrust.core.errors import SaltrustError
+from saltrust.core.progress import track
+from saltrust.datasets import files, images
+from saltrust.datasets.loaders import LOADERS
+from saltrust.datasets.quality import groups as groups_of
+from saltrust.datasets.quality import groups_apart
+from saltrust.datasets.records import Record
+from saltrust.datasets.shapes import Box
+
+SHEET, SIDE = 12, 320  # images on the contact sheet, and the side at which they are shown, in pixels
+
+
+@dataclass(frozen=True)
+class Line:
+    """One thing that was looked at. good: whether it is as the card says; None for what is only told."""
+
+    what: str
+    found: str
+    good: bool | None = None
+
+
+def check(card: Card, sample: int = 200, seed: int = 0) -> tuple[list[Line], list[Record]]:
+    """What the files say beside what the card says, and the records of the images that were opened and are in order.
+
+    sample: images that are opened, drawn with `seed`, 0 for all. Reads every table, and of every image whether it is
+    there. Nothing is written.
+    """
+    if card.get is None:
+        return [Line("files", "none: the images are generated", True)], []
+    if not card.root.is_dir():
+        return [Line("folder", f"no folder {card.root} (get it from {card.get.source})", False)], []
+    lines = [Line("folder", str(card.root), True)]
+    try:
+        records = LOADERS[card.loader].records(card)
+    except SaltrustError as error:
+        return [*lines, Line("tables", str(error), False)], []
+    lines += [Line("tables", f"{len(records)} images described", bool(records))]
+    lines += _splits(card, records)
+    missing = [str(record.file) for record in records if not record.file.is_file()]
+    lines.append(Line("image files", _cases(missing, len(records), "missing"), not missing))
+    lines += _labels(card, records)
+    apart, groups = groups_apart(records), len(groups_of(records))
+    told = _cases(apart, groups, "in several splits") if groups else "not told: which images belong together is unknown"
+    lines.append(Line("patients (groups)", told, not apart if groups else None))
+    opened, sound = _open(card, [record for record in records if record.file.is_file()], sample, seed)
+    return lines + opened, sound
+
+
+def contact_sheet(card: Card, records: Sequence[Record]) -> Path:
+    """Draw some images of the data set with their truth outlined, most of them with the finding; returns the file."""
+    from saltrust import plots
+
+    present = [record for record in records if record.truth][: SHEET - 3]
+    shown = present + [record for record in records if not record.truth][: SHEET - len(present)]
+    pixels = [images.resized(images.read(record.file), SIDE) for record in shown]
+    truth = [files.drawn_truth(record, *images.size_of(record.file), SIDE) for record in shown]
+    titles = [_title(card, record) for record in shown]
+    figure = plots.image_grid(pixels, titles, np.stack(truth), columns=4)
+    file = paths.RESULTS / "checks" / f"{card.name}.png"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file, dpi=110, bbox_inches="tight", facecolor="white")
+    plots.plt.close(figure)
+    return file
+
+
+def _splits(card: Card, records: Sequence[Record]) -> list[Line]:
+    """Images of each split, and with the finding, beside the card's counts."""
+    none = files.absent(card)
+    lines = []
+    for split in SPLITS:
+        labels = [record.label for record in records if record.split == split]
+        positive = sum(label != none for label in labels)
+        found = f"{len(labels)} images, {positive} with {card.finding}"
+        if card.classes:
+            named = Counter(card.classes[label] for label in labels)
+            found += f" ({', '.join(f'{name} {named[name]}' for name in card.classes)})"
+        expected = card.counts.get(split)
+        if expected is None:
+            lines.append(Line(split, found, bool(labels)))
+            continue
+        good = (expected.images, expected.positive) == (len(labels), positive)
+        told = "" if good else f"; the card counts {expected.images} and {expected.positive}"
+        lines.append(Line(split, found + told, good))
+    if unused := sum(record.split not in SPLITS for record in records):
+        lines.append(Line("in no split", f"{unused} images, not used"))
+    return lines
+
+
+def _labels(card: Card, records: Sequence[Record]) -> list[Line]:
+    """Whether labels and truth agree, as far as the tables tell."""
+    none = files.absent(card)
+    used = [record for record in records if record.split in SPLITS]
+    bare = [record.id for record in used if record.label != none and not record.truth]
+    extra = [record.id for record in used if record.label == none and record.truth]
+    return [
+        Line("labels without truth", _cases(bare, len(used), f"with {card.finding}, no truth"), not bare),
+        Line("truth without label", _cases(extra, len(used), "with truth, labelled without"), not extra),
+    ]
+
+
+def _open(card: Card, records: list[Record], sample: int, seed: int) -> tuple[list[Line], list[Record]]:
+    """Open images and draw their truth; what cannot be read is told."""
+    chosen = random.Random(seed).sample(records, min(sample or len(records), len(records)))
+    sizes, shares, over, faults, sound = set(), [], [], [], []
+    for record in track(chosen, f"opening images of {card.name}", len(chosen)):
+        try:
+            height, width = images.read(record.file).shape[:2]
+            truth = files.drawn_truth(record, width, height, SIDE)
+        except SaltrustError as error:
+            faults.append(f"{record.id}: {error}")
+            continue
+        if record.truth and not truth.any():
+            faults.append(f"{record.id}: its truth covers none of its pixels")
+            continue
+        boxes = [(shape, shape.cut(width, height)) for shape in record.truth if isinstance(shape, Box)]
+        if any(min(cut.x1 - cut.x0, cut.y1 - cut.y0) < 1 for _, cut in boxes):
+            faults.append(f"{record.id}: less than a pixel of a box lies in its {width} x {height} pixels")
+            continue
+        over += [record.id] if any(box != cut for box, cut in boxes) else []
+        sizes.add((width, height))
+        shares += [truth.mean()] if record.truth else []
+        sound.append(record)
+    of = f"{len(chosen)} of {len(records)} opened"
+    lines = [Line("images", f"{of}; {_cases(faults, len(chosen), 'not in order')}", not faults)]
+    if sizes:
+        width, height = ("-".join(map(str, sorted({min(side), max(side)}))) for side in zip(*sizes, strict=True))
+        lines.append(Line("size", f"{width} x {height} pixels"))
+    if shares:
+        spread = f"{min(shares):.2%} to {max(shares):.2%}, median {np.median(shares):.2%}"
+        lines.append(Line("share of the truth", spread))
+    if over:
+        lines.append(Line("boxes cut", _cases(over, len(chosen), "reach over the border of their image")))
+    return lines, sound
+
+
+def _cases(cases: Sequence[str], among: int, what: str, shown: int = 3) -> str:
+    listed = f": {'; '.join(cases[:shown])}" if cases else ""
+    more = f"; and {len(cases) - shown} more" if len(cases) > shown else ""
+    return f"{len(cases)} of {among} {what}{listed}{more}"
+
+
+def _title(card: Card, record: Record) -> str:
+    name = card.classes[record.label] if card.classes else ("with", "without")[record.label == files.absent(card)]
+    return f"{name}, {record.split or 'no split'}"

@@ -1,0 +1,325 @@
+"""Where results come from: the notebook, the parameters and the artefacts behind every figure, table and number, and
+what those were made from in turn, down to the data.
+
+Read from what executed chapters left in `results/<profile>/<dataset>/` and from the store's sidecars. Results from
+before this was noted, and a store from which artefacts are gone, say less, but can still be read.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from saltrust import chapters
+from saltrust.artefacts.store import SIDECAR
+from saltrust.chapters.leavings import notes, numbers, provenance
+from saltrust.core import data_cards, paths
+from saltrust.core.data_cards import Card
+from saltrust.core.errors import SaltrustError, unknown_name
+
+RUN, FAILED, NOT_RUN = "run", "failed", "not run"
+
+
+@dataclass(frozen=True)
+class Result:
+    """kind: "figure", "table" or "number". cell: its number in the executed notebook. artefacts: how many of the
+    chapter's had been asked for when the result was made; what it was made from is among these first ones. Both are
+    None where the chapter did not note them."""
+
+    kind: str
+    name: str
+    cell: int | None = None
+    artefacts: int | None = None
+
+
+@dataclass(frozen=True)
+class Executed:
+    """A chapter on one data set. before: the chapters that run before it. state: "run", "failed" or "not run".
+
+    seconds: that its notebook took. artefacts: names ("<kind>/<digest>") in the order in which they were asked for.
+    environment: versions, machine and commit under which it ran.
+    """
+
+    chapter: str
+    title: str
+    before: tuple[str, ...]
+    state: str = NOT_RUN
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+    environment: Mapping[str, str] = field(default_factory=dict)
+    artefacts: tuple[str, ...] = ()
+    results: tuple[Result, ...] = ()
+
+    def asked(self, result: Result) -> tuple[str, ...]:
+        """Names of the artefacts that had been asked for when a result was made; of all, where that was not noted."""
+        return self.artefacts[: result.artefacts]
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A stored artefact, as its sidecar describes it. upstream: names of what it was made from. size: bytes. alone:
+    whether `seconds` leaves out the making of what it was made from; the first sidecars did not."""
+
+    name: str
+    spec: Mapping[str, Any]
+    upstream: tuple[str, ...]
+    made: str
+    seconds: float
+    size: int
+    checksums: Mapping[str, str]
+    environment: Mapping[str, str]
+    alone: bool
+
+    @property
+    def kind(self) -> str:
+        return self.name.partition("/")[0]
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """What is known of one data set's results. artefacts: by name, those that chapters asked for and all that these
+    were made from. gone: names of those that the store no longer has."""
+
+    dataset: str
+    title: str
+    profile: str
+    chapters: tuple[Executed, ...]
+    artefacts: Mapping[str, Artefact]
+    gone: tuple[str, ...]
+
+    def behind(self, names: Iterable[str]) -> list[Artefact]:
+        """The artefacts of these names and all that they were made from, as far as they are known, by name."""
+        found, pending = {}, list(names)
+        while pending:
+            name = pending.pop()
+            if name in self.artefacts and name not in found:
+                found[name] = self.artefacts[name]
+                pending += found[name].upstream
+        return [found[name] for name in sorted(found)]
+
+
+def read(card: Card, profile: str, store: Path | None = None) -> Lineage:
+    """The lineage of what the chapters of a data set published. store: folder of the artefacts, `paths.STORE` if
+    None. Raises SaltrustError for a file of theirs that cannot be read."""
+    results = paths.results_of(profile, card.name)
+    executed = []
+    for chapter, before in chapters.of(card).items():
+        known = Executed(chapter, chapters.load(chapter).title, tuple(before))
+        note = provenance(results / "provenance" / f"{chapter}.json")
+        if (results / "notebooks" / f"{chapter}.ipynb").exists() and note:
+            asked = note.get("artefacts", [])
+            origins = note.get("numbers", {})
+            known = Executed(
+                chapter,
+                known.title,
+                known.before,
+                RUN,
+                note["parameters"],
+                note.get("seconds", 0.0),
+                note.get("environment", {}),
+                tuple(used["artefact"] for used in asked),
+                tuple(
+                    Result(kind, name, about.get("cell"), about.get("artefacts"))
+                    for kind, name, about in _results(results, chapter, origins)
+                ),
+            )
+        elif (results / "notebooks" / f"{chapter}.failed.ipynb").exists():
+            known = Executed(chapter, known.title, known.before, FAILED)
+        executed.append(known)
+    named = [name for one in executed for name in one.artefacts]
+    artefacts, gone = _stored(named, store or paths.STORE)
+    return Lineage(card.name, card.title, profile, tuple(executed), artefacts, gone)
+
+
+def _results(
+    results: Path, chapter: str, origins: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Kind, name and note of each figure, table and number of a chapter. origins: the notes of its numbers."""
+    for kind in ("figure", "table"):
+        for file, note in notes(results, f"{kind}s", chapter).items():
+            yield kind, file.stem, note
+    for quoted in numbers(results, chapter):
+        name = quoted.partition("/")[2]
+        yield "number", name, origins.get(name, {})
+
+
+def _stored(named: Iterable[str], store: Path) -> tuple[dict[str, Artefact], tuple[str, ...]]:
+    """The artefacts of these names and what they were made from; and those of the names that are not there."""
+    named = set(named)
+    found, pending = {}, sorted(named)
+    while pending:
+        name = pending.pop()
+        note = {} if name in found else _json(store / name / SIDECAR)
+        if not note:
+            continue
+        upstream = tuple(note["upstream"])
+        files = [store / name / file for file in note["checksums"]]
+        found[name] = Artefact(
+            name,
+            {key: value for key, value in note["spec"].items() if key != "kind"},
+            upstream,
+            note["made"],
+            note["seconds"],
+            sum(file.stat().st_size for file in files if file.exists()),
+            note["checksums"],
+            note["environment"],
+            alone="checksum" in note,
+        )
+        pending += upstream
+    return found, tuple(sorted(named - set(found)))
+
+
+def _json(file: Path) -> dict[str, Any]:
+    """What a file of JSON holds; nothing where there is none, or none that is whole."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+# --- what is told of it ---------------------------------------------------------------------------------------------
+
+
+def by_kind(artefacts: Iterable[Artefact]) -> pd.DataFrame:
+    """A row for each kind of artefact, what is made first before what is made from it: kind, of (the kinds that it is
+    made from), artefacts, megabytes, hours."""
+    known = {one.name: one for one in artefacts}
+    of: dict[str, set[str]] = {one.kind: set() for one in known.values()}
+    for one in known.values():
+        of[one.kind] |= {known[name].kind for name in one.upstream if name in known} - {one.kind}
+    rows = [
+        {
+            "kind": kind,
+            "of": ", ".join(sorted(of[kind])),
+            "artefacts": len(members := [one for one in known.values() if one.kind == kind]),
+            "megabytes": sum(one.size for one in members) / 1e6,
+            "hours": sum(one.seconds for one in members) / 3600,
+        }
+        for kind in sorted(of, key=lambda kind: (level(kind, of), kind))
+    ]
+    return pd.DataFrame(rows, columns=["kind", "of", "artefacts", "megabytes", "hours"])
+
+
+def level(name: str, before: Mapping[str, Iterable[str]]) -> int:
+    """Steps of the longest way to a name. before: what comes directly before each; without circles."""
+    return max((level(other, before) + 1 for other in before[name]), default=0)
+
+
+def versions(environments: Iterable[Mapping[str, str]]) -> pd.DataFrame:
+    """A row for each value of each entry of some environments: what, value, times; the most frequent value first."""
+    counted = Counter((what, value) for environment in environments for what, value in environment.items())
+    order = list(dict.fromkeys(what for what, _ in counted))
+    rows = sorted(counted.items(), key=lambda row: (order.index(row[0][0]), -row[1]))
+    return pd.DataFrame([(*pair, times) for pair, times in rows], columns=["what", "value", "times"])
+
+
+def document(lineage: Lineage) -> dict[str, Any]:
+    """All of it as plain JSON. Environments, which many share, are given by their number in `environments`."""
+    environments: list[Mapping[str, str]] = []
+
+    def plain(one: Executed | Artefact) -> dict[str, Any]:
+        if one.environment not in environments:
+            environments.append(one.environment)
+        return asdict(one) | {"environment": environments.index(one.environment)}
+
+    return {
+        "dataset": lineage.dataset,
+        "title": lineage.title,
+        "profile": lineage.profile,
+        "chapters": [plain(one) for one in lineage.chapters],
+        "artefacts": [plain(lineage.artefacts[name]) for name in sorted(lineage.artefacts)],
+        "gone": lineage.gone,
+        "environments": environments,
+    }
+
+
+def write(folder: Path, profile: str, datasets: Sequence[str]) -> None:
+    """Write what the book's page of provenance shows: lineage.json, and in the folder of each data set of which a
+    chapter was run, all that is known as lineage.json."""
+    found = [read(data_cards.load(name), profile) for name in datasets]
+    for one in found:
+        if any(executed.state == RUN for executed in one.chapters):
+            text = json.dumps(document(one), separators=(",", ":"))
+            (folder / one.dataset / "lineage.json").write_text(text, encoding="utf-8")
+    artefacts = {name: artefact for one in found for name, artefact in one.artefacts.items()}
+    ran = [executed.environment for one in found for executed in one.chapters if executed.state == RUN]
+    summary = {
+        "profile": profile,
+        "datasets": [_summary(one) for one in found],
+        "kinds": by_kind(artefacts.values()).to_dict("records"),
+        "not_alone": sum(not one.alone for one in artefacts.values()),
+        "versions": {
+            "chapters": versions(ran).to_dict("records"),
+            "artefacts": versions(one.environment for one in artefacts.values()).to_dict("records"),
+        },
+    }
+    (folder / "lineage.json").write_text(json.dumps(summary, separators=(",", ":")), encoding="utf-8")
+
+
+def _summary(lineage: Lineage) -> dict[str, Any]:
+    """A data set and its chapters, with numbers of artefacts in the place of their names."""
+    known = lineage.artefacts
+    return {
+        "dataset": lineage.dataset,
+        "title": lineage.title,
+        "artefacts": len(known),
+        "gone": len(lineage.gone),
+        "megabytes": sum(one.size for one in known.values()) / 1e6,
+        "seconds": sum(one.seconds for one in known.values()),
+        "chapters": [
+            asdict(one)
+            | {
+                "artefacts": len(one.artefacts),
+                "behind": len(behind := lineage.behind(one.artefacts)),
+                "computed": sum(artefact.seconds for artefact in behind),
+                "environment": one.environment.get("commit", ""),
+            }
+            for one in lineage.chapters
+        ],
+    }
+
+
+def trace(lineage: Lineage, target: str) -> list[tuple[Executed, Result]]:
+    """The results that are called "<chapter>/<name>": a figure and a table may share a name.
+
+    Raises SaltrustError for a chapter that was not run, or a name that it does not have.
+    """
+    chapter, _, name = target.partition("/")
+    known = {one.chapter: one for one in lineage.chapters}
+    if chapter not in known:
+        raise unknown_name("chapter", chapter, known)
+    executed = known[chapter]
+    if executed.state != RUN:
+        raise SaltrustError(
+            f"chapter '{chapter}' of '{lineage.dataset}' is not published under the profile '{lineage.profile}'; "
+            f"saltrust publish {chapter} --dataset {lineage.dataset} --profile {lineage.profile} does it"
+        )
+    if found := [(executed, result) for result in executed.results if result.name == name]:
+        return found
+    raise unknown_name(f"result of chapter '{chapter}'", name, {result.name for result in executed.results})
+
+
+def told(lineage: Lineage, executed: Executed, result: Result) -> str:
+    """What is behind one result, for the terminal."""
+    results = paths.results_of(lineage.profile, lineage.dataset)
+    asked = executed.asked(result)
+    behind = lineage.behind(asked)
+    lines = {
+        "chapter": f"{executed.chapter}: {executed.title}",
+        "data set": f"{lineage.dataset}: {lineage.title}",
+        "notebook": f"{results / 'notebooks' / f'{executed.chapter}.ipynb'}, cell {result.cell or 'not noted'}",
+        "source": str(paths.CHAPTERS / f"{executed.chapter}.py"),
+        "parameters": ", ".join(f"{name} = {value}" for name, value in executed.parameters.items()),
+        "code and machine": ", ".join(f"{name} {value}" for name, value in executed.environment.items()),
+        "artefacts": f"{len(asked)} asked for{'' if result.artefacts is None else ' by then'}, {len(behind)} with what "
+        "they were made from; the result comes from some or all of these",
+    }
+    head = "\n".join(f"  {name:<18}{text}" for name, text in lines.items())
+    table = by_kind(behind).to_string(index=False, float_format="{:,.2f}".format) if behind else "none in the store"
+    commits = versions({"commit": one.environment["commit"]} for one in behind)
+    made = "".join(f"\n  {row.times:>6} made at commit {row.value}" for row in commits.itertuples())
+    return f"{result.kind} {executed.chapter}/{result.name}\n{head}\n\n{table}\n{made}\n"

@@ -1,0 +1,194 @@
+"""Findings: each demonstration shows what is known of it, on small networks or on what can be computed by hand."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from skimage.metrics import structural_similarity
+from skimage.morphology import opening
+from sklearn.metrics import average_precision_score
+from torch import nn
+
+from saltrust.analysis.audit.arun import DRAWS, LADDER, overlaps, rung, thresholds
+from saltrust.analysis.audit.finding import FINDINGS, audit
+from saltrust.analysis.audit.libraries import BOX_SIDE, boxed, opened
+from saltrust.artefacts.store import Store
+from saltrust.core import data_cards
+from saltrust.methods.preparation import prepare
+from saltrust.models.architectures import ARCHITECTURES, Architecture, Stage
+from saltrust.study.study import Study
+
+NETWORKS = ("small", "smaller")
+
+
+def small(width):
+    def build(n_outputs):
+        return nn.Sequential(
+            nn.Conv2d(3, width, 5, padding=2), nn.BatchNorm2d(width), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten(),
+            nn.Linear(16 * width, n_outputs),
+        )  # fmt: skip
+
+    return build
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory, tiny_profile):
+    """A study of phantoms by two networks that train in a moment."""
+    stages = (Stage("logits", ("8",)), Stage("conv2", ("4",)), Stage("conv1", ("1", "0")))
+    for name, width in zip(NETWORKS, (8, 6), strict=True):
+        ARCHITECTURES[name] = Architecture(name, name.title(), small(width), dict, 1e-3, stages)
+    card = data_cards.load("phantom-pneumothorax").model_copy(update={"networks": NETWORKS})
+    sizes = {"size": 64, "train": 12, "val": 12, "test": 24}
+    with pytest.MonkeyPatch.context() as patch, tiny_profile(NETWORKS, **sizes):
+        patch.setattr("saltrust.study.study.cards.load", lambda name: card)
+        yield Study("phantom-pneumothorax", "tiny", store=Store(tmp_path_factory.mktemp("store")))
+    for name in NETWORKS:
+        del ARCHITECTURES[name]
+
+
+@pytest.fixture(scope="module")
+def table(study):
+    return audit(study).set_index("name")
+
+
+def test_every_finding_says_what_differs_and_has_two_numbers(table):
+    assert list(table.index) == list(FINDINGS)
+    assert not table["finding"].duplicated().any()
+    assert table[["finding", "paper", "text", "code", "measure"]].map(len).gt(3).all(axis=None)
+    assert np.isfinite(table[["as_text", "as_code"]]).all(axis=None)
+
+
+@pytest.mark.parametrize(
+    ("name", "as_text", "as_code"),
+    [
+        ("grid", 1 / 10, 1 / 8),  # 320 pixels, halved five times by convolutions without a margin
+        ("functional_relu", 1, 0),  # InceptionV3 has 94 BasicConv2d, each with a call of relu
+        ("pole", 1, 0),
+        ("divisor", 56 / 55, 1),
+        ("axes", 1, -1),
+    ],
+)
+def test_what_can_be_known_beforehand(table, name, as_text, as_code):
+    assert table.loc[name, "as_text"] == pytest.approx(as_text, abs=1e-5)
+    assert table.loc[name, "as_code"] == pytest.approx(as_code, abs=1e-5)
+
+
+def test_the_class_that_is_explained_is_the_predicted_one(study, table):
+    scores = np.array(study.classifier().record["test_scores"])[list(study.explained)]
+    assert table.loc["predicted_class", "as_code"] == (scores < 0).mean()
+
+
+def test_the_text_s_side_is_the_protocol_s_where_they_agree(study, table):
+    utility = study.localization("smoothgrad,grad,guided_gradcam", models=(study.main,))
+    means = utility.groupby("method")["auprc"].mean()
+    for name, method in (("squares", "smoothgrad"), ("clipping", "grad"), ("displayed_product", "guided_gradcam")):
+        assert table.loc[name, "as_text"] == pytest.approx(means[method])
+    assert table.loc["first_layer", "as_text"] == table.loc["displayed_product", "as_text"]
+
+
+def test_constant_maps_score_the_prevalence_by_steps_and_more_by_straight_lines(study, table):
+    share = study.data("test").truth[list(study.explained)].mean()
+    assert table.loc["area", "as_text"] == pytest.approx(share)
+    assert table.loc["area", "as_code"] == pytest.approx((1 + share) / 2)
+
+
+def test_the_ladder_goes_from_the_text_to_the_code(study, table):
+    """Against scikit-image, to 1e-9."""
+    first, second = (study.maps("grad", model).values for model in (study.main, study.replicate))
+    expected = {}
+    for name, (preparation, settings) in LADDER.items():
+        window = (
+            {"win_size": settings.size}
+            if settings.window == "uniform"
+            else {"gaussian_weights": True, "sigma": settings.sigma, "truncate": (settings.size // 2) / settings.sigma}
+        )
+        pairs = zip(*(prepare(maps, preparation.channels, preparation.clip) for maps in (first, second)), strict=True)
+        options = {"data_range": settings.data_range, "use_sample_covariance": False}
+        expected[name] = np.mean([structural_similarity(one, other, **options, **window) for one, other in pairs])
+    found = {name: rung(study, name, ["grad"])["grad"] for name in LADDER}
+    assert found == pytest.approx(expected, abs=1e-9)
+    steps = ["preparation", "window", "data_range"]
+    assert list(table.loc[steps[1:], "as_text"]) == list(table.loc[steps[:-1], "as_code"])
+
+
+def test_statistics_that_are_kept_leave_another_map(table):
+    assert table.loc["batchnorm", "as_text"] != table.loc["batchnorm", "as_code"]
+
+
+def test_the_average_of_test_images_has_seen_the_answers(study, table):
+    truth = study.data("test").truth
+    average = truth[study.data("test").present].mean(axis=0)
+    scores = [average_precision_score(truth[i].ravel(), average.ravel()) for i in study.explained]
+    assert table.loc["leak", "as_code"] == pytest.approx(np.mean(scores), abs=1e-9)
+
+
+def test_clamping_and_signs_count_values(study, table):
+    raw = study.maps("grad").values
+    assert table.loc["clamping", "as_code"] == pytest.approx((np.abs(raw) > 0.1).mean())
+    scaled = np.abs(raw) / np.abs(raw).max(axis=(1, 2, 3), keepdims=True)
+    assert table.loc["clamping", "as_text"] == pytest.approx((scaled > 0.1).mean())
+    assert 0 < table.loc["signs", "as_text"] < 1
+
+
+def test_thresholds_are_means_of_pairs_of_different_images(study):
+    """Four images make six pairs, fewer than are asked for: every draw is all of them."""
+    drawn = thresholds(study, "gradcam")
+    assert drawn.shape == (DRAWS,)
+    expected = study.thresholds("gradcam")["ssim"].mean()
+    assert drawn == pytest.approx(np.full(DRAWS, expected), abs=1e-12)
+
+
+def test_boxes_hold_the_parts_of_a_map():
+    saliency = np.zeros((40, 40))
+    saliency[2:5, 3] = saliency[4, 3:9] = 1  # an L
+    saliency[20, 20] = 1
+    expected = np.zeros((40, 40), bool)
+    expected[2:5, 3:9] = expected[20, 20] = True
+    np.testing.assert_array_equal(boxed(saliency), expected)
+    assert not boxed(np.zeros((40, 40))).any()
+
+
+def test_boxes_that_an_opening_deletes_are_counted():
+    raw = np.zeros((2, 1, 80, 80))
+    raw[0, 0, 10:30, 10:40] = raw[0, 0, 50, 50] = raw[1, 0, 5:9, 5:70] = -1  # one box of three is wide enough
+    study = SimpleNamespace(maps=lambda method: SimpleNamespace(values=raw))
+    assert FINDINGS["opening"].demonstrate(study) == (0, pytest.approx(2 / 3))
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 40), st.integers(0, 40))
+def test_an_opening_deletes_boxes_no_wider_than_its_side(height, width, top, left):
+    mask = np.zeros((80, 80), bool)
+    mask[top : top + height, left : left + width] = True
+    kept = min(height, width) > BOX_SIDE * 80
+    np.testing.assert_array_equal(opened(mask), mask if kept else np.zeros_like(mask))
+
+
+@given(hnp.arrays(bool, (24, 24)))
+def test_openings_are_those_of_scikit_image(mask):
+    padded = np.pad(mask, 5)  # whose borders are handled in other ways
+    expected = opening(padded, np.ones((5, 5)))
+    np.testing.assert_array_equal(opened(padded, share=4 / 34), expected)
+
+
+def test_overlaps_are_intersections_over_unions():
+    first = np.array([[[0, 4], [0, 4]], [[0, 2], [0, 2]], [[0, 2], [0, 2]]], float)
+    second = np.array([[[2, 6], [0, 4]], [[0, 2], [0, 2]], [[5, 6], [0, 2]]], float)
+    np.testing.assert_allclose(overlaps(first, second), [8 / 24, 1, 0])
+
+
+def test_boxes_on_a_file_are_scaled_almost_rightly():
+    truth = np.zeros((1, 128, 128), bool)
+    truth[0, 10:60, 20:90] = True
+    split = SimpleNamespace(truth=truth)
+    _, overlap = FINDINGS["boxes"].demonstrate(SimpleNamespace(data=lambda name: split, explained=(0,), seed=0))
+    assert 0.95 < overlap < 1
+
+
+def test_the_table_is_tidy(table):
+    assert isinstance(table, pd.DataFrame)
+    assert list(table.columns) == ["finding", "paper", "text", "code", "measure", "as_text", "as_code"]

@@ -1,0 +1,204 @@
+"""The curve holds each verdict once, agrees with the study's own, and its choices are told apart as R would."""
+
+from dataclasses import replace
+from itertools import combinations, product
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from statsmodels.formula.api import ols
+from statsmodels.stats.anova import anova_lm
+
+from saltrust.analysis.multiverse.curve import grid, named, specification_curve, specifications, under
+from saltrust.analysis.multiverse.effects import INTERACTIONS, effects, flip_rates, main_effects, pass_shares
+from saltrust.analysis.multiverse.factors import BASELINES, FACTORS
+from saltrust.artefacts.batch import ScoreBatch
+from saltrust.artefacts.scores import LocalizationScores
+from saltrust.artefacts.store import Store
+from saltrust.core.errors import SaltrustError
+from saltrust.core.protocols import PROTOCOLS
+from saltrust.study.study import Study
+
+METHODS = "grad"
+N_BOOT = 50
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory, tiny_profile):
+    """A study in which every network trains for one step."""
+    with tiny_profile(train=16, val=12, test=24, explained=3, cascaded=2):
+        yield Study("phantom-pneumothorax", "tiny", store=Store(tmp_path_factory.mktemp("store")))
+
+
+@pytest.fixture(scope="module")
+def curve(study):
+    return specification_curve(study, METHODS, N_BOOT)
+
+
+@pytest.mark.parametrize("protocol", ["corrected", "as_run"])
+def test_a_named_protocol_has_the_verdicts_of_its_study(study, curve, protocol):
+    own = Study("phantom-pneumothorax", "tiny", protocol, store=study.store).verdicts(METHODS, N_BOOT)
+    own = own[own["baseline"] != "localizer"].set_index(["method", "criterion", "baseline"])
+    marked = curve[curve["protocol"].str.split(", ").map(lambda names: protocol in names)]
+    marked = marked.set_index(["method", "criterion", "baseline"])
+    assert set(marked.index) == set(own.index)
+    assert len(marked) == len(own)
+    own = own.loc[marked.index]
+    numbers = ["value", "reference", "difference", "ci_low", "ci_high"]
+    # Grad-CAM's layer, which the plain gradient does not use, is left unfolded: the last bits differ.
+    np.testing.assert_allclose(marked[numbers].astype(float), own[numbers].astype(float), atol=2e-4)
+    assert (marked["verdict"] == own["verdict"]).all()
+    # All three pairs of three images are drawn; as_run alone draws them in an order of each method's own.
+    assert (marked["in_grid"] | (marked.index.get_level_values("criterion") == "randomization")).all()
+
+
+def test_every_combination_is_there_once(study, curve):
+    for (criterion, method), own in curve.groupby(["criterion", "method"]):
+        values = grid(study, method, criterion)
+        crossed = own[own["in_grid"]]
+        assert len(crossed) == np.prod([len(v) for v in values.values()])
+        labels = {name: [FACTORS[name].label(value) for value in found] for name, found in values.items()}
+        assert set(crossed[list(values)].itertuples(index=False, name=None)) == set(product(*labels.values()))
+        assert crossed[[name for name in FACTORS if name not in values]].eq("").all(axis=None)
+        assert own["specification"].tolist() == list(range(1, len(own) + 1))
+
+
+@pytest.mark.parametrize("criterion", list(BASELINES))
+@pytest.mark.parametrize("method", ["grad", "smoothgrad", "ig", "smooth_ig", "gradcam", "xrai", "guided_gradcam"])
+def test_no_specification_is_another_under_a_second_name(study, method, criterion):
+    found = specifications(study, method, criterion)
+    assert len({spec.key for spec in found}) == len(found)
+    assert named(study, method, criterion)["corrected"].key in {spec.key for spec in found}
+
+
+def test_an_unsigned_map_is_named_by_what_is_done_to_it(study):
+    maps = study.spec("gradcam")
+    for name, protocol in PROTOCOLS.items():
+        (own,) = named(study, "gradcam", "utility")[name].values
+        own = replace(own, maps=maps)
+        expected = LocalizationScores(maps, protocol.localization, protocol.auprc)
+        np.testing.assert_array_equal(own.compute(study.store.get), expected.compute(study.store.get))
+
+
+def test_a_protocol_outside_the_grid_has_its_own_row(study):
+    for criterion in BASELINES:
+        keys = {spec.key for spec in specifications(study, "smoothgrad", criterion)}
+        own = named(study, "smoothgrad", criterion)
+        assert {name: spec.key in keys for name, spec in own.items()} == {
+            "corrected": True,
+            "published": True,
+            "as_run": False,  # its noise is a share of the image's own range
+        }
+
+
+def test_choices_are_varied_only_where_they_bear(study):
+    def varied(method, criterion):
+        return set(grid(study, method, criterion))
+
+    assert varied("grad", "utility") == {"scalar", "channels", "clip", "auprc", "average_of", "rule"}
+    assert "channels" not in varied("gradcam", "utility")
+    assert "batchnorm" in varied("grad", "randomization")
+    assert "pairs" not in varied("grad", "randomization")  # three images have three pairs, and all are drawn
+    fewer = under(study, replace(study.protocol, threshold_pairs=2))
+    assert "pairs" in grid(fewer, "grad", "randomization")
+    assert "low_baseline" in varied("grad", "repeatability")
+    assert "power" in varied("smoothgrad", "utility")
+    assert "probability" in grid(study, "smoothgrad", "utility")["scalar"]
+    assert "probability" not in grid(study, "grad", "utility")["scalar"]  # it only rescales the map
+
+
+def test_steps_fit_the_profile(study):
+    assert "steps" not in grid(study, "ig", "utility")  # two steps are the least and the most here
+    for cap, expected in ((5, (5, 2)), (100, (25, 10)), (20, (20, 10))):
+        sized = under(study, study.protocol)
+        sized.profile = replace(study.profile, steps=cap)
+        assert grid(sized, "ig", "utility")["steps"] == expected
+    sized.profile = replace(study.profile, steps=100)
+    assert grid(sized, "xrai", "utility")["steps"] == (25, 100)
+
+
+def test_scores_computed_together_are_those_computed_alone(study, curve):
+    parts = {
+        part.digest: part
+        for criterion in BASELINES
+        for spec in specifications(study, "grad", criterion)[::7]
+        for part in spec.scores
+    }
+    together = study.store.get(ScoreBatch(tuple(parts.values())))
+    kinds = set()
+    for part, scores in zip(parts.values(), together, strict=True):
+        np.testing.assert_array_equal(scores, part.compute(study.store.get))
+        kinds.add(part.kind)
+    assert kinds == {"utility", "similarity", "null"}
+
+
+def test_shares_are_of_the_crossed_specifications(curve):
+    shares = pass_shares(curve)
+    assert list(shares.columns) == list(BASELINES)
+    own = curve.query("method == 'grad' and criterion == 'repeatability' and in_grid")
+    assert shares.loc["grad", "repeatability"] == (own["verdict"] == "PASS").sum() / len(own)
+
+
+def made(shape, differences, passed):
+    """A curve of one method with the first few choices crossed."""
+    names = list(FACTORS)[: len(shape)]
+    rows = [dict(zip(names, map(str, levels), strict=True)) for levels in np.ndindex(*shape)]
+    frame = pd.DataFrame(rows).reindex(columns=list(FACTORS), fill_value="")
+    verdict = np.where(np.ravel(passed), "PASS", "FAIL")
+    return names, frame.assign(
+        method="m", criterion="c", in_grid=True, difference=np.ravel(differences), verdict=verdict
+    )
+
+
+def test_variance_is_split_as_by_an_analysis_of_variance():
+    rng = np.random.default_rng(0)
+    shape = (3, 2, 2, 2)
+    effect = np.arange(3)[:, None, None, None] + np.array([0, 2.0])[:, None] * np.array([1.0, -1])
+    names, curve = made(shape, effect + rng.normal(size=shape), rng.random(shape) < 0.4)
+    found = effects(curve.sample(frac=1, random_state=0)).set_index("choice")
+    curve["passed"] = curve["verdict"].eq("PASS").astype(float)
+    for column, response in (("variance_difference", "difference"), ("variance_verdict", "passed")):
+        fitted = ols(f"{response} ~ {' + '.join(f'C({name})' for name in names)}", curve).fit()
+        squares = anova_lm(fitted, typ=2)["sum_sq"]
+        expected = (squares / squares.sum()).to_numpy()
+        np.testing.assert_allclose(found.loc[[*names, INTERACTIONS], column], expected, rtol=1e-9)
+
+
+@given(arrays.arrays(bool, st.tuples(*[st.integers(2, 3)] * 3)))
+def test_flips_are_counted_over_pairs_that_differ_in_one_choice(passed):
+    names, curve = made(passed.shape, passed, passed)
+    found = effects(curve).set_index("choice")
+    for axis, name in enumerate(names):
+        pairs = [
+            (a, b)
+            for a, b in combinations(np.ndindex(*passed.shape), 2)
+            if [x != y for x, y in zip(a, b, strict=True)] == [i == axis for i in range(passed.ndim)]
+        ]
+        assert found.loc[name, "pairs"] == len(pairs)
+        assert found.loc[name, "flips"] == sum(passed[a] != passed[b] for a, b in pairs)
+    if passed.any() and not passed.all():
+        shares = main_effects(passed.astype(float))
+        assert (shares >= 0).all()
+        assert shares.sum() <= 1 + 1e-9
+        assert found["variance_verdict"].sum() == pytest.approx(1)
+    else:
+        assert found["variance_verdict"].isna().all()
+
+
+def test_flip_rates_are_pooled():
+    _, first = made((2, 2), np.zeros(4), [0, 1, 1, 1])
+    _, second = made((2, 2), np.zeros(4), [0, 0, 1, 1])
+    found = effects(pd.concat([first, second.assign(method="n")]))
+    rates = flip_rates(found)
+    assert rates["c", "scalar"] == 3 / 4
+    assert rates["c", "power"] == 1 / 4
+    assert flip_rates(found, ("method",))["n", "scalar"] == 1
+
+
+def test_a_grid_with_a_hole_is_refused():
+    _, curve = made((2, 2), np.zeros(4), np.zeros(4))
+    with pytest.raises(SaltrustError, match="c of m: .* not all combinations"):
+        effects(curve.iloc[1:])

@@ -1,0 +1,226 @@
+"""Heat maps of branches from end to end, on small networks: scores tidy, checked against the maps they come from."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from torch import nn
+
+from saltrust.artefacts.store import Store
+from saltrust.core import data_cards
+from saltrust.core.errors import SaltrustError
+from saltrust.core.profiles import PROFILES, Branching
+from saltrust.core.protocols import PROTOCOLS
+from saltrust.methods.registry import CONTROLS
+from saltrust.models.architectures import ARCHITECTURES, Architecture, Stage
+from saltrust.models.recipes import BRANCHING
+from saltrust.scores.auprc import average_precision
+from saltrust.scores.five_band import CLAMPED, SOFT, Thresholds, adjust, stratify
+from saltrust.study.five_band import ALL_TEN, CLAMP, HEATMAPS, THE_EIGHT, FiveBandStudy
+from saltrust.study.study import Study
+
+SIZE = 48
+NETWORKS = ("small", "smaller")
+
+
+def small(width):
+    def build(n_outputs):
+        return nn.Sequential(
+            nn.Conv2d(3, width, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten(),
+            nn.Linear(16 * width, 16), nn.LeakyReLU(), nn.Linear(16, n_outputs),
+        )  # fmt: skip
+
+    return build
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tiny():
+    """A profile and two networks that train in a second."""
+    stages = (Stage("logits", ("9",)), Stage("fc", ("7",)), Stage("conv2", ("3",)), Stage("conv1", ("0",)))
+    for name, width in zip(NETWORKS, (8, 6), strict=True):
+        ARCHITECTURES[name] = Architecture(name, name.title(), small(width), dict, 1e-3, stages, (0.0, 1.0))
+    PROFILES["tiny"] = replace(
+        PROFILES["smoke"],
+        name="tiny",
+        branching=Branching(
+            sizes=dict.fromkeys(NETWORKS, SIZE),
+            shards={"train": 1, "val": 1, "test": 1},
+            branches=2,
+            judged=12,
+            depths=(),
+            deep_branches=1,
+        ),
+    )
+    BRANCHING["tiny"] = dict.fromkeys(NETWORKS, BRANCHING["smoke"]["alexnet"])
+    yield
+    del BRANCHING["tiny"]
+    for name in NETWORKS:
+        del ARCHITECTURES[name]
+    del PROFILES["tiny"]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return Store(tmp_path_factory.mktemp("store"))
+
+
+def study(store, protocol="corrected"):
+    with pytest.MonkeyPatch.context() as patch:
+        small_card = data_cards.load("cells").model_copy(update={"networks": NETWORKS})
+        patch.setattr("saltrust.study.study.cards.load", lambda name: small_card)
+        return Study("cells", "tiny", protocol, store=store)
+
+
+@pytest.fixture
+def heat(store):
+    return FiveBandStudy(study(store))
+
+
+def test_the_judged_images_are_all_kinds_of_test_images(heat):
+    test = heat.study.data("test")
+    assert len(heat.judged) == 12
+    assert len(test) == 200
+    assert (heat.judged[0], heat.judged[-1]) == (0, 199)
+
+
+def test_accuracies_count_the_predictions_of_each_branch(heat):
+    table = heat.accuracies()
+    assert list(zip(table["network"], table["branch"], strict=True)) == [(n, b) for n in NETWORKS for b in (1, 2)]
+    labels = heat.study.data("test").labels
+    assert table["accuracy"][0] == (heat.predicted("small", 1) == labels).mean()
+    assert table["stopped"].isin(["target", "early", "epochs"]).all()
+
+
+def test_five_band_scores_are_those_of_the_maps(heat):
+    frame = heat.five_band(THE_EIGHT, empty=True)
+    assert not frame.duplicated(["image", "method", "network", "branch"]).any()
+    assert len(frame) == 12 * 8 * 2 * 2
+    test = heat.study.data("test")
+    for name, clamped in (("saliency", False), ("input_x_gradient", True)):
+        raw = heat.raw(name, "smaller", 2)
+        assert name != "saliency" or (raw >= 0).all()
+        maps = adjust(raw, CLAMP if clamped else None)
+        np.testing.assert_array_equal(maps, heat.adjusted(name, "smaller", 2, clamped=clamped))
+        scores = heat.five_band((name,), ("smaller",), clamped=clamped, empty=True).query("branch == 2")
+        bands = CLAMPED if clamped else SOFT
+        truth = test.grades[heat.judged[3]].astype(int)
+        cut = [stratify(maps[3], *pair) for pair in bands.pairs()]
+        hits = np.array([((band == truth) & (truth > 0)).sum() for band in cut])
+        missed = np.array([((band == 0) & (truth > 0)).sum() for band in cut])
+        recalls = hits / (hits + missed + 1e-6)
+        assert scores.iloc[3]["recall_avg"] == pytest.approx(recalls.mean())
+        assert scores.iloc[3]["recall_best"] == pytest.approx(recalls.max())
+
+
+def test_images_without_a_cell_count_as_the_protocol_says(store):
+    absent = data_cards.load("cells").classes.index("empty")
+    frames = {name: FiveBandStudy(study(store, name)).five_band(("saliency",)) for name in PROTOCOLS}
+    assert (frames["corrected"]["label"] != absent).all()
+    empty = frames["published"].query("label == @absent")
+    assert len(empty)
+    assert (empty[["recall_avg", "precision_best"]] == 0).all(axis=None)
+
+
+def test_published_scores_follow_the_text(store):
+    """The sum over 56 thresholds over 55, and blank pixels of the cell that are false positives as well."""
+    ours = FiveBandStudy(study(store)).five_band(("deeplift",), empty=False).query("network == 'small'")
+    published = PROTOCOLS["published"].five_band
+    heat = FiveBandStudy(study(store))
+    heat.study.protocol = replace(heat.study.protocol, five_band=published)
+    theirs = heat.five_band(("deeplift",), empty=False).query("network == 'small'")
+    np.testing.assert_allclose(theirs["recall_avg"], ours["recall_avg"] * 56 / 55, rtol=1e-12)
+    np.testing.assert_array_equal(theirs["recall_best"], ours["recall_best"])
+    assert (theirs["precision_best"] <= ours["precision_best"]).all()
+    assert (theirs["precision_best"] < ours["precision_best"]).any()
+
+
+def test_unsigned_maps_have_no_negative_bands(heat):
+    signed, unsigned = (heat.five_band(("gradient",), unsigned=flag) for flag in (False, True))
+    saliency = heat.five_band(("saliency",))
+    np.testing.assert_array_equal(unsigned["recall_avg"], saliency["recall_avg"])
+    assert not np.array_equal(signed["recall_avg"], unsigned["recall_avg"])
+
+
+def test_roc_points_are_means_over_images_and_branches(heat):
+    curves = heat.roc(("saliency", "deconvolution"))
+    assert list(curves.columns) == ["method", "network", "threshold", "fpr", "recall"]
+    assert len(curves) == 2 * 2 * 56
+    assert curves[["fpr", "recall"]].stack().between(0, 1).all()
+    scores = heat.five_band(("saliency",), ("small",))
+    own = curves.query("method == 'saliency' and network == 'small'")
+    assert own["recall"].mean() == pytest.approx(scores["recall_avg"].mean())
+
+
+def test_other_scores_are_of_the_same_maps(heat):
+    frame = heat.localization(("ig",), "auprc", ("small",)).query("branch == 1").set_index("image")
+    test = heat.study.data("test")
+    position = next(i for i in heat.judged if test.present[i])
+    values = np.abs(heat.raw("ig", "small", 1, (position,))[0]).sum(axis=0)
+    expected = average_precision(values, test.truth[position])
+    assert frame.loc[test.ids[position], "auprc"] == pytest.approx(expected, abs=1e-6)
+    assert frame["auprc"].notna().all()
+
+
+def test_blank_pixels_and_false_alarms(heat):
+    absent = heat.study.data("test").absent
+    with_cell, empty = (heat.blank(("saliency",), empty=flag) for flag in (False, True))
+    assert (with_cell["label"] != absent).all()
+    assert (empty["label"] == absent).all()
+    np.testing.assert_allclose(empty["blank"], 1 - empty["false_alarms"])
+
+
+def test_guided_gradcam_uses_the_first_or_the_last_layer(heat):
+    assert heat.raw("guided_gradcam", "small").shape == heat.raw("guided_gradcam_last", "small").shape
+    assert not np.array_equal(heat.raw("guided_gradcam", "small"), heat.raw("guided_gradcam_last", "small"))
+    assert heat._maps("guided_gradcam", "small", 1).parameters["layer"] == "0"
+
+
+def test_the_gallery_shows_right_predictions_first_and_one_wrong(heat):
+    predicted = heat.predicted("small", 1)
+    labels = heat.study.data("test").labels
+    for label in range(10):
+        own = [choice for choice in heat.gallery("small", 1, right=2) if choice.label == label]
+        assert [c.right for c in own] == sorted((c.right for c in own), reverse=True)
+        assert sum(not c.right for c in own) == min(1, ((labels == label) & (predicted != label)).sum())
+        assert all(predicted[c.index] == c.predicted for c in own)
+
+
+def test_every_heat_map_can_be_made(heat):
+    assert ALL_TEN[:8] == THE_EIGHT
+    for name in HEATMAPS:
+        values = heat.raw(name, "small", 1, heat.judged[:2])
+        assert values.shape[0] == 2
+        assert np.isfinite(values).all()
+
+
+def test_the_four_questions_are_asked_of_cells_too(store):
+    asked = study(store)
+    assert asked.judged == ("small-1", "small-2", "smaller-1", "small-random")
+    frame = asked.localization("grad,guided_backprop", models=asked.judged[:2])
+    assert set(frame["method"]) == {"grad", "guided_backprop", *CONTROLS, "average", "unet"}
+    assert frame["auprc"].between(0, 1).all()
+    assert len(asked.sensitivity("grad")["stage"].unique()) == 4
+    assert asked.repeatability("grad")["ssim"].between(-1, 1).all()
+    assert asked.other_class("grad")["ssim"].between(-1, 1).all()  # of the next most likely class
+    table = asked.models(n_boot=20)
+    assert table.query("role == 'classifier'")["accuracy"].notna().all()
+    assert list(asked.curves("small-1").columns) == ["step", "training loss", "accuracy on a shard"]
+
+
+def test_graded_truth_is_needed():
+    with pytest.raises(SaltrustError, match="'phantom-pneumonia' has no graded truth"):
+        FiveBandStudy(Study("phantom-pneumonia", "smoke"))
+
+
+def test_other_thresholds_can_be_asked_for(store):
+    strict = FiveBandStudy(study(store), Thresholds(0.8, 0.9, 0.1, 1))
+    frame = strict.five_band(("saliency",), ("small",))
+    np.testing.assert_array_equal(frame["recall_avg"], frame["recall_best"])
+    assert (
+        frame["recall_avg"].mean()
+        < FiveBandStudy(study(store)).five_band(("saliency",), ("small",))["recall_avg"].mean()
+    )
+    assert strict.roc(("saliency",), ("small",))["threshold"].tolist() == [0.8]
+    with pytest.raises(SaltrustError, match="0 < inner < outer < 1, found inner 0.5, outer 0.3"):
+        Thresholds(0.5, 0.3)
