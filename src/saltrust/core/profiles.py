@@ -1,6 +1,6 @@
 """Profiles: the size of a run. What is computed is the protocol's; how much of it, the profile's."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from saltrust.core.registry import Registry
 
@@ -60,112 +60,100 @@ class Profile:
 
 NETWORKS = ("alexnet", "vgg16", "resnet34")  # of Tjoa & Guan
 
+_QUICK = Profile(
+    name="quick",
+    size=128,
+    train=1400,
+    val=300,
+    test=400,
+    architectures={
+        "inception_v3": Training(epochs=5, patience=5, steps=60, batch_size=16),
+        "densenet121": Training(epochs=4, patience=4, steps=45, batch_size=16),
+    },
+    localizers={
+        "unet": Training(epochs=8, patience=8, steps=24, batch_size=16),
+        "retinanet": Training(epochs=6, patience=6, steps=24, batch_size=16),
+    },
+    localizer_width="narrow",
+    pretrained=True,
+    explained=30,
+    cascaded=5,
+    replicates=1,
+    surrogates=2,
+    samples=5,
+    steps=5,
+    perturbations=300,
+    channels=32,
+    branching=Branching(
+        sizes={"alexnet": 128, "vgg16": 64, "resnet34": 96},
+        shards={"train": 32, "val": 2, "test": 3},
+        branches=2,
+        judged=30,
+        depths=(1, 2, 3, 4, 5, 6, 7, 8),
+        deep_branches=1,
+    ),
+)
+
+_SMOKE = replace(
+    _QUICK,
+    name="smoke",
+    size=80,
+    train=48,
+    val=24,
+    test=32,
+    architectures=dict.fromkeys(_QUICK.architectures, Training(epochs=1, patience=1, steps=3, batch_size=12)),
+    localizers={
+        "unet": Training(epochs=1, patience=1, steps=3, batch_size=8),
+        "retinanet": Training(epochs=1, patience=1, steps=2, batch_size=4),
+    },
+    pretrained=False,
+    explained=4,
+    cascaded=2,
+    surrogates=1,
+    samples=2,
+    steps=2,
+    perturbations=20,
+    channels=4,
+    branching=replace(
+        _QUICK.branching,
+        sizes=dict.fromkeys(NETWORKS, 64),
+        shards=dict.fromkeys(("train", "val", "test"), 1),
+        judged=8,
+        depths=(1, 2),
+    ),
+)
+
+_FULL = replace(  # the sizes of Arun et al., Methods
+    _QUICK,
+    name="full",
+    size=320,
+    train=None,
+    val=None,
+    test=None,
+    architectures={
+        "inception_v3": Training(epochs=20, patience=4, steps=None, batch_size=32),
+        "densenet121": Training(epochs=30, patience=5, steps=None, batch_size=32),
+    },
+    localizers=dict.fromkeys(_QUICK.localizers, Training(epochs=75, patience=15, steps=None, batch_size=4)),
+    localizer_width="paper",
+    explained=None,
+    cascaded=None,
+    replicates=3,
+    surrogates=5,
+    samples=25,
+    steps=100,
+    perturbations=1000,
+    channels=None,
+    branching=replace(  # Tjoa & Guan, sec. III and Table I
+        _QUICK.branching,
+        sizes={"resnet34": 512, "alexnet": 224, "vgg16": 224},
+        shards={"train": 32, "val": 8, "test": 8},
+        branches=5,
+        judged=None,
+        deep_branches=5,
+    ),
+)
+
 PROFILES: Registry[Profile] = Registry("profile")
-
-PROFILES.register("smoke")(
-    Profile(
-        name="smoke",
-        size=80,
-        train=48,
-        val=24,
-        test=32,
-        architectures={
-            "inception_v3": Training(epochs=1, patience=1, steps=3, batch_size=12),
-            "densenet121": Training(epochs=1, patience=1, steps=3, batch_size=12),
-        },
-        localizers={
-            "unet": Training(epochs=1, patience=1, steps=3, batch_size=8),
-            "retinanet": Training(epochs=1, patience=1, steps=2, batch_size=4),
-        },
-        localizer_width="narrow",
-        pretrained=False,
-        explained=4,
-        cascaded=2,
-        replicates=1,
-        surrogates=1,
-        samples=2,
-        steps=2,
-        perturbations=20,
-        channels=4,
-        branching=Branching(
-            sizes=dict.fromkeys(NETWORKS, 64),
-            shards={"train": 1, "val": 1, "test": 1},
-            branches=2,
-            judged=8,
-            depths=(1, 2),
-            deep_branches=1,
-        ),
-    )
-)
-
-PROFILES.register("quick")(
-    Profile(
-        name="quick",
-        size=128,
-        train=1400,
-        val=300,
-        test=400,
-        architectures={
-            "inception_v3": Training(epochs=5, patience=5, steps=60, batch_size=16),
-            "densenet121": Training(epochs=4, patience=4, steps=45, batch_size=16),
-        },
-        localizers={
-            "unet": Training(epochs=8, patience=8, steps=24, batch_size=16),
-            "retinanet": Training(epochs=6, patience=6, steps=24, batch_size=16),
-        },
-        localizer_width="narrow",
-        pretrained=True,
-        explained=30,
-        cascaded=5,
-        replicates=1,
-        surrogates=2,
-        samples=5,
-        steps=5,
-        perturbations=300,
-        channels=32,
-        branching=Branching(
-            sizes={"alexnet": 128, "vgg16": 64, "resnet34": 96},
-            shards={"train": 32, "val": 2, "test": 3},
-            branches=2,
-            judged=30,
-            depths=(1, 2, 3, 4, 5, 6, 7, 8),
-            deep_branches=1,
-        ),
-    )
-)
-
-PROFILES.register("full")(  # the sizes of Arun et al., Methods
-    Profile(
-        name="full",
-        size=320,
-        train=None,
-        val=None,
-        test=None,
-        architectures={
-            "inception_v3": Training(epochs=20, patience=4, steps=None, batch_size=32),
-            "densenet121": Training(epochs=30, patience=5, steps=None, batch_size=32),
-        },
-        localizers={
-            "unet": Training(epochs=75, patience=15, steps=None, batch_size=4),
-            "retinanet": Training(epochs=75, patience=15, steps=None, batch_size=4),
-        },
-        localizer_width="paper",
-        pretrained=True,
-        explained=None,
-        cascaded=None,
-        replicates=3,
-        surrogates=5,
-        samples=25,
-        steps=100,
-        perturbations=1000,
-        channels=None,
-        branching=Branching(  # Tjoa & Guan, sec. III and Table I
-            sizes={"resnet34": 512, "alexnet": 224, "vgg16": 224},
-            shards={"train": 32, "val": 8, "test": 8},
-            branches=5,
-            judged=None,
-            depths=(1, 2, 3, 4, 5, 6, 7, 8),
-            deep_branches=5,
-        ),
-    )
-)
+for _profile in (_SMOKE, _QUICK, _FULL):
+    PROFILES.register(_profile.name)(_profile)
