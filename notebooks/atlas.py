@@ -95,7 +95,7 @@ page.figure(
 # {num}`atlas/smallest_ratio .0f` times as many pixels of body as of feature.
 
 # %%
-test = study.data("test")
+test = study.images.split("test")
 shares = pd.DataFrame(
     {"type": test.classes[label], **{f"grade_{value}": (grades == grade).mean() for grade, value in GRADES.items()}}
     for label, grades in zip(test.labels, test.grades, strict=True)

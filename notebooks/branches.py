@@ -47,9 +47,9 @@ page.table(
     "Table I of {cite:t}`tjoa2020quantifying`.",
 )
 page.quote(
-    n_branches=len(study.branches(study.card.networks[0])),
-    n_train=len(study.data("train")),
-    n_test=len(study.data("test")),
+    n_branches=len(study.networks.branches(study.card.networks[0])),
+    n_train=len(study.images.split("train")),
+    n_test=len(study.images.split("test")),
     lowest=branches["accuracy"].min(),
     highest=branches["accuracy"].max(),
     profile=profile,
@@ -84,10 +84,10 @@ page.quote(
 # %%
 traces = pd.concat(
     pd.DataFrame({key: record["curves"][key] for key in ("step", "accuracy", "counter")}).assign(
-        network=study.title(f"{network}-1"), branch=branch, limit=heat.plan(network).limit
+        network=study.networks.title(f"{network}-1"), branch=branch, limit=heat.plan(network).limit
     )
     for network in heat.networks
-    for branch in study.branches(network)
+    for branch in study.networks.branches(network)
     for record in [heat.record(network, branch)]
 )
 page.figure(
@@ -116,14 +116,14 @@ page.table(
 # The rows are the true classes. A network that confuses two classes has no reason to look where they differ.
 
 # %%
-labels = study.data("test").labels
+labels = study.images.split("test").labels
 classes = study.card.classes
 matrices = {}
 for network in heat.networks:
     counts = np.zeros((len(classes), len(classes)), int)
-    for branch in study.branches(network):
+    for branch in study.networks.branches(network):
         np.add.at(counts, (labels, heat.predicted(network, branch)), 1)
-    matrices[study.title(f"{network}-1")] = counts / counts.sum(axis=1, keepdims=True)
+    matrices[study.networks.title(f"{network}-1")] = counts / counts.sum(axis=1, keepdims=True)
 pairs = {
     name: max((m[i, j], classes[i], classes[j]) for i in range(len(classes)) for j in range(len(classes)) if i != j)
     for name, m in matrices.items()

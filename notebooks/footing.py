@@ -28,7 +28,7 @@ from saltrust.chapters.page import Page
 from saltrust.plots import five_band
 from saltrust.scores.localization import DISTINCT, LOCALIZATION
 from saltrust.stats.bootstrap import crossed, rank_correlation
-from saltrust.study.five_band import ALL_TEN, THE_EIGHT, TITLES, FiveBandStudy
+from saltrust.study.five_band import TITLES, TJOA_EIGHT, TJOA_TEN, FiveBandStudy
 from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
@@ -44,10 +44,10 @@ KEYS = ["image", "network", "branch"]
 # maps lose their signs, or when its own is kept?
 
 # %%
-SIGNED = tuple("gradient" if name == "saliency" else name for name in THE_EIGHT)
+SIGNED = tuple("gradient" if name == "saliency" else name for name in TJOA_EIGHT)
 footings = {
-    "as in the paper": heat.five_band(THE_EIGHT),
-    "all without signs": heat.five_band(THE_EIGHT, unsigned=True),
+    "as in the paper": heat.five_band(TJOA_EIGHT),
+    "all without signs": heat.five_band(TJOA_EIGHT, unsigned=True),
     "all with signs": heat.five_band(SIGNED).replace({"method": {"gradient": "saliency"}}),
 }
 table = pd.concat(
@@ -158,7 +158,7 @@ page.quote(
 # they put the methods in the same order?
 
 # %%
-names = (*ALL_TEN, "guided_gradcam_last")
+names = (*TJOA_TEN, "guided_gradcam_last")
 others = ["auprc", *DISTINCT]
 score_title = {"auprc": "AUPRC"} | {name: score.title for name, score in LOCALIZATION.items()}
 bands = heat.five_band(names, empty=False)

@@ -26,7 +26,7 @@ import numpy as np
 
 from saltrust.chapters.page import Page
 from saltrust.plots import five_band as plots
-from saltrust.study.five_band import ALL_TEN, TITLES, FiveBandStudy
+from saltrust.study.five_band import TITLES, TJOA_TEN, FiveBandStudy
 from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
@@ -44,7 +44,7 @@ def first_right(network, label):
 
 def row(name, network, i, maps):
     """A labelled row of a figure: the i-th shown image of a network, its truth, its map."""
-    test, index = study.test(network), images[network][i]
+    test, index = study.networks.test(f"{network}-1"), images[network][i]
     return f"{TITLES[name]}\n{heat.titles[network]}", test.pixels[index], test.grades[index], maps[i]
 
 
@@ -114,8 +114,8 @@ page.figure(
 
 # %%
 for network in heat.networks:
-    test = study.test(network)
-    for name in ALL_TEN:
+    test = study.networks.test(f"{network}-1")
+    for name in TJOA_TEN:
         maps = heat.adjusted(name, network, branch, images[network])
         rows, wrong = [], 0
         for label, kind in enumerate(classes):
@@ -137,6 +137,7 @@ for network in heat.networks:
             tabs=(heat.titles[network], TITLES[name]),
         )
 page.quote(
-    n_wrong=sum(not c.right for choices in shown.values() for c in choices), n_figures=len(heat.networks) * len(ALL_TEN)
+    n_wrong=sum(not c.right for choices in shown.values() for c in choices),
+    n_figures=len(heat.networks) * len(TJOA_TEN),
 )
 page.close()

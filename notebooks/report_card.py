@@ -23,7 +23,7 @@ n_boot = 1000  # bootstrap resamples of the images
 
 # %%
 from saltrust.analysis.report_card import GRADES, grades, report_card
-from saltrust.analysis.warnings_of_card import Evidence, warnings
+from saltrust.analysis.warnings_of_card import CardEvidence, warnings
 from saltrust.chapters.page import Page
 from saltrust.methods.registry import label_of
 from saltrust.plots.report_card import report_card_figure
@@ -36,11 +36,11 @@ page = Page("report_card", study)
 # %%
 card = report_card(study, methods, n_boot)
 graded = grades(card)
-found = warnings(Evidence(study, methods, card, n_boot))
+found = warnings(CardEvidence(study, methods, card, n_boot))
 counts = {grade: graded.eq(grade).sum(axis=1) for grade in GRADES}
 clean = counts["fail"].eq(0)
 page.quote(
-    model=study.title(),
+    model=study.networks.title(),
     n_methods=len(graded),
     n_criteria=len(graded.columns),
     n_clean=int(clean.sum()),

@@ -28,19 +28,18 @@ from saltrust.analysis.mixed_models import ALPHA, NAMES, answer, questions
 from saltrust.chapters.page import Page
 from saltrust.methods.registry import label_of, select
 from saltrust.plots import mixed_models
+from saltrust.study.criteria import CRITERIA
 from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
 page = Page("statistics", study)
 asked = questions(
-    study.localization(methods),
-    study.sensitivity(methods, stage=study.stages[-1]),
-    study.repeatability(methods),
-    study.reproducibility(methods),
+    study.criteria.localization(methods),
+    {name: study.criteria.of(name, methods) for name in CRITERIA if name != "utility"},
     methods=select(methods),
-    trained=study.classifiers,
-    untrained=study.random,
-    clusters=study.clusters,
+    trained=study.networks.classifiers,
+    untrained=study.networks.random,
+    clusters=study.images.clusters,
 )
 answers = {question.name: answer(question, n_boot, seed) for question in asked}
 fits = pd.DataFrame([one.summary() for one in answers.values()])
@@ -60,7 +59,7 @@ page.quote(**{f"{name}_{key}": counts.loc[name, key] for name in NAMES for key i
 titles = {
     "utility": (
         "Utility",
-        f"AUPRC of the maps of {study.title()}, the controls, the average mask and the first localizer",
+        f"AUPRC of the maps of {study.networks.title()}, the controls, the average mask and the first localizer",
     ),
     "utility_networks": (
         "Utility over networks",
@@ -72,7 +71,7 @@ titles = {
     ),
     "repeatability": (
         "Repeatability",
-        f"SSIM of the maps of two replicates ({study.replication}), and of two localizers",
+        f"SSIM of the maps of two replicates ({study.networks.replication}), and of two localizers",
     ),
     "reproducibility": ("Reproducibility", "SSIM of the maps of two architectures, and of two localizers"),
 }
@@ -114,7 +113,7 @@ total = sum(variances.values())
 likelihood = fits.set_index("question")["log_likelihood"]
 sides = {name: answers[name].different["estimate"] for name in ("training", "stability")}
 page.quote(
-    n_networks=len(study.classifiers),
+    n_networks=len(study.networks.classifiers),
     likelihood_gain=likelihood["utility_networks"] - likelihood["utility_crossed"],
     network_share=(variances["model"] + variances["method:model"]) / total,
     interaction_share=variances["method:model"] / total,
@@ -129,7 +128,7 @@ page.figure(
         }
     ),
     "paired_differences",
-    caption=f"Difference by method with its simultaneous 95 % intervals, for {study.title()}. Left: AUPRC of the trained network's maps minus that of random "
+    caption=f"Difference by method with its simultaneous 95 % intervals, for {study.networks.title()}. Left: AUPRC of the trained network's maps minus that of random "
     "weights. Right: repeatability minus reproducibility. Broad: mixed model; thin: bootstrap.",
     alt="Two dot plots with intervals by method. "
     + "; ".join(
@@ -177,8 +176,8 @@ both = fits.dropna(subset=["bootstrap_agrees"])
 page.quote(
     spread_ratio=fits["spread_ratio"].max(),
     spread_question=fits.loc[fits["spread_ratio"].idxmax(), "question"],
-    unit=f"{study.unit}s",
-    n_cascaded=len(study.cascaded),
+    unit=f"{study.images.unit}s",
+    n_cascaded=len(study.images.cascaded),
     n_both=int(both["pairs"].sum()),
     bootstrap_agrees=(both["bootstrap_agrees"] * both["pairs"]).sum() / both["pairs"].sum(),
     model_only=int(both["model_only"].sum()),

@@ -1,7 +1,7 @@
 import numpy as np
+from saltrust.study.quality_control import count_faults, residual
 
 from saltrust.artefacts.maps import Maps
-from saltrust.study.quality_control import count_faults, residual
 
 
 def test_each_fault_is_counted_once():

@@ -1,6 +1,6 @@
 """Figures. Every function takes numbers or images and returns a Figure; nothing is computed, and nothing is saved."""
 
-from saltrust.plots.images import QUESTIONS, four_questions, image_grid, map_grid, outline, show_image, show_map
+from saltrust.plots.images import four_questions, image_grid, map_grid, outline, show_image, show_map
 from saltrust.plots.scores import (
     cascade_curves,
     class_confusion,
@@ -23,7 +23,6 @@ __all__ = [
     "GRADE_MARKS",
     "MAP",
     "PASS",
-    "QUESTIONS",
     "TRUTH",
     "WIDTH",
     "cascade_curves",
