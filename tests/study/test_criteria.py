@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from saltrust.study.similarity import different_pairs
 
+from saltrust.study.criteria import different_pairs
 from saltrust.study.examples import extremes
 
 
