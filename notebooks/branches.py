@@ -23,9 +23,8 @@ seed = 0  # of everything that is drawn at random
 import numpy as np
 import pandas as pd
 
+from saltrust import plots
 from saltrust.chapters.page import Page
-from saltrust.plots import five_band as plots
-from saltrust.plots.scores import class_confusion
 from saltrust.study.five_band import FiveBandStudy
 from saltrust.study.study import Study
 
@@ -129,7 +128,7 @@ pairs = {
     for name, m in matrices.items()
 }
 page.figure(
-    class_confusion(matrices, classes),
+    plots.class_confusion(matrices, classes),
     "confusion",
     caption="Share of the test images of each class (row) that the branches of each network predict as each class (column), in per cent.",
     alt="A matrix of true by predicted classes for each network. Most frequent error: "

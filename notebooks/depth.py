@@ -21,8 +21,8 @@ n_boot = 1000  # bootstrap resamples of branches and images
 
 # %%
 
+from saltrust import plots
 from saltrust.chapters.page import Page
-from saltrust.plots import five_band as plots
 from saltrust.stats.bootstrap import crossed
 from saltrust.study.five_band import TITLES, TJOA_EIGHT, FiveBandStudy
 from saltrust.study.study import Study

@@ -27,8 +27,8 @@ n_boot = 1000  # bootstrap resamples of branches and images
 # %%
 import pandas as pd
 
+from saltrust import plots
 from saltrust.chapters.page import Page
-from saltrust.plots import five_band as plots
 from saltrust.scores.five_band import Thresholds
 from saltrust.stats.bootstrap import crossed
 from saltrust.study.five_band import TITLES, TJOA_EIGHT, TJOA_TEN, FiveBandStudy
@@ -81,7 +81,7 @@ eight = means[means["method"].isin(TJOA_EIGHT)]  # the paper has neither Integra
 leader = eight.loc[eight["recall_avg"].idxmax()]
 xrai = means.query("method == 'xrai'")
 page.figure(
-    plots.recall_precision(points),
+    plots.five_band_scores(points),
     "recall_precision",
     caption="Precision against recall of ten methods, a point for each branch: average over the soft thresholds (A), best (B), best after clamping (C). "
     "Bars: standard deviation over images. Up and to the right is better.",
@@ -134,7 +134,7 @@ gap = curves.assign(gap=curves["recall"] - curves["fpr"]).groupby(["network", "m
 places = rate.groupby("network").rank(ascending=False).unstack()["deconvolution"]
 turned = (1 / rate).groupby("network").rank(ascending=False).unstack()["deconvolution"]
 page.figure(
-    plots.roc(shown),
+    plots.five_band_roc(shown),
     "five_band_roc",
     caption="ROC curves with the axes as they should be: false positive rate across, recall up. Grey: equal rates.",
     alt=f"ROC curves of {len(TJOA_TEN)} methods for {len(heat.networks)} networks. {int((gap > 0).sum())} of {len(gap)} curves lie above the diagonal on average; "
@@ -143,7 +143,7 @@ page.figure(
     source="tjoa2020quantifying",
 )
 page.figure(
-    plots.roc(shown, swapped=True),
+    plots.five_band_roc(shown, swapped=True),
     "five_band_roc_swapped",
     caption="The same curves as the published figure draws them: recall across and false positive rate up, under the labels of the right way round.",
     alt="The ROC curves mirrored at the diagonal: what lies above it in the figure before lies below it here.",

@@ -25,7 +25,6 @@ import pandas as pd
 
 from saltrust import plots
 from saltrust.chapters.page import Page
-from saltrust.plots import five_band
 from saltrust.scores.localization import DISTINCT, LOCALIZATION
 from saltrust.stats.bootstrap import crossed, rank_correlation
 from saltrust.study.five_band import TITLES, TJOA_EIGHT, TJOA_TEN, FiveBandStudy
@@ -98,7 +97,7 @@ points = pd.concat(
     for footing, frame in footings.items()
 )
 page.figure(
-    five_band.recall_precision(
+    plots.five_band_scores(
         points.rename(columns={"recall_avg": "recall", "precision_avg": "precision"}).replace(
             {"method": TITLES, "network": heat.titles}
         )
@@ -208,7 +207,7 @@ words = correlation.assign(
     band=correlation["band"].map({"recall_avg": "with recall", "precision_avg": "with precision"}),
 )
 page.figure(
-    five_band.rank_agreement(words),
+    plots.rank_agreement(words),
     "rank_correlation",
     caption="Rank correlation over the methods of five-band recall or precision with other scores of the same maps; bars: 95 % bootstrap "
     "intervals. No mark: the other score is the same for all methods, as the pointing game is where its 15 pixels reach far.",

@@ -24,8 +24,8 @@ n_right = 2  # right predictions of each class in the gallery
 # %%
 import numpy as np
 
+from saltrust import plots
 from saltrust.chapters.page import Page
-from saltrust.plots import five_band as plots
 from saltrust.study.five_band import TITLES, TJOA_TEN, FiveBandStudy
 from saltrust.study.study import Study
 
@@ -96,7 +96,7 @@ for name in ("saliency", "deeplift", "deeplift_shap"):
         adjusted = heat.adjusted(name, network, branch, images[network])
         rows.append(row(name, network, first_right(network, classes.index("CCellP")) or 0, adjusted))
 page.figure(
-    plots.stratified(rows),
+    plots.band_grid(rows),
     "stratified",
     caption="Maps after the sum over channels, and their five bands at the first and the last pair of soft thresholds.",
     alt=f"A grid of {len(rows)} maps with their bands; at the strict thresholds most of each cell is in band 0, at the lax ones edges and background "
@@ -128,7 +128,7 @@ for network in heat.networks:
             wrong += mistaken is not None
             rows.append((kind, [picture for c, picture in pictures if c.right], mistaken))
         page.figure(
-            plots.heatmap_gallery(rows),
+            plots.signed_map_gallery(rows),
             f"gallery_{network}_{name}",
             caption=f"{TITLES[name]} on {heat.titles[network]}, branch {branch}: image, truth and map of right predictions of each class, and of a wrong one.",
             alt=f"A grid of {len(classes)} classes with heat maps of {sum(len(r[1]) for r in rows)} right and {wrong} wrong predictions.",

@@ -22,11 +22,11 @@ methods = "paper"  # the paper's eight; or "all", a family, or names, comma-sepa
 n_boot = 1000  # bootstrap resamples of the images
 
 # %%
+from saltrust import plots
 from saltrust.analysis.report_card import GRADES, grades, report_card
 from saltrust.analysis.warnings_of_card import CardEvidence, warnings
 from saltrust.chapters.page import Page
 from saltrust.methods.registry import label_of
-from saltrust.plots.report_card import report_card_figure
 from saltrust.publishing.report_card_page import html
 from saltrust.study.study import Study
 
@@ -63,7 +63,7 @@ words = "; ".join(
     for criterion in graded
 )
 alt = f"Dots with intervals, {len(graded)} methods by {len(graded.columns)} criteria, controls below. {words}."
-figure = report_card_figure(card)
+figure = plots.report_card_figure(card)
 page.document(html(study, card, found, figure, alt), "report_card", tabs=("The card",))
 page.figure(
     figure,

@@ -25,13 +25,13 @@ shown = ""  # method of the large curves; empty for the one whose verdicts are m
 # %%
 import pandas as pd
 
+from saltrust import plots
 from saltrust.analysis.multiverse.curve import grid, specification_curve
 from saltrust.analysis.multiverse.effects import INTERACTIONS, effects, flip_rates, pass_shares
 from saltrust.analysis.multiverse.factors import FACTORS
 from saltrust.chapters.page import Page
 from saltrust.core.errors import unknown_name
 from saltrust.methods.registry import label_of, select
-from saltrust.plots import multiverse
 from saltrust.study.criteria import CRITERIA
 from saltrust.study.study import Study
 
@@ -115,7 +115,7 @@ page.quote(
 
 # %%
 page.figure(
-    multiverse.share_matrix(shares, curve),
+    plots.share_matrix(shares, curve),
     "specification_shares",
     caption="Share of the specifications under which a method passes. Below each number the verdicts of the named protocols, filled for PASS: square "
     "`corrected`, triangle `published`, circle `as_run`.",
@@ -129,7 +129,7 @@ page.figure(
 
 # %%
 page.figure(
-    multiverse.sorted_curves(curve),
+    plots.sorted_curves(curve),
     "specification_curves",
     caption="All specifications of each method and criterion, sorted by the difference between the method's mean and the baseline's. Utility is AUPRC "
     "against the average mask, the others SSIM: against the degradation threshold (randomization, where a PASS is *below* zero) and the low "
@@ -199,7 +199,7 @@ for criterion in CRITERIA:
 
 # %%
 page.figure(
-    multiverse.choice_bars(bars),
+    plots.choice_bars(bars),
     "specification_choices",
     caption="Bars: flip rate, the share of pairs of specifications differing in that choice alone whose verdicts differ, over the methods that it bears on. "
     "Diamonds: share of the variance of the difference that the choice explains by itself, mean over these methods. Dash: not varied.",
@@ -231,7 +231,7 @@ for criterion in CRITERIA:
     decisive = flip_rates(found[found["method"] == method])[criterion]
     crossed = own[own["in_grid"]]
     page.figure(
-        multiverse.specification_curve(own, decisive),
+        plots.specification_curve(own, decisive),
         f"specification_{criterion}",
         caption=f"{criterion.capitalize()} of {label_of(method)} under {len(crossed)} specifications, sorted by the difference between its mean and "
         f"the baseline's{' (PASS is below zero)' if criterion == 'randomization' else ''}; grey band: 95 % interval; marks: the named protocols. Strips: share of the "

@@ -24,10 +24,10 @@ n_boot = 1000  # bootstrap resamples of the images
 # %%
 import pandas as pd
 
-from saltrust.analysis.mixed_models import ALPHA, NAMES, answer, questions
+from saltrust import plots
+from saltrust.analysis.mixed_models import ALPHA, QUESTIONS, answer, questions
 from saltrust.chapters.page import Page
 from saltrust.methods.registry import label_of, select
-from saltrust.plots import mixed_models
 from saltrust.study.criteria import CRITERIA
 from saltrust.study.study import Study
 
@@ -43,8 +43,8 @@ asked = questions(
 )
 answers = {question.name: answer(question, n_boot, seed) for question in asked}
 fits = pd.DataFrame([one.summary() for one in answers.values()])
-counts = fits.set_index("question").reindex(NAMES)[["pairs", "different"]].fillna(0).astype(int)
-page.quote(**{f"{name}_{key}": counts.loc[name, key] for name in NAMES for key in counts})
+counts = fits.set_index("question").reindex(QUESTIONS)[["pairs", "different"]].fillna(0).astype(int)
+page.quote(**{f"{name}_{key}": counts.loc[name, key] for name in QUESTIONS for key in counts})
 
 # %% [markdown]
 # ## All pairs
@@ -80,7 +80,7 @@ for name, one in shown.items():
     title, what = titles[name]
     means = one.means
     page.figure(
-        mixed_models.pairwise_matrix(means, one.letters, one.contrasts, ALPHA),
+        plots.pairwise_matrix(means, one.letters, one.contrasts, ALPHA),
         f"pairs_{name}",
         caption=f"{what}: row minus column. Coloured: adjusted p below {ALPHA:g}; orange: the row is higher, purple: lower; grey numbers: no difference shown. "
         "On the right the model's mean; rows that share a letter are not told apart.",
@@ -121,7 +121,7 @@ page.quote(
     **{f"{name}_lower": int((gaps < 0).sum()) for name, gaps in sides.items()},
 )
 page.figure(
-    mixed_models.paired_differences(
+    plots.paired_differences(
         {
             "AUPRC, trained minus random": answers["training"].contrasts,
             "SSIM, repeatability minus reproducibility": answers["stability"].contrasts,
@@ -184,7 +184,7 @@ page.quote(
     bootstrap_only=int(both["bootstrap_only"].sum()),
 )
 page.figure(
-    mixed_models.residual_checks(
+    plots.residual_checks(
         {
             titles[name][0]: (one.model.fitted, one.model.residuals)
             for name, one in shown.items()

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from saltrust.analysis.mixed_models import NAMES, answer, questions
+from saltrust.analysis.mixed_models import QUESTIONS, answer, questions
 from saltrust.core.errors import SaltrustError
 
 METHODS = ["grad", "xrai"]
@@ -53,7 +53,7 @@ def asked(*given, methods=METHODS, clusters=None):
 
 def test_every_question_takes_its_rows():
     found = asked(*frames())
-    assert tuple(found) == NAMES
+    assert tuple(found) == QUESTIONS
     one = found["utility"].scores
     assert set(one["model"].dropna()) == {"net-1", "unet-1"}
     assert set(one["level"]) == {"grad", "xrai", "sobel", "average", "unet"}

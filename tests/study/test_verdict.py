@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from saltrust.core.protocols import PROTOCOLS
-from saltrust.study.verdict import Cell, judge
+from saltrust.study.verdict import VerdictCell, judge
 
 BY_INTERVAL = PROTOCOLS["corrected"]
 BY_MEAN = replace(BY_INTERVAL, rule="mean")
@@ -14,7 +14,7 @@ HIGH, LOW = np.linspace(0.7, 0.9, 12), np.linspace(0.1, 0.3, 12)
 
 
 def verdict(values, reference, protocol=BY_INTERVAL, **options):
-    cell = Cell("grad", "utility", "average", np.asarray(values, float), reference, **options)
+    cell = VerdictCell("grad", "utility", "average", np.asarray(values, float), reference, **options)
     return judge([cell], protocol).iloc[0]
 
 

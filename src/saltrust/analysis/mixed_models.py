@@ -19,7 +19,7 @@ from saltrust.study.criteria import CRITERIA
 
 ALPHA = 0.05
 UTILITY = ("utility", "utility_crossed", "utility_networks", "training")
-NAMES = (*UTILITY, *(name for name in CRITERIA if name != "utility"), "stability")
+QUESTIONS = (*UTILITY, *(name for name in CRITERIA if name != "utility"), "stability")
 """The questions, in their order."""
 
 

@@ -19,7 +19,7 @@ from saltrust.study.examples import Example, extremes
 from saltrust.study.frames import Frames
 from saltrust.study.maps import Maps
 from saltrust.study.networks import networks_of
-from saltrust.study.verdict import Cell, judge
+from saltrust.study.verdict import VerdictCell, judge
 
 
 class Study:
@@ -90,7 +90,7 @@ class Study:
                     references[criterion.high] = beside[name][self.card.localizer]
                 own = frame[frame["method"] == method]
                 cells += [
-                    Cell(
+                    VerdictCell(
                         method=method,
                         criterion=name,
                         baseline=baseline,

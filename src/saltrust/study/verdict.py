@@ -10,7 +10,7 @@ from saltrust.stats.bootstrap import difference
 
 
 @dataclass(frozen=True)
-class Cell:
+class VerdictCell:
     """One cell of Table 2. values, reference: scores by image (or one number); `larger`: must values exceed the
     reference?
 
@@ -28,7 +28,7 @@ class Cell:
     clusters: np.ndarray | None = None
 
 
-def judge(cells: list[Cell], protocol: Protocol, n_boot: int = 1000, seed: int = 0) -> pd.DataFrame:
+def judge(cells: list[VerdictCell], protocol: Protocol, n_boot: int = 1000, seed: int = 0) -> pd.DataFrame:
     """Columns method, criterion, baseline, value, reference, difference, ci_low, ci_high, verdict.
 
     value and reference are means. By the rule "mean" the sign of their difference decides; by "interval" a PASS needs

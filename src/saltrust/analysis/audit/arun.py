@@ -74,7 +74,7 @@ def squares(study: Study) -> tuple[float, float]:
     return tuple(mean_utility(study, "smoothgrad", power=power) for power in (1, 2))
 
 
-FEW = 8  # images, where each step of a path costs a pass
+FEW_IMAGES = 8  # images, where each step of a path costs a pass
 
 
 @finding(
@@ -82,10 +82,10 @@ FEW = 8  # images, where each step of a path costs a pass
     "Steps of Integrated Gradients",
     text="25 interpolations",
     code="10 interpolations",
-    measure=f"residual of {FEW} images: share of the output that the map fails to add up to",
+    measure=f"residual of {FEW_IMAGES} images: share of the output that the map fails to add up to",
 )
 def steps(study: Study) -> tuple[float, float]:
-    few = spread(study.images.explained, FEW)
+    few = spread(study.images.explained, FEW_IMAGES)
     return tuple(residual(study.maps.raw("ig", images=few, steps=n, quadrature="riemann")) for n in (25, 10))
 
 

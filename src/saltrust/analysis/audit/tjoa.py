@@ -7,6 +7,7 @@ from saltrust.datasets.cells import GRADES, cell
 from saltrust.datasets.cells.backgrounds import BACKGROUNDS
 from saltrust.datasets.cells.parameters import COMPOSITING, CellParameters
 from saltrust.scores.five_band import SOFT, adjust, confusion, soft
+from saltrust.study.five_band import CLAMP
 from saltrust.study.study import Study
 
 # --- how their maps are made ------------------------------------------------------------------------------------------
@@ -103,9 +104,6 @@ def axes(study: Study) -> tuple[float, float]:
     counted = confusion(adjust(worth[:, None]), grades, SOFT)
     height = (counted.recall() - counted.fpr(overlap=True))[0, 0]
     return height, -height
-
-
-CLAMP = 0.1  # largest value that clamping leaves (section IV-A)
 
 
 @finding(

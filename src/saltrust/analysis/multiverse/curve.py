@@ -23,7 +23,7 @@ from saltrust.methods.registry import select
 from saltrust.stats.bootstrap import clusters_of
 from saltrust.study.criteria import CRITERIA, Scores, images_of
 from saltrust.study.study import Study
-from saltrust.study.verdict import Cell, judge
+from saltrust.study.verdict import VerdictCell, judge
 
 
 @dataclass(frozen=True)
@@ -143,12 +143,12 @@ def _judged(study: Study, criterion: str, method: str, specs: list[Specification
     found = CRITERIA[criterion]
     clusters = clusters_of(study.images.ids(images_of(specs[0].values[0])), study.images.clusters)
 
-    def cell(spec: Specification) -> Cell:
+    def cell(spec: Specification) -> VerdictCell:
         values = [arrays[part.digest] for part in spec.values]
         own = values[0] if len(values) == 1 else np.nanmean(values, axis=0)
         reference = arrays[spec.reference.digest] if isinstance(spec.reference, Artefact) else spec.reference
         compared = method, criterion, found.low, own, reference
-        return Cell(*compared, found.larger_is_better, found.paired, clusters)
+        return VerdictCell(*compared, found.larger_is_better, found.paired, clusters)
 
     by_rule: dict[str, list[int]] = {}
     for i, spec in enumerate(specs):
