@@ -16,7 +16,6 @@ from saltrust.scores.auprc import average_precision
 from saltrust.scores.ssim import ssim
 from saltrust.scores.surrogates import surrogate
 from saltrust.study.criteria import CRITERIA
-from saltrust.study.images import spread
 from saltrust.study.study import Study
 
 METHODS = "grad,gradcam,xrai,guided_gradcam"
@@ -64,8 +63,6 @@ def test_maps_are_made_for_images_with_the_finding(study):
     assert len(study.images.explained) == 3
     assert (test.labels[list(study.images.explained)] == 1).all()
     assert study.images.cascaded == (study.images.explained[0], study.images.explained[-1])
-    assert spread(range(10), 4) == (0, 3, 6, 9)
-    assert spread((5, 7), 4) == spread((5, 7), None) == (5, 7)
 
 
 def test_the_cascade_follows_every_stage_and_starts_from_the_trained_maps(study, store):
