@@ -162,13 +162,13 @@ def maps(side: int, images: int, most_passes: int | None = None) -> Iterator[Wor
     seconds, segments = timed(lambda: [segment(image) for image in pixels])
     yield Work("XRAI's regions: image", seconds / images, {dataset: positives(dataset) for dataset in DATASETS})
     for name in PAPER_EIGHT:
-        yield from computed(name, study.parameters(name))
+        yield from computed(name, study.maps.parameters(name))
 
 
 def gigabytes(side: int) -> dict[str, float]:
     """Size of all those maps on disk, by data set: 3 channels or, of the methods that have no colour, 1."""
     study = Study(next(iter(DATASETS)), PROFILE.name, PROTOCOL)
-    stored = {name: study.parameters(name) for name in PAPER_EIGHT} | {"ig, white": study.parameters("ig")}
+    stored = {name: study.maps.parameters(name) for name in PAPER_EIGHT} | {"ig, white": study.maps.parameters("ig")}
     channels = sum(1 if name in ("gradcam", "xrai") else 3 for name in stored)
     return {d: channels * side**2 * BYTES * states() * positives(d) / 1e9 for d in DATASETS}
 

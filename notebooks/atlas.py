@@ -31,10 +31,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from saltrust import plots
 from saltrust.chapters.page import Page
 from saltrust.core.errors import SaltrustError
 from saltrust.datasets.cells import BACKGROUNDS, CELLS, GRADES, SPLITS, TYPES, CellParameters, cell, load
-from saltrust.plots.cells import truth_grid
 from saltrust.study.study import Study
 
 if n_shown < 1:
@@ -75,7 +75,7 @@ drawn = {
 rows = [(scene, [image.pixels for image in images]) for scene, images in drawn.items()]
 rows += [(f"truth,\n{scene}", [image.grades for image in images]) for scene, images in drawn.items()]
 page.figure(
-    truth_grid(rows, [f"{TYPES.index(name)}\n{name}" for name in types]),
+    plots.truth_grid(rows, [f"{TYPES.index(name)}\n{name}" for name in types]),
     "atlas",
     caption=f"Types of cells (columns, with their labels) on the backgrounds {', '.join(scenes)}, and below them the truth of "
     "each picture: light red is the body of the cell, dark red the feature that tells its type.",
@@ -95,7 +95,7 @@ page.figure(
 # {num}`atlas/smallest_ratio .0f` times as many pixels of body as of feature.
 
 # %%
-test = study.data("test")
+test = study.images.split("test")
 shares = pd.DataFrame(
     {"type": test.classes[label], **{f"grade_{value}": (grades == grade).mean() for grade, value in GRADES.items()}}
     for label, grades in zip(test.labels, test.grades, strict=True)
@@ -149,7 +149,7 @@ pairs = {
     "background": [draw(1, 1, **RED, compositing=rule) for rule in ("object", "channel")],
 }
 page.figure(
-    truth_grid(
+    plots.truth_grid(
         [(name, [part for image in pair for part in (image.pixels, image.grades)]) for name, pair in pairs.items()],
         ["corrected", "its truth", "at fault", "its truth"],
     ),
@@ -181,7 +181,7 @@ for start in range(0, len(draws), COLUMNS):
 feature = np.array([(image.grades == 2).mean() for image in draws])
 page.quote(kind_drawn=kind_drawn, n_drawn=len(draws))
 page.figure(
-    truth_grid(rows, [""] * COLUMNS),
+    plots.truth_grid(rows, [""] * COLUMNS),
     "draws",
     caption=f"{len(draws)} draws of the type {kind_drawn}, {size_shown} pixels a side, with their truth; the feature covers between "
     f"{feature.min():.1%} and {feature.max():.1%} of the image.",

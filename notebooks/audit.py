@@ -27,8 +27,8 @@ methods = "paper"  # methods in the table of SSIM: the paper's eight; or "all", 
 import pandas as pd
 
 from saltrust import plots
-from saltrust.analysis.audit.arun import LADDER, rung
-from saltrust.analysis.audit.finding import audit
+from saltrust.analysis.audit.arun import SSIM_STEPS, ssim_at
+from saltrust.analysis.audit.table import audit
 from saltrust.chapters.page import Page
 from saltrust.methods.preparation import prepare
 from saltrust.methods.registry import label_of, select
@@ -49,7 +49,7 @@ page.table(
 )
 for row in findings.itertuples():
     page.quote(**{f"{row.name}_text": row.as_text, f"{row.name}_code": row.as_code})
-page.quote(n_findings=len(findings), n_images=len(study.explained), main_title=study.title())
+page.quote(n_findings=len(findings), n_images=len(study.images.explained), main_title=study.networks.title())
 
 # %% [markdown]
 # ## What is explained
@@ -104,7 +104,7 @@ page.quote(n_findings=len(findings), n_images=len(study.explained), main_title=s
 # From the text to the code in three steps: what is compared, the window, and the range of values.
 
 # %%
-ladder = pd.DataFrame({name: rung(study, name, names) for name in LADDER}).loc[names]
+ladder = pd.DataFrame({name: ssim_at(study, name, names) for name in SSIM_STEPS}).loc[names]
 TITLES = {
     "raw": "raw maps,\nWang's window",
     "absolute": "absolute,\nclipped",
@@ -153,20 +153,21 @@ ways = {
     "positive part": ("sum_positive", None),
     "largest channel": ("max_abs", None),
 }
-test = study.test(study.main.rpartition("-")[0])
-index = study.explained[0]
+test = study.networks.test()
+index = study.images.explained[0]
 image, truth = test.pixels[index], test.truth[index]
 score = AUPRC["average_precision"]
 rows, notes, first = [], [], None
-for label, model in (("network 1", study.main), ("replicate", study.replicate)):
-    raw = study.maps("grad", model).values[:1]
+for label, model in (("network 1", study.networks.main), ("replicate", study.networks.replicate)):
+    raw = study.maps.raw("grad", model).values[:1]
     maps = {name: prepare(raw, *way)[0] for name, way in ways.items()}
     first = first or maps
     alike = {name: ssim(first[name], one, data_range=1.0).item() for name, one in maps.items()}
     rows.append((label, image, truth, maps))
     notes.append(
         {
-            name: f"AUPRC {score(one, truth):.2f}" + (f"\nSSIM {alike[name]:.2f}" if model == study.replicate else "")
+            name: f"AUPRC {score(one, truth):.2f}"
+            + (f"\nSSIM {alike[name]:.2f}" if model == study.networks.replicate else "")
             for name, one in maps.items()
         }
     )

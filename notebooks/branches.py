@@ -23,9 +23,8 @@ seed = 0  # of everything that is drawn at random
 import numpy as np
 import pandas as pd
 
+from saltrust import plots
 from saltrust.chapters.page import Page
-from saltrust.plots import five_band as plots
-from saltrust.plots.scores import class_confusion
 from saltrust.study.five_band import FiveBandStudy
 from saltrust.study.study import Study
 
@@ -47,9 +46,9 @@ page.table(
     "Table I of {cite:t}`tjoa2020quantifying`.",
 )
 page.quote(
-    n_branches=len(study.branches(study.card.networks[0])),
-    n_train=len(study.data("train")),
-    n_test=len(study.data("test")),
+    n_branches=len(study.networks.branches(study.card.networks[0])),
+    n_train=len(study.images.split("train")),
+    n_test=len(study.images.split("test")),
     lowest=branches["accuracy"].min(),
     highest=branches["accuracy"].max(),
     profile=profile,
@@ -84,10 +83,10 @@ page.quote(
 # %%
 traces = pd.concat(
     pd.DataFrame({key: record["curves"][key] for key in ("step", "accuracy", "counter")}).assign(
-        network=study.title(f"{network}-1"), branch=branch, limit=heat.plan(network).limit
+        network=study.networks.title(f"{network}-1"), branch=branch, limit=heat.plan(network).limit
     )
     for network in heat.networks
-    for branch in study.branches(network)
+    for branch in study.networks.branches(network)
     for record in [heat.record(network, branch)]
 )
 page.figure(
@@ -116,20 +115,20 @@ page.table(
 # The rows are the true classes. A network that confuses two classes has no reason to look where they differ.
 
 # %%
-labels = study.data("test").labels
+labels = study.images.split("test").labels
 classes = study.card.classes
 matrices = {}
 for network in heat.networks:
     counts = np.zeros((len(classes), len(classes)), int)
-    for branch in study.branches(network):
+    for branch in study.networks.branches(network):
         np.add.at(counts, (labels, heat.predicted(network, branch)), 1)
-    matrices[study.title(f"{network}-1")] = counts / counts.sum(axis=1, keepdims=True)
+    matrices[study.networks.title(f"{network}-1")] = counts / counts.sum(axis=1, keepdims=True)
 pairs = {
     name: max((m[i, j], classes[i], classes[j]) for i in range(len(classes)) for j in range(len(classes)) if i != j)
     for name, m in matrices.items()
 }
 page.figure(
-    class_confusion(matrices, classes),
+    plots.class_confusion(matrices, classes),
     "confusion",
     caption="Share of the test images of each class (row) that the branches of each network predict as each class (column), in per cent.",
     alt="A matrix of true by predicted classes for each network. Most frequent error: "

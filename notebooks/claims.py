@@ -21,10 +21,10 @@ seed = 0  # of everything that is drawn at random
 n_boot = 1000  # bootstrap resamples of the images
 
 # %%
+from saltrust import plots
 from saltrust.analysis.claims import ledger, tables
 from saltrust.chapters.page import Page
 from saltrust.core import data_cards
-from saltrust.plots import claims
 
 card = data_cards.load(dataset)
 protocols = list(dict.fromkeys([protocol, *filter(None, beside.split(","))]))
@@ -88,7 +88,7 @@ shown = table.assign(kind=table["kind"].where(table["data"] == "own", "outside")
 hold = ", ".join(f"{name} {(own[name] == 'yes').sum()}" for name in protocols)
 if len(shown):
     page.figure(
-        claims.answers(shown, protocols, groups),
+        plots.claim_answers(shown, protocols, groups),
         "claims",
         caption="Each claim that this data set can test, and its answer under each protocol; the first column decides. Of "
         f"{len(own)} claims about the data that this one stands for, these hold: {hold}.",

@@ -25,15 +25,16 @@ import pandas as pd
 
 from saltrust import plots
 from saltrust.chapters.page import Page
+from saltrust.core.data_cards import SPLITS
 from saltrust.datasets.quality import ALIKE, BITS, pairs_alike
-from saltrust.study.study import SPLITS, Study
+from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
 page = Page("dataset", study)
 finding = study.card.finding
 
 # %%
-splits = {name: study.data(name) for name in SPLITS}
+splits = {name: study.images.split(name) for name in SPLITS}
 counts = pd.DataFrame(
     {"split": name, "images": len(s.labels), "positive": int(s.present.sum()), "prevalence": s.present.mean()}
     for name, s in splits.items()
@@ -105,7 +106,7 @@ if len(negative):
 figure, (left, right) = plots.plt.subplots(1, 2, figsize=(plots.WIDTH, 3.8), width_ratios=[1.4, 1])
 left.hist(100 * area, bins=20, color=plots.PASS)
 left.set(xlabel="share of the image inside the truth (%)", ylabel="test images with the finding")
-average = study.average()
+average = study.maps.average()
 drawn = right.imshow(average, cmap=plots.MAP, vmin=0)
 right.set(xticks=[], yticks=[])
 right.grid(False)
@@ -127,7 +128,7 @@ page.figure(
 
 # %%
 alike = pairs_alike(splits)
-quality = study.quality(alike)
+quality = study.images.quality(alike)
 page.quote(n_checks=len(quality), n_failed=int((quality["found"] > 0).sum()))
 page.table(
     quality,

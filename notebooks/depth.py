@@ -21,10 +21,10 @@ n_boot = 1000  # bootstrap resamples of branches and images
 
 # %%
 
+from saltrust import plots
 from saltrust.chapters.page import Page
-from saltrust.plots import five_band as plots
 from saltrust.stats.bootstrap import crossed
-from saltrust.study.five_band import THE_EIGHT, TITLES, FiveBandStudy
+from saltrust.study.five_band import TITLES, TJOA_EIGHT, FiveBandStudy
 from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
@@ -34,7 +34,7 @@ added = {network: int(network.partition("+")[2]) for network in heat.deepened}
 
 # %%
 accuracy = heat.accuracies(heat.deepened)
-scores = heat.five_band(THE_EIGHT, heat.deepened)
+scores = heat.five_band(TJOA_EIGHT, heat.deepened)
 scores["layers"] = scores["network"].map(added)
 summary = crossed(
     scores.groupby(["image", "layers", "branch"], as_index=False)[["recall_avg", "precision_avg"]].mean(),

@@ -30,16 +30,16 @@ from saltrust.chapters.page import Page
 from saltrust.core.progress import track
 from saltrust.methods.registry import FAMILIES, METHODS, select
 from saltrust.scores.auprc import average_precision
-from saltrust.study.quality_control import residual
+from saltrust.study.maps import residual
 from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
 page = Page("every_method", study)
 names = select(methods)
-test = study.data("test")
-shown = study.explained[:n_shown]
-study.maps("grad", images=shown[:1])  # loads the network, so that no method's time below holds that
-maps = {name: study.display(name, images=shown) for name in track(names, "maps")}
+test = study.images.split("test")
+shown = study.images.explained[:n_shown]
+study.maps.raw("grad", images=shown[:1])  # loads the network, so that no method's time below holds that
+maps = {name: study.maps.display(name, images=shown) for name in track(names, "maps")}
 
 
 # %%
@@ -69,7 +69,7 @@ for family in (family for family in FAMILIES if any(METHODS[name].family == fami
     page.figure(
         grid({METHODS[name].abbreviation: maps[name] for name in members}),
         f"family_{family}",
-        caption=f"{FAMILIES[family]}: {listed}. {study.title()}, test images with the finding, the truth outlined in cyan; each "
+        caption=f"{FAMILIES[family]}: {listed}. {study.networks.title()}, test images with the finding, the truth outlined in cyan; each "
         "map is scaled to its own range, dark is low, bright is high.",
         alt=f"A grid of {len(shown)} images by {len(members)} maps: {listed}.",
     )
@@ -90,7 +90,9 @@ VARIANTS = {
     "SG mean": ("smoothgrad", {"power": 1}),
     "SG squares": ("smoothgrad", {"power": 2}),
 }
-variants = {label: study.display(name, images=shown, **parameters) for label, (name, parameters) in VARIANTS.items()}
+variants = {
+    label: study.maps.display(name, images=shown, **parameters) for label, (name, parameters) in VARIANTS.items()
+}
 page.figure(
     grid(variants),
     "variants",
@@ -121,12 +123,12 @@ RULES = {
     "gauss_legendre": "Gauss-Legendre",
 }
 steps = [study.profile.steps * factor for factor in (1, 2, 4)]
-paths = study.explained[:n_paths]
+paths = study.images.explained[:n_paths]
 residuals = pd.DataFrame(
     {
         "rule": label,
         "steps": n,
-        "residual": residual(study.maps("ig", images=paths, steps=n, quadrature=rule)),
+        "residual": residual(study.maps.raw("ig", images=paths, steps=n, quadrature=rule)),
     }
     for rule, label in track(RULES.items(), "completeness", len(RULES))
     for n in steps
@@ -166,17 +168,17 @@ page.quote(
 # has more.
 
 # %%
-faults = study.faults(methods, (study.main,), shown).set_index("method")
+faults = study.maps.faults(methods, (study.networks.main,), shown).set_index("method")
 rows = []
 for name in names:
-    method, parameters = METHODS[name], study.parameters(name)
+    method, parameters = METHODS[name], study.maps.parameters(name)
     rows.append(
         {
             "method": name,
             "family": method.family,
             "passes": method.passes(parameters) or (0 if method.family == "control" else None),
             "backward": method.backward,
-            "seconds": study.seconds(name, shown) / len(shown),
+            "seconds": study.maps.seconds(name, shown) / len(shown),
             "auprc": mean_auprc(maps[name]),
             "faults": int(faults.loc[name, ["not_finite", "constant", "empty"]].sum()),
             "residual": faults.loc[name, "residual"],

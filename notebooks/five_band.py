@@ -27,11 +27,11 @@ n_boot = 1000  # bootstrap resamples of branches and images
 # %%
 import pandas as pd
 
+from saltrust import plots
 from saltrust.chapters.page import Page
-from saltrust.plots import five_band as plots
 from saltrust.scores.five_band import Thresholds
 from saltrust.stats.bootstrap import crossed
-from saltrust.study.five_band import ALL_TEN, THE_EIGHT, TITLES, FiveBandStudy
+from saltrust.study.five_band import TITLES, TJOA_EIGHT, TJOA_TEN, FiveBandStudy
 from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
@@ -40,7 +40,7 @@ page = Page("five_band", study)
 SCORES = ["precision_avg", "recall_avg", "precision_best", "recall_best"]
 
 # %%
-scores = {clamped: heat.five_band(ALL_TEN, clamped=clamped, empty=True) for clamped in (False, True)}
+scores = {clamped: heat.five_band(TJOA_TEN, clamped=clamped, empty=True) for clamped in (False, True)}
 counted = {clamped: heat.counted(frame) for clamped, frame in scores.items()}
 by_branch = pd.concat(
     frame.groupby(["method", "network", "branch"], sort=False, as_index=False)[SCORES].mean().assign(clamped=clamped)
@@ -77,11 +77,11 @@ points = pd.concat(
     )
 ).replace({"method": TITLES, "network": heat.titles})
 means = crossed(counted[False], ["recall_avg", "precision_avg"], ["network", "method"], n_boot, seed)
-eight = means[means["method"].isin(THE_EIGHT)]  # the paper has neither Integrated Gradients nor XRAI
+eight = means[means["method"].isin(TJOA_EIGHT)]  # the paper has neither Integrated Gradients nor XRAI
 leader = eight.loc[eight["recall_avg"].idxmax()]
 xrai = means.query("method == 'xrai'")
 page.figure(
-    plots.recall_precision(points),
+    plots.five_band_scores(points),
     "recall_precision",
     caption="Precision against recall of ten methods, a point for each branch: average over the soft thresholds (A), best (B), best after clamping (C). "
     "Bars: standard deviation over images. Up and to the right is better.",
@@ -99,7 +99,7 @@ page.table(
 )
 page.quote(
     n_judged=len(heat.judged),
-    n_branches=len(study.branches(study.card.networks[0])),
+    n_branches=len(study.networks.branches(study.card.networks[0])),
     leader=TITLES[leader.method],
     leader_network=heat.titles[leader.network],
     leader_recall=leader.recall_avg,
@@ -123,7 +123,7 @@ page.quote(
 # images and branches. The curve need not reach (1, 1), for a lower threshold may turn a hit into a wrong band.
 
 # %%
-curves = heat.roc(ALL_TEN)
+curves = heat.roc(TJOA_TEN)
 page.table(
     curves, "five_band_roc", caption="False positive rate and recall at each inner threshold, by method and network."
 )
@@ -134,16 +134,16 @@ gap = curves.assign(gap=curves["recall"] - curves["fpr"]).groupby(["network", "m
 places = rate.groupby("network").rank(ascending=False).unstack()["deconvolution"]
 turned = (1 / rate).groupby("network").rank(ascending=False).unstack()["deconvolution"]
 page.figure(
-    plots.roc(shown),
+    plots.five_band_roc(shown),
     "five_band_roc",
     caption="ROC curves with the axes as they should be: false positive rate across, recall up. Grey: equal rates.",
-    alt=f"ROC curves of {len(ALL_TEN)} methods for {len(heat.networks)} networks. {int((gap > 0).sum())} of {len(gap)} curves lie above the diagonal on average; "
+    alt=f"ROC curves of {len(TJOA_TEN)} methods for {len(heat.networks)} networks. {int((gap > 0).sum())} of {len(gap)} curves lie above the diagonal on average; "
     f"Deconvolution lies {'above' if gap.xs('deconvolution', level='method').mean() > 0 else 'below'} it.",
     counterpart="Fig. 4",
     source="tjoa2020quantifying",
 )
 page.figure(
-    plots.roc(shown, swapped=True),
+    plots.five_band_roc(shown, swapped=True),
     "five_band_roc_swapped",
     caption="The same curves as the published figure draws them: recall across and false positive rate up, under the labels of the right way round.",
     alt="The ROC curves mirrored at the diagonal: what lies above it in the figure before lies below it here.",
@@ -157,7 +157,7 @@ page.quote(
     others_gap=gap.drop("deconvolution", level="method").mean(),
     deconvolution_place=places.mean(),
     deconvolution_place_swapped=turned.mean(),
-    n_methods=len(ALL_TEN),
+    n_methods=len(TJOA_TEN),
 )
 
 # %% [markdown]
@@ -178,7 +178,7 @@ page.quote(
 # images in its means; here they are left out unless the protocol says otherwise, and reported apart.
 
 # %%
-empty = heat.blank(ALL_TEN, empty=True).replace({"method": TITLES, "network": heat.titles})
+empty = heat.blank(TJOA_TEN, empty=True).replace({"method": TITLES, "network": heat.titles})
 page.table(
     empty.groupby(["network", "method"], sort=False, as_index=False)[["blank", "false_alarms"]].mean(),
     "empty",
@@ -187,7 +187,7 @@ page.table(
 )
 without = heat.counted(scores[False], empty=False)
 page.quote(
-    n_empty=int(scores[False].drop_duplicates("image")["label"].eq(study.data("test").absent).sum()),
+    n_empty=int(scores[False].drop_duplicates("image")["label"].eq(study.images.split("test").absent).sum()),
     recall_with_empty=scores[False]["recall_avg"].mean(),
     recall_without_empty=without["recall_avg"].mean(),
 )

@@ -25,10 +25,9 @@ import pandas as pd
 
 from saltrust import plots
 from saltrust.chapters.page import Page
-from saltrust.plots import five_band
 from saltrust.scores.localization import DISTINCT, LOCALIZATION
 from saltrust.stats.bootstrap import crossed, rank_correlation
-from saltrust.study.five_band import ALL_TEN, THE_EIGHT, TITLES, FiveBandStudy
+from saltrust.study.five_band import TITLES, TJOA_EIGHT, TJOA_TEN, FiveBandStudy
 from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
@@ -44,10 +43,10 @@ KEYS = ["image", "network", "branch"]
 # maps lose their signs, or when its own is kept?
 
 # %%
-SIGNED = tuple("gradient" if name == "saliency" else name for name in THE_EIGHT)
+SIGNED = tuple("gradient" if name == "saliency" else name for name in TJOA_EIGHT)
 footings = {
-    "as in the paper": heat.five_band(THE_EIGHT),
-    "all without signs": heat.five_band(THE_EIGHT, unsigned=True),
+    "as in the paper": heat.five_band(TJOA_EIGHT),
+    "all without signs": heat.five_band(TJOA_EIGHT, unsigned=True),
     "all with signs": heat.five_band(SIGNED).replace({"method": {"gradient": "saliency"}}),
 }
 table = pd.concat(
@@ -98,7 +97,7 @@ points = pd.concat(
     for footing, frame in footings.items()
 )
 page.figure(
-    five_band.recall_precision(
+    plots.five_band_scores(
         points.rename(columns={"recall_avg": "recall", "precision_avg": "precision"}).replace(
             {"method": TITLES, "network": heat.titles}
         )
@@ -158,7 +157,7 @@ page.quote(
 # they put the methods in the same order?
 
 # %%
-names = (*ALL_TEN, "guided_gradcam_last")
+names = (*TJOA_TEN, "guided_gradcam_last")
 others = ["auprc", *DISTINCT]
 score_title = {"auprc": "AUPRC"} | {name: score.title for name, score in LOCALIZATION.items()}
 bands = heat.five_band(names, empty=False)
@@ -208,7 +207,7 @@ words = correlation.assign(
     band=correlation["band"].map({"recall_avg": "with recall", "precision_avg": "with precision"}),
 )
 page.figure(
-    five_band.rank_agreement(words),
+    plots.rank_agreement(words),
     "rank_correlation",
     caption="Rank correlation over the methods of five-band recall or precision with other scores of the same maps; bars: 95 % bootstrap "
     "intervals. No mark: the other score is the same for all methods, as the pointing game is where its 15 pixels reach far.",

@@ -28,14 +28,14 @@ from saltrust.study.study import Study
 study = Study(dataset, profile, protocol, seed)
 page = Page("gallery", study)
 names = select(methods)
-test = study.data("test")
-shown = list(study.explained[:n_shown])
+test = study.images.split("test")
+shown = list(study.images.explained[:n_shown])
 
 
 # %%
 def rows(model):
     """One row for each shown image: its truth and all its maps by one model."""
-    maps = {label_of(name): study.display(name, model) for name in names}
+    maps = {label_of(name): study.maps.display(name, model) for name in names}
     return [
         (f"image {i + 1}", test.pixels[index], test.truth[index], {name: m[i] for name, m in maps.items()})
         for i, index in enumerate(shown)
@@ -43,9 +43,9 @@ def rows(model):
 
 
 page.figure(
-    plots.map_grid(rows(study.main), across=4),
+    plots.map_grid(rows(study.networks.main), across=4),
     "gallery_maps",
-    caption=f"Maps of {study.title()} for test images with the finding, each scaled to its own range after clipping at the 99th "
+    caption=f"Maps of {study.networks.title()} for test images with the finding, each scaled to its own range after clipping at the 99th "
     "percentile: dark is low, bright is high. The truth is outlined in cyan.",
     alt=f"{len(shown)} images, each with its {len(names)} maps: {', '.join(map(label_of, names))}. The truth is outlined on "
     "all of them.",
@@ -62,10 +62,10 @@ page.figure(
 first = {
     label: rows(model)[0]
     for label, model in (
-        ("trained", study.main),
-        ("replicate", study.replicate),
-        (study.other and study.title(study.other), study.other),
-        ("random", study.random),
+        ("trained", study.networks.main),
+        ("replicate", study.networks.replicate),
+        (study.networks.other and study.networks.title(study.networks.other), study.networks.other),
+        ("random", study.networks.random),
     )
     if model
 }
@@ -73,7 +73,9 @@ _, image, truth, maps = first["trained"]
 page.figure(
     plots.map_grid([(name, image, truth, {label: row[-1][name] for label, row in first.items()}) for name in maps]),
     "models_compared",
-    caption=f"Maps of one test image by {len(first)} networks: " + "; ".join(map(study.title, study.judged)) + ".",
+    caption=f"Maps of one test image by {len(first)} networks: "
+    + "; ".join(map(study.networks.title, study.networks.judged))
+    + ".",
     alt=f"A grid of {len(names)} methods by {len(first)} networks for one image, to be compared along each row.",
 )
 
@@ -84,7 +86,7 @@ page.figure(
 # Such maps are counted here and never dropped from a score: {num}`gallery/n_faults` of {num}`gallery/n_maps`.
 
 # %%
-faults = study.faults(methods)
+faults = study.maps.faults(methods)
 page.table(
     faults,
     "faults",

@@ -24,9 +24,9 @@ n_right = 2  # right predictions of each class in the gallery
 # %%
 import numpy as np
 
+from saltrust import plots
 from saltrust.chapters.page import Page
-from saltrust.plots import five_band as plots
-from saltrust.study.five_band import ALL_TEN, TITLES, FiveBandStudy
+from saltrust.study.five_band import TITLES, TJOA_TEN, FiveBandStudy
 from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
@@ -44,7 +44,7 @@ def first_right(network, label):
 
 def row(name, network, i, maps):
     """A labelled row of a figure: the i-th shown image of a network, its truth, its map."""
-    test, index = study.test(network), images[network][i]
+    test, index = study.networks.test(f"{network}-1"), images[network][i]
     return f"{TITLES[name]}\n{heat.titles[network]}", test.pixels[index], test.grades[index], maps[i]
 
 
@@ -96,7 +96,7 @@ for name in ("saliency", "deeplift", "deeplift_shap"):
         adjusted = heat.adjusted(name, network, branch, images[network])
         rows.append(row(name, network, first_right(network, classes.index("CCellP")) or 0, adjusted))
 page.figure(
-    plots.stratified(rows),
+    plots.band_grid(rows),
     "stratified",
     caption="Maps after the sum over channels, and their five bands at the first and the last pair of soft thresholds.",
     alt=f"A grid of {len(rows)} maps with their bands; at the strict thresholds most of each cell is in band 0, at the lax ones edges and background "
@@ -114,8 +114,8 @@ page.figure(
 
 # %%
 for network in heat.networks:
-    test = study.test(network)
-    for name in ALL_TEN:
+    test = study.networks.test(f"{network}-1")
+    for name in TJOA_TEN:
         maps = heat.adjusted(name, network, branch, images[network])
         rows, wrong = [], 0
         for label, kind in enumerate(classes):
@@ -128,7 +128,7 @@ for network in heat.networks:
             wrong += mistaken is not None
             rows.append((kind, [picture for c, picture in pictures if c.right], mistaken))
         page.figure(
-            plots.heatmap_gallery(rows),
+            plots.signed_map_gallery(rows),
             f"gallery_{network}_{name}",
             caption=f"{TITLES[name]} on {heat.titles[network]}, branch {branch}: image, truth and map of right predictions of each class, and of a wrong one.",
             alt=f"A grid of {len(classes)} classes with heat maps of {sum(len(r[1]) for r in rows)} right and {wrong} wrong predictions.",
@@ -137,6 +137,7 @@ for network in heat.networks:
             tabs=(heat.titles[network], TITLES[name]),
         )
 page.quote(
-    n_wrong=sum(not c.right for choices in shown.values() for c in choices), n_figures=len(heat.networks) * len(ALL_TEN)
+    n_wrong=sum(not c.right for choices in shown.values() for c in choices),
+    n_figures=len(heat.networks) * len(TJOA_TEN),
 )
 page.close()

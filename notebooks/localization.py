@@ -39,9 +39,9 @@ names = select(methods)
 localizer = study.card.localizer
 
 # %%
-scores = study.localization(methods)
-summary = summarize(scores, "auprc", ["method", "model"], n_boot, seed, study.clusters)
-main = summary.query("method in @names and model == @study.main").set_index("method")["mean"]
+scores = study.criteria.localization(methods)
+summary = summarize(scores, "auprc", ["method", "model"], n_boot, seed, study.images.clusters)
+main = summary.query("method in @names and model == @study.networks.main").set_index("method")["mean"]
 others = summary[~summary["method"].isin(names)].groupby("method", sort=False)["mean"].first()
 controls = summary.query("model == 'control'").set_index("method")["mean"]
 page.quote(
@@ -56,7 +56,7 @@ page.quote(
     n_above_edges=int((main > controls["sobel"]).sum()),
     n_above_controls=int((main > controls.max()).sum()),
     localizer_auprc=others[localizer],
-    n_images=len(study.explained),
+    n_images=len(study.images.explained),
     n_above_average=int((main > controls["average"]).sum()),
 )
 
@@ -74,7 +74,7 @@ page.quote(
 # control: {num}`localization/n_above_controls`.
 
 # %%
-frame = scores.query("model in [@study.main, 'control', @localizer + '-1']")
+frame = scores.query("model in [@study.networks.main, 'control', @localizer + '-1']")
 page.figure(
     plots.score_boxes(
         frame,
@@ -83,7 +83,7 @@ page.figure(
         lines={"average mask, mean": controls["average"], "localizer, mean": others[localizer]},
     ),
     "localization",
-    caption=f"AUPRC of the maps of {study.title()} on test images with the finding, beside the controls and the localizer. Solid line: median; dashed: mean; box: quartiles.",
+    caption=f"AUPRC of the maps of {study.networks.title()} on test images with the finding, beside the controls and the localizer. Solid line: median; dashed: mean; box: quartiles.",
     alt="Box plots of AUPRC by method. Means: "
     + ", ".join(f"{label_of(m)} {v:.2f}" for m, v in {**main, **controls, **others}.items())
     + ".",
@@ -104,16 +104,19 @@ page.table(
 # The number above each map is its AUPRC for that image.
 
 # %%
-test = study.data("test")
-values = scores.query("model == @study.main").pivot(index="image", columns="method", values="auprc")
-maps = {label_of(name): study.display(name) for name in names}
-maps |= {"AVG": np.repeat(study.average()[None], len(study.explained), 0), label_of(localizer): study.heat()}
+test = study.images.split("test")
+values = scores.query("model == @study.networks.main").pivot(index="image", columns="method", values="auprc")
+maps = {label_of(name): study.maps.display(name) for name in names}
+maps |= {
+    "AVG": np.repeat(study.maps.average()[None], len(study.images.explained), 0),
+    label_of(localizer): study.maps.localizer(),
+}
 baseline = scores.query("model in ['control', @localizer + '-1']").pivot(
     index="image", columns="method", values="auprc"
 )
 table = pd.concat([values, baseline.drop(columns=names, errors="ignore")], axis=1)
 rows, notes = [], []
-for i, index in enumerate(study.explained[:n_shown]):
+for i, index in enumerate(study.images.explained[:n_shown]):
     image = test.ids[index]
     rows.append((f"image {i + 1}", test.pixels[index], test.truth[index], {name: m[i] for name, m in maps.items()}))
     notes.append({label_of(name): f"{table.loc[image, name]:.2f}" for name in [*names, "average", localizer]})
@@ -135,10 +138,10 @@ page.figure(
 
 # %%
 best = main.idxmax()
-i = int(np.nanargmax(values[best].loc[test.ids[list(study.explained)]].to_numpy()))
-index = study.explained[i]
+i = int(np.nanargmax(values[best].loc[test.ids[list(study.images.explained)]].to_numpy()))
+index = study.images.explained[i]
 curves = {
-    label_of(name): study.display(name)[i]
+    label_of(name): study.maps.display(name)[i]
     for name in dict.fromkeys([best, "gradcam" if "gradcam" in names else names[0]])
 }
 areas = {name: AUPRC["average_precision"](m, test.truth[index]) for name, m in curves.items()}
@@ -162,7 +165,7 @@ page.figure(
 # is used here unless the protocol says otherwise.
 
 # %%
-truth = test.truth[list(study.explained)]
+truth = test.truth[list(study.images.explained)]
 constant = {name: np.mean([score(np.zeros(t.shape), t) for t in truth]) for name, score in AUPRC.items()}
 page.quote(constant_ap=constant["average_precision"], constant_trapezoid=constant["trapezoid"])
 
@@ -177,14 +180,16 @@ page.quote(constant_ap=constant["average_precision"], constant_trapezoid=constan
 # %%
 columns = {"auprc": frame.groupby("method", sort=False)["auprc"].mean()}
 for score in DISTINCT:
-    by_score = study.localization(methods, score, models=(study.main,)).query("model != @localizer + '-2'")
+    by_score = study.criteria.localization(methods, score, models=(study.networks.main,)).query(
+        "model != @localizer + '-2'"
+    )
     columns[score] = by_score.groupby("method", sort=False)[score].mean()
 matrix = pd.DataFrame(columns)
 titles = {"auprc": "AUPRC"} | {name: score.title for name, score in LOCALIZATION.items()}
 page.figure(
     plots.score_matrix(matrix, titles),
     "other_scores",
-    caption=f"Mean scores over {len(study.explained)} test images; the darker, the higher the rank within a column (best: 1). Controls and "
+    caption=f"Mean scores over {len(study.images.explained)} test images; the darker, the higher the rank within a column (best: 1). Controls and "
     "localizer stand below the maps. The pointing game allows 15 pixels.",
     alt="A matrix of methods by scores. Best map by score: "
     + ", ".join(f"{titles[score]} {label_of(matrix.loc[names, score].idxmax())}" for score in matrix)
@@ -193,7 +198,7 @@ page.figure(
 page.table(
     matrix.rename_axis("method").reset_index(),
     "other_scores",
-    caption=f"Mean of each score by method, for {study.title()}, the controls and the localizer.",
+    caption=f"Mean of each score by method, for {study.networks.title()}, the controls and the localizer.",
 )
 agreement = matrix.loc[names].corr(method="spearman")["auprc"].drop("auprc").fillna(1)  # one method has one order
 page.quote(
@@ -216,20 +221,20 @@ page.quote(
 # %%
 by_model = {
     model: scores.query("model == @model").pivot(index="image", columns="method", values="auprc")
-    for model in (study.main, study.random)
+    for model in (study.networks.main, study.networks.random)
 }
 gaps = pd.DataFrame(
     {
         "method": name,
-        "trained": by_model[study.main][name].mean(),
-        "random": by_model[study.random][name].mean(),
+        "trained": by_model[study.networks.main][name].mean(),
+        "random": by_model[study.networks.random][name].mean(),
         **difference(
-            by_model[study.main][name].to_numpy(),
-            by_model[study.random][name].to_numpy(),
+            by_model[study.networks.main][name].to_numpy(),
+            by_model[study.networks.random][name].to_numpy(),
             paired=True,
             n_boot=n_boot,
             seed=seed,
-            clusters=clusters_of(by_model[study.main].index, study.clusters),
+            clusters=clusters_of(by_model[study.networks.main].index, study.images.clusters),
         ),
     }
     for name in names
@@ -237,7 +242,7 @@ gaps = pd.DataFrame(
 page.table(
     gaps,
     "trained_against_random",
-    caption=f"Mean AUPRC of maps of the trained and of a random {study.title()}, and their difference.",
+    caption=f"Mean AUPRC of maps of the trained and of a random {study.networks.title()}, and their difference.",
     key=["method"],
 )
 page.quote(n_better_than_random=int((gaps["ci_low"] > 0).sum()), n_methods=len(names))

@@ -33,36 +33,36 @@ study = Study(dataset, profile, protocol, seed)
 page = Page("models", study)
 
 # %%
-table = study.models(n_boot)
+table = study.networks.table(n_boot)
 page.table(
     table,
     "models",
     caption="Area under the ROC curve, with its 95 % bootstrap interval by image, of telling test images with the finding from those without; or, where "
     "every image has one, of telling each class from the others, the mean over the classes. Where there are several classes, the share of right ones "
     "(accuracy). And the training: epochs or steps, the one kept, seconds, seed, arithmetic, and where the weights started from. Networks are "
-    f"{study.replication}. Localizers are scored by their image score. {study.card.reported}",
+    f"{study.networks.replication}. Localizers are scored by their image score. {study.card.reported}",
     key=["model"],
 )
 score = table.set_index("model")
-reached = [f"{study.title(name)} {score['auc'][name]:.3f}" for name in study.classifiers]
+reached = [f"{study.networks.title(name)} {score['auc'][name]:.3f}" for name in study.networks.classifiers]
 page.quote(
-    main_title=study.title(),
-    main_auc=score["auc"][study.main],
+    main_title=study.networks.title(),
+    main_auc=score["auc"][study.networks.main],
     reached=", ".join(reached),
     weights=table["weights"][0],
     best_auc=table["auc"].max(),
     worst_classifier_auc=table.query("role == 'classifier'")["auc"].min(),
-    size=study.size,
+    size=study.images.size,
 )
 
 # %% [markdown]
 # Area under the ROC curve of the classifiers: {num}`models/reached`. Where weights come from: {num}`models/weights`.
 
 # %%
-records = {name: study.classifier(name).record for name in study.classifiers}
-if "curves" in records[study.main]:
-    curves = {study.title(name): study.curves(name) for name in study.classifiers}
-    _, _, measure = curves[study.title()].columns
+records = {name: study.networks.trained(name).record for name in study.networks.classifiers}
+if "curves" in records[study.networks.main]:
+    curves = {study.networks.title(name): study.networks.curves(name) for name in study.networks.classifiers}
+    _, _, measure = curves[study.networks.title()].columns
     page.figure(
         plots.training_curves(curves),
         "training",
@@ -76,12 +76,12 @@ if "curves" in records[study.main]:
 # ## On the test images
 
 # %%
-test = study.data("test")
+test = study.images.split("test")
 if test.absent is not None:
     scores = {name: np.array(record["test_scores"]) for name, record in records.items()}
-    titles = {name: study.title(name) for name in scores}
+    titles = {name: study.networks.title(name) for name in scores}
     for k in (1, 2):
-        scores[name := f"{study.card.localizer}-{k}"] = np.array(study.localizer(k).record["test_scores"])
+        scores[name := f"{study.card.localizer}-{k}"] = np.array(study.networks.localizer(k).record["test_scores"])
         titles[name] = f"{label_of(study.card.localizer)} {k}"
     curves = {f"{titles[name]} ({score['auc'][name]:.3f})": values for name, values in scores.items()}
     page.figure(
@@ -93,7 +93,7 @@ if test.absent is not None:
 
 # %%
 if len(test.classes) > 2:
-    predicted = {study.title(name): record["test_predictions"] for name, record in records.items()}
+    predicted = {study.networks.title(name): record["test_predictions"] for name, record in records.items()}
     shares = {
         title: confusion_matrix(test.labels, labels, labels=range(len(test.classes)), normalize="true")
         for title, labels in predicted.items()

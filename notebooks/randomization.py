@@ -36,14 +36,16 @@ from saltrust.study.study import Study
 study = Study(dataset, profile, protocol, seed)
 page = Page("randomization", study)
 names = select(methods)
-stages = study.stages_of(order)
+stages = study.networks.stages_in(order)
 
 # %%
-scores = study.sensitivity(methods, order)
-summary = summarize(scores, "ssim", ["method", "stage"], n_boot, seed, study.clusters)
-summary.insert(1, "model", study.main)
-threshold = summarize(study.thresholds(methods), "ssim", ["method"], n_boot, seed, study.clusters).set_index("method")
-null = study.null(methods).groupby("method", sort=False)["ssim"].mean()[names]
+scores = study.criteria.sensitivity(methods, order)
+summary = summarize(scores, "ssim", ["method", "stage"], n_boot, seed, study.images.clusters)
+summary.insert(1, "model", study.networks.main)
+threshold = summarize(
+    study.criteria.thresholds(methods), "ssim", ["method"], n_boot, seed, study.images.clusters
+).set_index("method")
+null = study.criteria.null(methods).groupby("method", sort=False)["ssim"].mean()[names]
 
 # %% [markdown]
 # ## The cascade
@@ -57,7 +59,7 @@ null = study.null(methods).groupby("method", sort=False)["ssim"].mean()[names]
 page.figure(
     plots.cascade_curves(summary, threshold["mean"].to_dict(), null.to_dict(), stages),
     "randomization_curves",
-    caption=f"SSIM between the trained {study.title()}'s map and the map after each stage of randomization ({order.replace('_', '-')}), mean over {len(study.cascaded)} "
+    caption=f"SSIM between the trained {study.networks.title()}'s map and the map after each stage of randomization ({order.replace('_', '-')}), mean over {len(study.images.cascaded)} "
     "test images with its 95 % bootstrap interval (band). Orange, dotted: degradation threshold; grey, dashed: surrogates.",
     alt=f"{len(names)} line charts of SSIM against the stage of randomization. SSIM after the last stage: "
     + ", ".join(f"{label_of(r.method)} {r.mean:.2f}" for r in summary.query("stage == @stages[-1]").itertuples())
@@ -77,9 +79,9 @@ final = (
 gap = (last["mean"] - threshold["mean"]).sort_values()
 before = summary.query("stage == @stages[-2:][0]").set_index("method")["mean"] - threshold["mean"]
 page.quote(
-    main_title=study.title(),
+    main_title=study.networks.title(),
     n_pairs=int(threshold["n"].max()),
-    n_images=len(study.cascaded),
+    n_images=len(study.images.cascaded),
     n_stages=len(stages),
     n_below=int((gap < 0).sum()),
     n_only_last=int(((gap < 0) & (before >= 0)).sum()),
@@ -124,8 +126,8 @@ page.table(
 # %%
 rows = []
 for score in SIMILARITY:
-    at_last = study.sensitivity(methods, order, score, stage=stages[-1]).groupby("method")[score].mean()
-    pairs = study.thresholds(methods, score).groupby("method")[score].mean()
+    at_last = study.criteria.sensitivity(methods, order, score, stage=stages[-1]).groupby("method")[score].mean()
+    pairs = study.criteria.thresholds(methods, score).groupby("method")[score].mean()
     rows += [{"method": name, "score": score, "random": at_last[name], "threshold": pairs[name]} for name in names]
 likeness = pd.DataFrame(rows)
 page.figure(
@@ -156,9 +158,9 @@ page.quote(**{f"n_below_{score}": int(below[likeness["score"] == score].sum()) f
 # ## One image on its way down
 
 # %%
-test = study.data("test")
-index = study.cascaded[shown]
-cascades = {name: study.cascade_display(name, order) for name in names}
+test = study.images.split("test")
+index = study.images.cascaded[shown]
+cascades = {name: study.maps.cascade_display(name, order) for name in names}
 steps = ["original", *stages[::3]] + ([stages[-1]] if (len(stages) - 1) % 3 else [])
 ssim = scores.query("replicate == 0 and image == @test.ids[@index]").set_index(["method", "stage"])["ssim"]
 rows = [
@@ -174,7 +176,7 @@ notes = [{step: f"{ssim[name, step]:.2f}" for step in steps[1:]} for name in nam
 page.figure(
     plots.map_grid(rows, notes),
     "cascade",
-    caption=f"Maps of one test image as the weights of {study.title()} are randomized from the logits down to the named stage; above each, its SSIM "
+    caption=f"Maps of one test image as the weights of {study.networks.title()} are randomized from the logits down to the named stage; above each, its SSIM "
     "with the trained model's map (original).",
     alt=f"A grid of {len(names)} methods by {len(steps)} stages of randomization for one image.",
     counterpart="Fig. 3b and Fig. S2",

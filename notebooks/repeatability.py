@@ -41,18 +41,19 @@ localizer = study.card.localizer
 fixed = study.protocol.low_baseline  # None: what surrogates reach
 
 # %%
-scores = study.stability(methods)  # by criterion, as far as there are networks to compare
+scores = study.criteria.stability(methods)  # by criterion, as far as there are networks to compare
 first = next(iter(scores))
 summaries = {
-    name: summarize(frame, "ssim", ["method", "model"], n_boot, seed, study.clusters) for name, frame in scores.items()
+    name: summarize(frame, "ssim", ["method", "model"], n_boot, seed, study.images.clusters)
+    for name, frame in scores.items()
 }
 means = {name: table.set_index("method")["mean"] for name, table in summaries.items()}
-nulls = {name: study.null(methods, other) for name, other in study.partners.items()}
+nulls = {name: study.criteria.null(methods, other) for name, other in study.criteria.partners.items()}
 nulls = {name: frame.groupby("method", sort=False)["ssim"].mean() for name, frame in nulls.items()}
-unrelated = summarize(study.thresholds(methods), "ssim", ["method"], n_boot, seed, study.clusters).set_index("method")[
-    "mean"
-]
-other_class = study.other_class(methods).groupby("method", sort=False)["ssim"].mean()
+unrelated = summarize(
+    study.criteria.thresholds(methods), "ssim", ["method"], n_boot, seed, study.images.clusters
+).set_index("method")["mean"]
+other_class = study.criteria.other_class(methods).groupby("method", sort=False)["ssim"].mean()
 low = {name: null if fixed is None else null * 0 + fixed for name, null in nulls.items()}
 for name in scores:
     maps = means[name][names]
@@ -73,10 +74,10 @@ page.quote(
         f"{name} from {maps.min():.3f} ({label_of(maps.idxmin())}) to {maps.max():.3f} ({label_of(maps.idxmax())})"
         for name, maps in ((name, means[name][names]) for name in scores)
     ),
-    main_title=study.title(),
+    main_title=study.networks.title(),
     localizer_ssim=means[first][localizer],
-    localizer_floor_1=float(np.median(study.heat(1))),
-    localizer_floor_2=float(np.median(study.heat(2))),
+    localizer_floor_1=float(np.median(study.maps.localizer(1))),
+    localizer_floor_2=float(np.median(study.maps.localizer(2))),
     unrelated_ssim=unrelated.mean(),
     unrelated_largest=unrelated.max(),
     unrelated_largest_map=label_of(unrelated.idxmax()),
@@ -90,7 +91,7 @@ page.quote(
     other_class_ssim=other_class.mean(),
     other_class_smallest=other_class.min(),
     other_class_smallest_map=label_of(other_class.idxmin()),
-    n_other_class=len(study.cascaded),
+    n_other_class=len(study.images.cascaded),
     baseline="surrogates of the other network's maps" if fixed is None else f"an SSIM of {fixed:g}",
     midpoint=MIDPOINT,
     n_methods=len(names),
@@ -105,7 +106,7 @@ frame = frame[~((frame["method"] == localizer) & (frame["criterion"] != first))]
 page.figure(
     plots.stability_boxes(frame, low[first].to_dict() if fixed is None else fixed),
     "stability",
-    caption=f"SSIM between maps of two replicates (repeatability) and of two architectures (reproducibility), {study.replication}, beside the two localizers. "
+    caption=f"SSIM between maps of two replicates (repeatability) and of two architectures (reproducibility), {study.networks.replication}, beside the two localizers. "
     f"Solid line: median; dashed: mean; box: quartiles; orange, dashed: the low baseline{f' of {first}' if fixed is None else ''}.",
     alt=f"Box plots of SSIM by method. Means of {first}: "
     + ", ".join(f"{label_of(m)} {v:.2f}" for m, v in means[first].items())
@@ -184,23 +185,23 @@ for name, table in summaries.items():
 # The number above a map is its SSIM with the map in the first row of its image.
 
 # %%
-test = study.data("test")
+test = study.images.split("test")
 by_image = {name: table.pivot(index="image", columns="method", values="ssim") for name, table in scores.items()}
 rows, notes = [], []
-for i, index in enumerate(study.explained[:n_shown]):
+for i, index in enumerate(study.images.explained[:n_shown]):
     for label, model, criterion in (
-        (study.title(), study.main, None),
-        *((study.title(other), other, criterion) for criterion, other in study.partners.items()),
+        (study.networks.title(), study.networks.main, None),
+        *((study.networks.title(other), other, criterion) for criterion, other in study.criteria.partners.items()),
     ):
-        maps = {label_of(name): study.display(name, model)[i] for name in names}
+        maps = {label_of(name): study.maps.display(name, model)[i] for name in names}
         rows.append((label, test.pixels[index], test.truth[index], maps))
         values = by_image[criterion].loc[test.ids[index]] if criterion else {}
         notes.append({label_of(name): f"{values[name]:z.2f}" for name in names} if criterion else {})
 page.figure(
     plots.map_grid(rows, notes, across=4),
     "stability_examples",
-    caption=f"Maps of the same test images by {', '.join(map(study.title, study.classifiers))}, with their SSIM to the first network's map.",
-    alt=f"{n_shown} images, each with its maps for each of {len(study.classifiers)} networks.",
+    caption=f"Maps of the same test images by {', '.join(map(study.networks.title, study.networks.classifiers))}, with their SSIM to the first network's map.",
+    alt=f"{n_shown} images, each with its maps for each of {len(study.networks.classifiers)} networks.",
     counterpart="Fig. 4c-d and Fig. S3",
 )
 page.close()

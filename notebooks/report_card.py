@@ -22,11 +22,11 @@ methods = "paper"  # the paper's eight; or "all", a family, or names, comma-sepa
 n_boot = 1000  # bootstrap resamples of the images
 
 # %%
+from saltrust import plots
 from saltrust.analysis.report_card import GRADES, grades, report_card
-from saltrust.analysis.warnings_of_card import Evidence, warnings
+from saltrust.analysis.warnings_of_card import CardEvidence, warnings
 from saltrust.chapters.page import Page
 from saltrust.methods.registry import label_of
-from saltrust.plots.report_card import report_card_figure
 from saltrust.publishing.report_card_page import html
 from saltrust.study.study import Study
 
@@ -36,11 +36,11 @@ page = Page("report_card", study)
 # %%
 card = report_card(study, methods, n_boot)
 graded = grades(card)
-found = warnings(Evidence(study, methods, card, n_boot))
+found = warnings(CardEvidence(study, methods, card, n_boot))
 counts = {grade: graded.eq(grade).sum(axis=1) for grade in GRADES}
 clean = counts["fail"].eq(0)
 page.quote(
-    model=study.title(),
+    model=study.networks.title(),
     n_methods=len(graded),
     n_criteria=len(graded.columns),
     n_clean=int(clean.sum()),
@@ -63,7 +63,7 @@ words = "; ".join(
     for criterion in graded
 )
 alt = f"Dots with intervals, {len(graded)} methods by {len(graded.columns)} criteria, controls below. {words}."
-figure = report_card_figure(card)
+figure = plots.report_card_figure(card)
 page.document(html(study, card, found, figure, alt), "report_card", tabs=("The card",))
 page.figure(
     figure,

@@ -25,13 +25,14 @@ shown = ""  # method of the large curves; empty for the one whose verdicts are m
 # %%
 import pandas as pd
 
+from saltrust import plots
 from saltrust.analysis.multiverse.curve import grid, specification_curve
 from saltrust.analysis.multiverse.effects import INTERACTIONS, effects, flip_rates, pass_shares
-from saltrust.analysis.multiverse.factors import BASELINES, FACTORS
+from saltrust.analysis.multiverse.factors import FACTORS
 from saltrust.chapters.page import Page
 from saltrust.core.errors import unknown_name
 from saltrust.methods.registry import label_of, select
-from saltrust.plots import multiverse
+from saltrust.study.criteria import CRITERIA
 from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
@@ -52,12 +53,12 @@ if shown and shown not in names:
 # %%
 varied = {
     (name, criterion): [method for method in names if name in grid(study, method, criterion)]
-    for criterion in BASELINES
+    for criterion in CRITERIA
     for name in FACTORS
 }
 rows = []
 for name, factor in FACTORS.items():
-    bearing = [criterion for criterion in BASELINES if varied[name, criterion]]
+    bearing = [criterion for criterion in CRITERIA if varied[name, criterion]]
     if bearing:
         touched = varied[name, bearing[0]]
         values = dict.fromkeys(factor.label(v) for m in touched for v in grid(study, m, bearing[0])[name])
@@ -66,7 +67,7 @@ for name, factor in FACTORS.items():
                 "choice": factor.title,
                 "values": "; ".join(values),
                 "from": factor.sources,
-                "criteria": "all" if len(bearing) == len(BASELINES) else ", ".join(bearing),
+                "criteria": "all" if len(bearing) == len(CRITERIA) else ", ".join(bearing),
                 "methods": "all" if touched == names else ", ".join(map(label_of, touched)),
             }
         )
@@ -99,7 +100,7 @@ page.quote(
     most_divided_map=label_of(divided[0]),
     most_divided_criterion=divided[1],
     most_divided_share=100 * cells[divided],
-    **{f"{criterion}_share": 100 * shares[criterion].mean() for criterion in BASELINES},
+    **{f"{criterion}_share": 100 * shares[criterion].mean() for criterion in CRITERIA},
 )
 
 # %% [markdown]
@@ -114,7 +115,7 @@ page.quote(
 
 # %%
 page.figure(
-    multiverse.share_matrix(shares, curve),
+    plots.share_matrix(shares, curve),
     "specification_shares",
     caption="Share of the specifications under which a method passes. Below each number the verdicts of the named protocols, filled for PASS: square "
     "`corrected`, triangle `published`, circle `as_run`.",
@@ -128,12 +129,12 @@ page.figure(
 
 # %%
 page.figure(
-    multiverse.sorted_curves(curve),
+    plots.sorted_curves(curve),
     "specification_curves",
     caption="All specifications of each method and criterion, sorted by the difference between the method's mean and the baseline's. Utility is AUPRC "
     "against the average mask, the others SSIM: against the degradation threshold (randomization, where a PASS is *below* zero) and the low "
     "baseline. Dots: blue for PASS, orange for FAIL; grey: 95 % bootstrap interval by image; marks: the named protocols.",
-    alt=f"Sorted curves of {len(names)} methods by {len(BASELINES)} criteria. Differences range from "
+    alt=f"Sorted curves of {len(names)} methods by {len(CRITERIA)} criteria. Differences range from "
     + "; ".join(
         f"{rows['difference'].min():.2f} to {rows['difference'].max():.2f} in {criterion}"
         for criterion, rows in curve.groupby("criterion", sort=False)
@@ -158,10 +159,10 @@ bars = pd.DataFrame(
     [
         {"criterion": c, "choice": name, "flip_rate": rates.get((c, name)), "variance": variance.get((c, name))}
         for name in (*order, INTERACTIONS)
-        for c in BASELINES
+        for c in CRITERIA
     ]
 )
-for criterion in BASELINES:
+for criterion in CRITERIA:
     own = rates[criterion].sort_values(ascending=False)
     explained = variance[criterion].drop(INTERACTIONS)
     page.quote(
@@ -198,14 +199,14 @@ for criterion in BASELINES:
 
 # %%
 page.figure(
-    multiverse.choice_bars(bars),
+    plots.choice_bars(bars),
     "specification_choices",
     caption="Bars: flip rate, the share of pairs of specifications differing in that choice alone whose verdicts differ, over the methods that it bears on. "
     "Diamonds: share of the variance of the difference that the choice explains by itself, mean over these methods. Dash: not varied.",
     alt="Bar charts of flip rates, one for each criterion. "
     + "; ".join(
         f"{criterion}: " + ", ".join(f"{FACTORS[name].title} {rate:.0%}" for name, rate in rates[criterion].items())
-        for criterion in BASELINES
+        for criterion in CRITERIA
     )
     + ".",
 )
@@ -224,13 +225,13 @@ page.table(
 # evenly striped.
 
 # %%
-for criterion in BASELINES:
+for criterion in CRITERIA:
     method = shown or minority.xs(criterion, level=1).idxmax()
     own = curve[(curve["method"] == method) & (curve["criterion"] == criterion)]
     decisive = flip_rates(found[found["method"] == method])[criterion]
     crossed = own[own["in_grid"]]
     page.figure(
-        multiverse.specification_curve(own, decisive),
+        plots.specification_curve(own, decisive),
         f"specification_{criterion}",
         caption=f"{criterion.capitalize()} of {label_of(method)} under {len(crossed)} specifications, sorted by the difference between its mean and "
         f"the baseline's{' (PASS is below zero)' if criterion == 'randomization' else ''}; grey band: 95 % interval; marks: the named protocols. Strips: share of the "

@@ -24,28 +24,27 @@ n_boot = 1000  # bootstrap resamples of the images
 # %%
 import pandas as pd
 
-from saltrust.analysis.mixed_models import ALPHA, NAMES, answer, questions
+from saltrust import plots
+from saltrust.analysis.mixed_models import ALPHA, QUESTIONS, answer, questions
 from saltrust.chapters.page import Page
 from saltrust.methods.registry import label_of, select
-from saltrust.plots import mixed_models
+from saltrust.study.criteria import CRITERIA
 from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
 page = Page("statistics", study)
 asked = questions(
-    study.localization(methods),
-    study.sensitivity(methods, stage=study.stages[-1]),
-    study.repeatability(methods),
-    study.reproducibility(methods),
+    study.criteria.localization(methods),
+    {name: study.criteria.of(name, methods) for name in CRITERIA if name != "utility"},
     methods=select(methods),
-    trained=study.classifiers,
-    untrained=study.random,
-    clusters=study.clusters,
+    trained=study.networks.classifiers,
+    untrained=study.networks.random,
+    clusters=study.images.clusters,
 )
 answers = {question.name: answer(question, n_boot, seed) for question in asked}
 fits = pd.DataFrame([one.summary() for one in answers.values()])
-counts = fits.set_index("question").reindex(NAMES)[["pairs", "different"]].fillna(0).astype(int)
-page.quote(**{f"{name}_{key}": counts.loc[name, key] for name in NAMES for key in counts})
+counts = fits.set_index("question").reindex(QUESTIONS)[["pairs", "different"]].fillna(0).astype(int)
+page.quote(**{f"{name}_{key}": counts.loc[name, key] for name in QUESTIONS for key in counts})
 
 # %% [markdown]
 # ## All pairs
@@ -60,7 +59,7 @@ page.quote(**{f"{name}_{key}": counts.loc[name, key] for name in NAMES for key i
 titles = {
     "utility": (
         "Utility",
-        f"AUPRC of the maps of {study.title()}, the controls, the average mask and the first localizer",
+        f"AUPRC of the maps of {study.networks.title()}, the controls, the average mask and the first localizer",
     ),
     "utility_networks": (
         "Utility over networks",
@@ -72,7 +71,7 @@ titles = {
     ),
     "repeatability": (
         "Repeatability",
-        f"SSIM of the maps of two replicates ({study.replication}), and of two localizers",
+        f"SSIM of the maps of two replicates ({study.networks.replication}), and of two localizers",
     ),
     "reproducibility": ("Reproducibility", "SSIM of the maps of two architectures, and of two localizers"),
 }
@@ -81,7 +80,7 @@ for name, one in shown.items():
     title, what = titles[name]
     means = one.means
     page.figure(
-        mixed_models.pairwise_matrix(means, one.letters, one.contrasts, ALPHA),
+        plots.pairwise_matrix(means, one.letters, one.contrasts, ALPHA),
         f"pairs_{name}",
         caption=f"{what}: row minus column. Coloured: adjusted p below {ALPHA:g}; orange: the row is higher, purple: lower; grey numbers: no difference shown. "
         "On the right the model's mean; rows that share a letter are not told apart.",
@@ -114,7 +113,7 @@ total = sum(variances.values())
 likelihood = fits.set_index("question")["log_likelihood"]
 sides = {name: answers[name].different["estimate"] for name in ("training", "stability")}
 page.quote(
-    n_networks=len(study.classifiers),
+    n_networks=len(study.networks.classifiers),
     likelihood_gain=likelihood["utility_networks"] - likelihood["utility_crossed"],
     network_share=(variances["model"] + variances["method:model"]) / total,
     interaction_share=variances["method:model"] / total,
@@ -122,14 +121,14 @@ page.quote(
     **{f"{name}_lower": int((gaps < 0).sum()) for name, gaps in sides.items()},
 )
 page.figure(
-    mixed_models.paired_differences(
+    plots.paired_differences(
         {
             "AUPRC, trained minus random": answers["training"].contrasts,
             "SSIM, repeatability minus reproducibility": answers["stability"].contrasts,
         }
     ),
     "paired_differences",
-    caption=f"Difference by method with its simultaneous 95 % intervals, for {study.title()}. Left: AUPRC of the trained network's maps minus that of random "
+    caption=f"Difference by method with its simultaneous 95 % intervals, for {study.networks.title()}. Left: AUPRC of the trained network's maps minus that of random "
     "weights. Right: repeatability minus reproducibility. Broad: mixed model; thin: bootstrap.",
     alt="Two dot plots with intervals by method. "
     + "; ".join(
@@ -177,15 +176,15 @@ both = fits.dropna(subset=["bootstrap_agrees"])
 page.quote(
     spread_ratio=fits["spread_ratio"].max(),
     spread_question=fits.loc[fits["spread_ratio"].idxmax(), "question"],
-    unit=f"{study.unit}s",
-    n_cascaded=len(study.cascaded),
+    unit=f"{study.images.unit}s",
+    n_cascaded=len(study.images.cascaded),
     n_both=int(both["pairs"].sum()),
     bootstrap_agrees=(both["bootstrap_agrees"] * both["pairs"]).sum() / both["pairs"].sum(),
     model_only=int(both["model_only"].sum()),
     bootstrap_only=int(both["bootstrap_only"].sum()),
 )
 page.figure(
-    mixed_models.residual_checks(
+    plots.residual_checks(
         {
             titles[name][0]: (one.model.fitted, one.model.residuals)
             for name, one in shown.items()

@@ -75,7 +75,7 @@ page.table(
     everything.assign(control=~everything["method"].isin(names)),
     "verdicts",
     caption=f"The verdicts with the numbers behind them: mean of the method (value) and of the baseline (reference), their difference and its 95 % "
-    f"bootstrap interval by {study.unit}. control: whether the row is that of a control.",
+    f"bootstrap interval by {study.images.unit}. control: whether the row is that of a control.",
     key=["method", "criterion", "baseline"],
 )
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from saltrust.analysis.mixed_models import NAMES, answer, questions
+from saltrust.analysis.mixed_models import QUESTIONS, answer, questions
 from saltrust.core.errors import SaltrustError
 
 METHODS = ["grad", "xrai"]
@@ -13,7 +13,7 @@ IMAGES = [f"image {i}" for i in range(6)]
 
 
 def frames(methods=METHODS, replicates=1):
-    """What `Study` gives: utility, sensitivity at the last stage, repeatability, reproducibility."""
+    """What `study.criteria` gives: utility of all networks, and the other criteria's frames."""
     rng = np.random.default_rng(0)
     score = {"grad": 0.2, "xrai": 0.5, "sobel": 0.1, "average": 0.3, "unet": 0.9}
 
@@ -38,8 +38,11 @@ def frames(methods=METHODS, replicates=1):
         table = [r for m in [*methods, *extra] for r in rows({"method": m}, noisy(score[m] + shift))]
         return pd.DataFrame(table).rename(columns={"auprc": "ssim"})
 
-    sensitivity = pd.concat([likeness(0, ()).assign(replicate=k) for k in range(replicates)])
-    return pd.DataFrame(utility), sensitivity, likeness(0, ("unet",)), likeness(-0.2, ("unet",))
+    return pd.DataFrame(utility), {
+        "randomization": pd.concat([likeness(0, ()).assign(replicate=k) for k in range(replicates)]),
+        "repeatability": likeness(0, ("unet",)).assign(replicate=0),
+        "reproducibility": likeness(-0.2, ("unet",)).assign(replicate=0),
+    }
 
 
 def asked(*given, methods=METHODS, clusters=None):
@@ -50,7 +53,7 @@ def asked(*given, methods=METHODS, clusters=None):
 
 def test_every_question_takes_its_rows():
     found = asked(*frames())
-    assert tuple(found) == NAMES
+    assert tuple(found) == QUESTIONS
     one = found["utility"].scores
     assert set(one["model"].dropna()) == {"net-1", "unet-1"}
     assert set(one["level"]) == {"grad", "xrai", "sobel", "average", "unet"}
@@ -93,14 +96,12 @@ def test_answers_are_the_differences_that_were_put_in():
 
 def test_controls_count_once_and_those_that_cannot_vary_not_at_all():
     """A control that is asked for as a method is scored for each model, and always the same."""
-    utility, sensitivity, repeatability, reproducibility = frames()
+    utility, others = frames()
     again = [utility[utility["method"] == "sobel"].assign(model=model) for model in MODELS]
     alike = pd.DataFrame({"image": IMAGES, "method": "sobel", "ssim": 1.0})
     found = asked(
         pd.concat([utility, *again]),
-        pd.concat([sensitivity, alike.assign(replicate=0)]),
-        pd.concat([repeatability, alike]),
-        pd.concat([reproducibility, alike]),
+        {name: pd.concat([frame, alike.assign(replicate=0)]) for name, frame in others.items()},
         methods=[*METHODS, "sobel"],
     )
     plain = asked(*frames())
@@ -126,6 +127,6 @@ def test_one_method_leaves_no_pairs_and_controls_alone_no_question():
     found = asked(*frames(["xrai"]), methods=["xrai"])
     assert "randomization" not in found
     assert len(found["training"].pairs) == 1
-    utility, *others = frames()
+    utility, others = frames()
     with pytest.raises(SaltrustError, match="'sobel': all are controls"):
-        asked(utility, *others, methods=["sobel"])
+        asked(utility, others, methods=["sobel"])

@@ -10,14 +10,19 @@ import pandas as pd
 import pytest
 from torch import nn
 
-from saltrust.analysis.report_card import CRITERIA, GRADES, grades, report_card
-from saltrust.analysis.warnings_of_card import WARNINGS, Evidence, warnings
+from saltrust import plots
+from saltrust.analysis.mixed_models import questions
+from saltrust.analysis.multiverse.curve import specification_curve
+from saltrust.analysis.report_card import GRADES, grades, report_card
+from saltrust.analysis.warnings_of_card import WARNINGS, CardEvidence, warnings
 from saltrust.artefacts.store import Store
 from saltrust.core import data_cards
 from saltrust.methods.registry import CONTROLS
 from saltrust.models.architectures import ARCHITECTURES, Architecture, Stage
 from saltrust.plots.report_card import report_card_figure
+from saltrust.plots.style import GRADE_MARKS
 from saltrust.publishing.report_card_page import html
+from saltrust.study.criteria import CRITERIA, Criterion, add, compared_with_surrogates
 from saltrust.study.study import Study
 
 METHODS = "grad,gradcam"
@@ -44,7 +49,7 @@ def study(tmp_path_factory, tiny_profile):
     card = data_cards.load("phantom-pneumothorax").model_copy(update={"networks": NETWORKS})
     sizes = {"size": 48, "train": 12, "val": 12, "test": 24}
     with pytest.MonkeyPatch.context() as patch, tiny_profile(NETWORKS, **sizes):
-        patch.setattr("saltrust.study.study.cards.load", lambda name: card)
+        patch.setattr("saltrust.core.data_cards.load", lambda name: card)
         yield Study("phantom-pneumothorax", "tiny", store=Store(tmp_path_factory.mktemp("store")))
     for name in NETWORKS:
         del ARCHITECTURES[name]
@@ -79,7 +84,7 @@ def test_the_card_has_each_comparison_of_the_study_and_its_controls(study, card)
     assert set(others.query("criterion == 'repeatability'")["method"]) == {"unet"}
     assert (card["ci_low"] <= card["value"] + 1e-12).all()
     assert (card["value"] <= card["ci_high"] + 1e-12).all()
-    assert set(card.query("criterion == 'randomization'")["n"]) == {len(study.cascaded)}
+    assert set(card.query("criterion == 'randomization'")["n"]) == {len(study.images.cascaded)}
 
 
 def test_grades_are_pass_low_or_fail():
@@ -148,19 +153,19 @@ def evidence(**changes):
         profile=SimpleNamespace(name=given["profile"]),
         protocol=SimpleNamespace(low_baseline=given["low_baseline"]),
         card=SimpleNamespace(get=given["get"], truth=given["truth"], localizer="unet", models=()),
-        main="small-1",
-        partners={"repeatability": "small-2"},
-        refused=lambda methods: given["refused"],
-        replication="trained apart",
-        explained=(0,),
-        models=lambda n_boot: models,
-        faults=lambda methods, models: faults,
-        title=lambda model=None: "Small",
-        null=lambda methods, other: null,
+        images=SimpleNamespace(explained=(0,), split=lambda name: SimpleNamespace(truth=truth)),
+        networks=SimpleNamespace(
+            main="small-1",
+            replication="trained apart",
+            refused=lambda methods: given["refused"],
+            table=lambda n_boot: models,
+            title=lambda name=None: "Small",
+        ),
+        maps=SimpleNamespace(faults=lambda methods, models: faults),
+        criteria=SimpleNamespace(partners={"repeatability": "small-2"}, null=lambda methods, other: null),
         verdicts=lambda methods, n_boot: pd.DataFrame({"ci_low": [given["ci_low"], 0.2], "ci_high": [0.3, 0.4]}),
-        data=lambda split: SimpleNamespace(truth=truth),
     )
-    return Evidence(study, "grad,xrai", card)
+    return CardEvidence(study, "grad,xrai", card)
 
 
 def test_a_study_without_fault_has_the_one_warning_that_always_holds():
@@ -196,7 +201,7 @@ def test_each_fault_has_its_warning_and_no_other(name, changes, said):
 
 def test_one_network_alone_is_told():
     found = evidence()
-    found.study.partners = {}
+    found.study.criteria.partners = {}
     assert WARNINGS["networks"](found).startswith("There is one network")
     assert WARNINGS["texture"](found) is None
 
@@ -241,14 +246,14 @@ def test_the_page_needs_no_other_file_and_says_all(study, card):
 
 
 def test_a_card_of_the_study_has_warnings(study, card):
-    found = warnings(Evidence(study, METHODS, card, 50))
+    found = warnings(CardEvidence(study, METHODS, card, 50))
     assert any("drawn by a program" in text for text in found)
     assert all(text.endswith(".") and "nan" not in text and "\n" not in text for text in found)
 
 
 def test_the_figure_marks_each_grade_and_each_baseline(card):
     figure = report_card_figure(card)
-    assert [axis.get_title() for axis in figure.axes] == [criterion.capitalize() for criterion in CRITERIA]
+    assert [axis.get_title() for axis in figure.axes] == [criterion.title for criterion in CRITERIA.values()]
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels[:2] == ["GRAD", "GCAM"]
     assert {"SOBEL", "AVG", "U-Net"} <= set(labels[2:])
@@ -257,9 +262,53 @@ def test_the_figure_marks_each_grade_and_each_baseline(card):
         marks = {line.get_ydata()[0]: line for line in axis.lines if line.get_marker() not in ("None", "", None)}
         for y, method in enumerate(graded.index):
             row = card.query("method == @method and criterion == @criterion").iloc[0]
-            assert marks[y].get_marker() == GRADES[graded.loc[method, criterion]].marker
+            assert marks[y].get_marker() == GRADE_MARKS[graded.loc[method, criterion]][0]
             assert marks[y].get_xdata()[0] == row["value"]
         references = card[(card["criterion"] == criterion)]["reference"].dropna()
         drawn = [line.get_xdata()[0] for line in axis.lines if line.get_linewidth() == 2]
         assert set(references) <= set(drawn)
     plt.close(figure)
+
+
+@pytest.fixture
+def fifth():
+    """A criterion more: does the map of one image change with the class that is explained?"""
+
+    def compare(maps, protocol, method):
+        other = maps.artefact(method, images=maps.images.cascaded, contrary=True)
+        return compared_with_surrogates(maps.artefact(method), other, maps, protocol)
+
+    question, pictures = "Does it depend\non the class?", ("one class", "another")
+    add(Criterion("another_class", question, pictures, "ssim", "low", compare, larger_is_better=False))
+    yield CRITERIA["another_class"]
+    del CRITERIA["another_class"]
+
+
+def test_a_fifth_criterion_is_judged_graded_asked_and_drawn(study, fifth):
+    verdicts = study.verdicts(METHODS, 50).query("criterion == 'another_class'")
+    assert verdicts["baseline"].tolist() == ["low", "low"]
+    expected = study.criteria.other_class(METHODS).groupby("method")["ssim"].mean()
+    np.testing.assert_allclose(verdicts.set_index("method")["value"], expected[METHODS.split(",")])
+    assert (verdicts["verdict"] == "PASS").equals(verdicts["ci_high"] < 0)
+
+    curve = specification_curve(study, "grad", 20)
+    assert curve["criterion"].unique().tolist() == list(CRITERIA)
+    own = curve.query("criterion == 'another_class' and in_grid")
+    assert own[["window", "low_baseline"]].nunique().eq(2).all()
+    assert own[["batchnorm", "auprc"]].eq("").all(axis=None)
+
+    card = report_card(study, METHODS, 50)
+    assert grades(card).columns[-1] == "another_class"
+    figure = report_card_figure(card)
+    assert figure.axes[4].get_title() == "Another class"
+    assert figure.axes[4].get_xlabel() == "SSIM, lower is better"
+    assert "Randomization, Another class is better when low" in html(study, card, [], figure, "")
+    questions_of = plots.four_questions(study.examples(METHODS))
+    assert fifth.question in [text.get_text() for axis in questions_of.axes for text in axis.texts]
+    plt.close("all")
+
+    cams = "gradcam,layercam"  # which, unlike gradients, do more than change their sign with the class
+    frames = {name: study.criteria.of(name, cams) for name in CRITERIA if name != "utility"}
+    networks = {"trained": study.networks.classifiers, "untrained": study.networks.random}
+    found = questions(study.criteria.localization(cams), frames, methods=cams.split(","), **networks)
+    assert "another_class" in [question.name for question in found]

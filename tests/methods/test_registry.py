@@ -3,6 +3,8 @@ import json
 import pytest
 
 from saltrust.core.errors import SaltrustError
+from saltrust.core.profiles import PROFILES
+from saltrust.core.protocols import PROTOCOLS
 from saltrust.methods.registry import FAMILIES, METHODS, catalogue
 
 
@@ -79,3 +81,25 @@ def test_compositions_name_their_parts_so_that_passes_are_shared():
         assert method.is_composition == (bool(method.parts()) or method.family == "control")
         for part, parameters in method.parts().values():
             METHODS[part].complete(parameters)
+
+
+@pytest.mark.parametrize("protocol", list(PROTOCOLS))
+@pytest.mark.parametrize("name", list(METHODS))
+def test_what_a_protocol_decides_is_a_parameter_of_the_method(name, protocol):
+    found = METHODS[name].from_protocol(PROTOCOLS[protocol], PROFILES["quick"])
+    assert set(found) <= set(METHODS[name].complete(found))
+    decided = {"noise", "spread", "power", "steps", "quadrature"} & set(METHODS[name].defaults)
+    assert decided <= set(found)
+
+
+def test_the_profile_cuts_what_the_protocol_wants():
+    assert METHODS["xrai"].from_protocol(PROTOCOLS["published"], PROFILES["full"]) == {
+        "steps": 100,
+        "quadrature": "riemann",
+        "baselines": ("black", "white"),
+        "channels": "max",
+    }
+    assert METHODS["smooth_ig"].from_protocol(PROTOCOLS["as_run"], PROFILES["quick"]) == {
+        **{"samples": 5, "noise": 0.15, "spread": "image", "power": 2},
+        **{"steps": 5, "baseline": "black", "quadrature": "riemann"},
+    }

@@ -26,7 +26,7 @@ def legend(figure):
 
 GRADES = np.array([[0, 0, 1], [0, 1, 2]], np.uint8)
 IMAGE = np.full((2, 3, 3), 200, np.uint8)
-HEATMAP = np.array([[0.02, -0.1, 0.26], [-1, 0.4, 0.9]])
+SIGNED_MAP = np.array([[0.02, -0.1, 0.26], [-1, 0.4, 0.9]])
 
 
 def test_the_truth_is_white_and_two_reds():
@@ -52,7 +52,7 @@ def test_recall_and_precision_are_points_by_branch_in_panels_by_network():
         ],
         columns=["panel", "network", "method", "branch", "recall", "precision", "recall_sd", "precision_sd"],
     )
-    figure = plots.recall_precision(frame)
+    figure = plots.five_band_scores(frame)
     assert [axis.get_title() for axis in figure.axes] == ["ResNet34", "VGG16", "", ""]
     assert [axis.get_ylabel() for axis in figure.axes] == ["average\nprecision", "", "best\nprecision", ""]
     points, _, bars = figure.axes[0].containers[1]
@@ -62,7 +62,7 @@ def test_recall_and_precision_are_points_by_branch_in_panels_by_network():
     assert len({(axis.get_xlim(), axis.get_ylim()) for axis in figure.axes}) == 1
     assert figure.axes[0].get_xlim()[0] == figure.axes[0].get_ylim()[0] == 0
     # Without spread and panels: one row of points alone.
-    plain = plots.recall_precision(frame[frame["panel"] == "best"].drop(columns=["panel", "recall_sd", "precision_sd"]))
+    plain = plots.five_band_scores(frame[frame["panel"] == "best"].drop(columns=["panel", "recall_sd", "precision_sd"]))
     assert [axis.get_ylabel() for axis in plain.axes] == ["precision", ""]
     assert not plain.axes[0].containers[0][2]
 
@@ -76,7 +76,7 @@ def curves(swapped):
         ],
         columns=["method", "network", "branch", "threshold", "fpr", "recall"],
     )
-    axis = plots.roc(frame, swapped=swapped).axes[0]
+    axis = plots.five_band_roc(frame, swapped=swapped).axes[0]
     diagonal, line = axis.lines
     np.testing.assert_array_equal(diagonal.get_xdata(), diagonal.get_ydata())
     assert (axis.get_xlabel(), axis.get_ylabel()) == ("FPR", "recall")
@@ -96,7 +96,7 @@ def test_every_method_has_a_colour_and_marker_of_its_own():
 
 
 def test_colour_channels_share_one_scale():
-    raw = np.stack([HEATMAP, 2 * HEATMAP, np.zeros_like(HEATMAP)])
+    raw = np.stack([SIGNED_MAP, 2 * SIGNED_MAP, np.zeros_like(SIGNED_MAP)])
     figure = plots.colour_channels([("grad", IMAGE, GRADES, raw)] * 2)
     assert [axis.get_title() for axis in figure.axes[:5]] == ["image", "truth", "R", "G", "B"]
     for axis, channel in zip(figure.axes[2:5], raw, strict=True):
@@ -108,18 +108,18 @@ def test_colour_channels_share_one_scale():
 
 @pytest.mark.parametrize("thresholds", [SOFT, Thresholds(0.2, 0.6, 0.1, 2)])
 def test_stratified_maps_are_those_of_the_first_and_the_last_pair(thresholds):
-    figure = plots.stratified([("grad", IMAGE, GRADES, HEATMAP)], thresholds)
+    figure = plots.band_grid([("grad", IMAGE, GRADES, SIGNED_MAP)], thresholds)
     pairs = thresholds.pairs()
     for axis, pair in zip(figure.axes[3:], (pairs[0], pairs[-1]), strict=True):
-        np.testing.assert_array_equal(picture(axis), stratify(HEATMAP, *pair))
+        np.testing.assert_array_equal(picture(axis), stratify(SIGNED_MAP, *pair))
         assert axis.get_title() == "bands\n{:.3g}, {:.3g}".format(*pair)
     assert legend(figure) == list(plots.BAND_LABELS)
 
 
 def test_a_gallery_says_where_there_is_no_prediction_of_a_kind():
-    shown = (IMAGE, GRADES, HEATMAP)
+    shown = (IMAGE, GRADES, SIGNED_MAP)
     rows = [("CCell", [shown, shown], ("RCell", shown)), ("RCell", [shown], None), ("empty", [], None)]
-    figure = plots.heatmap_gallery(rows)
+    figure = plots.signed_map_gallery(rows)
     axes = np.array(figure.axes).reshape(3, 11)
     assert [axis.get_ylabel() for axis in axes[:, 0]] == ["CCell", "RCell", "empty"]
     assert axes[0, 8].get_ylabel() == "as RCell"
@@ -130,7 +130,7 @@ def test_a_gallery_says_where_there_is_no_prediction_of_a_kind():
 
 
 def test_a_gallery_of_wrong_predictions_alone():
-    figure = plots.heatmap_gallery([("CCell", [], ("RCell", (IMAGE, GRADES, HEATMAP)))])
+    figure = plots.signed_map_gallery([("CCell", [], ("RCell", (IMAGE, GRADES, SIGNED_MAP)))])
     assert [len(axis.images) for axis in figure.axes] == [0, 0, 0, 0, 1, 1, 1]
 
 

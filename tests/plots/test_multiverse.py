@@ -8,7 +8,7 @@ from matplotlib.colors import to_hex, to_rgba
 
 from saltrust.analysis.multiverse.effects import effects, flip_rates, pass_shares
 from saltrust.analysis.multiverse.factors import FACTORS
-from saltrust.plots.multiverse import MARKS, choice_bars, share_matrix, sorted_curves, specification_curve
+from saltrust.plots.multiverse import PROTOCOL_MARKS, choice_bars, share_matrix, sorted_curves, specification_curve
 from saltrust.plots.style import FAIL, PASS
 
 
@@ -47,7 +47,7 @@ def marks(axis):
     return [
         (line.get_marker(), line.get_xdata()[0], line.get_ydata()[0], line.get_mfc() == line.get_mec())
         for line in axis.lines
-        if line.get_marker() in MARKS.values()
+        if line.get_marker() in PROTOCOL_MARKS.values()
     ]
 
 
@@ -66,7 +66,7 @@ def test_the_matrix_shows_each_share_and_the_named_verdicts(curve):
     for (method, criterion), own in curve.groupby(["method", "criterion"]):
         place = shares.columns.get_loc(criterion), shares.index.get_loc(method)
         filled = {mark: full for mark, x, y, full in marks(axis) if (round(x), round(y)) == place}
-        for name, mark in MARKS.items():
+        for name, mark in PROTOCOL_MARKS.items():
             expected = own[own["protocol"].str.contains(name)]["verdict"].item() == "PASS"
             assert filled[mark] == expected
 
@@ -83,10 +83,10 @@ def test_curves_are_sorted_coloured_by_verdict_and_marked(curve):
     found = {mark: (x, y, full) for mark, x, y, full in marks(axis)}
     row = own[own["protocol"].str.contains("published")].iloc[0]
     at = (crossed.index.get_loc(row.name) + 0.5) / len(crossed)
-    assert found[MARKS["published"]] == pytest.approx((at, row["difference"], row["verdict"] == "PASS"))
+    assert found[PROTOCOL_MARKS["published"]] == pytest.approx((at, row["difference"], row["verdict"] == "PASS"))
     outside = own[~own["in_grid"]].iloc[0]
-    assert found[MARKS["as_run"]][1] == outside["difference"]
-    assert 0 <= found[MARKS["as_run"]][0] <= 1
+    assert found[PROTOCOL_MARKS["as_run"]][1] == outside["difference"]
+    assert 0 <= found[PROTOCOL_MARKS["as_run"]][0] <= 1
 
 
 def test_the_dashboard_shades_the_values_that_are_taken(curve):

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from saltrust import chapters
-from saltrust.analysis.report_card import asked, grades, report_card
-from saltrust.analysis.warnings_of_card import Evidence, warnings
+from saltrust.analysis.report_card import criteria_of, grades, report_card
+from saltrust.analysis.warnings_of_card import CardEvidence, warnings
 from saltrust.artefacts.store import Store
 from saltrust.core import data_cards, paths
 from saltrust.core.errors import SaltrustError
@@ -162,17 +162,17 @@ def test_what_one_model_allows_and_what_two(code):
 
 def test_one_model_is_asked_two_questions(study):
     own = study("first")
-    assert own.classifiers == ("some-nets-first",)
-    assert own.judged == ("some-nets-first", "some-nets-first-random")
-    assert own.partners == {}
-    assert own.size == 48
-    assert own.stages == ("7", "3", "0")
+    assert own.networks.classifiers == ("some-nets-first",)
+    assert own.networks.judged == ("some-nets-first", "some-nets-first-random")
+    assert own.criteria.partners == {}
+    assert own.images.size == 48
+    assert own.networks.stages == ("7", "3", "0")
     names = "grad,gradcam"
     card = report_card(own, names, n_boot=20)
-    assert asked(card) == ["utility", "randomization"]
+    assert criteria_of(card) == ["utility", "randomization"]
     assert set(study("first").verdicts(names, 20)["criterion"]) == {"utility", "randomization"}
     assert {example.question for example in own.examples(names)} == {"utility", "randomization"}
-    found = warnings(Evidence(own, names, card, 20))
+    found = warnings(CardEvidence(own, names, card, 20))
     assert any(text.startswith("There is one network") for text in found)
     page = html(own, card, found, report_card_figure(card), "alt")
     assert "some-nets-first on Phantom" in page.replace("\n", " ")
@@ -184,15 +184,15 @@ def test_one_model_is_asked_two_questions(study):
 )
 def test_two_models_are_compared_by_what_they_share(study, functions, criterion):
     own = study(*functions)
-    assert own.partners == {criterion: f"some-nets-{functions[1]}"}
+    assert own.criteria.partners == {criterion: f"some-nets-{functions[1]}"}
     card = report_card(own, "grad", n_boot=20)
-    assert asked(card) == ["utility", "randomization", criterion]
-    assert list(grades(card)) == asked(card)
+    assert criteria_of(card) == ["utility", "randomization", criterion]
+    assert list(grades(card)) == criteria_of(card)
 
 
 def test_three_models_answer_all_four(study):
     own = study("first", "wider", "twin")
-    assert own.partners == {"repeatability": "some-nets-twin", "reproducibility": "some-nets-wider"}
+    assert own.criteria.partners == {"repeatability": "some-nets-twin", "reproducibility": "some-nets-wider"}
 
 
 def test_the_same_weights_twice_are_no_replicates(study):
@@ -201,7 +201,7 @@ def test_the_same_weights_twice_are_no_replicates(study):
 
 
 def test_what_is_assumed_of_a_model_is_said(study):
-    said = study("first")._own["some-nets-first"].assumed
+    said = study("first").networks.models["some-nets-first"].assumed
     assert said == "48 pixels, 1 channel, black 0 and white 1; outputs healthy, pneumothorax, exclusive"
 
 
@@ -209,27 +209,27 @@ def test_its_record_holds_what_it_says_of_the_test_images(study):
     import torch
 
     own = study("first")
-    scores = own.classifier().record["test_scores"]
+    scores = own.networks.trained().record["test_scores"]
     namespace: dict = {}
     exec(CODE, namespace)
     network = namespace["first"]()["network"].eval()
-    pixels = own.store.get(own.classifier_spec(own.main).test).pixels
+    pixels = own.store.get(own.networks.artefact(own.networks.main).test).pixels
     with torch.no_grad():
         logits = network(torch.from_numpy(pixels)[:, None].float() / 255).numpy()
     np.testing.assert_allclose(scores, logits[:, 1] - logits[:, 0], atol=1e-5)
-    assert own.models(20)["auc"].notna().all()
+    assert own.networks.table(20)["auc"].notna().all()
 
 
 def test_another_version_of_the_code_is_another_model(study, code):
-    before = study("first").classifier_spec("some-nets-first").digest
-    assert study("first").classifier_spec("some-nets-first").digest == before
+    before = study("first").networks.artefact("some-nets-first").digest
+    assert study("first").networks.artefact("some-nets-first").digest == before
     code.write_text(code.read_text().replace("described(4, 0)", "described(4, 7)"))
-    assert study("first").classifier_spec("some-nets-first").digest != before
+    assert study("first").networks.artefact("some-nets-first").digest != before
 
 
 def test_code_that_changes_under_a_study_is_told(study, code):
     own = study("first")
-    spec = own.classifier_spec("some-nets-first")
+    spec = own.networks.artefact("some-nets-first")
     code.write_text(code.read_text().replace("described(4, 0)", "described(4, 9)"))
     with pytest.raises(SaltrustError, match="Some Nets.py:first has changed since this study began"):
         own.store.get(spec)
@@ -237,8 +237,8 @@ def test_code_that_changes_under_a_study_is_told(study, code):
 
 def test_methods_that_cannot_explain_a_model_are_named(study):
     own = study("first")
-    assert own.refused(["grad", "xrai"]) == {}
-    assert own.refused([]) == {}
+    assert own.networks.refused(["grad", "xrai"]) == {}
+    assert own.networks.refused([]) == {}
 
 
 def test_the_example_loads():

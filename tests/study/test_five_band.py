@@ -16,7 +16,7 @@ from saltrust.models.architectures import ARCHITECTURES, Architecture, Stage
 from saltrust.models.recipes import BRANCHING
 from saltrust.scores.auprc import average_precision
 from saltrust.scores.five_band import CLAMPED, SOFT, Thresholds, adjust, stratify
-from saltrust.study.five_band import ALL_TEN, CLAMP, HEATMAPS, THE_EIGHT, FiveBandStudy
+from saltrust.study.five_band import CLAMP, TJOA_EIGHT, TJOA_METHODS, TJOA_TEN, FiveBandStudy
 from saltrust.study.study import Study
 
 SIZE = 48
@@ -68,7 +68,7 @@ def store(tmp_path_factory):
 def study(store, protocol="corrected"):
     with pytest.MonkeyPatch.context() as patch:
         small_card = data_cards.load("cells").model_copy(update={"networks": NETWORKS})
-        patch.setattr("saltrust.study.study.cards.load", lambda name: small_card)
+        patch.setattr("saltrust.core.data_cards.load", lambda name: small_card)
         return Study("cells", "tiny", protocol, store=store)
 
 
@@ -78,7 +78,7 @@ def heat(store):
 
 
 def test_the_judged_images_are_all_kinds_of_test_images(heat):
-    test = heat.study.data("test")
+    test = heat.study.images.split("test")
     assert len(heat.judged) == 12
     assert len(test) == 200
     assert (heat.judged[0], heat.judged[-1]) == (0, 199)
@@ -87,16 +87,16 @@ def test_the_judged_images_are_all_kinds_of_test_images(heat):
 def test_accuracies_count_the_predictions_of_each_branch(heat):
     table = heat.accuracies()
     assert list(zip(table["network"], table["branch"], strict=True)) == [(n, b) for n in NETWORKS for b in (1, 2)]
-    labels = heat.study.data("test").labels
+    labels = heat.study.images.split("test").labels
     assert table["accuracy"][0] == (heat.predicted("small", 1) == labels).mean()
     assert table["stopped"].isin(["target", "early", "epochs"]).all()
 
 
 def test_five_band_scores_are_those_of_the_maps(heat):
-    frame = heat.five_band(THE_EIGHT, empty=True)
+    frame = heat.five_band(TJOA_EIGHT, empty=True)
     assert not frame.duplicated(["image", "method", "network", "branch"]).any()
     assert len(frame) == 12 * 8 * 2 * 2
-    test = heat.study.data("test")
+    test = heat.study.images.split("test")
     for name, clamped in (("saliency", False), ("input_x_gradient", True)):
         raw = heat.raw(name, "smaller", 2)
         assert name != "saliency" or (raw >= 0).all()
@@ -126,9 +126,9 @@ def test_published_scores_follow_the_text(store):
     """The sum over 56 thresholds over 55, and blank pixels of the cell that are false positives as well."""
     ours = FiveBandStudy(study(store)).five_band(("deeplift",), empty=False).query("network == 'small'")
     published = PROTOCOLS["published"].five_band
-    heat = FiveBandStudy(study(store))
-    heat.study.protocol = replace(heat.study.protocol, five_band=published)
-    theirs = heat.five_band(("deeplift",), empty=False).query("network == 'small'")
+    variant = study(store)
+    variant = variant.with_protocol(replace(variant.protocol, five_band=published))
+    theirs = FiveBandStudy(variant).five_band(("deeplift",), empty=False).query("network == 'small'")
     np.testing.assert_allclose(theirs["recall_avg"], ours["recall_avg"] * 56 / 55, rtol=1e-12)
     np.testing.assert_array_equal(theirs["recall_best"], ours["recall_best"])
     assert (theirs["precision_best"] <= ours["precision_best"]).all()
@@ -154,7 +154,7 @@ def test_roc_points_are_means_over_images_and_branches(heat):
 
 def test_other_scores_are_of_the_same_maps(heat):
     frame = heat.localization(("ig",), "auprc", ("small",)).query("branch == 1").set_index("image")
-    test = heat.study.data("test")
+    test = heat.study.images.split("test")
     position = next(i for i in heat.judged if test.present[i])
     values = np.abs(heat.raw("ig", "small", 1, (position,))[0]).sum(axis=0)
     expected = average_precision(values, test.truth[position])
@@ -163,7 +163,7 @@ def test_other_scores_are_of_the_same_maps(heat):
 
 
 def test_blank_pixels_and_false_alarms(heat):
-    absent = heat.study.data("test").absent
+    absent = heat.study.images.split("test").absent
     with_cell, empty = (heat.blank(("saliency",), empty=flag) for flag in (False, True))
     assert (with_cell["label"] != absent).all()
     assert (empty["label"] == absent).all()
@@ -173,12 +173,12 @@ def test_blank_pixels_and_false_alarms(heat):
 def test_guided_gradcam_uses_the_first_or_the_last_layer(heat):
     assert heat.raw("guided_gradcam", "small").shape == heat.raw("guided_gradcam_last", "small").shape
     assert not np.array_equal(heat.raw("guided_gradcam", "small"), heat.raw("guided_gradcam_last", "small"))
-    assert heat._maps("guided_gradcam", "small", 1).parameters["layer"] == "0"
+    assert heat.artefact("guided_gradcam", "small", 1).parameters["layer"] == "0"
 
 
 def test_the_gallery_shows_right_predictions_first_and_one_wrong(heat):
     predicted = heat.predicted("small", 1)
-    labels = heat.study.data("test").labels
+    labels = heat.study.images.split("test").labels
     for label in range(10):
         own = [choice for choice in heat.gallery("small", 1, right=2) if choice.label == label]
         assert [c.right for c in own] == sorted((c.right for c in own), reverse=True)
@@ -187,8 +187,8 @@ def test_the_gallery_shows_right_predictions_first_and_one_wrong(heat):
 
 
 def test_every_heat_map_can_be_made(heat):
-    assert ALL_TEN[:8] == THE_EIGHT
-    for name in HEATMAPS:
+    assert TJOA_TEN[:8] == TJOA_EIGHT
+    for name in TJOA_METHODS:
         values = heat.raw(name, "small", 1, heat.judged[:2])
         assert values.shape[0] == 2
         assert np.isfinite(values).all()
@@ -196,16 +196,16 @@ def test_every_heat_map_can_be_made(heat):
 
 def test_the_four_questions_are_asked_of_cells_too(store):
     asked = study(store)
-    assert asked.judged == ("small-1", "small-2", "smaller-1", "small-random")
-    frame = asked.localization("grad,guided_backprop", models=asked.judged[:2])
+    assert asked.networks.judged == ("small-1", "small-2", "smaller-1", "small-random")
+    frame = asked.criteria.localization("grad,guided_backprop", models=asked.networks.judged[:2])
     assert set(frame["method"]) == {"grad", "guided_backprop", *CONTROLS, "average", "unet"}
     assert frame["auprc"].between(0, 1).all()
-    assert len(asked.sensitivity("grad")["stage"].unique()) == 4
-    assert asked.repeatability("grad")["ssim"].between(-1, 1).all()
-    assert asked.other_class("grad")["ssim"].between(-1, 1).all()  # of the next most likely class
-    table = asked.models(n_boot=20)
+    assert len(asked.criteria.sensitivity("grad")["stage"].unique()) == 4
+    assert asked.criteria.stability("grad")["repeatability"]["ssim"].between(-1, 1).all()
+    assert asked.criteria.other_class("grad")["ssim"].between(-1, 1).all()  # of the next most likely class
+    table = asked.networks.table(n_boot=20)
     assert table.query("role == 'classifier'")["accuracy"].notna().all()
-    assert list(asked.curves("small-1").columns) == ["step", "training loss", "accuracy on a shard"]
+    assert list(asked.networks.curves("small-1").columns) == ["step", "training loss", "accuracy on a shard"]
 
 
 def test_graded_truth_is_needed():

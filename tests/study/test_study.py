@@ -15,7 +15,8 @@ from saltrust.models import classifiers
 from saltrust.scores.auprc import average_precision
 from saltrust.scores.ssim import ssim
 from saltrust.scores.surrogates import surrogate
-from saltrust.study.study import Study, spread
+from saltrust.study.criteria import CRITERIA
+from saltrust.study.study import Study
 
 METHODS = "grad,gradcam,xrai,guided_gradcam"
 
@@ -41,65 +42,63 @@ def kinds(store):
 
 
 def test_localization_is_tidy_and_has_its_controls(study):
-    frame = study.localization(METHODS)
+    frame = study.criteria.localization(METHODS)
     assert list(frame.columns) == ["image", "method", "model", "auprc"]
     assert not frame.duplicated(["image", "method", "model"]).any()
-    assert set(frame["model"]) == {*study.judged, "control", "unet-1", "unet-2"}
+    assert set(frame["model"]) == {*study.networks.judged, "control", "unet-1", "unet-2"}
     assert set(frame["method"]) == {*METHODS.split(","), *CONTROLS, "average", "unet"}
     assert frame.groupby(["method", "model"]).size().eq(3).all()
     assert frame["auprc"].between(0, 1).all()
-    test = study.data("test")
-    truth = test.truth[study.explained[0]]
-    first = frame.query("method == 'grad' and model == @study.main").iloc[0]
-    expected = average_precision(np.abs(study.maps("grad").values[0]).sum(axis=0), truth)
+    test = study.images.split("test")
+    truth = test.truth[study.images.explained[0]]
+    first = frame.query("method == 'grad' and model == @study.networks.main").iloc[0]
+    expected = average_precision(np.abs(study.maps.raw("grad").values[0]).sum(axis=0), truth)
     assert first["auprc"] == pytest.approx(expected, abs=1e-9)
     constant = frame.query("method == 'constant'").iloc[0]
     assert constant["auprc"] == pytest.approx(truth.mean())
 
 
 def test_maps_are_made_for_images_with_the_finding(study):
-    test = study.data("test")
-    assert len(study.explained) == 3
-    assert (test.labels[list(study.explained)] == 1).all()
-    assert study.cascaded == (study.explained[0], study.explained[-1])
-    assert spread(range(10), 4) == (0, 3, 6, 9)
-    assert spread((5, 7), 4) == spread((5, 7), None) == (5, 7)
+    test = study.images.split("test")
+    assert len(study.images.explained) == 3
+    assert (test.labels[list(study.images.explained)] == 1).all()
+    assert study.images.cascaded == (study.images.explained[0], study.images.explained[-1])
 
 
 def test_the_cascade_follows_every_stage_and_starts_from_the_trained_maps(study, store):
-    frame = study.sensitivity("grad,gradcam")
-    assert set(frame["stage"]) == set(study.stages)
-    assert len(study.stages) == 13
+    frame = study.criteria.sensitivity("grad,gradcam")
+    assert set(frame["stage"]) == set(study.networks.stages)
+    assert len(study.networks.stages) == 13
     assert frame["image"].nunique() == 2
     assert frame["ssim"].between(-1, 1).all()
     before = kinds(store)
-    study.sensitivity("grad,gradcam")
+    study.criteria.sensitivity("grad,gradcam")
     assert kinds(store) == before
-    assert list(study.cascade_display("grad")) == ["original", *study.stages]
+    assert list(study.maps.cascade_display("grad")) == ["original", *study.networks.stages]
 
 
 def test_stability_compares_the_same_images_of_two_models(study):
     for frame, other in (
-        (study.repeatability("grad"), "inception_v3-2"),
-        (study.reproducibility("grad"), "densenet121-1"),
+        (study.criteria.stability("grad")["repeatability"], "inception_v3-2"),
+        (study.criteria.stability("grad")["reproducibility"], "densenet121-1"),
     ):
-        assert set(frame["model"]) == {f"{study.main} ~ {other}", "unet-1 ~ unet-2"}
+        assert set(frame["model"]) == {f"{study.networks.main} ~ {other}", "unet-1 ~ unet-2"}
         assert frame.groupby("method")["image"].nunique().eq(3).all()
-    pairs = study.thresholds("grad")
+    pairs = study.criteria.thresholds("grad")
     assert len(pairs) == 3  # all pairs of three images
 
 
 def test_similarity_has_its_controls(study):
-    null = study.null("grad,gradcam", study.replicate)
+    null = study.criteria.null("grad,gradcam", study.networks.replicate)
     assert list(null.columns) == ["image", "method", "model", "ssim"]
     assert null.groupby("method")["image"].nunique().eq(3).all()
     assert set(null["method"]) == {"grad", "gradcam", "unet"}
-    maps, other = study.display("grad"), study.display("grad", study.replicate)
-    rng = np.random.default_rng(np.random.SeedSequence(study.seed, spawn_key=(study.explained[1], 0)))
+    maps, other = study.maps.display("grad"), study.maps.display("grad", study.networks.replicate)
+    rng = np.random.default_rng(np.random.SeedSequence(study.seed, spawn_key=(study.images.explained[1], 0)))
     settings = study.protocol.ssim.settings(heat=False)
     expected = ssim(maps[1:2], surrogate(other[1], rng)[None], **settings)
     assert null.query("method == 'grad'")["ssim"].iloc[1] == pytest.approx(expected[0], abs=1e-12)
-    contrary = study.other_class("grad,gradcam")
+    contrary = study.criteria.other_class("grad,gradcam")
     assert contrary["image"].nunique() == 2
     assert contrary.query("method == 'grad'")["ssim"].to_numpy() == pytest.approx(1)  # the same but for its sign
 
@@ -113,17 +112,18 @@ def test_controls_agree_with_themselves_whatever_the_network(study):
 
 
 def test_the_low_baseline_is_one_number_or_measured_for_each_image(study, store):
-    low = study.low("grad", study.other)
-    assert low["grad"].shape == (3,)
-    assert Study("phantom-pneumothorax", "tiny", "published", store=store).low("grad", study.other)["grad"] == 0.5
+    compare = CRITERIA["reproducibility"].compare
+    _, low = compare(study.maps, study.protocol, "grad")
+    assert study.store.get(low).shape == (3,)
+    assert compare(study.maps, PROTOCOLS["published"], "grad")[1] == 0.5
 
 
 def test_as_run_takes_the_average_box_from_the_test_set(store):
     for protocol, splits in (("as_run", ["test"]), ("published", ["train", "val"])):
         study = Study("phantom-pneumonia", "tiny", protocol, store=store)
-        images = [study.data(split) for split in splits]
+        images = [study.images.split(split) for split in splits]
         masks = np.concatenate([split.truth[split.labels == 1] for split in images])
-        np.testing.assert_allclose(study.average(), masks.mean(axis=0), atol=1e-6)
+        np.testing.assert_allclose(study.maps.average(), masks.mean(axis=0), atol=1e-6)
 
 
 def test_verdicts_have_the_promised_columns_and_agree_with_their_numbers(study):
@@ -147,20 +147,18 @@ def test_verdicts_have_the_promised_columns_and_agree_with_their_numbers(study):
 def test_examples_answer_each_question_twice(study):
     examples = study.examples("grad,gradcam")
     assert len(examples) == 8
-    assert {(e.question, e.answer) for e in examples} == {
-        (question, answer)
-        for question in ("utility", "randomization", "repeatability", "reproducibility")
-        for answer in ("best", "worst")
+    assert {(e.criterion, e.answer) for e in examples} == {
+        (criterion, answer) for criterion in CRITERIA for answer in ("best", "worst")
     }
     assert all(e.first.shape == e.second.shape == e.truth.shape for e in examples)
 
 
 def test_a_change_of_scoring_recomputes_no_map(study, store, monkeypatch):
-    study.localization("grad")
+    study.criteria.localization("grad")
     before = kinds(store)
     trapezoid = replace(PROTOCOLS["corrected"], name="trapezoid", auprc="trapezoid")
     monkeypatch.setitem(PROTOCOLS, "trapezoid", trapezoid)
-    frame = Study("phantom-pneumothorax", "tiny", "trapezoid", store=store).localization("grad")
+    frame = Study("phantom-pneumothorax", "tiny", "trapezoid", store=store).criteria.localization("grad")
     after = kinds(store)
     assert after.pop("utility") > before.pop("utility")
     assert after == before
@@ -178,60 +176,60 @@ def test_the_named_protocols_run(store, protocol):
 
 
 def test_a_control_that_is_asked_for_is_not_there_twice(study):
-    frame = study.localization("grad,constant,sobel")
+    frame = study.criteria.localization("grad,constant,sobel")
     assert not frame.duplicated(["image", "method", "model"]).any()
-    assert set(frame.query("method == 'constant'")["model"]) == {*study.judged, "control"}
+    assert set(frame.query("method == 'constant'")["model"]) == {*study.networks.judged, "control"}
     assert set(frame.query("method == 'centre'")["model"]) == {"control"}
 
 
 def test_other_scores_of_the_same_maps(study):
-    frame = study.localization("grad", "hit_rate", models=(study.main,))
+    frame = study.criteria.localization("grad", "hit_rate", models=(study.networks.main,))
     assert list(frame.columns) == ["image", "method", "model", "hit_rate"]
     assert set(frame["method"]) == {"grad", *CONTROLS, "average", "unet"}
-    truth = study.data("test").truth[list(study.explained)]
+    truth = study.images.split("test").truth[list(study.images.explained)]
     constant = frame.query("method == 'constant'")["hit_rate"]
     np.testing.assert_allclose(constant, truth.mean((1, 2)))
 
 
 def test_randomization_in_another_order_and_by_another_score(study):
-    down = study.sensitivity("grad", score="spearman")
-    up = study.sensitivity("grad", "bottom_up", "spearman")
+    down = study.criteria.sensitivity("grad", score="spearman")
+    up = study.criteria.sensitivity("grad", "bottom_up", "spearman")
     assert list(up.columns) == ["image", "method", "stage", "replicate", "spearman"]
-    assert list(up["stage"].unique()) == list(study.stages[::-1])
+    assert list(up["stage"].unique()) == list(study.networks.stages[::-1])
     last = {
-        order: frame[frame["stage"] == study.stages_of(order)[-1]]["spearman"].to_numpy()
+        order: frame[frame["stage"] == study.networks.stages_in(order)[-1]]["spearman"].to_numpy()
         for order, frame in (("top_down", down), ("bottom_up", up))
     }
     np.testing.assert_allclose(last["top_down"], last["bottom_up"], atol=1e-6)  # all weights random, the same ones
-    one = study.sensitivity("grad", score="spearman", stage=study.stages[3])
-    assert one["stage"].unique() == [study.stages[3]]
-    assert study.thresholds("grad", "hog")["hog"].between(-1, 1).all()
+    one = study.criteria.sensitivity("grad", score="spearman", stage=study.networks.stages[3])
+    assert one["stage"].unique() == [study.networks.stages[3]]
+    assert study.criteria.thresholds("grad", "hog")["hog"].between(-1, 1).all()
 
 
 def test_complete_methods_keep_what_their_maps_should_add_up_to(study):
-    maps = study.maps("ig", baseline="white")
+    maps = study.maps.raw("ig", baseline="white")
     assert maps.totals.shape == (3,)
     np.testing.assert_allclose(maps.residuals, maps.values.sum((1, 2, 3)) - maps.totals, atol=1e-5)
-    assert study.maps("grad").totals is None
-    assert not np.array_equal(maps.totals, study.maps("ig").totals)  # another baseline, another total
-    faults = study.faults("ig,grad", (study.main,)).set_index("method")
+    assert study.maps.raw("grad").totals is None
+    assert not np.array_equal(maps.totals, study.maps.raw("ig").totals)  # another baseline, another total
+    faults = study.maps.faults("ig,grad", (study.networks.main,)).set_index("method")
     assert faults.loc["ig", "residual"] > 0
     assert np.isnan(faults.loc["grad", "residual"])
 
 
 def test_maps_of_some_images_with_other_parameters(study):
-    images = study.explained[:2]
-    maps = study.maps("xrai", images=images, baselines=("black",))
+    images = study.images.explained[:2]
+    maps = study.maps.raw("xrai", images=images, baselines=("black",))
     assert maps.values.shape[:2] == (2, 1)
-    np.testing.assert_array_equal(study.maps("grad", images=images).values, study.maps("grad").values[:2])
-    assert study.seconds("guided_gradcam", None) == pytest.approx(
-        sum(study.seconds(name) for name in ("gradcam", "guided_backprop"))
-        + study.store.sidecar(study.spec("guided_gradcam"))["seconds"]
+    np.testing.assert_array_equal(study.maps.raw("grad", images=images).values, study.maps.raw("grad").values[:2])
+    assert study.maps.seconds("guided_gradcam", None) == pytest.approx(
+        sum(study.maps.seconds(name) for name in ("gradcam", "guided_backprop"))
+        + study.store.sidecar(study.maps.artefact("guided_gradcam"))["seconds"]
     )
 
 
 def test_faults_count_every_map(study):
-    faults = study.faults("grad,gradcam")
+    faults = study.maps.faults("grad,gradcam")
     assert faults["maps"].eq(3).all()
     assert len(faults) == 2 * 4
 
@@ -245,8 +243,8 @@ def test_names_are_checked():
         (lambda: select("grad,gardcam"), "did you mean 'gradcam'"),
         (lambda: Study("phantom"), "unknown data set 'phantom'"),
         (lambda: Study("phantom-pneumonia", "quik"), "did you mean 'quick'"),
-        (lambda: Study("phantom-pneumonia", "tiny").data("tests"), "did you mean 'test'"),
-        (lambda: Study("phantom-pneumonia", "tiny").classifier("resnet-1"), "unknown classifier"),
+        (lambda: Study("phantom-pneumonia", "tiny").images.split("tests"), "did you mean 'test'"),
+        (lambda: Study("phantom-pneumonia", "tiny").networks.trained("resnet-1"), "unknown classifier"),
     ):
         with pytest.raises(SaltrustError, match=message):
             call()

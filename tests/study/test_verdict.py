@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from saltrust.core.protocols import PROTOCOLS
-from saltrust.study.verdict import Comparison, judge
+from saltrust.study.verdict import VerdictCell, judge
 
 BY_INTERVAL = PROTOCOLS["corrected"]
 BY_MEAN = replace(BY_INTERVAL, rule="mean")
@@ -14,8 +14,8 @@ HIGH, LOW = np.linspace(0.7, 0.9, 12), np.linspace(0.1, 0.3, 12)
 
 
 def verdict(values, reference, protocol=BY_INTERVAL, **options):
-    comparison = Comparison("grad", "utility", "average", np.asarray(values, float), reference, **options)
-    return judge([comparison], protocol).iloc[0]
+    cell = VerdictCell("grad", "utility", "average", np.asarray(values, float), reference, **options)
+    return judge([cell], protocol).iloc[0]
 
 
 def test_better_passes_and_worse_fails():

@@ -15,18 +15,12 @@ from saltrust.core.errors import SaltrustError
 from saltrust.stats.bootstrap import clusters_of
 from saltrust.stats.mixed_model import Fit, fit
 from saltrust.stats.multiple_comparisons import Pair, all_pairs, compare, letters, resampled
+from saltrust.study.criteria import CRITERIA
 
 ALPHA = 0.05
-NAMES = (
-    "utility",
-    "utility_crossed",
-    "utility_networks",
-    "training",
-    "randomization",
-    "repeatability",
-    "reproducibility",
-    "stability",
-)
+UTILITY = ("utility", "utility_crossed", "utility_networks", "training")
+QUESTIONS = (*UTILITY, *(name for name in CRITERIA if name != "utility"), "stability")
+"""The questions, in their order."""
 
 
 @dataclass(frozen=True)
@@ -87,16 +81,16 @@ class Answer:
         as in the bootstrap: how many differ by model_only and by bootstrap_only, and on what share of the pairs the two
         say the same.
         """
-        asked, model = self.question, self.model
-        levels = asked.scores.dropna(subset=[asked.score])["level"].to_numpy()
+        question, model = self.question, self.model
+        levels = question.scores.dropna(subset=[question.score])["level"].to_numpy()
         spread = pd.Series(model.residuals).groupby(levels).std()
         row = {
-            "question": asked.name,
-            "random": " + ".join(asked.random),
+            "question": question.name,
+            "random": " + ".join(question.random),
             "status": model.status,
             "n": model.n,
             "missing": model.missing,
-            "left_out": ", ".join(asked.left_out),
+            "left_out": ", ".join(question.left_out),
             **{f"variance_{name}": value for name, value in model.variances.items()},
             "icc": model.variances["image"] / (sum(model.variances.values()) or np.nan),
             "log_likelihood": model.log_likelihood,
@@ -105,11 +99,11 @@ class Answer:
             "pairs": len(self.contrasts),
             "different": len(self.different),
         }
-        if set(asked.random) <= {"image", "group"}:
-            said = self.directions
-            row["model_only"] = int(((said["model"] != 0) & (said["bootstrap"] == 0)).sum())
-            row["bootstrap_only"] = int(((said["model"] == 0) & (said["bootstrap"] != 0)).sum())
-            row["bootstrap_agrees"] = (said["model"] == said["bootstrap"]).mean()
+        if set(question.random) <= {"image", "group"}:
+            found = self.directions
+            row["model_only"] = int(((found["model"] != 0) & (found["bootstrap"] == 0)).sum())
+            row["bootstrap_only"] = int(((found["model"] == 0) & (found["bootstrap"] != 0)).sum())
+            row["bootstrap_agrees"] = (found["model"] == found["bootstrap"]).mean()
         return row
 
 
@@ -136,53 +130,56 @@ def _contrast(first: str, second: str) -> str:
 
 def questions(
     localization: pd.DataFrame,
-    sensitivity: pd.DataFrame,
-    repeatability: pd.DataFrame,
-    reproducibility: pd.DataFrame,
+    frames: Mapping[str, pd.DataFrame],
     *,
     methods: Sequence[str],
     trained: Sequence[str],
     untrained: str,
     clusters: Mapping[str, str] | None = None,
 ) -> list[Question]:
-    """All questions, from the frames of `Study`; sensitivity at the last stage of randomization.
+    """All questions, from the frames of `study.criteria`.
 
-    methods: the saliency methods, as opposed to what stands beside them. trained: the classifiers, the main one first.
-    untrained: the one with random weights. clusters: what each image belongs to; where several images belong together,
-    that is a random factor too (`group`).
     utility: maps of the main network, controls, average truth and first localizer; the image is random.
     utility_crossed: all trained networks; image and network are random and crossed, controls have no network.
     utility_networks: the same, and a method may do better on one network than on another (method:model is random).
     training: for each method, the main network trained against random; stability: repeatability against
     reproducibility. The others: by method. Where weights are drawn several times, that is crossed as networks are.
-    A question that has no two levels to compare is left out. Raises SaltrustError where all methods are controls.
+    A question that has no two levels to compare is left out.
+
+    Args:
+        localization: utility of all networks' maps.
+        frames: by criterion, the scores of the criteria that compare maps (`Frames.of`).
+        methods: the saliency methods, as opposed to what stands beside them.
+        trained: the classifiers, the main one first.
+        untrained: the one with random weights.
+        clusters: what each image belongs to; where several images belong together, that is a random factor too
+            (`group`).
+
+    Raises:
+        SaltrustError: where all methods are controls.
     """
+    auprc = CRITERIA["utility"].score
     scores = _controls_once(localization)
     networks = scores[scores["model"] != untrained]
     localizer = next(model for model in networks["model"].dropna() if model not in trained)
     own = scores["method"].isin(methods) & scores["model"].notna()
     if not own.any():
         raise SaltrustError(f"methods '{', '.join(methods)}': all are controls, which have no network to depend on")
-    stability = pd.concat(
-        [repeatability.assign(side="repeatability"), reproducibility.assign(side="reproducibility")], ignore_index=True
-    )
-    drawn = ("replicate", "method:replicate") if sensitivity["replicate"].nunique() > 1 else ()
-    asked = [
-        _by_method("utility", "auprc", networks[networks["model"].isin([trained[0], localizer, None])], clusters),
-        _by_method("utility_crossed", "auprc", networks, clusters, ("model",)),
-        _by_method("utility_networks", "auprc", networks, clusters, ("model", "method:model")),
-        _by_side(
-            "training",
-            "auprc",
-            scores[own].assign(side=scores["model"].map({trained[0]: "trained", untrained: "random"})),
-            clusters,
-        ),
-        _by_method("randomization", "ssim", sensitivity, clusters, drawn),
-        _by_method("repeatability", "ssim", repeatability, clusters),
-        _by_method("reproducibility", "ssim", reproducibility, clusters),
-        _by_side("stability", "ssim", stability[stability["method"].isin(methods)], clusters),
+    sides = scores["model"].map({trained[0]: "trained", untrained: "random"})
+    found = [
+        _by_method("utility", auprc, networks[networks["model"].isin([trained[0], localizer, None])], clusters),
+        _by_method("utility_crossed", auprc, networks, clusters, ("model",)),
+        _by_method("utility_networks", auprc, networks, clusters, ("model", "method:model")),
+        _by_side("training", auprc, scores[own].assign(side=sides), clusters),
     ]
-    return [question for question in asked if question.pairs]
+    for name, frame in frames.items():
+        drawn = ("replicate", "method:replicate") if frame["replicate"].nunique() > 1 else ()
+        found.append(_by_method(name, CRITERIA[name].score, frame, clusters, drawn))
+    compared = [frame.assign(side=name) for name, frame in frames.items() if CRITERIA[name].partner]
+    if compared:
+        stability = pd.concat(compared, ignore_index=True)
+        found.append(_by_side("stability", "ssim", stability[stability["method"].isin(methods)], clusters))
+    return [question for question in found if question.pairs]
 
 
 def _controls_once(scores: pd.DataFrame) -> pd.DataFrame:

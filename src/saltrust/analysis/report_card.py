@@ -6,10 +6,8 @@ import pandas as pd
 
 from saltrust.methods.registry import select
 from saltrust.stats.bootstrap import summarize
+from saltrust.study.criteria import CRITERIA
 from saltrust.study.study import Study
-
-CRITERIA = {"utility": "AUPRC", "randomization": "SSIM", "repeatability": "SSIM", "reproducibility": "SSIM"}
-"""The four criteria, each with its score."""
 
 
 @dataclass(frozen=True)
@@ -34,18 +32,13 @@ def report_card(study: Study, methods: str = "paper", n_boot: int = 1000) -> pd.
     ci_low, ci_high (its 95 % bootstrap interval), n (images), baseline, reference (the baseline's mean) and verdict
     ("PASS" or "FAIL"). The last three are missing for controls and localizers, which are not judged.
     """
-    kind = study.card.localizer
-    utility = study.localization(methods).query("model in [@study.main, 'control', @kind + '-1']")
-    frames = {
-        "utility": (utility, "auprc"),
-        "randomization": (study.sensitivity(methods, stage=study.stages[-1]), "ssim"),
-        **{criterion: (frame, "ssim") for criterion, frame in study.stability(methods).items()},
-    }
     means = pd.concat(
-        summarize(frame, score, ["method"], n_boot, study.seed).assign(criterion=criterion, score=CRITERIA[criterion])
-        for criterion, (frame, score) in frames.items()
+        summarize(study.criteria.of(name, methods), criterion.score, ["method"], n_boot, study.seed).assign(
+            criterion=name, score=criterion.score_title
+        )
+        for name, criterion in study.criteria.applicable.items()
     ).rename(columns={"mean": "value"})
-    roles = dict.fromkeys(select(methods), "map") | {kind: "localizer"}
+    roles = dict.fromkeys(select(methods), "map") | {study.card.localizer: "localizer"}
     means["role"] = means["method"].map(roles).fillna("control")
     judged = study.verdicts(methods, n_boot)[["method", "criterion", "baseline", "reference", "verdict"]]
     columns = ["method", "role", "criterion", "score", "value", "ci_low", "ci_high", "n"]
@@ -59,9 +52,9 @@ def grades(card: pd.DataFrame) -> pd.DataFrame:
     found = failed.groupby(["method", "criterion"], sort=False).size().rename("grade").to_frame().assign(grade="pass")
     for part, grade in ((failed[~low], "low"), (failed[low], "fail")):  # a failed low baseline weighs more
         found.loc[part[part["failed"]].set_index(["method", "criterion"]).index.unique(), "grade"] = grade
-    return found["grade"].unstack().loc[list(dict.fromkeys(failed["method"])), asked(card)]
+    return found["grade"].unstack().loc[list(dict.fromkeys(failed["method"])), criteria_of(card)]
 
 
-def asked(card: pd.DataFrame) -> list[str]:
-    """The criteria of a card, in the order of CRITERIA: two of them need a second network."""
+def criteria_of(card: pd.DataFrame) -> list[str]:
+    """The criteria of a card, in the order of CRITERIA: some need a second network."""
     return [criterion for criterion in CRITERIA if (card["criterion"] == criterion).any()]

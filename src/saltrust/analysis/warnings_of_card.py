@@ -14,7 +14,7 @@ from saltrust.study.study import Study
 
 
 @dataclass(frozen=True)
-class Evidence:
+class CardEvidence:
     """What warnings are drawn from: a study, the methods asked for and their report card."""
 
     study: Study
@@ -24,11 +24,11 @@ class Evidence:
 
     @cached_property
     def models(self) -> pd.DataFrame:
-        return self.study.models(self.n_boot)
+        return self.study.networks.table(self.n_boot)
 
     @cached_property
     def faults(self) -> pd.DataFrame:
-        return self.study.faults(self.methods, models=(self.study.main,))
+        return self.study.maps.faults(self.methods, models=(self.study.networks.main,))
 
     @cached_property
     def utility(self) -> dict[str, pd.Series]:
@@ -43,7 +43,7 @@ class Evidence:
         return label_of(means.index[0]), means.iloc[0]
 
 
-WARNINGS: Registry[Callable[[Evidence], str | None]] = Registry("warning")
+WARNINGS: Registry[Callable[[CardEvidence], str | None]] = Registry("warning")
 """Each looks at the evidence, and says in one line what is wrong and what follows, or nothing (None)."""
 
 WEAK = 0.8  # AUC below which a classifier has hardly learned the finding; the papers' reach 0.89 or more
@@ -52,13 +52,13 @@ LOOSE = 0.1  # residual, as a share of the total
 LARGE = 0.1  # share of the image
 
 
-def warnings(evidence: Evidence) -> list[str]:
+def warnings(evidence: CardEvidence) -> list[str]:
     """What a reader of the card must know before believing it, one line each; empty where nothing is amiss."""
     return [text for check in WARNINGS.values() if (text := check(evidence))]
 
 
 @WARNINGS.register("profile")
-def _profile(evidence: Evidence) -> str | None:
+def _profile(evidence: CardEvidence) -> str | None:
     if evidence.study.profile.name != "smoke":
         return None
     which = "localizers" if evidence.study.card.models else "networks"
@@ -66,26 +66,26 @@ def _profile(evidence: Evidence) -> str | None:
 
 
 @WARNINGS.register("generated")
-def _generated(evidence: Evidence) -> str | None:
+def _generated(evidence: CardEvidence) -> str | None:
     if evidence.study.card.get is not None:
         return None
     return "The images are drawn by a program: what holds for them need not hold for patients."
 
 
 @WARNINGS.register("classifiers")
-def _classifiers(evidence: Evidence) -> str | None:
+def _classifiers(evidence: CardEvidence) -> str | None:
     own = evidence.models.query("role == 'classifier'").dropna(subset="auc")
     weakest = own.loc[own["auc"].idxmin()]
     if weakest["auc"] >= WEAK:
         return None
     return (
-        f"{evidence.study.title(weakest['model'])} has an AUC of {weakest['auc']:.2f} ({weakest['ci_low']:.2f} to "
-        f"{weakest['ci_high']:.2f}): a map cannot show what its network has not learned."
+        f"{evidence.study.networks.title(weakest['model'])} has an AUC of {weakest['auc']:.2f} "
+        f"({weakest['ci_low']:.2f} to {weakest['ci_high']:.2f}): a map cannot show what its network has not learned."
     )
 
 
 @WARNINGS.register("images")
-def _images(evidence: Evidence) -> str | None:
+def _images(evidence: CardEvidence) -> str | None:
     fewest = evidence.card.query("role == 'map'").groupby("criterion")["n"].max()
     if fewest.min() >= FEW:
         return None
@@ -96,27 +96,27 @@ def _images(evidence: Evidence) -> str | None:
 
 
 @WARNINGS.register("networks")
-def _networks(evidence: Evidence) -> str | None:
+def _networks(evidence: CardEvidence) -> str | None:
     study = evidence.study
-    if not study.partners:
+    if not study.criteria.partners:
         return "There is one network: whether another one would show the same was not asked."
     return (
-        f"What another network would show rests on one pair of networks ({study.replication}): no interval here says "
-        "how far another pair would differ."
+        f"What another network would show rests on one pair of networks ({study.networks.replication}): no interval "
+        "here says how far another pair would differ."
     )
 
 
 @WARNINGS.register("refused")
-def _refused(evidence: Evidence) -> str | None:
+def _refused(evidence: CardEvidence) -> str | None:
     """Of the paper's methods, those that were left out since they cannot explain a model that was trained elsewhere."""
-    reasons = evidence.study.refused([name for name in PAPER_EIGHT if name not in select(evidence.methods)])
+    reasons = evidence.study.networks.refused([name for name in PAPER_EIGHT if name not in select(evidence.methods)])
     if not reasons:
         return None
     return "Not shown: " + "; ".join(f"{label_of(method)} ({reason})" for method, reason in reasons.items()) + "."
 
 
 @WARNINGS.register("faults")
-def _faults(evidence: Evidence) -> str | None:
+def _faults(evidence: CardEvidence) -> str | None:
     kinds = {"not_finite": "not finite", "constant": "constant", "empty": "empty"}
     found = evidence.faults.set_index("method")[list(kinds)].rename(columns=kinds).stack()
     found = found[found > 0]
@@ -128,7 +128,7 @@ def _faults(evidence: Evidence) -> str | None:
 
 
 @WARNINGS.register("residual")
-def _residual(evidence: Evidence) -> str | None:
+def _residual(evidence: CardEvidence) -> str | None:
     loose = evidence.faults.set_index("method")["residual"]
     loose = loose[loose > LOOSE]
     if loose.empty:
@@ -138,7 +138,7 @@ def _residual(evidence: Evidence) -> str | None:
 
 
 @WARNINGS.register("controls")
-def _controls(evidence: Evidence) -> str | None:
+def _controls(evidence: CardEvidence) -> str | None:
     (best, value), rivals = evidence.best, evidence.utility["control"]
     rivals = rivals[rivals >= value]
     if rivals.empty:
@@ -148,7 +148,7 @@ def _controls(evidence: Evidence) -> str | None:
 
 
 @WARNINGS.register("edges")
-def _edges(evidence: Evidence) -> str | None:
+def _edges(evidence: CardEvidence) -> str | None:
     maps, edges = evidence.utility["map"], evidence.utility["control"]["sobel"]
     below = int((maps <= edges).sum())
     if not below:
@@ -157,7 +157,7 @@ def _edges(evidence: Evidence) -> str | None:
 
 
 @WARNINGS.register("localizer")
-def _localizer(evidence: Evidence) -> str | None:
+def _localizer(evidence: CardEvidence) -> str | None:
     (best, value), (name, reference) = evidence.best, next(evidence.utility["localizer"].items())
     if reference > value:
         return None
@@ -168,12 +168,12 @@ def _localizer(evidence: Evidence) -> str | None:
 
 
 @WARNINGS.register("texture")
-def _texture(evidence: Evidence) -> str | None:
+def _texture(evidence: CardEvidence) -> str | None:
     study, fixed = evidence.study, evidence.study.protocol.low_baseline
-    if not study.partners:
+    if not study.criteria.partners:
         return None
-    other = next(iter(study.partners.values()))
-    null = study.null(evidence.methods, other).groupby("method")["ssim"].mean().drop(study.card.localizer)
+    other = next(iter(study.criteria.partners.values()))
+    null = study.criteria.null(evidence.methods, other).groupby("method")["ssim"].mean().drop(study.card.localizer)
     name, value = label_of(null.idxmax()), null.max()
     if fixed is not None:
         return (
@@ -186,7 +186,7 @@ def _texture(evidence: Evidence) -> str | None:
 
 
 @WARNINGS.register("undecided")
-def _undecided(evidence: Evidence) -> str | None:
+def _undecided(evidence: CardEvidence) -> str | None:
     verdicts = evidence.study.verdicts(evidence.methods, evidence.n_boot)
     open_ones = int(((verdicts["ci_low"] <= 0) & (verdicts["ci_high"] >= 0)).sum())
     if not open_ones:
@@ -198,16 +198,16 @@ def _undecided(evidence: Evidence) -> str | None:
 
 
 @WARNINGS.register("boxes")
-def _boxes(evidence: Evidence) -> str | None:
+def _boxes(evidence: CardEvidence) -> str | None:
     if evidence.study.card.truth != "box":
         return None
     return "The truth is boxes, which hold more than the finding: a map of its exact outline would lose recall."
 
 
 @WARNINGS.register("size")
-def _size(evidence: Evidence) -> str | None:
+def _size(evidence: CardEvidence) -> str | None:
     study = evidence.study
-    share = study.data("test").truth[list(study.explained)].mean()
+    share = study.images.split("test").truth[list(study.images.explained)].mean()
     if share <= LARGE:
         return None
     return f"The finding covers {share:.0%} of the image on average: a map that says nothing has that AUPRC."

@@ -53,7 +53,7 @@ class Regions(Artefact):
 
 
 @dataclass(frozen=True)
-class Maps:
+class RawMaps:
     """Raw maps (n, channels, height, width), float32, and for a complete method what each should add up to: totals (n,)
     in units of the explained scalar, computed from the model's outputs; None for other methods."""
 
@@ -89,7 +89,7 @@ class SaliencyMaps(Artefact):
 
         return (METHODS[self.method].function.__module__,)
 
-    def compute(self, get) -> Maps:
+    def compute(self, get) -> RawMaps:
         from saltrust.methods.registry import METHODS
 
         method = METHODS[self.method]
@@ -103,27 +103,27 @@ class SaliencyMaps(Artefact):
         images = to_input(pixels, explained.input_range)
         values = method.function(explained, images, keys, **self.parameters).cpu().numpy().astype(np.float32)
         if method.total is None:
-            return Maps(values)
+            return RawMaps(values)
         totals = method.total(explained, explained.accept(images), **self.parameters)
-        return Maps(values, totals.double().cpu().numpy())
+        return RawMaps(values, totals.double().cpu().numpy())
 
-    def _composed(self, get: Callable, method, pixels: np.ndarray, keys: list[tuple[int, ...]]) -> Maps:
+    def _composed(self, get: Callable, method, pixels: np.ndarray, keys: list[tuple[int, ...]]) -> RawMaps:
         parts = {
             name: get(replace(self, method=part, parameters=parameters)).values
             for name, (part, parameters) in method.parts(self.parameters).items()
         }
         if method.segments:
             parts["segments"] = get(Regions(self.data, self.images))
-        return Maps(method.function(pixels, keys, parts, **self.parameters).astype(np.float32))
+        return RawMaps(method.function(pixels, keys, parts, **self.parameters).astype(np.float32))
 
-    def write(self, value: Maps, folder: Path) -> None:
+    def write(self, value: RawMaps, folder: Path) -> None:
         np.save(folder / "maps.npy", value.values)
         if value.totals is not None:
             np.save(folder / "totals.npy", value.totals)
 
-    def read(self, folder: Path) -> Maps:
+    def read(self, folder: Path) -> RawMaps:
         totals = folder / "totals.npy"
-        return Maps(np.load(folder / "maps.npy"), np.load(totals) if totals.exists() else None)
+        return RawMaps(np.load(folder / "maps.npy"), np.load(totals) if totals.exists() else None)
 
 
 _LATEST: dict[tuple, Any] = {}  # the one classifier that was explained last
@@ -176,12 +176,21 @@ class LocalizerMaps(ArrayArtefact):
         return localize(self.model.localizer, network, get(self.data).pixels[list(self.images)])[:, None]
 
 
-def prepared(maps: Artefact, preparation: Preparation, get: Callable) -> np.ndarray:
-    """Maps (n, height, width) in [0, 1], ready to be scored. Heat maps and averages are scored as they are."""
-    from saltrust.methods.preparation import prepare
+def effective(preparation: Preparation, maps: Artefact) -> Preparation:
+    """What a preparation comes to for some maps: the channels of an unsigned method are summed whatever is asked for;
+    localizers' maps and averages are scored as they are."""
     from saltrust.methods.registry import METHODS
 
     if not isinstance(maps, SaliencyMaps):
+        return Preparation("sum", clip=None)
+    return preparation if METHODS[maps.method].signed else replace(preparation, channels="sum")
+
+
+def prepared(maps: Artefact, preparation: Preparation, get: Callable) -> np.ndarray:
+    """Maps (n, height, width) in [0, 1], ready to be scored."""
+    from saltrust.methods.preparation import prepare
+
+    if not isinstance(maps, SaliencyMaps):
         return get(maps)[:, 0].astype(np.float64)
-    channels = preparation.channels if METHODS[maps.method].signed else "sum"
-    return prepare(get(maps).values, channels, preparation.clip)
+    preparation = effective(preparation, maps)
+    return prepare(get(maps).values, preparation.channels, preparation.clip)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from saltrust.artefacts.data import ArrayArtefact, AverageMask
-from saltrust.artefacts.maps import LocalizerMaps, SaliencyMaps, prepared
+from saltrust.artefacts.maps import LocalizerMaps, SaliencyMaps, effective, prepared
 from saltrust.core.protocols import Preparation
 
 
@@ -22,6 +22,9 @@ class LocalizationScores(ArrayArtefact):
     maps: SaliencyMaps | LocalizerMaps | AverageMask
     preparation: Preparation
     score: str
+
+    def __post_init__(self):  # what does not change the scores is no part of their name
+        object.__setattr__(self, "preparation", effective(self.preparation, self.maps))
 
     def title(self) -> str:
         return f"{self.score} of {self.maps.title()}"
@@ -80,6 +83,9 @@ class SimilarityScores(ArrayArtefact):
     preparation: Preparation
     score: str
     settings: dict[str, Any]
+
+    def __post_init__(self):
+        object.__setattr__(self, "preparation", effective(self.preparation, self.first))
 
     def title(self) -> str:
         return f"{self.score} of {self.first.title()} and {self.second.title()}"

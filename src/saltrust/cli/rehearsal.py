@@ -24,11 +24,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import saltrust
-from saltrust.analysis.audit.finding import FINDINGS, Finding
+from saltrust.analysis.audit.finding import Finding
+from saltrust.analysis.audit.table import FINDINGS
 from saltrust.artefacts.artefact import Artefact
 from saltrust.artefacts.batch import ScoreBatch
 from saltrust.artefacts.data import AverageMask, ImageSet
-from saltrust.artefacts.maps import LocalizerMaps, Maps, Regions, SaliencyMaps
+from saltrust.artefacts.maps import LocalizerMaps, RawMaps, Regions, SaliencyMaps
 from saltrust.artefacts.networks import BaseModel, Branch, Classifier, ExternalClassifier, Trained, TrainedLocalizer
 from saltrust.artefacts.scores import FiveBandCounts, LocalizationScores, SimilarityScores
 from saltrust.artefacts.store import Store
@@ -300,8 +301,8 @@ def _(spec: BaseModel, get: Get) -> Trained:
 
 
 @stand_in.register
-def _(spec: SaliencyMaps, get: Get) -> Maps:
-    return Maps(_random(spec, len(spec.images), 3, SIDE, SIDE) - np.float32(0.5), np.ones(len(spec.images)))
+def _(spec: SaliencyMaps, get: Get) -> RawMaps:
+    return RawMaps(_random(spec, len(spec.images), 3, SIDE, SIDE) - np.float32(0.5), np.ones(len(spec.images)))
 
 
 @stand_in.register(LocalizerMaps)

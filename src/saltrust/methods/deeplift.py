@@ -206,6 +206,7 @@ def _mean_over(model: Explained, images: Tensor, baselines: Sequence[Tensor]) ->
     needs="convolutions, linear layers, pooling, sums and activations alone",
     passes=lambda p: count_starts(p["baseline"]),
     total=from_baseline,
+    from_protocol=lambda protocol, profile: {"baseline": protocol.baseline},
 )
 def deeplift(model: Explained, images: Tensor, keys: Sequence[Key], *, baseline: Baseline = "black") -> Tensor:
     """DeepLIFT with the Rescale rule (Shrikumar et al. 2017, section 3.5.1).

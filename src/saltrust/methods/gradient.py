@@ -78,6 +78,18 @@ def _smooth_integral(
     return (sum(maps) / len(maps)).to(images.device)
 
 
+def _copies(protocol, profile) -> dict[str, object]:
+    """How a protocol smooths over noisy copies."""
+    samples = min(protocol.samples, profile.samples)
+    return {"samples": samples, "noise": protocol.noise, "spread": protocol.spread, "power": protocol.power}
+
+
+def _path(protocol, profile) -> dict[str, object]:
+    """Along which path a protocol integrates."""
+    steps = min(protocol.steps, profile.steps)
+    return {"steps": steps, "baseline": protocol.baseline, "quadrature": protocol.quadrature}
+
+
 @method(
     "grad",
     abbreviation="GRAD",
@@ -122,6 +134,7 @@ def input_x_gradient(model: Explained, images: Tensor, keys: Sequence[Key]) -> T
     formula=r"\frac{1}{n} \sum_{k=1}^{n} \left(\frac{\partial f(x + \varepsilon_k)}{\partial x}\right)^{p}, "
     r"\quad \varepsilon_k \sim \mathcal{N}(0, \sigma^2)",
     passes=lambda p: p["samples"],
+    from_protocol=_copies,
 )
 def smoothgrad(
     model: Explained,
@@ -152,6 +165,7 @@ def smoothgrad(
     formula=r"(x - x') \int_0^1 \frac{\partial f(x' + \alpha (x - x'))}{\partial x} \, d\alpha",
     passes=lambda p: p["steps"] * count_starts(p["baseline"]),
     total=from_baseline,
+    from_protocol=_path,
 )
 def integrated_gradients(
     model: Explained,
@@ -181,6 +195,7 @@ def integrated_gradients(
     formula=r"\frac{1}{n} \sum_{k=1}^{n} \mathrm{IG}(x + \varepsilon_k)^{p}, "
     r"\quad \varepsilon_k \sim \mathcal{N}(0, \sigma^2)",
     passes=lambda p: p["samples"] * p["steps"] * count_starts(p["baseline"]),
+    from_protocol=lambda protocol, profile: _copies(protocol, profile) | _path(protocol, profile),
 )
 def smooth_integrated_gradients(
     model: Explained,
@@ -215,6 +230,11 @@ def smooth_integrated_gradients(
     r"\bigl(x'_k + \alpha_k (x_k - x'_k)\bigr), \quad \alpha_k \sim \mathcal{U}(0, 1), \quad x_k = x + \varepsilon_k",
     passes=lambda p: p["samples"],
     total=from_baseline_set,
+    from_protocol=lambda protocol, profile: {
+        "samples": min(protocol.samples, profile.samples),
+        "noise": 0.0,
+        "spread": protocol.spread,
+    },
 )
 def gradient_shap(
     model: Explained,

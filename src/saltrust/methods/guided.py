@@ -145,6 +145,7 @@ def deconvolution(
         "gradcam": ("gradcam", {"layer": p["layer"]}),
         "guided_backprop": ("guided_backprop", {"rectifiers": p["rectifiers"]}),
     },
+    from_protocol=lambda protocol, profile: {"maps": protocol.guided_gradcam},
 )
 def guided_gradcam(
     images: np.ndarray,

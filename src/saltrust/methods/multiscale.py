@@ -114,6 +114,7 @@ def smoe_scale(features: Tensor) -> Tensor:
     signed=False,
     backward=False,
     passes=lambda p: 0,
+    from_protocol=lambda protocol, profile: {"channels": profile.channels},
 )
 def polycam(
     model: Explained,

@@ -191,6 +191,7 @@ def lime_coefficients(shown: np.ndarray, answers: np.ndarray, width: float) -> n
     r"+ \lambda |\beta|^2",
     backward=False,
     passes=lambda p: p["samples"],
+    from_protocol=lambda protocol, profile: {"samples": profile.perturbations},
 )
 def lime(
     model: Explained,
@@ -267,6 +268,7 @@ def shapley_values(coalitions: np.ndarray, weights: np.ndarray, gains: np.ndarra
     backward=False,
     passes=lambda p: p["samples"] + 2,
     total=lambda model, images, *, baseline="grey", **_: difference(model, images, [_hiding(model, images, baseline)]),
+    from_protocol=lambda protocol, profile: {"samples": profile.perturbations},
 )
 def kernel_shap(
     model: Explained,

@@ -11,6 +11,8 @@ from saltrust.core.registry import Registry
 
 Parameters = Mapping[str, Any]
 Parts = dict[str, tuple[str, dict[str, Any]]]
+FromProtocol = Callable[[Any, Any], dict[str, Any]]
+"""(protocol, profile) -> parameters. Their classes are not imported: every map would hang on that code."""
 
 # In the order of the book, which has a page for each.
 FAMILIES: Registry[str] = Registry("family of methods")
@@ -39,7 +41,8 @@ class Method:
     whether a negative value is evidence against the explained output, as opposed to a low rank or a value that cannot
     occur. backward: whether each pass also runs backward. total: for a method whose map adds up to a known number,
     `total(model, images, **parameters)` gives it (n,), in units of the explained scalar; images as accepted by the
-    model. segments: whether a composition also takes the regions of its images, as parts["segments"].
+    model. segments: whether a composition also takes the regions of its images, as parts["segments"]. from_protocol:
+    the parameters that the protocols decide, cut to the profile's size.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Method:
     total: Callable | None = None
     components: Callable[[Parameters], Parts] | None = None
     segments: bool = False
+    from_protocol: FromProtocol = lambda protocol, profile: {}
 
     @property
     def is_composition(self) -> bool:
@@ -146,9 +150,13 @@ def method(
     total: Callable | None = None,
     parts: Callable[[Parameters], Parts] | None = None,
     segments: bool = False,
+    from_protocol: FromProtocol = lambda protocol, profile: {},
 ) -> Callable[[Callable], Callable]:
-    """Register a function as the saliency method `name`. Its parameters are its keyword-only arguments, each annotated
-    with what it means: `steps: Annotated[int, "points on the path"] = 25`."""
+    """Register a function as the saliency method `name`; arguments as the fields of `Method`.
+
+    The method's parameters are the function's keyword-only arguments, each annotated with what it means:
+    `steps: Annotated[int, "points on the path"] = 25`.
+    """
     FAMILIES[family]
 
     def add(function: Callable) -> Callable:
@@ -156,7 +164,7 @@ def method(
         METHODS.register(name)(
             Method(
                 *(name, abbreviation, title, family, cite, formula, needs, signed, backward),
-                *(function, cost, total, parts, segments),
+                *(function, cost, total, parts, segments, from_protocol),
             )
         )
         return function

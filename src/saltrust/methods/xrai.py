@@ -166,6 +166,12 @@ def _parts(parameters: Mapping[str, Any]) -> Parts:
     signed=False,
     parts=_parts,
     segments=True,
+    from_protocol=lambda protocol, profile: {
+        "steps": min(protocol.xrai_steps, profile.steps),
+        "quadrature": protocol.quadrature,
+        "baselines": protocol.xrai_baselines,
+        "channels": protocol.xrai_channels,
+    },
 )
 def xrai(
     images: np.ndarray,

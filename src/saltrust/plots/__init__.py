@@ -1,6 +1,32 @@
-"""Figures. Every function takes numbers or images and returns a Figure; nothing is computed, and nothing is saved."""
+"""Figures. Every function takes numbers or images and returns a Figure; nothing is computed, and nothing is saved.
 
-from saltrust.plots.images import QUESTIONS, four_questions, image_grid, map_grid, outline, show_image, show_map
+Where the figures of the papers are:
+
+- Arun et al.: Fig. 1 `four_questions` (images.py); Fig. 2a-b `score_boxes`, Fig. 3a `cascade_curves`, Fig. 4a-b
+  `stability_boxes` (scores.py); the maps of Fig. 2 to 4 `map_grid` (images.py); Table 2 `verdict_matrix` (verdicts.py).
+- Tjoa & Guan: Fig. 2 `truth_grid` (cells.py); Fig. 3 `five_band_scores`, Fig. 4 `five_band_roc`, Fig. 5
+  `signed_map_gallery`, Fig. 6 `band_grid` and the appendix's Fig. 1 `depth_scores` (five_band.py).
+"""
+
+from saltrust.plots.cells import truth_grid
+from saltrust.plots.claims import claim_answers
+from saltrust.plots.five_band import (
+    band_grid,
+    branch_traces,
+    colour_channels,
+    depth_scores,
+    five_band_roc,
+    five_band_scores,
+    rank_agreement,
+    show_bands,
+    show_grades,
+    show_signed_map,
+    signed_map_gallery,
+)
+from saltrust.plots.images import four_questions, image_grid, map_grid, outline, show_image, show_map
+from saltrust.plots.mixed_models import paired_differences, pairwise_matrix, residual_checks
+from saltrust.plots.multiverse import choice_bars, share_matrix, sorted_curves, specification_curve
+from saltrust.plots.report_card import report_card_figure
 from saltrust.plots.scores import (
     cascade_curves,
     class_confusion,
@@ -16,32 +42,3 @@ from saltrust.plots.scores import (
 )
 from saltrust.plots.style import EDGE, FAIL, GRADE_MARKS, MAP, PASS, TRUTH, WIDTH
 from saltrust.plots.verdicts import verdict_matrix
-
-__all__ = [
-    "EDGE",
-    "FAIL",
-    "GRADE_MARKS",
-    "MAP",
-    "PASS",
-    "QUESTIONS",
-    "TRUTH",
-    "WIDTH",
-    "cascade_curves",
-    "class_confusion",
-    "four_questions",
-    "image_grid",
-    "likeness",
-    "map_grid",
-    "outline",
-    "precision_recall",
-    "residual_lines",
-    "roc_curves",
-    "score_boxes",
-    "score_matrix",
-    "show_image",
-    "show_map",
-    "similarity_scale",
-    "stability_boxes",
-    "training_curves",
-    "verdict_matrix",
-]

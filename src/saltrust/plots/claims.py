@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from saltrust.plots.style import FAIL, PASS, WIDTH
 
-MARKS = {
+ANSWER_MARKS = {
     "yes": {"marker": "o", "color": PASS},
     "no": {"marker": "X", "color": FAIL},
     "unclear": {"marker": "_", "color": "0.5"},
@@ -19,7 +19,7 @@ Line = tuple[str, pd.Series | None]
 """The text of a line, and the claim whose answers it shows; None for a heading."""
 
 
-def answers(frame: pd.DataFrame, protocols: Sequence[str], groups: Mapping[str, str]) -> Figure:
+def claim_answers(frame: pd.DataFrame, protocols: Sequence[str], groups: Mapping[str, str]) -> Figure:
     """A line for each claim, with a mark for its answer under each protocol; the lines fill two panels.
 
     frame: title, kind, and a column of answers for each protocol. groups: the heading of each kind, in order.
@@ -33,14 +33,14 @@ def answers(frame: pd.DataFrame, protocols: Sequence[str], groups: Mapping[str, 
     for axis, part in zip(axes, (lines[:half], lines[half:]), strict=True):
         _panel(axis, part, protocols)
         axis.set_ylim(half - 0.4, -0.6)
-    for answer, mark in MARKS.items():
+    for answer, mark in ANSWER_MARKS.items():
         axes[0].scatter([], [], s=44, label=answer, **mark)
-    figure.legend(loc="outside lower center", ncols=len(MARKS), frameon=False, fontsize=10)
+    figure.legend(loc="outside lower center", ncols=len(ANSWER_MARKS), frameon=False, fontsize=10)
     return figure
 
 
 def _panel(axis: Axes, lines: Sequence[Line], protocols: Sequence[str]) -> None:
-    for answer, mark in MARKS.items():
+    for answer, mark in ANSWER_MARKS.items():
         places = [
             (x, y)
             for y, (_, claim) in enumerate(lines)

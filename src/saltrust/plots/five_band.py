@@ -1,4 +1,4 @@
-"""Figures of the cells and their five-band scores: graded truth, signed heatmaps, precision and recall by method."""
+"""Figures of the cells and their five-band scores: graded truth, signed maps, precision and recall by method."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -20,7 +20,7 @@ BAND_LABELS = ("−2", "−1", "0: background", "1: body", "2: feature")
 MARKERS = "osD^vP*X<>ph"
 
 Shown = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""What is seen of one prediction: image (h, w, 3) uint8, grades (h, w), heatmap (h, w) in [-1, 1]."""
+"""What is seen of one prediction: image (h, w, 3) uint8, grades (h, w), map (h, w) in [-1, 1]."""
 
 
 def show_grades(axis: Axes, grades: np.ndarray) -> None:
@@ -34,9 +34,9 @@ def show_bands(axis: Axes, bands: np.ndarray) -> None:
     _framed(axis)
 
 
-def show_heatmap(axis: Axes, heatmap: np.ndarray) -> None:
+def show_signed_map(axis: Axes, signed: np.ndarray) -> None:
     """A signed map (h, w) in [-1, 1] without axes: blue below 0, white at 0, red above."""
-    axis.imshow(heatmap, cmap=SIGNED, vmin=-1, vmax=1)
+    axis.imshow(signed, cmap=SIGNED, vmin=-1, vmax=1)
     _framed(axis)
 
 
@@ -78,7 +78,7 @@ def branch_traces(frame: pd.DataFrame, target: float) -> Figure:
     return figure
 
 
-def recall_precision(frame: pd.DataFrame) -> Figure:
+def five_band_scores(frame: pd.DataFrame) -> Figure:
     """Precision against recall: a column of panels for each network, a point for each branch, a colour and marker for
     each method (Tjoa & Guan, fig. 3).
 
@@ -120,7 +120,7 @@ def recall_precision(frame: pd.DataFrame) -> Figure:
     return figure
 
 
-def roc(frame: pd.DataFrame, *, swapped: bool = False) -> Figure:
+def five_band_roc(frame: pd.DataFrame, *, swapped: bool = False) -> Figure:
     """Recall against the false positive rate: a panel for each network, a line for each method from its strictest
     threshold to its laxest, marked at the first and every eleventh after it (Tjoa & Guan, fig. 4).
 
@@ -163,31 +163,31 @@ def colour_channels(rows: Sequence[tuple[str, np.ndarray, np.ndarray, np.ndarray
         _show_photograph(own[0], image)
         show_grades(own[1], grades)
         for axis, channel in zip(own[2:], raw / (np.abs(raw).max() or 1), strict=True):
-            show_heatmap(axis, channel)
+            show_signed_map(axis, channel)
         own[0].set_ylabel(label, fontsize=10)
     _scale(figure, axes)
     return figure
 
 
-def stratified(rows: Sequence[tuple[str, np.ndarray, np.ndarray, np.ndarray]], thresholds: Thresholds = SOFT) -> Figure:
+def band_grid(rows: Sequence[tuple[str, np.ndarray, np.ndarray, np.ndarray]], thresholds: Thresholds = SOFT) -> Figure:
     """One row for each (label, image, grades, adjusted map (h, w)): the image, the truth, the map, and its bands at the
     first and the last pair of thresholds (Tjoa & Guan, fig. 6)."""
     ends = thresholds.pairs()[[0, -1]]
     bands = [f"bands\n{inner:.3g}, {outer:.3g}" for inner, outer in ends]
     figure, axes = _grid(len(rows), ["image", "truth", "map", *bands])
-    for own, (label, image, grades, heatmap) in zip(axes, rows, strict=True):
+    for own, (label, image, grades, signed) in zip(axes, rows, strict=True):
         _show_photograph(own[0], image)
         show_grades(own[1], grades)
-        show_heatmap(own[2], heatmap)
+        show_signed_map(own[2], signed)
         for axis, (inner, outer) in zip(own[3:], ends, strict=True):
-            show_bands(axis, stratify(heatmap, inner, outer))
+            show_bands(axis, stratify(signed, inner, outer))
         own[0].set_ylabel(label, fontsize=10)
     patches = [Patch(facecolor=c, edgecolor="0.7", label=text) for c, text in zip(BANDS, BAND_LABELS, strict=True)]
     figure.legend(handles=patches, loc="outside lower center", ncols=5, frameon=False, fontsize=9)
     return figure
 
 
-def heatmap_gallery(rows: Sequence[tuple[str, Sequence[Shown], tuple[str, Shown] | None]]) -> Figure:
+def signed_map_gallery(rows: Sequence[tuple[str, Sequence[Shown], tuple[str, Shown] | None]]) -> Figure:
     """A page of a gallery: one row for each (class, right predictions, a wrong prediction with the class that was
     predicted, or None), with image, truth and map of each prediction (Tjoa & Guan, appendix A to G).
 
@@ -223,7 +223,7 @@ def _triples(count: int) -> np.ndarray:
 
 def _show_prediction(triple: Sequence[Axes], shown: Shown | None) -> None:
     if shown:
-        for axis, show, picture in zip(triple, (_show_photograph, show_grades, show_heatmap), shown, strict=True):
+        for axis, show, picture in zip(triple, (_show_photograph, show_grades, show_signed_map), shown, strict=True):
             show(axis, picture)
         return
     for axis in triple:

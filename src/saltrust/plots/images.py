@@ -10,6 +10,7 @@ from matplotlib.patheffects import withStroke
 
 from saltrust.methods.registry import label_of
 from saltrust.plots.style import EDGE, FAIL, MAP, PASS, TRUTH, WIDTH, _bare
+from saltrust.study.criteria import CRITERIA
 from saltrust.study.examples import Example
 
 
@@ -90,38 +91,30 @@ def map_grid(
     return figure
 
 
-QUESTIONS = {
-    "utility": ("Does it find\nthe abnormality?", "image", "map"),
-    "randomization": ("Does it depend\non the weights?", "trained", "random"),
-    "repeatability": ("Would a replicate\nagree?", "network 1", "network 2"),
-    "reproducibility": ("Would another\narchitecture agree?", "network 1", "other kind"),
-}
-
-
 def four_questions(examples: Sequence[Example]) -> Figure:
-    """A pair of pictures for each question that was asked: the best example in the upper row, the worst in the lower
-    one."""
-    asked = {question: QUESTIONS[question] for question in dict.fromkeys(e.question for e in examples)}
-    widths = [1, 1, 0.25] * len(asked)
+    """A pair of pictures for each criterion: the best example in the upper row, the worst in the lower one."""
+    criteria = [CRITERIA[name] for name in dict.fromkeys(example.criterion for example in examples)]
+    widths = [1, 1, 0.25] * len(criteria)
     figure, axes = plt.subplots(
         2,
         len(widths),
-        figsize=(WIDTH * len(asked) / len(QUESTIONS), 3.3),
+        figsize=(WIDTH * len(criteria) / len(CRITERIA), 3.3),
         layout="none",
         width_ratios=widths,
         gridspec_kw={"wspace": 0.06, "hspace": 0.28},
     )
     for axis in axes[:, 2::3].flat:
         axis.set_visible(False)
-    for column, (question, (title, *names)) in enumerate(asked.items()):
+    for column, criterion in enumerate(criteria):
         pairs = axes[:, 3 * column : 3 * column + 2]
-        pairs[0, 0].text(1.03, 1.3, title, transform=pairs[0, 0].transAxes, ha="center", fontsize=9, weight="bold")
+        heading = {"ha": "center", "fontsize": 9, "weight": "bold"}
+        pairs[0, 0].text(1.03, 1.3, criterion.question, transform=pairs[0, 0].transAxes, **heading)
         for row, answer in zip(pairs, ("best", "worst"), strict=True):
-            example = next(e for e in examples if (e.question, e.answer) == (question, answer))
-            first = show_image if question == "utility" else show_map
+            example = next(e for e in examples if (e.criterion, e.answer) == (criterion.name, answer))
+            first = show_image if criterion.pictures[0] == "image" else show_map
             first(row[0], example.first, example.truth)
             show_map(row[1], example.second, example.truth)
-            for axis, name in zip(row, names, strict=True):
+            for axis, name in zip(row, criterion.pictures, strict=True):
                 axis.set_title(name, fontsize=8, pad=3)
             text = f"{answer}: {label_of(example.method)}\n{example.label}"
             colour = PASS if answer == "best" else FAIL

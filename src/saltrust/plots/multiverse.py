@@ -17,7 +17,11 @@ from saltrust.analysis.multiverse.factors import FACTORS
 from saltrust.methods.registry import label_of
 from saltrust.plots.style import FAIL, PASS, WIDTH
 
-MARKS = {"corrected": "s", "published": "^", "as_run": "o"}  # of the named protocols: filled for PASS, open for FAIL
+PROTOCOL_MARKS = {
+    "corrected": "s",
+    "published": "^",
+    "as_run": "o",
+}  # of the named protocols: filled for PASS, open for FAIL
 SHARES = LinearSegmentedColormap.from_list("shares", (FAIL, "#f7f7f7", PASS))
 STRETCHES = 96  # of a sorted curve, at most, for which a dashboard is shaded: more could not be told apart
 
@@ -32,7 +36,7 @@ def share_matrix(shares: pd.DataFrame, curve: pd.DataFrame) -> Figure:
         colour = "white" if abs(share - 0.5) > 0.3 else "black"
         axis.text(j, i - 0.14, f"{share:.0%}", ha="center", va="center", color=colour, weight="bold")
         own = curve[(curve["method"] == method) & (curve["criterion"] == criterion)]
-        for k, (name, mark) in enumerate(MARKS.items()):
+        for k, (name, mark) in enumerate(PROTOCOL_MARKS.items()):
             verdict = _row_of(own, name)["verdict"]
             axis.plot(
                 j + 0.14 * (k - 1),
@@ -63,7 +67,7 @@ def _row_of(own: pd.DataFrame, protocol: str) -> pd.Series:
 def _protocol_legend(figure: Figure, *more: Line2D) -> None:
     handles = [
         Line2D([], [], linestyle="", marker=mark, color="black", markersize=7, label=name.replace("_", " "))
-        for name, mark in MARKS.items()
+        for name, mark in PROTOCOL_MARKS.items()
     ]
     handles.append(Line2D([], [], linestyle="", marker="D", color="black", markerfacecolor="none", label="open: FAIL"))
     figure.legend(
@@ -114,7 +118,7 @@ def _draw_curve(axis: Axes, own: pd.DataFrame, size: float) -> None:
     colours = crossed["verdict"].map({"PASS": PASS, "FAIL": FAIL})
     axis.scatter(x, crossed["difference"], s=size, c=colours, linewidths=0, zorder=2)
     axis.axhline(0, color="0.2", linewidth=0.8)
-    for name, mark in MARKS.items():
+    for name, mark in PROTOCOL_MARKS.items():
         row = _row_of(own, name)
         at = (
             x[crossed.index.get_loc(row.name)]

@@ -7,9 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from saltrust.analysis.report_card import CRITERIA, GRADES, asked, grades
+from saltrust.analysis.report_card import GRADES, criteria_of, grades
 from saltrust.methods.registry import label_of
 from saltrust.plots.style import GRADE_MARKS, WIDTH
+from saltrust.study.criteria import CRITERIA
 
 LOW, HIGH, CONTROL = "0.15", "0.45", "0.6"  # greys of the low baselines, the localizer and the controls
 
@@ -20,13 +21,14 @@ def report_card_figure(card: pd.DataFrame) -> Figure:
     graded = grades(card)
     rows = list(dict.fromkeys(card["method"]))
     rows.sort(key=lambda method: method not in graded.index)  # the controls last, else as they come
-    criteria = asked(card)
+    criteria = criteria_of(card)
     figure, axes = plt.subplots(1, len(criteria), figsize=(WIDTH, 1.2 + 0.27 * len(rows)), sharey=True)
     for axis, criterion in zip(axes, criteria, strict=True):
         _panel(axis, card[card["criterion"] == criterion], graded[criterion], rows)
-        better = "lower" if criterion == "randomization" else "higher"
-        axis.set_title(criterion.capitalize(), fontsize=11)
-        axis.set_xlabel(f"{CRITERIA[criterion]}, {better} is better", fontsize=8.5)
+        found = CRITERIA[criterion]
+        better = "higher" if found.larger_is_better else "lower"
+        axis.set_title(found.title, fontsize=11)
+        axis.set_xlabel(f"{found.score_title}, {better} is better", fontsize=8.5)
         axis.tick_params(labelsize=9)
     axes[0].set_yticks(np.arange(len(rows)), [label_of(method) for method in rows])
     axes[0].set_ylim(len(rows) - 0.4, -0.6)

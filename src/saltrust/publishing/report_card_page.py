@@ -7,10 +7,11 @@ from io import BytesIO
 import pandas as pd
 from matplotlib.figure import Figure
 
-from saltrust.analysis.report_card import CRITERIA, GRADES, asked, grades
+from saltrust.analysis.report_card import GRADES, criteria_of, grades
 from saltrust.artefacts.store import environment
 from saltrust.methods.registry import PAPER_EIGHT, label_of
 from saltrust.plots.style import GRADE_MARKS
+from saltrust.study.criteria import CRITERIA
 from saltrust.study.study import Study
 
 # --- one page ---------------------------------------------------------------------------------------------------------
@@ -38,8 +39,8 @@ footer { margin-top: .8em; padding-top: .4em; border-top: 1px solid #ddd; color:
 """
 
 
-HEADINGS = {name: name.capitalize() for name in CRITERIA} | {
-    "randomization": "Random&shy;ization",  # where a narrow column may break the word
+HYPHENATED = {  # where a narrow column may break the word
+    "randomization": "Random&shy;ization",
     "repeatability": "Repeat&shy;ability",
     "reproducibility": "Repro&shy;ducibility",
 }
@@ -52,11 +53,15 @@ def html(study: Study, card: pd.DataFrame, found: list[str], figure: Figure, alt
     """
     png = BytesIO()
     figure.savefig(png, format="png", dpi=150, bbox_inches="tight", facecolor="white")
-    heads = "".join(f'<th scope="col">{HEADINGS[c]} <small>{CRITERIA[c]}</small></th>' for c in asked(card))
+    criteria = [CRITERIA[name] for name in criteria_of(card)]
+    heads = "".join(
+        f'<th scope="col">{HYPHENATED.get(c.name, c.title)} <small>{c.score_title}</small></th>' for c in criteria
+    )
+    lower = ", ".join(c.title for c in criteria if not c.larger_is_better)
     key = "".join(f"<span>{_symbol(name)} {grade.title}</span>" for name, grade in GRADES.items())
     notes = "".join(f"<li>{escape(text)}</li>" for text in found) or "<li>None.</li>"
     facts = "".join(f"<div><dt>{k}</dt><dd>{escape(v)}</dd></div>" for k, v in _facts(study).items())
-    on = study.card.title if study.card.models else f"{study.title()} on {study.card.title}"
+    on = study.card.title if study.card.models else f"{study.networks.title()} on {study.card.title}"
     title = f"Report card: {on}"
     return f"""<!doctype html>
 <html lang="en">
@@ -72,7 +77,7 @@ def html(study: Study, card: pd.DataFrame, found: list[str], figure: Figure, alt
 <h2>Mean and 95 % interval</h2>
 <table><thead><tr><th scope="col">Method</th>{heads}</tr></thead><tbody>{_rows(card)}</tbody></table>
 <p class="key">{key}</p>
-<p>Randomization is better when low, all else when high. Grey: controls and localizer, which are not judged.</p>
+<p>{lower} is better when low, all else when high. Grey: controls and localizer, which are not judged.</p>
 <footer>{escape(_origin(study, card))}</footer>
 </body>
 </html>
@@ -80,13 +85,13 @@ def html(study: Study, card: pd.DataFrame, found: list[str], figure: Figure, alt
 
 
 def _facts(study: Study) -> dict[str, str]:
-    main = study.models().set_index("model").loc[study.main]
+    main = study.networks.table().set_index("model").loc[study.networks.main]
     return {
-        "Classifier": study.title(),
+        "Classifier": study.networks.title(),
         "AUC (95 % interval)": f"{main['auc']:.2f} ({main['ci_low']:.2f} to {main['ci_high']:.2f})",
         "Finding": study.card.finding,
         "Truth": study.card.truth,
-        "Images with maps": f"{len(study.explained)}, {study.size} pixels wide",
+        "Images with maps": f"{len(study.images.explained)}, {study.images.size} pixels wide",
         "Protocol": f"{study.protocol.name}, PASS by {study.protocol.rule}",
         "Profile": study.profile.name,
     }
@@ -99,7 +104,7 @@ def _rows(card: pd.DataFrame) -> str:
     lines = []
     for method, role in once.reset_index("criterion")["role"].groupby("method", sort=False).first().items():
         cells = []
-        for criterion in asked(card):
+        for criterion in criteria_of(card):
             if (method, criterion) not in once.index:
                 cells.append("<td></td>")
                 continue

@@ -8,12 +8,12 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Example:
-    """One answer to one question: two pictures (height, width) to compare, and the score between them.
+    """One answer to the question of one criterion: two pictures (height, width) to compare, and the score between them.
 
     first: for utility the image itself (0 to 255), else a map in [0, 1]. second: a map in [0, 1]. truth: mask.
     """
 
-    question: str
+    criterion: str
     answer: str  # "best" or "worst"
     method: str
     label: str  # the score, in words

@@ -19,14 +19,14 @@ HIDDEN = "it looks inside the network, and TorchScript is compiled: hand over it
 LENIENT = {"rectifiers": "gradient"}  # as a study of such a network asks for
 
 
-def explainable(own: ExternalModel, methods: Sequence[str]) -> dict[str, str]:
+def explainable(model: ExternalModel, methods: Sequence[str]) -> dict[str, str]:
     """Each of the methods that cannot explain a network -> why not.
 
     Each is tried on two images of the network's size, with few steps. A composition is refused for the first of its
     parts that is. Raises SaltrustError for a method that does not exist.
     """
-    explained = Explained(own.network, input_range=(0.0, 1.0))
-    images = trial_images(2, own.size).to(explained.device)
+    explained = Explained(model.network, input_range=(0.0, 1.0))
+    images = trial_images(2, model.size).to(explained.device)
     tried: dict[str, str | None] = {}
 
     def reason(name: str, parameters: dict[str, Any]) -> str | None:
@@ -39,7 +39,7 @@ def explainable(own: ExternalModel, methods: Sequence[str]) -> dict[str, str]:
         return tried[name]
 
     reasons = {name: reason(name, {}) for name in methods}
-    return {name: why if own.visible else HIDDEN for name, why in reasons.items() if why}
+    return {name: why if model.visible else HIDDEN for name, why in reasons.items() if why}
 
 
 def _lenient(method: Method, parameters: dict[str, Any]) -> dict[str, Any]:

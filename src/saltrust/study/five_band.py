@@ -1,4 +1,4 @@
-"""The heat maps of Tjoa & Guan: their methods, on their networks, by their score; asked for by the chapters on cells.
+"""The maps of Tjoa & Guan: their methods, on their networks, by their score; asked for by the chapters on cells.
 
 A facade beside `study`, on the same artefacts, for data whose truth is graded and whose networks are branches.
 """
@@ -12,20 +12,23 @@ import pandas as pd
 
 from saltrust.artefacts.maps import SaliencyMaps
 from saltrust.artefacts.networks import Trained
-from saltrust.artefacts.scores import FiveBandCounts, LocalizationScores
+from saltrust.artefacts.scores import FiveBandCounts
 from saltrust.core.errors import SaltrustError
+from saltrust.core.labelled_images import Split
 from saltrust.core.progress import track
 from saltrust.core.protocols import FiveBand
 from saltrust.core.registry import Registry
 from saltrust.scores.five_band import CLAMPED, SOFT, Confusion, Thresholds, adjust, soft
-from saltrust.study.study import DEEPENED, Study, spread
+from saltrust.study import criteria
+from saltrust.study.images import spread
+from saltrust.study.study import Study
 
 CLAMP = 0.1  # largest magnitude that a clamped map keeps (sec. IV-A)
 
 
 @dataclass(frozen=True)
-class HeatMap:
-    """A way to make a heat map.
+class TjoaMethod:
+    """A way in which they make maps.
 
     method: a name in METHODS. absolute: whether its signs are dropped, as captum's Saliency does. first_layer: whether
     Guided Grad-CAM uses the first convolution. parameters: where they differ from the study's.
@@ -41,30 +44,30 @@ class HeatMap:
 # captum's defaults: five samples without noise, between the image and four baselines that are all but black [code].
 NEAR_BLACK = {"distribution": "near_black", "references": 4}
 
-HEATMAPS: Registry[HeatMap] = Registry("heat map")
-for _name, _heatmap in {
-    "saliency": HeatMap("Saliency", "grad", absolute=True),
-    "input_x_gradient": HeatMap("Input × Gradient", "input_x_gradient"),
-    "deeplift": HeatMap("DeepLift", "deeplift", parameters={"baseline": "black"}),
-    "guided_backprop": HeatMap("GuidedBackprop", "guided_backprop"),
-    "guided_gradcam": HeatMap("GuidedGradCam", "guided_gradcam", first_layer=True),  # what the authors ran [code]
-    "deconvolution": HeatMap("Deconvolution", "deconvolution"),
-    "gradient_shap": HeatMap("GradientShap", "gradient_shap", parameters={"samples": 5, "noise": 0.0, **NEAR_BLACK}),
-    "deeplift_shap": HeatMap("DeepLiftShap", "deeplift_shap", parameters=NEAR_BLACK),
-    "ig": HeatMap("Integrated Gradients", "ig", parameters={"baseline": "black"}),
-    "xrai": HeatMap("XRAI", "xrai"),
-    "guided_gradcam_last": HeatMap("GuidedGradCam, last layer", "guided_gradcam"),
-    "gradient": HeatMap("Gradient, signed", "grad"),
+TJOA_METHODS: Registry[TjoaMethod] = Registry("method of Tjoa & Guan")
+for _name, _method in {
+    "saliency": TjoaMethod("Saliency", "grad", absolute=True),
+    "input_x_gradient": TjoaMethod("Input × Gradient", "input_x_gradient"),
+    "deeplift": TjoaMethod("DeepLift", "deeplift", parameters={"baseline": "black"}),
+    "guided_backprop": TjoaMethod("GuidedBackprop", "guided_backprop"),
+    "guided_gradcam": TjoaMethod("GuidedGradCam", "guided_gradcam", first_layer=True),  # what the authors ran [code]
+    "deconvolution": TjoaMethod("Deconvolution", "deconvolution"),
+    "gradient_shap": TjoaMethod("GradientShap", "gradient_shap", parameters={"samples": 5, "noise": 0.0, **NEAR_BLACK}),
+    "deeplift_shap": TjoaMethod("DeepLiftShap", "deeplift_shap", parameters=NEAR_BLACK),
+    "ig": TjoaMethod("Integrated Gradients", "ig", parameters={"baseline": "black"}),
+    "xrai": TjoaMethod("XRAI", "xrai"),
+    "guided_gradcam_last": TjoaMethod("GuidedGradCam, last layer", "guided_gradcam"),
+    "gradient": TjoaMethod("Gradient, signed", "grad"),
 }.items():
-    HEATMAPS.register(_name)(_heatmap)
+    TJOA_METHODS.register(_name)(_method)
 
-TITLES = {name: heatmap.title for name, heatmap in HEATMAPS.items()}
-THE_EIGHT = tuple(HEATMAPS)[:8]
-ALL_TEN = tuple(HEATMAPS)[:10]
+TITLES = {name: method.title for name, method in TJOA_METHODS.items()}
+TJOA_EIGHT = tuple(TJOA_METHODS)[:8]
+TJOA_TEN = tuple(TJOA_METHODS)[:10]
 
 
 @dataclass(frozen=True)
-class Choice:
+class GalleryImage:
     """An image of a gallery: its position in the test split, its class and the predicted one."""
 
     index: int
@@ -77,7 +80,7 @@ class Choice:
 
 
 class FiveBandStudy:
-    """Heat maps of a study's branches for the class that each predicts, and their scores.
+    """Maps of a study's branches for the class that each predicts, and their scores.
 
     Networks are named by their architecture ("alexnet"), branches are numbered from 1. thresholds: of maps that are not
     clamped. Raises SaltrustError where the data set's truth is not graded.
@@ -89,14 +92,14 @@ class FiveBandStudy:
         self.study = study
         self.thresholds = thresholds
         self.networks = study.card.networks
-        self.titles = {network: study.title(f"{network}-1") for network in self.networks}
-        self.deepened = tuple(f"{DEEPENED}+{depth}" for depth in study.profile.branching.depths)
+        self.titles = {network: study.networks.title(f"{network}-1") for network in self.networks}
+        self.deepened = study.networks.deepened
 
     @cached_property
     def judged(self) -> tuple[int, ...]:
         """Positions of the test images whose maps are scored, those without a cell among them, evenly spread."""
         sizes = self.study.profile.branching
-        return spread(range(len(self.study.data("test"))), sizes.judged)
+        return spread(range(len(self.study.images.split("test"))), sizes.judged)
 
     # --- networks -------------------------------------------------------------------------------------------------
 
@@ -104,13 +107,13 @@ class FiveBandStudy:
         """Table I: network, branch, size, accuracy (on the test images), and how the branch's training went."""
         rows = []
         for network in networks or self.networks:
-            for branch in self.study.branches(network):
+            for branch in self.study.networks.branches(network):
                 record = self.record(network, branch)
                 rows.append(
                     {
                         "network": network,
                         "branch": branch,
-                        "size": self.study.test(network).pixels.shape[1],
+                        "size": self.test(network).pixels.shape[1],
                         "accuracy": record["test_accuracy"],
                         **{key: record[key] for key in ("val_accuracy", "stopped", "steps", "seconds")},
                     }
@@ -119,17 +122,17 @@ class FiveBandStudy:
 
     def plan(self, network: str):
         """How a network is trained."""
-        return self.study.classifier_spec(f"{network}-1").plan
+        return self.study.networks.artefact(f"{network}-1").plan
 
     def base(self, network: str) -> Trained:
         """The base model of a network."""
-        return self.study.store.get(self.study.classifier_spec(f"{network}-1").base)
+        return self.study.store.get(self.study.networks.artefact(f"{network}-1").base)
 
     def settings(self, network: str) -> dict[str, float]:
         """Table I's columns: size, batch_size, base_epochs, epochs, limit, refresh."""
         plan = self.plan(network)
         return {
-            "size": self.study.test(network).pixels.shape[1],
+            "size": self.test(network).pixels.shape[1],
             "batch_size": plan.branch.batch_size,
             "base_epochs": plan.base.epochs,
             "epochs": plan.branch.epochs,
@@ -139,7 +142,11 @@ class FiveBandStudy:
 
     def record(self, network: str, branch: int = 1) -> dict:
         """What is known of a branch's training."""
-        return self.study.classifier(f"{network}-{branch}").record
+        return self.study.networks.trained(f"{network}-{branch}").record
+
+    def test(self, network: str) -> Split:
+        """The test images as a network sees them."""
+        return self.study.networks.test(f"{network}-1")
 
     def predicted(self, network: str, branch: int = 1) -> np.ndarray:
         """The class that a branch predicts for each test image (n,)."""
@@ -149,8 +156,8 @@ class FiveBandStudy:
 
     def raw(self, name: str, network: str, branch: int = 1, images: tuple[int, ...] | None = None) -> np.ndarray:
         """Raw maps (n, channels, h, w) of the judged test images, or of some; absolute where the method is."""
-        values = self.study.store.get(self._maps(name, network, branch, images)).values
-        return np.abs(values) if HEATMAPS[name].absolute else values
+        values = self.study.store.get(self.artefact(name, network, branch, images)).values
+        return np.abs(values) if TJOA_METHODS[name].absolute else values
 
     def adjusted(
         self,
@@ -164,15 +171,15 @@ class FiveBandStudy:
         clamp = CLAMP if clamped else None
         return adjust(self.raw(name, network, branch, images), clamp, self._rules.clamping)
 
-    def gallery(self, network: str, branch: int, right: int) -> list[Choice]:
+    def gallery(self, network: str, branch: int, right: int) -> list[GalleryImage]:
         """For each class, the first test images that the branch predicts rightly, and the first that it does not."""
-        labels, predicted = self.study.test(network).labels, self.predicted(network, branch)
-        choices = []
+        labels, predicted = self.test(network).labels, self.predicted(network, branch)
+        found = []
         for label in range(len(self.study.card.classes)):
             hits = np.flatnonzero((labels == label) & (predicted == label))[:right]
             misses = np.flatnonzero((labels == label) & (predicted != label))[:1]
-            choices += [Choice(int(i), label, int(predicted[i])) for i in (*hits, *misses)]
-        return choices
+            found += [GalleryImage(int(i), label, int(predicted[i])) for i in (*hits, *misses)]
+        return found
 
     # --- scores ---------------------------------------------------------------------------------------------------
 
@@ -216,7 +223,7 @@ class FiveBandStudy:
             return {"blank": blank.mean(axis=1), "false_alarms": alarms.mean(axis=1)}
 
         frame = self._table(names, networks, "blank pixels", columns)
-        return frame[(frame["label"] == self.study.data("test").absent) == empty]
+        return frame[(frame["label"] == self.study.images.split("test").absent) == empty]
 
     def roc(self, names: Sequence[str], networks: Sequence[str] = ()) -> pd.DataFrame:
         """False positive rate and recall at each inner threshold, means over images and branches: method, network,
@@ -236,19 +243,17 @@ class FiveBandStudy:
 
         score: "auprc", or a name in LOCALIZATION. Images without a cell have none.
         """
-        protocol = self.study.protocol
-        definition = protocol.auprc if score == "auprc" else score
 
         def columns(name: str, network: str, branch: int) -> dict[str, np.ndarray]:
-            spec = LocalizationScores(self._maps(name, network, branch), protocol.localization, definition)
-            return {score: self.study.store.get(spec)}
+            scores = criteria.localization(self.artefact(name, network, branch), self.study.protocol, score)
+            return {score: self.study.store.get(scores)}
 
         return self.counted(self._table(names, networks, score, columns), empty=False)
 
     def counted(self, frame: pd.DataFrame, empty: bool | None = None) -> pd.DataFrame:
         """The rows that count in means: those of images without a cell too, or not; None: as the protocol says."""
         empty = self._rules.empty if empty is None else empty
-        return frame if empty else frame[frame["label"] != self.study.data("test").absent]
+        return frame if empty else frame[frame["label"] != self.study.images.split("test").absent]
 
     @property
     def _rules(self) -> FiveBand:
@@ -258,31 +263,32 @@ class FiveBandStudy:
         return [
             (name, network, b)
             for network in networks or self.networks
-            for b in self.study.branches(network)
+            for b in self.study.networks.branches(network)
             for name in names
         ]
 
     def _confusion(
         self, name: str, network: str, branch: int, clamped: bool = False, unsigned: bool = False
     ) -> Confusion:
-        spec = FiveBandCounts(
-            maps=self._maps(name, network, branch),
-            absolute=unsigned or HEATMAPS[name].absolute,
+        counts = FiveBandCounts(
+            maps=self.artefact(name, network, branch),
+            absolute=unsigned or TJOA_METHODS[name].absolute,
             clamp=CLAMP if clamped else None,
             clamping=self._rules.clamping,
             thresholds=CLAMPED if clamped else self.thresholds,
         )
-        return Confusion(*self.study.store.get(spec))
+        return Confusion(*self.study.store.get(counts))
 
-    def _maps(self, name: str, network: str, branch: int, images: tuple[int, ...] | None = None) -> SaliencyMaps:
+    def artefact(self, name: str, network: str, branch: int, images: tuple[int, ...] | None = None) -> SaliencyMaps:
+        """The name of those maps in the store."""
         from saltrust.models.architectures import ARCHITECTURES
 
-        heatmap = HEATMAPS[name]
-        given = dict(heatmap.parameters)
-        if heatmap.first_layer:
+        method = TJOA_METHODS[name]
+        given = dict(method.parameters)
+        if method.first_layer:
             given["layer"] = ARCHITECTURES[network].stages[-1].modules[-1]  # stages run from the output to the input
         images = self.judged if images is None else images
-        return self.study.spec(heatmap.method, f"{network}-{branch}", images, parameters=given)
+        return self.study.maps.artefact(method.method, f"{network}-{branch}", images, parameters=given)
 
     def _table(self, names: Sequence[str], networks: Sequence[str], work: str, columns: Callable) -> pd.DataFrame:
         """A row for each judged image by method, network and branch; columns(name, network, branch): their scores."""
@@ -290,7 +296,7 @@ class FiveBandStudy:
         return pd.concat([self._frame(*one, columns(*one)) for one in sets], ignore_index=True)
 
     def _frame(self, name: str, network: str, branch: int, columns: Mapping[str, np.ndarray]) -> pd.DataFrame:
-        test, judged = self.study.test(network), list(self.judged)
+        test, judged = self.test(network), list(self.judged)
         about = {"image": test.ids[judged], "label": test.labels[judged]}
         about["predicted"] = self.predicted(network, branch)[judged]
         return pd.DataFrame({**about, "method": name, "network": network, "branch": branch, **columns})

@@ -10,7 +10,7 @@ from saltrust.stats.bootstrap import difference
 
 
 @dataclass(frozen=True)
-class Comparison:
+class VerdictCell:
     """One cell of Table 2. values, reference: scores by image (or one number); `larger`: must values exceed the
     reference?
 
@@ -28,7 +28,7 @@ class Comparison:
     clusters: np.ndarray | None = None
 
 
-def judge(comparisons: list[Comparison], protocol: Protocol, n_boot: int = 1000, seed: int = 0) -> pd.DataFrame:
+def judge(cells: list[VerdictCell], protocol: Protocol, n_boot: int = 1000, seed: int = 0) -> pd.DataFrame:
     """Columns method, criterion, baseline, value, reference, difference, ci_low, ci_high, verdict.
 
     value and reference are means. By the rule "mean" the sign of their difference decides; by "interval" a PASS needs
@@ -36,7 +36,7 @@ def judge(comparisons: list[Comparison], protocol: Protocol, n_boot: int = 1000,
     that cannot be made, because a mean is not a number, is a FAIL too.
     """
     rows = []
-    for c in comparisons:
+    for c in cells:
         gap = difference(c.values, c.reference, paired=c.paired, n_boot=n_boot, seed=seed, clusters=c.clusters)
         sign = 1 if c.larger else -1
         bound = gap["difference"] if protocol.rule == "mean" else gap["ci_low" if c.larger else "ci_high"]

@@ -13,9 +13,9 @@ from skimage.morphology import opening
 from sklearn.metrics import average_precision_score
 from torch import nn
 
-from saltrust.analysis.audit.arun import DRAWS, LADDER, overlaps, rung, thresholds
-from saltrust.analysis.audit.finding import FINDINGS, audit
+from saltrust.analysis.audit.arun import DRAWS, SSIM_STEPS, overlaps, ssim_at, thresholds
 from saltrust.analysis.audit.libraries import BOX_SIDE, boxed, opened
+from saltrust.analysis.audit.table import FINDINGS, audit
 from saltrust.artefacts.store import Store
 from saltrust.core import data_cards
 from saltrust.methods.preparation import prepare
@@ -45,7 +45,7 @@ def study(tmp_path_factory, tiny_profile):
     card = data_cards.load("phantom-pneumothorax").model_copy(update={"networks": NETWORKS})
     sizes = {"size": 64, "train": 12, "val": 12, "test": 24}
     with pytest.MonkeyPatch.context() as patch, tiny_profile(NETWORKS, **sizes):
-        patch.setattr("saltrust.study.study.cards.load", lambda name: card)
+        patch.setattr("saltrust.core.data_cards.load", lambda name: card)
         yield Study("phantom-pneumothorax", "tiny", store=Store(tmp_path_factory.mktemp("store")))
     for name in NETWORKS:
         del ARCHITECTURES[name]
@@ -79,12 +79,12 @@ def test_what_can_be_known_beforehand(table, name, as_text, as_code):
 
 
 def test_the_class_that_is_explained_is_the_predicted_one(study, table):
-    scores = np.array(study.classifier().record["test_scores"])[list(study.explained)]
+    scores = np.array(study.networks.trained().record["test_scores"])[list(study.images.explained)]
     assert table.loc["predicted_class", "as_code"] == (scores < 0).mean()
 
 
 def test_the_text_s_side_is_the_protocol_s_where_they_agree(study, table):
-    utility = study.localization("smoothgrad,grad,guided_gradcam", models=(study.main,))
+    utility = study.criteria.localization("smoothgrad,grad,guided_gradcam", models=(study.networks.main,))
     means = utility.groupby("method")["auprc"].mean()
     for name, method in (("squares", "smoothgrad"), ("clipping", "grad"), ("displayed_product", "guided_gradcam")):
         assert table.loc[name, "as_text"] == pytest.approx(means[method])
@@ -92,16 +92,16 @@ def test_the_text_s_side_is_the_protocol_s_where_they_agree(study, table):
 
 
 def test_constant_maps_score_the_prevalence_by_steps_and_more_by_straight_lines(study, table):
-    share = study.data("test").truth[list(study.explained)].mean()
+    share = study.images.split("test").truth[list(study.images.explained)].mean()
     assert table.loc["area", "as_text"] == pytest.approx(share)
     assert table.loc["area", "as_code"] == pytest.approx((1 + share) / 2)
 
 
 def test_the_ladder_goes_from_the_text_to_the_code(study, table):
     """Against scikit-image, to 1e-9."""
-    first, second = (study.maps("grad", model).values for model in (study.main, study.replicate))
+    first, second = (study.maps.raw("grad", model).values for model in (study.networks.main, study.networks.replicate))
     expected = {}
-    for name, (preparation, settings) in LADDER.items():
+    for name, (preparation, settings) in SSIM_STEPS.items():
         window = (
             {"win_size": settings.size}
             if settings.window == "uniform"
@@ -110,7 +110,7 @@ def test_the_ladder_goes_from_the_text_to_the_code(study, table):
         pairs = zip(*(prepare(maps, preparation.channels, preparation.clip) for maps in (first, second)), strict=True)
         options = {"data_range": settings.data_range, "use_sample_covariance": False}
         expected[name] = np.mean([structural_similarity(one, other, **options, **window) for one, other in pairs])
-    found = {name: rung(study, name, ["grad"])["grad"] for name in LADDER}
+    found = {name: ssim_at(study, name, ["grad"])["grad"] for name in SSIM_STEPS}
     assert found == pytest.approx(expected, abs=1e-9)
     steps = ["preparation", "window", "data_range"]
     assert list(table.loc[steps[1:], "as_text"]) == list(table.loc[steps[:-1], "as_code"])
@@ -121,14 +121,14 @@ def test_statistics_that_are_kept_leave_another_map(table):
 
 
 def test_the_average_of_test_images_has_seen_the_answers(study, table):
-    truth = study.data("test").truth
-    average = truth[study.data("test").present].mean(axis=0)
-    scores = [average_precision_score(truth[i].ravel(), average.ravel()) for i in study.explained]
+    truth = study.images.split("test").truth
+    average = truth[study.images.split("test").present].mean(axis=0)
+    scores = [average_precision_score(truth[i].ravel(), average.ravel()) for i in study.images.explained]
     assert table.loc["leak", "as_code"] == pytest.approx(np.mean(scores), abs=1e-9)
 
 
 def test_clamping_and_signs_count_values(study, table):
-    raw = study.maps("grad").values
+    raw = study.maps.raw("grad").values
     assert table.loc["clamping", "as_code"] == pytest.approx((np.abs(raw) > 0.1).mean())
     scaled = np.abs(raw) / np.abs(raw).max(axis=(1, 2, 3), keepdims=True)
     assert table.loc["clamping", "as_text"] == pytest.approx((scaled > 0.1).mean())
@@ -139,7 +139,7 @@ def test_thresholds_are_means_of_pairs_of_different_images(study):
     """Four images make six pairs, fewer than are asked for: every draw is all of them."""
     drawn = thresholds(study, "gradcam")
     assert drawn.shape == (DRAWS,)
-    expected = study.thresholds("gradcam")["ssim"].mean()
+    expected = study.criteria.thresholds("gradcam")["ssim"].mean()
     assert drawn == pytest.approx(np.full(DRAWS, expected), abs=1e-12)
 
 
@@ -156,7 +156,7 @@ def test_boxes_hold_the_parts_of_a_map():
 def test_boxes_that_an_opening_deletes_are_counted():
     raw = np.zeros((2, 1, 80, 80))
     raw[0, 0, 10:30, 10:40] = raw[0, 0, 50, 50] = raw[1, 0, 5:9, 5:70] = -1  # one box of three is wide enough
-    study = SimpleNamespace(maps=lambda method: SimpleNamespace(values=raw))
+    study = SimpleNamespace(maps=SimpleNamespace(raw=lambda method: SimpleNamespace(values=raw)))
     assert FINDINGS["opening"].demonstrate(study) == (0, pytest.approx(2 / 3))
 
 
@@ -185,7 +185,8 @@ def test_boxes_on_a_file_are_scaled_almost_rightly():
     truth = np.zeros((1, 128, 128), bool)
     truth[0, 10:60, 20:90] = True
     split = SimpleNamespace(truth=truth)
-    _, overlap = FINDINGS["boxes"].demonstrate(SimpleNamespace(data=lambda name: split, explained=(0,), seed=0))
+    images = SimpleNamespace(split=lambda name: split, explained=(0,))
+    _, overlap = FINDINGS["boxes"].demonstrate(SimpleNamespace(images=images, seed=0))
     assert 0.95 < overlap < 1
 
 

@@ -118,8 +118,8 @@ def test_the_area_of_a_localizer_is_that_of_sklearn():
     present = rng.uniform(size=80) < 0.4
     scores = np.round(rng.normal(size=80) + present, 1)  # with ties
     study = SimpleNamespace(
-        data=lambda split: SimpleNamespace(present=present),
-        localizer=lambda: SimpleNamespace(record={"test_scores": scores.tolist()}),
+        images=SimpleNamespace(split=lambda name: SimpleNamespace(present=present)),
+        networks=SimpleNamespace(localizer=lambda: SimpleNamespace(record={"test_scores": scores.tolist()})),
     )
     found = CHECKS["localizer_auc"](SimpleNamespace(study=study, n_boot=500, seed=0), mean=0.99)
     assert found.estimate == pytest.approx(roc_auc_score(present, scores), abs=1e-12)
@@ -204,7 +204,7 @@ def test_most_fail(xrai, agrees):
 )
 def test_only_one_network_reaches_the_target(stopped, agrees):
     branches = pd.DataFrame({"network": ["vgg16", "resnet34"], "stopped": stopped})
-    on = SimpleNamespace(heat=SimpleNamespace(accuracies=lambda: branches))
+    on = SimpleNamespace(graded=SimpleNamespace(accuracies=lambda: branches))
     assert check("only_reaches_target", on=on, network="resnet34").agrees == agrees
 
 

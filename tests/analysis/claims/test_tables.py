@@ -14,11 +14,6 @@ def study():
     """A study whose frames are made up: two images, two methods, replicates and branches that differ."""
     images = ["a", "b"]
 
-    def stability(methods):
-        return pd.DataFrame(
-            {"image": images * 3, "method": ["grad", "grad", "xrai", "xrai", "unet", "unet"], "ssim": np.arange(6) / 10}
-        )
-
     def localization(methods, models):
         names = [(m, models[0]) for m in ("grad", "xrai")]
         names += [("sobel", "control"), ("average", "control"), ("unet", "unet-1"), ("unet", "unet-2")]
@@ -30,11 +25,21 @@ def study():
         frame = pd.DataFrame(rows, columns=["image", "method", "stage", "replicate", "ssim"])
         return frame[frame["stage"] == stage] if stage else frame
 
+    def of(criterion, methods):
+        if criterion == "utility":
+            return localization(methods, ("main-1",)).query("model != 'unet-2'")
+        if criterion == "randomization":
+            return sensitivity(methods, "stem")
+        return pd.DataFrame(
+            {"image": images * 3, "method": ["grad", "grad", "xrai", "xrai", "unet", "unet"], "ssim": np.arange(6) / 10}
+        )
+
     return SimpleNamespace(
-        seed=0, main="main-1", other="other-1", random="main-random", stages=("logits", "stem"),
-        card=SimpleNamespace(localizer="unet"), localization=localization, sensitivity=sensitivity,
-        repeatability=stability, reproducibility=stability,
-    )  # fmt: skip
+        seed=0,
+        card=SimpleNamespace(localizer="unet"),
+        networks=SimpleNamespace(main="main-1", other="other-1", random="main-random", stages=("logits", "stem")),
+        criteria=SimpleNamespace(of=of, localization=localization, sensitivity=sensitivity),
+    )
 
 
 def test_utility_has_the_methods_the_average_and_one_localizer(study):
@@ -64,7 +69,7 @@ def test_a_table_is_made_once(study, monkeypatch):
 
 
 @pytest.fixture
-def heat():
+def graded():
     """Five-band scores that are made up: two images, three networks, two methods, two branches."""
     rng = np.random.default_rng(0)
     rows = [
@@ -92,16 +97,16 @@ def heat():
 
 
 @pytest.fixture
-def evidence(heat):
+def evidence(graded):
     made = Evidence(SimpleNamespace(seed=0))
-    made.heat = heat
+    made.graded = graded
     return made
 
 
-def test_heat_maps_have_a_column_for_each_network_and_method_and_the_median(evidence, heat):
+def test_maps_have_a_column_for_each_network_and_method_and_the_median(evidence, graded):
     table = evidence.table("recall")
     assert len(table.columns) == 3 * 2 + 3
-    own = heat.frame.query("network == 'vgg16' and image == 'b'").groupby("method")["recall_avg"].mean()
+    own = graded.frame.query("network == 'vgg16' and image == 'b'").groupby("method")["recall_avg"].mean()
     assert table.loc["b", "vgg16/saliency"] == pytest.approx(own["saliency"])
     assert table.loc["b", "vgg16/median"] == pytest.approx(own.median())
     assert evidence.table("recall_by_network").loc["b", "vgg16"] == pytest.approx(own.mean())
@@ -111,8 +116,8 @@ def test_clamping_is_by_how_much_a_score_moves(evidence):
     assert evidence.table("clamping").to_numpy() == pytest.approx(0.1)
 
 
-def test_depth_is_the_slope_over_the_added_layers(evidence, heat):
-    means = heat.frame.query("image == 'a'").groupby("network", sort=False)["recall_avg"].mean().to_numpy()
+def test_depth_is_the_slope_over_the_added_layers(evidence, graded):
+    means = graded.frame.query("image == 'a'").groupby("network", sort=False)["recall_avg"].mean().to_numpy()
     layers = np.array([1, 2, 4])
     expected = np.cov(layers, means)[0, 1] / np.var(layers, ddof=1)
     assert evidence.table("depth").loc["a", "recall"] == pytest.approx(expected)

@@ -1,5 +1,6 @@
 """The curve holds each verdict once, agrees with the study's own, and its choices are told apart as R would."""
 
+import copy
 from dataclasses import replace
 from itertools import combinations, product
 
@@ -12,14 +13,15 @@ from hypothesis.extra import numpy as arrays
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
-from saltrust.analysis.multiverse.curve import grid, named, specification_curve, specifications, under
+from saltrust.analysis.multiverse.curve import grid, named, specification_curve, specifications
 from saltrust.analysis.multiverse.effects import INTERACTIONS, effects, flip_rates, main_effects, pass_shares
-from saltrust.analysis.multiverse.factors import BASELINES, FACTORS
+from saltrust.analysis.multiverse.factors import FACTORS
 from saltrust.artefacts.batch import ScoreBatch
 from saltrust.artefacts.scores import LocalizationScores
 from saltrust.artefacts.store import Store
 from saltrust.core.errors import SaltrustError
 from saltrust.core.protocols import PROTOCOLS
+from saltrust.study.criteria import CRITERIA
 from saltrust.study.study import Study
 
 METHODS = "grad"
@@ -66,7 +68,7 @@ def test_every_combination_is_there_once(study, curve):
         assert own["specification"].tolist() == list(range(1, len(own) + 1))
 
 
-@pytest.mark.parametrize("criterion", list(BASELINES))
+@pytest.mark.parametrize("criterion", list(CRITERIA))
 @pytest.mark.parametrize("method", ["grad", "smoothgrad", "ig", "smooth_ig", "gradcam", "xrai", "guided_gradcam"])
 def test_no_specification_is_another_under_a_second_name(study, method, criterion):
     found = specifications(study, method, criterion)
@@ -75,7 +77,7 @@ def test_no_specification_is_another_under_a_second_name(study, method, criterio
 
 
 def test_an_unsigned_map_is_named_by_what_is_done_to_it(study):
-    maps = study.spec("gradcam")
+    maps = study.maps.artefact("gradcam")
     for name, protocol in PROTOCOLS.items():
         (own,) = named(study, "gradcam", "utility")[name].values
         own = replace(own, maps=maps)
@@ -84,7 +86,7 @@ def test_an_unsigned_map_is_named_by_what_is_done_to_it(study):
 
 
 def test_a_protocol_outside_the_grid_has_its_own_row(study):
-    for criterion in BASELINES:
+    for criterion in CRITERIA:
         keys = {spec.key for spec in specifications(study, "smoothgrad", criterion)}
         own = named(study, "smoothgrad", criterion)
         assert {name: spec.key in keys for name, spec in own.items()} == {
@@ -102,7 +104,7 @@ def test_choices_are_varied_only_where_they_bear(study):
     assert "channels" not in varied("gradcam", "utility")
     assert "batchnorm" in varied("grad", "randomization")
     assert "pairs" not in varied("grad", "randomization")  # three images have three pairs, and all are drawn
-    fewer = under(study, replace(study.protocol, threshold_pairs=2))
+    fewer = study.with_protocol(replace(study.protocol, threshold_pairs=2))
     assert "pairs" in grid(fewer, "grad", "randomization")
     assert "low_baseline" in varied("grad", "repeatability")
     assert "power" in varied("smoothgrad", "utility")
@@ -113,7 +115,7 @@ def test_choices_are_varied_only_where_they_bear(study):
 def test_steps_fit_the_profile(study):
     assert "steps" not in grid(study, "ig", "utility")  # two steps are the least and the most here
     for cap, expected in ((5, (5, 2)), (100, (25, 10)), (20, (20, 10))):
-        sized = under(study, study.protocol)
+        sized = copy.copy(study)
         sized.profile = replace(study.profile, steps=cap)
         assert grid(sized, "ig", "utility")["steps"] == expected
     sized.profile = replace(study.profile, steps=100)
@@ -123,7 +125,7 @@ def test_steps_fit_the_profile(study):
 def test_scores_computed_together_are_those_computed_alone(study, curve):
     parts = {
         part.digest: part
-        for criterion in BASELINES
+        for criterion in CRITERIA
         for spec in specifications(study, "grad", criterion)[::7]
         for part in spec.scores
     }
@@ -137,7 +139,7 @@ def test_scores_computed_together_are_those_computed_alone(study, curve):
 
 def test_shares_are_of_the_crossed_specifications(curve):
     shares = pass_shares(curve)
-    assert list(shares.columns) == list(BASELINES)
+    assert list(shares.columns) == list(CRITERIA)
     own = curve.query("method == 'grad' and criterion == 'repeatability' and in_grid")
     assert shares.loc["grad", "repeatability"] == (own["verdict"] == "PASS").sum() / len(own)
 

@@ -1,5 +1,6 @@
-"""The audit: where a paper's text and its authors' code part. Importing this package fills `finding.FINDINGS`."""
+"""The audit: where a paper's text and its authors' code part, each finding with a demonstration that runs.
 
-from saltrust.analysis.audit import arun, libraries, tjoa
-
-__all__ = ["arun", "libraries", "tjoa"]
+A demonstration is a function of a study that returns two numbers: as a reader of the text would have it, and as the
+code had it. Everything else is held as the study's protocol has it. Findings about a network's maps use the study's own
+images, maps and truth; those about Tjoa & Guan's generator and score draw what they need. `table` lists them all.
+"""

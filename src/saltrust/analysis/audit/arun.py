@@ -8,29 +8,24 @@ import pandas as pd
 import torch
 from scipy.ndimage import find_objects
 
-from saltrust.analysis.audit.finding import _finding
-from saltrust.artefacts.maps import SaliencyMaps
-from saltrust.artefacts.scores import LocalizationScores
+from saltrust.analysis.audit.finding import ARUN, finding, mean_utility
 from saltrust.core.protocols import Preparation, Similarity
 from saltrust.methods.explained import Explained
-from saltrust.methods.guided import GatedReLU
 from saltrust.methods.registry import PAPER_EIGHT
 from saltrust.models.classifiers import build, predict
 from saltrust.models.localizers import average_mask
 from saltrust.models.randomization import randomized
 from saltrust.scores.auprc import AUPRC
 from saltrust.scores.ssim import ssim
-from saltrust.study.quality_control import residual
-from saltrust.study.similarity import agreement, different_pairs
-from saltrust.study.study import Study, spread
-
-ARUN, TJOA, VENKATESH, ADEBAYO = "Arun et al.", "Tjoa & Guan", "Venkatesh et al.", "Adebayo et al."
-
+from saltrust.study.criteria import different_pairs, similarity
+from saltrust.study.images import spread
+from saltrust.study.maps import residual
+from saltrust.study.study import Study
 
 # --- what is explained ------------------------------------------------------------------------------------------------
 
 
-@_finding(
+@finding(
     ARUN,
     "The class that is explained",
     text="the prediction S(x)",
@@ -38,11 +33,11 @@ ARUN, TJOA, VENKATESH, ADEBAYO = "Arun et al.", "Tjoa & Guan", "Venkatesh et al.
     measure="share of the images with the finding whose map explains another class",
 )
 def predicted_class(study: Study) -> tuple[float, float]:
-    truth = study.data("test").labels[list(study.explained)]
+    truth = study.images.split("test").labels[list(study.images.explained)]
     return 0.0, (_predicted(study) != truth).mean()
 
 
-@_finding(
+@finding(
     ARUN,
     "A class that moves during the cascade",
     text="the map of one prediction, as weights are randomized",
@@ -55,20 +50,20 @@ def moving_class(study: Study) -> tuple[float, float]:
 
 def _predicted(study: Study, random: bool = False) -> np.ndarray:
     """The class (n,) that the main network gives each explained image, with its own or with random weights."""
-    spec = study.classifier_spec(study.main)
-    network = spec.network(study.store.get)
+    classifier = study.networks.artefact(study.networks.main)
+    network = classifier.network(study.store.get)
     if random:
         p = study.protocol
-        network = randomized(network, spec.stages, p.initialization, study.seed, p.batchnorm)
-    pixels = study.test(spec.architecture).pixels[list(study.explained)]
-    logits = predict(network, pixels, input_range=spec.input_range)
+        network = randomized(network, classifier.stages, p.initialization, study.seed, p.batchnorm)
+    pixels = study.networks.test().pixels[list(study.images.explained)]
+    logits = predict(network, pixels, input_range=classifier.input_range)
     return logits.argmax(axis=1) if logits.shape[1] > 1 else (logits[:, 0] >= 0).astype(int)
 
 
 # --- how the maps are made --------------------------------------------------------------------------------------------
 
 
-@_finding(
+@finding(
     ARUN,
     "SmoothGrad, squared",
     text="gradients smoothed",
@@ -76,25 +71,25 @@ def _predicted(study: Study, random: bool = False) -> np.ndarray:
     measure="mean AUPRC of SmoothGrad",
 )
 def squares(study: Study) -> tuple[float, float]:
-    return tuple(_utility(study, study.spec("smoothgrad", parameters={"power": power})) for power in (1, 2))
+    return tuple(mean_utility(study, "smoothgrad", power=power) for power in (1, 2))
 
 
-FEW = 8  # images, where each step of a path costs a pass
+FEW_IMAGES = 8  # images, where each step of a path costs a pass
 
 
-@_finding(
+@finding(
     ARUN,
     "Steps of Integrated Gradients",
     text="25 interpolations",
     code="10 interpolations",
-    measure=f"residual of {FEW} images: share of the output that the map fails to add up to",
+    measure=f"residual of {FEW_IMAGES} images: share of the output that the map fails to add up to",
 )
 def steps(study: Study) -> tuple[float, float]:
-    few = spread(study.explained, FEW)
-    return tuple(residual(study.maps("ig", images=few, steps=n, quadrature="riemann")) for n in (25, 10))
+    few = spread(study.images.explained, FEW_IMAGES)
+    return tuple(residual(study.maps.raw("ig", images=few, steps=n, quadrature="riemann")) for n in (25, 10))
 
 
-@_finding(
+@finding(
     ARUN,
     "Ranges that follow the image",
     text="not said",
@@ -102,11 +97,11 @@ def steps(study: Study) -> tuple[float, float]:
     measure="that range, as a share of the input's, mean over the images",
 )
 def own_range(study: Study) -> tuple[float, float]:
-    pixels = study.test(study.main.rpartition("-")[0]).pixels[list(study.explained)]
+    pixels = study.networks.test().pixels[list(study.images.explained)]
     return 1.0, np.ptp(pixels.reshape(len(pixels), -1), axis=1).mean() / 255
 
 
-@_finding(
+@finding(
     ARUN,
     "Guided Grad-CAM of displayed maps",
     text="masks of GradCAM and Guided-backprop combined",
@@ -115,10 +110,10 @@ def own_range(study: Study) -> tuple[float, float]:
 )
 def displayed_product(study: Study) -> tuple[float, float]:
     kinds = ("raw", "displayed")
-    return tuple(_utility(study, study.spec("guided_gradcam", parameters={"maps": kind})) for kind in kinds)
+    return tuple(mean_utility(study, "guided_gradcam", maps=kind) for kind in kinds)
 
 
-@_finding(
+@finding(
     ARUN,
     "Grid of Grad-CAM",
     text="10 × 10 for both networks",
@@ -131,75 +126,35 @@ def grid(study: Study) -> tuple[float, float]:
     return 1 / 10, 1 / shapes[last][-1]
 
 
-@_finding(
-    TJOA,
-    "Guided Grad-CAM at the first layer",
-    text="“GuidedGradCam”, layer not said",
-    code="first convolution",
-    measure="mean AUPRC of Guided Grad-CAM (text: at the layer Grad-CAM uses here)",
-)
-def first_layer(study: Study) -> tuple[float, float]:
-    first = study.classifier_spec(study.main).stages[-1].modules[-1]
-    return tuple(_utility(study, study.spec("guided_gradcam", parameters={"layer": layer})) for layer in (None, first))
-
-
-@_finding(
-    TJOA,
-    "One map without signs",
-    text="eight methods, treated alike",
-    code="captum's Saliency is the gradient's magnitude, the other seven keep signs",
-    measure="share of a gradient map that positive bands can reward",
-)
-def signs(study: Study) -> tuple[float, float]:
-    gradient = study.maps("grad").values.sum(axis=1, dtype=np.float64)
-    return np.maximum(gradient, 0).sum() / np.abs(gradient).sum(), 1.0
-
-
-@_finding(
-    "captum",
-    "Rectifiers that hooks do not see",
-    text="Guided Backpropagation",
-    code="changes ReLU modules, not calls of relu()",
-    measure="share of InceptionV3's rectifiers that are guided",
-)
-def functional_relu(study: Study) -> tuple[float, float]:
-    network = build("inception_v3")
-    rules = GatedReLU("the audit", lambda gradient, fired: gradient * fired, "gradient")  # the gradient's own rule
-    explained = Explained(network)
-    with explained.under(rules):
-        explained.gradients(torch.zeros(1, 3, 80, 80))
-    modules = sum(isinstance(module, torch.nn.ReLU) for module in network.modules())
-    return 1.0, modules / rules.calls
-
-
 # --- how the maps are scored ------------------------------------------------------------------------------------------
 
 _WANG, _UNIFORM = Similarity("gaussian", 11, 1.5, data_range=1.0), Similarity("uniform", 7, 1.5, data_range=1.0)
 _RAW, _AS_RUN = Preparation("sum", clip=None), Preparation("sum_abs", clip=99.0)
 
-LADDER = {
+SSIM_STEPS = {
     "raw": (_RAW, _WANG),
     "absolute": (_AS_RUN, _WANG),
     "uniform": (_AS_RUN, _UNIFORM),
     "range_2": (_AS_RUN, replace(_UNIFORM, data_range=2.0)),
 }
-"""Preparation and SSIM from the text and the paper it cites down to the code, one change at each rung: raw maps under
+"""Preparation and SSIM from the text and the paper it cites down to the code, one change at each step: raw maps under
 the window of Wang et al.; absolute values, clipped; equal weights of 7 x 7 pixels; the range that was inferred."""
 
 
-def rung(study: Study, name: str, methods: Sequence[str] = PAPER_EIGHT) -> pd.Series:
-    """Mean SSIM by method of the maps of two replicates, at one rung of the LADDER."""
-    preparation, settings = LADDER[name]
+def ssim_at(study: Study, step: str, methods: Sequence[str] = PAPER_EIGHT) -> pd.Series:
+    """Mean SSIM by method of the maps of two replicates, at one of the SSIM_STEPS."""
+    preparation, settings = SSIM_STEPS[step]
     protocol = replace(study.protocol, similarity=preparation, ssim=settings)
-    pairs = [({"method": method}, study.spec(method), study.spec(method, study.replicate)) for method in methods]
-    return agreement(study.store.get, pairs, protocol).groupby("method", sort=False)["ssim"].mean()
+    maps, replicate = study.maps.artefact, study.networks.replicate
+    sets = [({"method": name}, similarity(maps(name), maps(name, replicate), protocol)) for name in methods]
+    return study.criteria.frame(sets, "ssim").groupby("method", sort=False)["ssim"].mean()
 
 
 def _climbed(study: Study, above: str, below: str) -> tuple[float, float]:
-    return tuple(rung(study, name).mean() for name in (above, below))
+    return tuple(ssim_at(study, name).mean() for name in (above, below))
 
 
-@_finding(
+@finding(
     ARUN,
     "Maps that SSIM compares",
     text="raw maps, no absolute values (footnote 2)",
@@ -210,7 +165,7 @@ def preparation(study: Study) -> tuple[float, float]:
     return _climbed(study, "raw", "absolute")
 
 
-@_finding(
+@finding(
     ARUN,
     "Window of SSIM",
     text="not said; of Wang et al., whom it cites: 11 × 11, Gaussian",
@@ -221,7 +176,7 @@ def window(study: Study) -> tuple[float, float]:
     return _climbed(study, "absolute", "uniform")
 
 
-@_finding(
+@finding(
     ARUN,
     "Range of SSIM",
     text="not said; the maps lie in [0, 1]",
@@ -232,7 +187,7 @@ def data_range(study: Study) -> tuple[float, float]:
     return _climbed(study, "uniform", "range_2")
 
 
-@_finding(
+@finding(
     ARUN,
     "Two ranges, one comparison",
     text="maps and U-Nets by the same SSIM",
@@ -240,11 +195,11 @@ def data_range(study: Study) -> tuple[float, float]:
     measure="SSIM of the two localizers (text: by the maps' range)",
 )
 def high_baseline(study: Study) -> tuple[float, float]:
-    first, second = study.heat(1), study.heat(2)
+    first, second = study.maps.localizer(1), study.maps.localizer(2)
     return tuple(ssim(first, second, data_range=span, window="uniform", size=7).mean() for span in (2.0, 1.0))
 
 
-@_finding(
+@finding(
     ARUN,
     "Clipping before AUPRC",
     text="each pixel of the map is an output",
@@ -252,10 +207,10 @@ def high_baseline(study: Study) -> tuple[float, float]:
     measure="mean AUPRC of the gradient",
 )
 def clipping(study: Study) -> tuple[float, float]:
-    return tuple(_utility(study, study.spec("grad"), Preparation("sum_abs", clip)) for clip in (None, 99.0))
+    return tuple(mean_utility(study, "grad", Preparation("sum_abs", clip)) for clip in (None, 99.0))
 
 
-@_finding(
+@finding(
     ARUN,
     "Area under the curve",
     text="AUPRC, by which rule not said; here average precision",
@@ -263,21 +218,15 @@ def clipping(study: Study) -> tuple[float, float]:
     measure="AUPRC of a map that is the same everywhere, or empty",
 )
 def area(study: Study) -> tuple[float, float]:
-    truth = study.data("test").truth[list(study.explained)]
+    truth = study.images.split("test").truth[list(study.images.explained)]
     names = ("average_precision", "trapezoid")
     return tuple(np.mean([AUPRC[name](np.zeros(one.shape), one) for one in truth]) for name in names)
-
-
-def _utility(study: Study, spec: SaliencyMaps, preparation: Preparation | None = None) -> float:
-    """Mean average precision of some maps, prepared as the protocol says or otherwise."""
-    scores = LocalizationScores(spec, preparation or study.protocol.localization, "average_precision")
-    return np.nanmean(study.store.get(scores))
 
 
 # --- what they are compared with --------------------------------------------------------------------------------------
 
 
-@_finding(
+@finding(
     ARUN,
     "The average mask saw the test set",
     text="mean of the training and validation images' truth",
@@ -285,9 +234,9 @@ def _utility(study: Study, spec: SaliencyMaps, preparation: Preparation | None =
     measure="mean AUPRC of the average mask",
 )
 def leak(study: Study) -> tuple[float, float]:
-    test = study.data("test")
-    averages = average_mask([study.data("train"), study.data("val")]), average_mask([test])
-    truth = test.truth[list(study.explained)]
+    test = study.images.split("test")
+    averages = average_mask([study.images.split("train"), study.images.split("val")]), average_mask([test])
+    truth = test.truth[list(study.images.explained)]
     score = AUPRC["average_precision"]
     return tuple(np.mean([score(average, one) for one in truth]) for average in averages)
 
@@ -295,7 +244,7 @@ def leak(study: Study) -> tuple[float, float]:
 BOX_FILE, BOX_INPUT = 1024, 320  # pixels a side of a radiograph on file, and of what the network sees
 
 
-@_finding(
+@finding(
     ARUN,
     "Scaling of the boxes",
     text="bounding boxes of the finding",
@@ -303,8 +252,8 @@ BOX_FILE, BOX_INPUT = 1024, 320  # pixels a side of a radiograph on file, and of
     measure="overlap (IoU) with the box as it should be, mean over the images",
 )
 def boxes(study: Study) -> tuple[float, float]:
-    test = study.data("test")
-    found = [find_objects(test.truth[index].astype(int))[0] for index in study.explained]
+    test = study.images.split("test")
+    found = [find_objects(test.truth[index].astype(int))[0] for index in study.images.explained]
     scale = BOX_FILE / test.truth.shape[1]
     ends = np.array([[(side.start, side.stop) for side in box] for box in found])  # (n, 2, 2)
     within = np.random.default_rng(study.seed).random(ends.shape)  # where in a pixel of ours, to the pixel of the file
@@ -322,7 +271,7 @@ def overlaps(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 DRAWS, PAIRS, MOST = 1000, 50, 30  # of the threshold; pairs in each; images whose maps are paired
 
 
-@_finding(
+@finding(
     ARUN,
     "Pairs behind the degradation threshold",
     text="50 random pairs of maps",
@@ -336,7 +285,7 @@ def draws(study: Study) -> tuple[float, float]:
 def thresholds(study: Study, method: str) -> np.ndarray:
     """Degradation thresholds (DRAWS,) of a method, each the mean SSIM of PAIRS pairs of maps of different images, drawn
     without replacement from all pairs of at most MOST images."""
-    maps = study.display(method)[:MOST]
+    maps = study.maps.display(method)[:MOST]
     first, second = np.transpose(different_pairs(len(maps), len(maps) ** 2, study.seed))
     likeness = ssim(maps[first], maps[second], **study.protocol.likeness("ssim")[1])
     drawn = np.random.default_rng(study.seed).permuted(np.tile(likeness, (DRAWS, 1)), axis=1)

@@ -1,62 +1,56 @@
-"""What the code did: where a paper's text and its authors' code part, each finding with a demonstration that runs.
-
-A demonstration is a function of a study that returns two numbers: as a reader of the text would have it, and as the
-code had it. Everything else is held as the study's protocol has it. Findings about a network's maps use the study's own
-images, maps and truth; those about Tjoa & Guan's generator and score draw what they need.
-"""
+"""What a finding of the audit is: a place where a paper's text and its authors' code part."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import pandas as pd
+import numpy as np
 
-from saltrust.core.progress import track
-from saltrust.core.registry import Registry
+from saltrust.artefacts.scores import LocalizationScores
+from saltrust.core.protocols import Preparation
 from saltrust.study.study import Study
+
+ARUN, TJOA, VENKATESH, ADEBAYO = "Arun et al.", "Tjoa & Guan", "Venkatesh et al.", "Adebayo et al."
 
 Demonstration = Callable[[Study], tuple[float, float]]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A place where text and code part. title, text (what it says), code (what it did), measure (what is measured): for
-    a table. paper: whose text and code, or which library. demonstrate: study -> the measure as in the text, and as in
-    the code."""
+    """A place where text and code part.
 
-    title: str
+    Attributes:
+        name: of the finding, in tables and tests.
+        paper: whose text and code, or which library.
+        title: the finding, for a table.
+        text: what the text says.
+        code: what the code did.
+        measure: what is measured.
+        demonstrate: study -> the measure as in the text, and as in the code.
+    """
+
+    name: str
     paper: str
+    title: str
     text: str
     code: str
     measure: str
     demonstrate: Demonstration
 
 
-FINDINGS: Registry[Finding] = Registry("finding of the audit")
+def finding(paper: str, title: str, *, text: str, code: str, measure: str) -> Callable[[Demonstration], Finding]:
+    """Make a demonstration the finding of its name; `table.FINDINGS` lists all of them."""
+    return lambda demonstrate: Finding(demonstrate.__name__, paper, title, text, code, measure, demonstrate)
 
 
-def _finding(paper: str, title: str, *, text: str, code: str, measure: str) -> Callable[[Demonstration], Demonstration]:
-    def add(demonstrate: Demonstration) -> Demonstration:
-        FINDINGS.register(demonstrate.__name__)(Finding(title, paper, text, code, measure, demonstrate))
-        return demonstrate
+def mean_utility(study: Study, method: str, preparation: Preparation | None = None, **parameters: object) -> float:
+    """Mean average precision of a method's maps.
 
-    return add
-
-
-def audit(study: Study) -> pd.DataFrame:
-    """Every finding, demonstrated: name, finding, paper, text, code, measure, as_text, as_code."""
-    rows = []
-    for name, found in track(FINDINGS.items(), "audit", len(FINDINGS)):
-        as_text, as_code = found.demonstrate(study)
-        rows.append(
-            {
-                "name": name,
-                "finding": found.title,
-                "paper": found.paper,
-                "text": found.text,
-                "code": found.code,
-                "measure": found.measure,
-                "as_text": float(as_text),
-                "as_code": float(as_code),
-            }
-        )
-    return pd.DataFrame(rows)
+    Args:
+        study: whose main network is explained.
+        method: a name in METHODS.
+        preparation: of the maps, None for the protocol's.
+        parameters: of the method, where they differ from the protocol's.
+    """
+    maps = study.maps.artefact(method, parameters=parameters)
+    scores = LocalizationScores(maps, preparation or study.protocol.localization, "average_precision")
+    return np.nanmean(study.store.get(scores))

@@ -1,22 +1,43 @@
-"""Other papers' code: Venkatesh et al., Adebayo et al."""
+"""Other codes: captum, Venkatesh et al., Adebayo et al."""
 
 from dataclasses import replace
 
 import numpy as np
+import torch
 from scipy.ndimage import binary_opening, find_objects, label
 from skimage.filters import threshold_otsu
 
-from saltrust.analysis.audit.arun import ADEBAYO, VENKATESH
-from saltrust.analysis.audit.finding import _finding
-from saltrust.artefacts.maps import Randomization
+from saltrust.analysis.audit.finding import ADEBAYO, VENKATESH, finding
+from saltrust.artefacts.maps import Randomization, SaliencyMaps
+from saltrust.methods.explained import Explained
+from saltrust.methods.guided import GatedReLU
 from saltrust.methods.preparation import prepare
-from saltrust.study.similarity import agreement
+from saltrust.models.classifiers import build
+from saltrust.study.criteria import similarity
 from saltrust.study.study import Study
+
+
+@finding(
+    "captum",
+    "Rectifiers that hooks do not see",
+    text="Guided Backpropagation",
+    code="changes ReLU modules, not calls of relu()",
+    measure="share of InceptionV3's rectifiers that are guided",
+)
+def functional_relu(study: Study) -> tuple[float, float]:
+    network = build("inception_v3")
+    rules = GatedReLU("the audit", lambda gradient, fired: gradient * fired, "gradient")  # the gradient's own rule
+    explained = Explained(network)
+    with explained.under(rules):
+        explained.gradients(torch.zeros(1, 3, 80, 80))
+    modules = sum(isinstance(module, torch.nn.ReLU) for module in network.modules())
+    return 1.0, modules / rules.calls
+
 
 BOX_SIDE = 40 / 320  # of the image: boxes no wider than this vanish in the opening
 
 
-@_finding(
+@finding(
     VENKATESH,
     "Boxes that an opening deletes",
     text="not said (abstract)",
@@ -24,7 +45,7 @@ BOX_SIDE = 40 / 320  # of the image: boxes no wider than this vanish in the open
     measure="share of the boxes of Integrated Gradients that are deleted",
 )
 def opening(study: Study) -> tuple[float, float]:
-    masks = [boxed(one) for one in prepare(study.maps("ig").values, "sum_abs")]
+    masks = [boxed(one) for one in prepare(study.maps.raw("ig").values, "sum_abs")]
     parts = [label(mask)[0] for mask in masks]  # boxes that touch count as one
     kept = sum(len(np.unique(part[opened(mask)])) for part, mask in zip(parts, masks, strict=True))
     return 0.0, 1 - kept / max(sum(part.max() for part in parts), 1)
@@ -45,7 +66,7 @@ def opened(mask: np.ndarray, share: float = BOX_SIDE) -> np.ndarray:
     return binary_opening(mask, np.ones((side, side)))
 
 
-@_finding(
+@finding(
     ADEBAYO,
     "Statistics that are not randomized",
     text="weights drawn anew, layer by layer",
@@ -53,8 +74,12 @@ def opened(mask: np.ndarray, share: float = BOX_SIDE) -> np.ndarray:
     measure="SSIM of guided backpropagation after all weights are random",
 )
 def batchnorm(study: Study) -> tuple[float, float]:
-    state = Randomization(study.stages[-1], study.protocol.initialization, "reset", study.seed)
+    state = Randomization(study.networks.stages[-1], study.protocol.initialization, "reset", study.seed)
     states = state, replace(state, batchnorm="keep_statistics")
-    original = study.spec("guided_backprop")
-    pairs = [({"state": s.batchnorm}, original, study.spec("guided_backprop", None, study.cascaded, s)) for s in states]
-    return tuple(agreement(study.store.get, pairs, study.protocol).groupby("state", sort=False)["ssim"].mean())
+    original, cascaded = study.maps.artefact("guided_backprop"), study.images.cascaded
+
+    def random(state: Randomization) -> SaliencyMaps:
+        return study.maps.artefact("guided_backprop", images=cascaded, randomization=state)
+
+    sets = [({"state": s.batchnorm}, similarity(original, random(s), study.protocol)) for s in states]
+    return tuple(study.criteria.frame(sets, "ssim").groupby("state", sort=False)["ssim"].mean())

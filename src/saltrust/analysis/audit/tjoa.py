@@ -2,20 +2,47 @@
 
 import numpy as np
 
-from saltrust.analysis.audit.arun import TJOA
-from saltrust.analysis.audit.finding import _finding
+from saltrust.analysis.audit.finding import TJOA, finding, mean_utility
 from saltrust.datasets.cells import GRADES, cell
 from saltrust.datasets.cells.backgrounds import BACKGROUNDS
 from saltrust.datasets.cells.parameters import COMPOSITING, CellParameters
 from saltrust.scores.five_band import SOFT, adjust, confusion, soft
+from saltrust.study.five_band import CLAMP
 from saltrust.study.study import Study
 
-# --- Tjoa & Guan's cells and score ------------------------------------------------------------------------------------
+# --- how their maps are made ------------------------------------------------------------------------------------------
+
+
+@finding(
+    TJOA,
+    "Guided Grad-CAM at the first layer",
+    text="“GuidedGradCam”, layer not said",
+    code="first convolution",
+    measure="mean AUPRC of Guided Grad-CAM (text: at the layer Grad-CAM uses here)",
+)
+def first_layer(study: Study) -> tuple[float, float]:
+    first = study.networks.artefact(study.networks.main).stages[-1].modules[-1]
+    return tuple(mean_utility(study, "guided_gradcam", layer=layer) for layer in (None, first))
+
+
+@finding(
+    TJOA,
+    "One map without signs",
+    text="eight methods, treated alike",
+    code="captum's Saliency is the gradient's magnitude, the other seven keep signs",
+    measure="share of a gradient map that positive bands can reward",
+)
+def signs(study: Study) -> tuple[float, float]:
+    gradient = study.maps.raw("grad").values.sum(axis=1, dtype=np.float64)
+    return np.maximum(gradient, 0).sum() / np.abs(gradient).sum(), 1.0
+
+
+# --- their cells and their score --------------------------------------------------------------------------------------
 
 CELLS, SIDE = 24, 64  # drawn for a demonstration; pixels a side
 
 
-@_finding(
+@finding(
     TJOA,
     "A plus without a pole",
     text="pole where y ≥ r v and y ≤ r v (Algorithm 2)",
@@ -30,7 +57,7 @@ def pole(study: Study) -> tuple[float, float]:
     return equal("published"), equal("corrected")
 
 
-@_finding(
+@finding(
     TJOA,
     "A background that shows through",
     text="cells drawn on a background",
@@ -49,7 +76,7 @@ def _cells(kind: str, background: str, **faults: str) -> list[np.ndarray]:
     return [cell((0, number), SIDE, parameters, kind, background).pixels for number in range(CELLS)]
 
 
-@_finding(
+@finding(
     TJOA,
     "An average above 1",
     text="sum over t₀ to t₅₅, divided by 55",
@@ -63,7 +90,7 @@ def divisor(study: Study) -> tuple[float, float]:
     return tuple(soft(recall, n)[0].item() for n in (SOFT.count - 1, SOFT.count))
 
 
-@_finding(
+@finding(
     TJOA,
     "Axes of the ROC curve",
     text="recall over the false positive rate",
@@ -79,10 +106,7 @@ def axes(study: Study) -> tuple[float, float]:
     return height, -height
 
 
-CLAMP = 0.1  # largest value that clamping leaves (section IV-A)
-
-
-@_finding(
+@finding(
     TJOA,
     "What clamping clamps",
     text="maps after the first normalization, at 0.1",
@@ -90,6 +114,6 @@ CLAMP = 0.1  # largest value that clamping leaves (section IV-A)
     measure="share of the gradient's values that are clamped",
 )
 def clamping(study: Study) -> tuple[float, float]:
-    size = np.abs(study.maps("grad").values)
+    size = np.abs(study.maps.raw("grad").values)
     largest = size.max(axis=(1, 2, 3), keepdims=True)
     return (size > CLAMP * largest).mean(), (size > CLAMP).mean()

@@ -202,7 +202,7 @@ def value(evidence: Evidence, table: str, column: str, mean: float, sd: float | 
 @CHECKS.register("localizer_auc")
 def localizer_auc(evidence: Evidence, mean: float) -> Outcome:
     """The area under the ROC curve of the localizer's image score is the paper's."""
-    test, record = evidence.study.data("test"), evidence.study.localizer().record
+    test, record = evidence.study.images.split("test"), evidence.study.networks.localizer().record
     present, scores = np.asarray(test.present, bool), np.asarray(record["test_scores"])
     in_order = np.sign(scores[present][:, None] - scores[~present]) / 2 + 0.5  # of each pair; its mean is the area
     low, high = interval(crossed_means(in_order, evidence.n_boot, evidence.seed))
@@ -275,7 +275,7 @@ def _in_doubt(cells: pd.DataFrame) -> pd.Series:
 @CHECKS.register("only_reaches_target")
 def only_reaches_target(evidence: Evidence, network: str) -> Outcome:
     """Branches of one network, and of no other, end their training because they reached the target accuracy."""
-    branches = evidence.heat.accuracies()
+    branches = evidence.graded.accuracies()
     reached = (branches["stopped"] == "target").groupby(branches["network"], sort=False).agg(["sum", "size"])
     ours = ", ".join(f"{label(name)} {count} of {size}" for name, count, size in reached.itertuples())
     only = list(reached.index[reached["sum"] > 0]) == [network]
@@ -325,14 +325,14 @@ def arithmetic(
 
 
 def label(column: str) -> str:
-    """A column in words: a method, a network, or "<network>/<heat map>"."""
+    """A column in words: a method, a network, or "<network>/<method of Tjoa & Guan>"."""
     from saltrust.methods.registry import METHODS
     from saltrust.models.architectures import ARCHITECTURES
     from saltrust.study.five_band import TITLES
 
-    network, _, heatmap = column.partition("/")
-    if heatmap:
-        return f"{TITLES[heatmap]} on {label(network)}"
+    network, _, method = column.partition("/")
+    if method:
+        return f"{TITLES[method]} on {label(network)}"
     names = {"average": "AVG", "main": "main network"}
     names |= {name: architecture.title for name, architecture in ARCHITECTURES.items()}
     names |= {name: method.abbreviation for name, method in METHODS.items()}

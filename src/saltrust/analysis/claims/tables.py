@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,10 +11,10 @@ from saltrust.artefacts.store import Store
 from saltrust.core.data_cards import Card
 from saltrust.core.protocols import PROTOCOLS
 from saltrust.core.registry import Registry
-
-if TYPE_CHECKING:
-    from saltrust.study.five_band import FiveBandStudy
-    from saltrust.study.study import Study
+from saltrust.methods.registry import CONTROLS
+from saltrust.study.criteria import CRITERIA
+from saltrust.study.five_band import TJOA_EIGHT, FiveBandStudy
+from saltrust.study.study import Study
 
 REFERENCES = ("average", "localizer")  # columns of tables that are no method
 
@@ -23,7 +22,7 @@ REFERENCES = ("average", "localizer")  # columns of tables that are no method
 class Evidence:
     """A study's scores by image, each table made once."""
 
-    def __init__(self, study: "Study", n_boot: int = 1000):
+    def __init__(self, study: Study, n_boot: int = 1000):
         self.study = study
         self.n_boot = n_boot
         self.seed = study.seed
@@ -41,42 +40,34 @@ class Evidence:
         return self.study.verdicts("paper", self.n_boot)
 
     @cached_property
-    def heat(self) -> "FiveBandStudy":
-        """The heat maps of a data set with graded truth."""
-        from saltrust.study.five_band import FiveBandStudy
-
+    def graded(self) -> FiveBandStudy:
+        """The maps of a data set with graded truth."""
         return FiveBandStudy(self.study)
 
     @cached_property
     def five_band(self) -> pd.DataFrame:
         """Five-band scores of the eight methods of Tjoa & Guan."""
-        from saltrust.study.five_band import THE_EIGHT
-
-        return self.heat.five_band(THE_EIGHT)
+        return self.graded.five_band(TJOA_EIGHT)
 
     @cached_property
     def roc(self) -> pd.DataFrame:
         """Their ROC curves."""
-        from saltrust.study.five_band import THE_EIGHT
-
-        return self.heat.roc(THE_EIGHT)
+        return self.graded.roc(TJOA_EIGHT)
 
 
 def collect(card: Card, profile: str, protocols: Sequence[str], seed: int, n_boot: int) -> dict[str, Evidence]:
     """The evidence on a data set, by protocol.
 
-    Of drawn cells the protocol decides only how heat maps are counted: the faults of the published and of the run
+    Of drawn cells the protocol decides only how maps are counted: the faults of the published and of the run
     generator would be other images and want other networks, and the first makes two of the ten classes one.
     """
-    from saltrust.study.study import Study
-
     store = Store()
     found = {}
     for protocol in protocols:
         graded = card.truth == "graded"
         study = Study(card.name, profile, "corrected" if graded else protocol, seed, store)
-        study.protocol = replace(study.protocol, five_band=PROTOCOLS[protocol].five_band)
-        found[protocol] = Evidence(study, n_boot)
+        counted = replace(study.protocol, five_band=PROTOCOLS[protocol].five_band)
+        found[protocol] = Evidence(study.with_protocol(counted), n_boot)
     return found
 
 
@@ -89,20 +80,38 @@ def _wide(frame: pd.DataFrame, score: str, *columns: str) -> pd.DataFrame:
     return frame[score].groupby([frame["image"], joined.rename(None)], sort=False).mean().unstack()
 
 
-def _utility(model: Callable[["Study"], str]) -> Callable[[Evidence], pd.DataFrame]:
+def _by_criterion(criterion: str) -> Callable[[Evidence], pd.DataFrame]:
+    """The scores behind a verdict: the methods, the average mask and the localizer."""
+
     def table(evidence: Evidence) -> pd.DataFrame:
-        study, name = evidence.study, model(evidence.study)
-        frame = study.localization("paper", models=(name,))
-        first = f"{study.card.localizer}-1"
-        shown = frame[frame["model"].isin([name, first]) | (frame["method"] == "average")]
-        return _wide(shown, "auprc", "method").rename(columns={study.card.localizer: "localizer"})
+        return _shown(evidence, evidence.study.criteria.of(criterion, "paper"), CRITERIA[criterion].score)
 
     return table
 
 
-TABLES.register("utility")(_utility(lambda study: study.main))
-TABLES.register("utility_other")(_utility(lambda study: study.other))
-TABLES.register("utility_random")(_utility(lambda study: study.random))
+def _shown(evidence: Evidence, frame: pd.DataFrame, score: str) -> pd.DataFrame:
+    """Without the controls, and the localizer called so whatever it is."""
+    rows = frame[~frame["method"].isin(CONTROLS)]
+    return _wide(rows, score, "method").rename(columns={evidence.study.card.localizer: "localizer"})
+
+
+for _criterion in CRITERIA:
+    TABLES.register(_criterion)(_by_criterion(_criterion))
+
+
+@TABLES.register("utility_other")
+def _utility_other(evidence: Evidence) -> pd.DataFrame:
+    return _utility(evidence, evidence.study.networks.other)
+
+
+@TABLES.register("utility_random")
+def _utility_random(evidence: Evidence) -> pd.DataFrame:
+    return _utility(evidence, evidence.study.networks.random)
+
+
+def _utility(evidence: Evidence, model: str) -> pd.DataFrame:
+    frame = evidence.study.criteria.localization("paper", models=(model,))
+    return _shown(evidence, frame[frame["model"] != f"{evidence.study.card.localizer}-2"], "auprc")
 
 
 @TABLES.register("utility_by_model")
@@ -112,63 +121,44 @@ def _utility_by_model(evidence: Evidence) -> pd.DataFrame:
     return pd.DataFrame({name: table.drop(columns=list(REFERENCES)).mean(axis=1) for name, table in tables.items()})
 
 
-@TABLES.register("randomization")
-def _randomization(evidence: Evidence) -> pd.DataFrame:
-    """SSIM with the trained model's map when all weights are random."""
-    return _wide(evidence.study.sensitivity("paper", stage=evidence.study.stages[-1]), "ssim", "method")
-
-
 @TABLES.register("cascade")
 def _cascade(evidence: Evidence) -> pd.DataFrame:
     """SSIM of Guided Backpropagation at all stages but the last, a column for each."""
-    frame = evidence.study.sensitivity("guided_backprop")
-    return _wide(frame[frame["stage"] != evidence.study.stages[-1]], "ssim", "stage")
+    frame = evidence.study.criteria.sensitivity("guided_backprop")
+    return _wide(frame[frame["stage"] != evidence.study.networks.stages[-1]], "ssim", "stage")
 
 
 @TABLES.register("threshold")
 def _threshold(evidence: Evidence) -> pd.DataFrame:
     """SSIM of maps of different images; the rows are pairs."""
-    return _wide(evidence.study.thresholds("paper"), "ssim", "method")
-
-
-@TABLES.register("repeatability")
-def _repeatability(evidence: Evidence) -> pd.DataFrame:
-    return _stable(evidence, evidence.study.repeatability("paper"))
-
-
-@TABLES.register("reproducibility")
-def _reproducibility(evidence: Evidence) -> pd.DataFrame:
-    return _stable(evidence, evidence.study.reproducibility("paper"))
-
-
-def _stable(evidence: Evidence, frame: pd.DataFrame) -> pd.DataFrame:
-    return _wide(frame, "ssim", "method").rename(columns={evidence.study.card.localizer: "localizer"})
+    return _wide(evidence.study.criteria.thresholds("paper"), "ssim", "method")
 
 
 @TABLES.register("accuracy")
 def _accuracy(evidence: Evidence) -> pd.DataFrame:
     """Share of the branches that are right, by test image and network."""
-    heat, labels = evidence.heat, evidence.study.data("test").labels
+    graded, labels = evidence.graded, evidence.study.images.split("test").labels
+    branches = evidence.study.networks.branches
     return pd.DataFrame(
         {
-            network: np.mean([heat.predicted(network, b) == labels for b in evidence.study.branches(network)], axis=0)
-            for network in heat.networks
+            network: np.mean([graded.predicted(network, b) == labels for b in branches(network)], axis=0)
+            for network in graded.networks
         }
     )
 
 
 @TABLES.register("recall")
 def _recall(evidence: Evidence) -> pd.DataFrame:
-    return _with_medians(_wide(evidence.five_band, "recall_avg", "network", "method"), evidence.heat)
+    return _with_medians(_wide(evidence.five_band, "recall_avg", "network", "method"), evidence.graded)
 
 
 @TABLES.register("precision")
 def _precision(evidence: Evidence) -> pd.DataFrame:
-    return _with_medians(_wide(evidence.five_band, "precision_avg", "network", "method"), evidence.heat)
+    return _with_medians(_wide(evidence.five_band, "precision_avg", "network", "method"), evidence.graded)
 
 
-def _with_medians(table: pd.DataFrame, heat: "FiveBandStudy") -> pd.DataFrame:
-    medians = {f"{n}/median": table.filter(like=f"{n}/").median(axis=1) for n in heat.networks}
+def _with_medians(table: pd.DataFrame, graded: FiveBandStudy) -> pd.DataFrame:
+    medians = {f"{n}/median": table.filter(like=f"{n}/").median(axis=1) for n in graded.networks}
     return table.assign(**medians)
 
 
@@ -179,16 +169,14 @@ def _recall_by_network(evidence: Evidence) -> pd.DataFrame:
 
 @TABLES.register("recall_unsigned")
 def _recall_unsigned(evidence: Evidence) -> pd.DataFrame:
-    frame = evidence.heat.five_band(("deeplift", "deeplift_shap"), unsigned=True)
+    frame = evidence.graded.five_band(("deeplift", "deeplift_shap"), unsigned=True)
     return _wide(frame, "recall_avg", "network", "method")
 
 
 @TABLES.register("clamping")
 def _clamping(evidence: Evidence) -> pd.DataFrame:
     """By how much clamping moves the best recall of a map, in either direction, by network."""
-    from saltrust.study.five_band import THE_EIGHT
-
-    clamped = evidence.heat.five_band(THE_EIGHT, clamped=True)
+    clamped = evidence.graded.five_band(TJOA_EIGHT, clamped=True)
     moved = (clamped["recall_best"] - evidence.five_band["recall_best"]).abs()
     return _wide(clamped.assign(moved=moved), "moved", "network")
 
@@ -206,17 +194,13 @@ def _false_alarms(evidence: Evidence) -> pd.DataFrame:
 
 
 def _bands(evidence: Evidence) -> pd.DataFrame:
-    from saltrust.study.five_band import THE_EIGHT
-
-    return evidence.heat.blank(THE_EIGHT)
+    return evidence.graded.blank(TJOA_EIGHT)
 
 
 @TABLES.register("depth")
 def _depth(evidence: Evidence) -> pd.DataFrame:
     """Change of recall and precision with each convolution that is added to AlexNet: least-squares slope by image."""
-    from saltrust.study.five_band import THE_EIGHT
-
-    frame = evidence.heat.five_band(THE_EIGHT, evidence.heat.deepened)
+    frame = evidence.graded.five_band(TJOA_EIGHT, evidence.graded.deepened)
     tables = {score: _wide(frame, f"{score}_avg", "network") for score in ("recall", "precision")}
     return pd.DataFrame({score: table.apply(_slope, axis=1) for score, table in tables.items()})
 

@@ -5,74 +5,68 @@ it are crossed, all values of each with all of the others: a balanced factorial,
 told apart exactly (specification curve: Simonsohn et al. 2020; multiverse: Steegen et al. 2016).
 """
 
-import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import product
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 import pandas as pd
 
-from saltrust.analysis.multiverse.factors import BASELINES, FACTORS, _uses_cam
+from saltrust.analysis.multiverse.factors import FACTORS, uses_cam
 from saltrust.artefacts.artefact import Artefact
 from saltrust.artefacts.batch import ScoreBatch, _unset
-from saltrust.artefacts.data import AverageMask
 from saltrust.artefacts.maps import SaliencyMaps
-from saltrust.artefacts.scores import LocalizationScores, SimilarityScores, SurrogateScores
 from saltrust.core.progress import track
-from saltrust.core.protocols import PROTOCOLS, Preparation, Protocol
-from saltrust.methods.registry import METHODS, select
+from saltrust.core.protocols import PROTOCOLS, Protocol
+from saltrust.methods.registry import select
 from saltrust.stats.bootstrap import clusters_of
-from saltrust.study.similarity import different_pairs
+from saltrust.study.criteria import CRITERIA, Scores, images_of
 from saltrust.study.study import Study
-from saltrust.study.verdict import Comparison, judge
-
-Compared = tuple[tuple[Artefact, ...], Artefact | float]  # values and reference of a Specification
+from saltrust.study.verdict import VerdictCell, judge
 
 
 @dataclass(frozen=True)
 class Specification:
     """One way to reach one verdict, by what it computes: scores whose mean is compared with that of a reference.
 
-    choices: label of each varied choice, by name; empty outside the grid. values: one spec, or one for each replicate,
-    of scores (n,). names: the named protocols that it is.
+    choices: label of each varied choice, by name; empty outside the grid. values, reference: as a criterion compares
+    them. names: the named protocols that it is.
     """
 
     choices: dict[str, str]
     protocol: Protocol
-    values: tuple[Artefact, ...]
-    reference: Artefact | float
+    values: tuple[Scores, ...]
+    reference: Scores | float
     names: tuple[str, ...] = ()
 
     @property
-    def scores(self) -> tuple[Artefact, ...]:
+    def scores(self) -> tuple[Scores, ...]:
         return (*self.values, *([self.reference] if isinstance(self.reference, Artefact) else []))
 
     @property
     def key(self) -> tuple:
         """Equal for specifications that compute the same."""
         fixed = None if isinstance(self.reference, Artefact) else self.reference
-        return tuple(_essence(spec).digest for spec in self.scores), fixed, self.protocol.rule
+        return tuple(_essence(scores).digest for scores in self.scores), fixed, self.protocol.rule
 
 
-def _essence(score: Artefact) -> Artefact:
-    """The spec without the layer of Grad-CAM, which every spec of maps names, for methods that do not use it."""
-    maps = {f.name: getattr(score, f.name) for f in fields(score)}
+def _essence(scores: Scores) -> Scores:
+    """The scores without the layer of Grad-CAM, which all maps name, for methods that do not use it."""
+    found = {f.name: getattr(scores, f.name) for f in fields(scores)}
     return replace(
-        score,
+        scores,
         **{
             name: replace(value, cam_min_grid=0)
-            for name, value in maps.items()
-            if isinstance(value, SaliencyMaps) and not _uses_cam(value.method)
+            for name, value in found.items()
+            if isinstance(value, SaliencyMaps) and not uses_cam(value.method)
         },
     )
 
 
 def grid(study: Study, method: str, criterion: str) -> dict[str, tuple[Any, ...]]:
     """The choices that are varied for a method and a criterion, with their values."""
-    bearing = {name: f.levels(study, method) for name, f in FACTORS.items() if criterion in f.criteria}
+    bearing = {name: f.levels(study, method) for name, f in FACTORS.items() if f.bears_on(CRITERIA[criterion])}
     return {name: values for name, values in bearing.items() if len(values) > 1}
 
 
@@ -83,103 +77,27 @@ def specifications(study: Study, method: str, criterion: str) -> list[Specificat
     ordered = [*upstream, *(name for name in values if name not in upstream)]
     found = []
     for made in product(*(values[name] for name in upstream)):
-        variant = under(study, _with(study.protocol, upstream, made))
-        sources = _SOURCES[criterion](variant, method)
+        variant = study.with_protocol(_with(study.protocol, upstream, made))
         for scored in product(*(values[name] for name in ordered[len(upstream) :])):
             protocol = _with(variant.protocol, ordered[len(upstream) :], scored)
             labels = {name: FACTORS[name].label(v) for name, v in zip(ordered, made + scored, strict=True)}
-            found.append(Specification(labels, protocol, *_SCORES[criterion](under(study, protocol), method, *sources)))
+            found.append(Specification(labels, protocol, *CRITERIA[criterion].compare(variant.maps, protocol, method)))
     return found
 
 
 def named(study: Study, method: str, criterion: str) -> dict[str, Specification]:
     """The specification that each named protocol is, on the study's data."""
-    found = {}
-    for name, protocol in PROTOCOLS.items():
-        variant = under(study, protocol)
-        scores = _SCORES[criterion](variant, method, *_SOURCES[criterion](variant, method))
-        found[name] = Specification({}, protocol, *scores)
-    return found
-
-
-def under(study: Study, protocol: Protocol) -> Study:
-    """The same data and networks under another protocol, which need not have a name."""
-    variant = copy.copy(study)
-    variant.protocol = protocol
-    return variant
+    compare = CRITERIA[criterion].compare
+    return {
+        name: Specification({}, protocol, *compare(study.with_protocol(protocol).maps, protocol, method))
+        for name, protocol in PROTOCOLS.items()
+    }
 
 
 def _with(protocol: Protocol, names: Sequence[str], values: Sequence[Any]) -> Protocol:
     for name, value in zip(names, values, strict=True):
         protocol = FACTORS[name].put(protocol, value)
     return protocol
-
-
-# --- what each criterion compares: the maps (sources), then the scores of these ------------------------------------
-
-
-def _utility_sources(study: Study, method: str) -> tuple[SaliencyMaps, AverageMask]:
-    return study.spec(method), study.average_spec()
-
-
-def _utility(study: Study, method: str, maps: SaliencyMaps, average: AverageMask) -> Compared:
-    p = study.protocol
-    value = LocalizationScores(maps, _effective(p.localization, method), p.auprc)
-    return (value,), LocalizationScores(average, Preparation("sum", clip=None), p.auprc)  # it is scored as it is
-
-
-def _randomization_sources(study: Study, method: str) -> tuple[SaliencyMaps, ...]:
-    last = (study.cascade(replicate)[study.stages[-1]] for replicate in range(study.profile.replicates))
-    random = (study.spec(method, images=study.cascaded, randomization=state) for state in last)
-    return study.spec(method), *random
-
-
-def _randomization(study: Study, method: str, maps: SaliencyMaps, *random: SaliencyMaps) -> Compared:
-    p = study.protocol
-    draw = (study.seed, crc32(method.encode())) if p.pairs_by_method else (study.seed,)
-    pairs = different_pairs(len(maps.images), p.threshold_pairs, draw)
-    values = tuple(SimilarityScores(maps, one, _same(maps, one), *_likeness(p, method)) for one in random)
-    return values, SimilarityScores(maps, maps, pairs, *_likeness(p, method))
-
-
-def _stability_sources(model: str) -> Callable[[Study, str], tuple[SaliencyMaps, SaliencyMaps]]:
-    return lambda study, method: (study.spec(method), study.spec(method, getattr(study, model)))
-
-
-def _stability(study: Study, method: str, maps: SaliencyMaps, other: SaliencyMaps) -> Compared:
-    p = study.protocol
-    compared = maps, other, _same(maps, other), *_likeness(p, method)
-    low = p.low_baseline
-    if low is None:
-        low = SurrogateScores(*compared, count=study.profile.surrogates, seed=study.seed)
-    return (SimilarityScores(*compared),), low
-
-
-_SOURCES = {
-    "utility": _utility_sources,
-    "randomization": _randomization_sources,
-    "repeatability": _stability_sources("replicate"),
-    "reproducibility": _stability_sources("other"),
-}
-_SCORES = {
-    "utility": _utility,
-    "randomization": _randomization,
-    "repeatability": _stability,
-    "reproducibility": _stability,
-}
-
-
-def _effective(preparation: Preparation, method: str) -> Preparation:
-    return preparation if METHODS[method].signed else replace(preparation, channels="sum")
-
-
-def _likeness(protocol: Protocol, method: str) -> tuple[Preparation, str, dict[str, Any]]:
-    preparation, settings = protocol.likeness("ssim")
-    return _effective(preparation, method), "ssim", settings
-
-
-def _same(first: SaliencyMaps, second: SaliencyMaps) -> tuple[tuple[int, int], ...]:
-    return tuple((first.images.index(image), i) for i, image in enumerate(second.images) if image in first.images)
 
 
 def specification_curve(study: Study, methods: str = "paper", n_boot: int = 1000) -> pd.DataFrame:
@@ -190,7 +108,7 @@ def specification_curve(study: Study, methods: str = "paper", n_boot: int = 1000
     reference, difference, ci_low, ci_high and verdict, as from `Study.verdicts`. A named protocol that also differs in
     choices which are not varied has a row of its own, with in_grid False.
     """
-    cells = [(criterion, method) for criterion in BASELINES for method in select(methods)]
+    cells = [(criterion, method) for criterion in study.criteria.applicable for method in select(methods)]
     plans = {cell: _plan(study, *cell) for cell in cells}
     _make_maps(study, [spec for plan in plans.values() for spec in plan])
     frames = [_judged(study, *cell, plans[cell], n_boot) for cell in track(cells, "specifications")]
@@ -222,22 +140,21 @@ def _judged(study: Study, criterion: str, method: str, specs: list[Specification
     parts = {part.digest: part for spec in specs for part in spec.scores}
     ordered = tuple(sorted(parts.values(), key=lambda part: ([s.digest for s in part.upstream()], _unset(part))))
     arrays = dict(zip((p.digest for p in ordered), study.store.get(ScoreBatch(ordered)), strict=True))
-    below = criterion == "randomization"
-    images = study.data("test").ids[list(study.cascaded if below else study.explained)]
-    clusters = clusters_of(images, study.clusters)
+    found = CRITERIA[criterion]
+    clusters = clusters_of(study.images.ids(images_of(specs[0].values[0])), study.images.clusters)
 
-    def comparison(spec: Specification) -> Comparison:
+    def cell(spec: Specification) -> VerdictCell:
         values = [arrays[part.digest] for part in spec.values]
         own = values[0] if len(values) == 1 else np.nanmean(values, axis=0)
         reference = arrays[spec.reference.digest] if isinstance(spec.reference, Artefact) else spec.reference
-        compared = method, criterion, BASELINES[criterion], own, reference
-        return Comparison(*compared, larger=not below, paired=not below, clusters=clusters)
+        compared = method, criterion, found.low, own, reference
+        return VerdictCell(*compared, found.larger_is_better, found.paired, clusters)
 
     by_rule: dict[str, list[int]] = {}
     for i, spec in enumerate(specs):
         by_rule.setdefault(spec.protocol.rule, []).append(i)
     judged = pd.concat(
-        judge([comparison(specs[i]) for i in rows], specs[rows[0]].protocol, n_boot, study.seed).set_axis(rows)
+        judge([cell(specs[i]) for i in rows], specs[rows[0]].protocol, n_boot, study.seed).set_axis(rows)
         for rows in by_rule.values()
     ).sort_index()
     labels = pd.DataFrame(

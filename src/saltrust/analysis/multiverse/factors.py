@@ -7,13 +7,8 @@ from typing import Any
 from saltrust.core.protocols import Protocol
 from saltrust.core.registry import Registry
 from saltrust.methods.registry import METHODS
+from saltrust.study.criteria import Criterion
 from saltrust.study.study import Study
-
-BASELINES = {"utility": "average", "randomization": "threshold", "repeatability": "low", "reproducibility": "low"}
-"""The criteria, and the baseline that a verdict of the curve compares with."""
-
-STABILITY = ("repeatability", "reproducibility")
-SIMILARITIES = ("randomization", *STABILITY)
 
 Levels = Callable[[Study, str], tuple[Any, ...]]
 
@@ -21,16 +16,16 @@ Levels = Callable[[Study, str], tuple[Any, ...]]
 @dataclass(frozen=True)
 class Factor:
     """A choice that is varied. levels: (study, method) -> the values that are crossed; where there are fewer than two,
-    the choice is not varied. put: the protocol with that value. sources: where the values come from. criteria: those
-    that it bears on. labels: how values are called, by default as they are written. of_maps: whether other maps must
-    be made, as opposed to the same ones scored in another way.
+    the choice is not varied. put: the protocol with that value. sources: where the values come from. bears_on: whether
+    it can change the verdict by a criterion. labels: how values are called, by default as they are written. of_maps:
+    whether other maps must be made, as opposed to the same ones scored in another way.
     """
 
     title: str
     levels: Levels
     put: Callable[[Protocol, Any], Protocol]
     sources: str
-    criteria: tuple[str, ...] = tuple(BASELINES)
+    bears_on: Callable[[Criterion], bool] = lambda criterion: True
     labels: Mapping[Any, str] = field(default_factory=dict)
     of_maps: bool = False
 
@@ -77,11 +72,11 @@ def _steps(study: Study, method: str) -> tuple[int, ...]:
 
 
 def _pair_draws(study: Study, method: str) -> tuple[bool, ...]:
-    n = len(study.explained)
+    n = len(study.images.explained)
     return (False, True) if n * (n - 1) // 2 > study.protocol.threshold_pairs else ()  # else all pairs are drawn
 
 
-def _uses_cam(method: str) -> bool:
+def uses_cam(method: str) -> bool:
     return METHODS[method].family == "cam" or method == "guided_gradcam"
 
 
@@ -136,7 +131,7 @@ FACTORS.register("xrai_channels")(
 FACTORS.register("cam_min_grid")(
     Factor(
         "layer of Grad-CAM",
-        lambda study, method: (4, 1) if _uses_cam(method) else (),
+        lambda study, method: (4, 1) if uses_cam(method) else (),
         _set("cam_min_grid"),
         "last: Arun et al., text; grid of 4 × 4 or more: this book",
         labels={4: "grid of 4 or more", 1: "the last"},
@@ -177,7 +172,7 @@ FACTORS.register("auprc")(
         _of("average_precision", "trapezoid"),
         _set("auprc"),
         "average precision: this book; trapezoid: Arun et al., code",
-        criteria=("utility",),
+        bears_on=lambda criterion: criterion.score == "auprc",
         labels={"average_precision": "average precision"},
     )
 )
@@ -187,7 +182,7 @@ FACTORS.register("average_of")(
         _of(("train", "val"), ("test",)),
         lambda protocol, value: replace(protocol, average_of=dict.fromkeys(protocol.average_of, value)),
         "training + validation: Arun et al., text; test: their code for boxes",
-        criteria=("utility",),
+        bears_on=lambda criterion: criterion.low == "average",
         labels={("train", "val"): "training + validation", ("test",): "test"},
         of_maps=True,
     )
@@ -198,7 +193,7 @@ FACTORS.register("window")(
         _of(("gaussian", 11), ("uniform", 7)),
         _set_ssim("window", "size"),
         "Gaussian: Wang et al. 2004; uniform: Arun et al., code",
-        criteria=SIMILARITIES,
+        bears_on=lambda criterion: criterion.score == "ssim",
         labels={("gaussian", 11): "Gaussian, 11 × 11", ("uniform", 7): "uniform, 7 × 7"},
     )
 )
@@ -208,7 +203,7 @@ FACTORS.register("data_range")(
         _of((1.0,), (2.0,)),
         _set_ssim("data_range"),
         "1: the range of the maps; 2: Arun et al., code",
-        criteria=SIMILARITIES,
+        bears_on=lambda criterion: criterion.score == "ssim",
         labels={(1.0,): "1", (2.0,): "2"},
     )
 )
@@ -218,7 +213,7 @@ FACTORS.register("batchnorm")(
         _of("reset", "keep_statistics"),
         _set("batchnorm"),
         "reset: this book; kept: Adebayo et al. 2018, code",
-        criteria=("randomization",),
+        bears_on=lambda criterion: criterion.name == "randomization",
         labels={"keep_statistics": "statistics kept"},
         of_maps=True,
     )
@@ -229,7 +224,7 @@ FACTORS.register("pairs")(
         _pair_draws,
         _set("pairs_by_method"),
         "one draw for all methods: Arun et al., text; a draw for each: their code",
-        criteria=("randomization",),
+        bears_on=lambda criterion: criterion.low == "threshold",
         labels={False: "one draw for all", True: "own draw"},
     )
 )
@@ -239,7 +234,7 @@ FACTORS.register("low_baseline")(
         _of(None, 0.5),
         _set("low_baseline"),
         "surrogates: this book; 0.5: Arun et al., text",
-        criteria=STABILITY,
+        bears_on=lambda criterion: criterion.low == "low",
         labels={None: "surrogates"},
     )
 )

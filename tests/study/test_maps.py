@@ -1,7 +1,9 @@
+"""What is wrong with maps is counted before any score."""
+
 import numpy as np
 
-from saltrust.artefacts.maps import Maps
-from saltrust.study.quality_control import count_faults, residual
+from saltrust.artefacts.maps import RawMaps
+from saltrust.study.maps import count_faults, residual
 
 
 def test_each_fault_is_counted_once():
@@ -15,7 +17,7 @@ def test_each_fault_is_counted_once():
 
 def test_the_residual_is_a_share_of_the_totals():
     values = np.array([[[[1.0, 2.0]]], [[[0.0, -4.0]]]], dtype=np.float32)
-    maps = Maps(values, totals=np.array([4.0, -4.0]))
+    maps = RawMaps(values, totals=np.array([4.0, -4.0]))
     np.testing.assert_array_equal(maps.residuals, [-1.0, 0.0])
     assert residual(maps) == 1 / 8
-    assert np.isnan(residual(Maps(values)))
+    assert np.isnan(residual(RawMaps(values)))

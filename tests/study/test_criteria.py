@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from saltrust.study.criteria import different_pairs
 from saltrust.study.examples import extremes
-from saltrust.study.similarity import different_pairs
 
 
 @pytest.mark.parametrize(("n", "count", "expected"), [(30, 50, 50), (4, 50, 6), (2, 50, 1)])
