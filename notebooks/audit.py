@@ -93,7 +93,7 @@ page.quote(n_findings=len(findings), n_images=len(study.explained), main_title=s
 # **One map without signs.** Of Tjoa and Guan's eight methods, one drops the signs, by a default of captum. Of a gradient's magnitude
 # {num}`audit/signs_text .0%` is positive here and can lie in a positive band; without signs it is
 # {num}`audit/signs_code .0%`. That Saliency has the highest recall, as they find, is thus not a comparison of like
-# with like; [](#cells-footing) makes it one.
+# with like; [](#cells-fair_comparison) makes it one.
 #
 # **Rectifiers that hooks do not see.** captum guides the gradient at modules of class `ReLU`. Of the rectifiers of InceptionV3, as
 # torchvision builds it, {num}`audit/functional_relu_code .0%` are: it calls a function. Guided Backpropagation is then the gradient under another name, and nothing says so. Here every call is seen, and a map that equals the gradient is refused.

@@ -33,7 +33,7 @@ from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
 heat = FiveBandStudy(study)
-page = Page("footing", study)
+page = Page("fair_comparison", study)
 KEYS = ["image", "network", "branch"]
 
 # %% [markdown]
@@ -112,10 +112,10 @@ page.figure(
 )
 
 # %% [markdown]
-# Saliency's recall is above that of every rival, with its whole interval, on {num}`footing/lead_paper` of
-# {num}`footing/n_networks` networks as in the paper, on {num}`footing/lead_unsigned` when no map has signs, and on
-# {num}`footing/lead_signed` when all have. Dropping the signs moves the recall of the other methods by
-# {num}`footing/mean_gain +.3f` on average.
+# Saliency's recall is above that of every rival, with its whole interval, on {num}`fair_comparison/lead_paper` of
+# {num}`fair_comparison/n_networks` networks as in the paper, on {num}`fair_comparison/lead_unsigned` when no map has signs, and on
+# {num}`fair_comparison/lead_signed` when all have. Dropping the signs moves the recall of the other methods by
+# {num}`fair_comparison/mean_gain +.3f` on average.
 #
 # ## First and last layer of Guided Grad-CAM
 #
@@ -148,9 +148,9 @@ page.quote(
 )
 
 # %% [markdown]
-# From the first to the last layer the average recall moves by {num}`footing/recall_gain +.3f` and AUPRC by
-# {num}`footing/auprc_gain +.3f`, means over the networks; the interval of the gain lies above zero on
-# {num}`footing/n_recall_better` networks by recall and on {num}`footing/n_auprc_better` by AUPRC.
+# From the first to the last layer the average recall moves by {num}`fair_comparison/recall_gain +.3f` and AUPRC by
+# {num}`fair_comparison/auprc_gain +.3f`, means over the networks; the interval of the gain lies above zero on
+# {num}`fair_comparison/n_recall_better` networks by recall and on {num}`fair_comparison/n_auprc_better` by AUPRC.
 #
 # ## Other scores of the same maps
 #
@@ -231,7 +231,7 @@ page.quote(
 page.close()
 
 # %% [markdown]
-# Over {num}`footing/n_methods` heat maps, AUPRC's order has a rank correlation of
-# {num}`footing/rho_recall_auprc +.2f` with that of the average recall and of {num}`footing/rho_precision_auprc +.2f` with
-# that of the average precision (means over networks). First by recall is {num}`footing/best_by_recall`, by precision
-# {num}`footing/best_by_precision`, by AUPRC {num}`footing/best_by_auprc`.
+# Over {num}`fair_comparison/n_methods` heat maps, AUPRC's order has a rank correlation of
+# {num}`fair_comparison/rho_recall_auprc +.2f` with that of the average recall and of {num}`fair_comparison/rho_precision_auprc +.2f` with
+# that of the average precision (means over networks). First by recall is {num}`fair_comparison/best_by_recall`, by precision
+# {num}`fair_comparison/best_by_precision`, by AUPRC {num}`fair_comparison/best_by_auprc`.

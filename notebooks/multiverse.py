@@ -10,8 +10,8 @@
 # # Would the verdict change?
 #
 # Each verdict rests on choices: how maps are made, how they are prepared, how they are scored, when a method passes. Here
-# every verdict is reached in every way that these choices allow, {num}`specifications/n_specifications` ways in all, and
-# the answers are counted. How to read it: [](../../concepts/specifications.md).
+# every verdict is reached in every way that these choices allow, {num}`multiverse/n_specifications` ways in all, and
+# the answers are counted. How to read it: [](../../concepts/multiverse.md).
 
 # %% tags=["parameters"]
 dataset = "phantom-pneumothorax"  # a data card
@@ -35,7 +35,7 @@ from saltrust.plots import multiverse
 from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
-page = Page("specifications", study)
+page = Page("multiverse", study)
 names = select(methods)
 if shown and shown not in names:
     raise unknown_name("method of this chapter", shown, names)
@@ -44,7 +44,7 @@ if shown and shown not in names:
 # ## What is varied
 #
 # For each method and criterion, the choices that bear on it are crossed: every value of each with every value of all the
-# others. All share the same data and networks. The rest is as the protocol {num}`specifications/protocol` has it, among it
+# others. All share the same data and networks. The rest is as the protocol {num}`multiverse/protocol` has it, among it
 # the noise of SmoothGrad and the number of its copies, the placing of the points on a path, the baselines of XRAI, and
 # which images are explained. What makes the maps is varied less for the costlier methods: of Smooth IG, whose passes are
 # those of SmoothGrad times those of IG, only the power, and a probability is explained by SmoothGrad alone.
@@ -105,12 +105,12 @@ page.quote(
 # %% [markdown]
 # ## How many ways lead to a PASS
 #
-# Of {num}`specifications/n_cells` combinations of a method and a criterion, {num}`specifications/n_unanimous` have one
-# verdict whatever the specification ({num}`specifications/n_all_pass` PASS, {num}`specifications/n_all_fail` FAIL). In
-# {num}`specifications/n_divided` at least a tenth of the specifications contradict the others. The most divided is
-# {num}`specifications/most_divided_criterion` of {num}`specifications/most_divided_map`, where
-# {num}`specifications/most_divided_share .0f` % PASS. The three named protocols disagree in
-# {num}`specifications/n_protocols_differ` combinations.
+# Of {num}`multiverse/n_cells` combinations of a method and a criterion, {num}`multiverse/n_unanimous` have one
+# verdict whatever the specification ({num}`multiverse/n_all_pass` PASS, {num}`multiverse/n_all_fail` FAIL). In
+# {num}`multiverse/n_divided` at least a tenth of the specifications contradict the others. The most divided is
+# {num}`multiverse/most_divided_criterion` of {num}`multiverse/most_divided_map`, where
+# {num}`multiverse/most_divided_share .0f` % PASS. The three named protocols disagree in
+# {num}`multiverse/n_protocols_differ` combinations.
 
 # %%
 page.figure(
@@ -177,24 +177,24 @@ for criterion in BASELINES:
     )
 
 # %% [markdown]
-# - **Utility**: most verdicts flip with {num}`specifications/utility_first`
-#   ({num}`specifications/utility_first_flips .0f` % of the pairs), then with {num}`specifications/utility_second`
-#   ({num}`specifications/utility_second_flips .0f` %).
-# - **Randomization**: {num}`specifications/randomization_first` ({num}`specifications/randomization_first_flips .0f` %),
-#   then {num}`specifications/randomization_second` ({num}`specifications/randomization_second_flips .0f` %).
-# - **Repeatability**: {num}`specifications/repeatability_first` ({num}`specifications/repeatability_first_flips .0f` %),
-#   then {num}`specifications/repeatability_second` ({num}`specifications/repeatability_second_flips .0f` %).
-# - **Reproducibility**: {num}`specifications/reproducibility_first`
-#   ({num}`specifications/reproducibility_first_flips .0f` %), then {num}`specifications/reproducibility_second`
-#   ({num}`specifications/reproducibility_second_flips .0f` %).
+# - **Utility**: most verdicts flip with {num}`multiverse/utility_first`
+#   ({num}`multiverse/utility_first_flips .0f` % of the pairs), then with {num}`multiverse/utility_second`
+#   ({num}`multiverse/utility_second_flips .0f` %).
+# - **Randomization**: {num}`multiverse/randomization_first` ({num}`multiverse/randomization_first_flips .0f` %),
+#   then {num}`multiverse/randomization_second` ({num}`multiverse/randomization_second_flips .0f` %).
+# - **Repeatability**: {num}`multiverse/repeatability_first` ({num}`multiverse/repeatability_first_flips .0f` %),
+#   then {num}`multiverse/repeatability_second` ({num}`multiverse/repeatability_second_flips .0f` %).
+# - **Reproducibility**: {num}`multiverse/reproducibility_first`
+#   ({num}`multiverse/reproducibility_first_flips .0f` %), then {num}`multiverse/reproducibility_second`
+#   ({num}`multiverse/reproducibility_second_flips .0f` %).
 #
-# The difference itself moves most with {num}`specifications/utility_variance` in utility
-# ({num}`specifications/utility_variance_share .0f` % of its variance, on average over the methods),
-# {num}`specifications/randomization_variance` in randomization
-# ({num}`specifications/randomization_variance_share .0f` %), {num}`specifications/repeatability_variance` in
-# repeatability ({num}`specifications/repeatability_variance_share .0f` %) and
-# {num}`specifications/reproducibility_variance` in reproducibility
-# ({num}`specifications/reproducibility_variance_share .0f` %).
+# The difference itself moves most with {num}`multiverse/utility_variance` in utility
+# ({num}`multiverse/utility_variance_share .0f` % of its variance, on average over the methods),
+# {num}`multiverse/randomization_variance` in randomization
+# ({num}`multiverse/randomization_variance_share .0f` %), {num}`multiverse/repeatability_variance` in
+# repeatability ({num}`multiverse/repeatability_variance_share .0f` %) and
+# {num}`multiverse/reproducibility_variance` in reproducibility
+# ({num}`multiverse/reproducibility_variance_share .0f` %).
 
 # %%
 page.figure(
@@ -246,7 +246,7 @@ for criterion in BASELINES:
 # ## Every specification
 #
 # A named protocol that also departs in what is not varied here has a row of its own, outside the grid; there are
-# {num}`specifications/n_outside` of these. Shares, flip rates and variances leave them out.
+# {num}`multiverse/n_outside` of these. Shares, flip rates and variances leave them out.
 
 # %%
 page.table(
