@@ -108,6 +108,8 @@ page.table(
     caption=f"Test images of each type, and the mean share of their pixels with each grade: 0 background, 0.4 body, 0.9 "
     f"feature. Images of {test.pixels.shape[1]} pixels a side.",
 )
+
+# %%
 present = shares[test.present]
 smallest = by_type.drop("empty", errors="ignore")["grade_0.9"].idxmin()
 page.quote(

@@ -29,11 +29,10 @@ import pandas as pd
 from saltrust import plots
 from saltrust.analysis.audit.arun import LADDER, rung
 from saltrust.analysis.audit.finding import audit
+from saltrust.analysis.audit.preparations import PREPARATIONS, in_every_way, scores_by_preparation
+from saltrust.analysis.words import in_words
 from saltrust.chapters.page import Page
-from saltrust.methods.preparation import prepare
 from saltrust.methods.registry import label_of, select
-from saltrust.scores.auprc import AUPRC
-from saltrust.scores.ssim import ssim
 from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
@@ -145,41 +144,24 @@ page.quote(
 # {num}`audit/high_baseline_code .3f` by their own.
 
 # %%
-ways = {
-    "signed sum": ("sum", None),
-    "absolute sum": ("sum_abs", None),
-    "… clipped": ("sum_abs", 99.0),
-    "|sum|": ("abs_sum", None),
-    "positive part": ("sum_positive", None),
-    "largest channel": ("max_abs", None),
-}
 test = study.test(study.main.rpartition("-")[0])
 index = study.explained[0]
 image, truth = test.pixels[index], test.truth[index]
-score = AUPRC["average_precision"]
-rows, notes, first = [], [], None
-for label, model in (("network 1", study.main), ("replicate", study.replicate)):
-    raw = study.maps("grad", model).values[:1]
-    maps = {name: prepare(raw, *way)[0] for name, way in ways.items()}
-    first = first or maps
-    alike = {name: ssim(first[name], one, data_range=1.0).item() for name, one in maps.items()}
-    rows.append((label, image, truth, maps))
-    notes.append(
-        {
-            name: f"AUPRC {score(one, truth):.2f}" + (f"\nSSIM {alike[name]:.2f}" if model == study.replicate else "")
-            for name, one in maps.items()
-        }
-    )
+one, other = (in_every_way(study.maps("grad", model).values[0]) for model in (study.main, study.replicate))
+scores = scores_by_preparation(one, other, truth)
+notes = [
+    {row.Index: f"AUPRC {row.auprc_first:.2f}" for row in scores.itertuples()},
+    {row.Index: f"AUPRC {row.auprc_second:.2f}\nSSIM {row.ssim:.2f}" for row in scores.itertuples()},
+]
 page.figure(
-    plots.map_grid(rows, notes),
+    plots.map_grid([("network 1", image, truth, one), ("replicate", image, truth, other)], notes),
     "preparations",
-    caption=f"One gradient, prepared in {len(ways)} ways before it is scored, from two replicates of one network; the truth outlined. SSIM is that of the two "
-    "maps in a column.",
-    alt=f"Two rows of {len(ways)} maps of one image. SSIM of the two networks' maps: "
-    + ", ".join(f"{name} {value:.2f}" for name, value in alike.items())
-    + ".",
+    caption=f"One gradient, prepared in {len(PREPARATIONS)} ways before it is scored, from two replicates of one network; "
+    "the truth outlined. SSIM is that of the two maps in a column.",
+    alt=f"Two rows of {len(PREPARATIONS)} maps of one image. SSIM of the two networks' maps: "
+    f"{in_words(scores['ssim'], name=str)}.",
 )
-page.quote(alike_least=min(alike.values()), alike_most=max(alike.values()))
+page.quote(alike_least=scores["ssim"].min(), alike_most=scores["ssim"].max())
 
 # %% [markdown]
 # One pair of gradients, and an SSIM from {num}`audit/alike_least .2f` to {num}`audit/alike_most .2f`.

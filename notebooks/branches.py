@@ -22,6 +22,7 @@ seed = 0  # of everything that is drawn at random
 # %%
 import numpy as np
 import pandas as pd
+from sklearn.metrics import confusion_matrix
 
 from saltrust.chapters.page import Page
 from saltrust.plots import five_band as plots
@@ -120,10 +121,9 @@ labels = study.data("test").labels
 classes = study.card.classes
 matrices = {}
 for network in heat.networks:
-    counts = np.zeros((len(classes), len(classes)), int)
-    for branch in study.branches(network):
-        np.add.at(counts, (labels, heat.predicted(network, branch)), 1)
-    matrices[study.title(f"{network}-1")] = counts / counts.sum(axis=1, keepdims=True)
+    predicted = [heat.predicted(network, branch) for branch in study.branches(network)]
+    true, found = np.tile(labels, len(predicted)), np.concatenate(predicted)
+    matrices[study.title(f"{network}-1")] = confusion_matrix(true, found, labels=range(len(classes)), normalize="true")
 pairs = {
     name: max((m[i, j], classes[i], classes[j]) for i in range(len(classes)) for j in range(len(classes)) if i != j)
     for name, m in matrices.items()

@@ -26,6 +26,7 @@ import pandas as pd
 from saltrust import plots
 from saltrust.chapters.page import Page
 from saltrust.datasets.quality import ALIKE, BITS, pairs_alike
+from saltrust.plots.data_set import truth_sizes
 from saltrust.study.study import SPLITS, Study
 
 study = Study(dataset, profile, protocol, seed)
@@ -102,16 +103,9 @@ if len(negative):
 # looks at the image.
 
 # %%
-figure, (left, right) = plots.plt.subplots(1, 2, figsize=(plots.WIDTH, 3.8), width_ratios=[1.4, 1])
-left.hist(100 * area, bins=20, color=plots.PASS)
-left.set(xlabel="share of the image inside the truth (%)", ylabel="test images with the finding")
 average = study.average()
-drawn = right.imshow(average, cmap=plots.MAP, vmin=0)
-right.set(xticks=[], yticks=[])
-right.grid(False)
-figure.colorbar(drawn, ax=right, label="share of positive images")
 page.figure(
-    figure,
+    truth_sizes(area, average),
     "truth",
     caption="Left: how much of the image the truth covers. Right: the average mask of all training and validation images "
     "with the finding, which serves as the baseline AVG.",

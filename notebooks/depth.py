@@ -20,7 +20,7 @@ seed = 0  # of everything that is drawn at random
 n_boot = 1000  # bootstrap resamples of branches and images
 
 # %%
-
+from saltrust.analysis.five_band import scores_by_depth
 from saltrust.chapters.page import Page
 from saltrust.plots import five_band as plots
 from saltrust.stats.bootstrap import crossed
@@ -31,26 +31,21 @@ study = Study(dataset, profile, protocol, seed)
 heat = FiveBandStudy(study)
 page = Page("depth", study)
 added = {network: int(network.partition("+")[2]) for network in heat.deepened}
+intervals = "95 % bootstrap intervals over branches and images"
 
 # %%
 accuracy = heat.accuracies(heat.deepened)
 scores = heat.five_band(THE_EIGHT, heat.deepened)
-scores["layers"] = scores["network"].map(added)
-summary = crossed(
-    scores.groupby(["image", "layers", "branch"], as_index=False)[["recall_avg", "precision_avg"]].mean(),
-    ["recall_avg", "precision_avg"],
-    ["layers"],
-    n_boot,
-    seed,
-)
-summary.insert(
-    1, "accuracy", summary["layers"].map(accuracy.groupby(accuracy["network"].map(added))["accuracy"].mean())
-)
+accuracy["layers"], scores["layers"] = (frame["network"].map(added) for frame in (accuracy, scores))
+summary = scores_by_depth(scores, accuracy, n_boot, seed)
 page.table(
     summary,
     "depth",
-    caption="Test accuracy, and recall and precision averaged over the paper's eight methods, by the number of convolutions added to AlexNet; 95 % bootstrap intervals over branches and images.",
+    caption="Test accuracy, and recall and precision averaged over the paper's eight methods, by the number of "
+    f"convolutions added to AlexNet; {intervals}.",
 )
+
+# %%
 trend = summary[["layers", "recall_avg", "precision_avg"]].corr(method="spearman")["layers"]
 page.quote(
     n_networks=len(summary),
@@ -62,14 +57,14 @@ page.quote(
     trend_recall=trend["recall_avg"],
     trend_precision=trend["precision_avg"],
 )
+
+# %%
+points = scores.assign(predicted=[study.card.classes[label] for label in scores["predicted"]])
 page.figure(
-    plots.depth_scores(
-        scores.assign(predicted=[study.card.classes[label] for label in scores["predicted"]]).rename(
-            columns={"recall_avg": "recall", "precision_avg": "precision"}
-        )
-    ),
+    plots.depth_scores(points.rename(columns={"recall_avg": "recall", "precision_avg": "precision"})),
     "depth",
-    caption="Average precision against average recall by the number of convolutions added to AlexNet: a dot for each predicted class, a cross for the mean over classes.",
+    caption="Average precision against average recall by the number of convolutions added to AlexNet: a dot for each "
+    "predicted class, a cross for the mean over classes.",
     alt="A scatter plot in which the crosses of the deeper networks "
     + "; ".join(f"{r.layers}: recall {r.recall_avg:.2f}, precision {r.precision_avg:.2f}" for r in summary.itertuples())
     + " are to be compared.",
@@ -96,6 +91,6 @@ by_method = crossed(scores, ["recall_avg", "precision_avg"], ["layers", "method"
 page.table(
     by_method.assign(method=by_method["method"].map(TITLES)),
     "depth_methods",
-    caption="Average recall and precision by the number of added convolutions and method, with 95 % bootstrap intervals over branches and images.",
+    caption=f"Average recall and precision by the number of added convolutions and method, with {intervals}.",
 )
 page.close()

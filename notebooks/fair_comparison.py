@@ -24,17 +24,20 @@ n_boot = 1000  # bootstrap resamples of branches and images
 import pandas as pd
 
 from saltrust import plots
+from saltrust.analysis.fair_comparison import leads, mean_scores, method_gaps, rank_correlations
+from saltrust.analysis.five_band import branch_points
+from saltrust.analysis.words import in_words
 from saltrust.chapters.page import Page
 from saltrust.plots import five_band
 from saltrust.scores.localization import DISTINCT, LOCALIZATION
-from saltrust.stats.bootstrap import crossed, rank_correlation
+from saltrust.stats.bootstrap import crossed
 from saltrust.study.five_band import ALL_TEN, THE_EIGHT, TITLES, FiveBandStudy
 from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
 heat = FiveBandStudy(study)
 page = Page("fair_comparison", study)
-KEYS = ["image", "network", "branch"]
+intervals = "95 % bootstrap intervals over branches and images"
 
 # %% [markdown]
 # ## Signed and unsigned
@@ -57,57 +60,38 @@ table = pd.concat(
 page.table(
     table.replace({"method": TITLES}),
     "signs",
-    caption="Average recall and precision by network and method on three footings, with 95 % bootstrap intervals over branches and images. With signs, "
+    caption=f"Average recall and precision by network and method on three footings, with {intervals}. With signs, "
     "Saliency is the gradient itself.",
 )
-recall = table.pivot(index=["network", "footing"], columns="method", values="recall_avg")
-leads = []
-for network in heat.networks:
-    for footing, frame in footings.items():
-        means = recall.loc[(network, footing)].drop("saliency")
-        rival = means.idxmax()
-        one, other = (frame.query("network == @network and method == @m").set_index(KEYS) for m in ("saliency", rival))
-        gap = (one["recall_avg"] - other["recall_avg"]).rename("lead").reset_index()
-        leads.append(
-            {"footing": footing, "rival": TITLES[rival]}
-            | crossed(gap, ["lead"], ["network"], n_boot, seed).iloc[0].to_dict()
-        )
-leads = pd.DataFrame(leads)
+
+# %%
+lead = leads(footings, table, "saliency", n_boot, seed).replace({"rival": TITLES})
 page.table(
-    leads[["network", "footing", "rival", "lead", "lead_low", "lead_high"]],
+    lead,
     "lead",
-    caption="Saliency's average recall minus that of its best rival among the paper's eight methods, with the 95 % bootstrap interval over branches and images.",
+    caption="Saliency's average recall minus that of its best rival among the paper's eight methods, with the 95 % "
+    "bootstrap interval over branches and images.",
 )
-survives = leads.assign(leads=leads["lead_low"] > 0).groupby("footing")["leads"].sum()
+survives = (lead["lead_low"] > 0).groupby(lead["footing"]).sum()
+recall = table.pivot(index=["network", "footing"], columns="method", values="recall_avg").drop(columns="saliency")
+gain = recall.xs("all without signs", level="footing") - recall.xs("as in the paper", level="footing")
 page.quote(
     n_networks=len(heat.networks),
     lead_paper=int(survives["as in the paper"]),
     lead_unsigned=int(survives["all without signs"]),
     lead_signed=int(survives["all with signs"]),
-    mean_gain=float(
-        (recall.xs("all without signs", level="footing") - recall.xs("as in the paper", level="footing"))
-        .drop(columns="saliency")
-        .mean(axis=None)
-    ),
+    mean_gain=float(gain.mean(axis=None)),
 )
-points = pd.concat(
-    frame.groupby(["method", "network", "branch"], sort=False)[["recall_avg", "precision_avg"]]
-    .mean()
-    .reset_index()
-    .assign(panel=footing)
-    for footing, frame in footings.items()
-)
+
+# %%
+points = pd.concat(branch_points(frame).assign(panel=footing) for footing, frame in footings.items())
 page.figure(
-    five_band.recall_precision(
-        points.rename(columns={"recall_avg": "recall", "precision_avg": "precision"}).replace(
-            {"method": TITLES, "network": heat.titles}
-        )
-    ),
+    five_band.recall_precision(points.replace({"method": TITLES, "network": heat.titles})),
     "signs",
-    caption="Average precision against average recall, a point for each branch: as in the paper, where Saliency alone has no signs; with no signs in any "
-    "map; with signs in all.",
+    caption="Average precision against average recall, a point for each branch: as in the paper, where Saliency alone has "
+    "no signs; with no signs in any map; with signs in all.",
     alt="Three rows of scatter plots. Saliency's recall minus that of its best rival: "
-    + "; ".join(f"{heat.titles[r.network]}, {r.footing}: {r.lead:+.2f} ({r.rival})" for r in leads.itertuples())
+    + "; ".join(f"{heat.titles[r.network]}, {r.footing}: {r.lead:+.2f} ({r.rival})" for r in lead.itertuples())
     + ".",
 )
 
@@ -123,22 +107,18 @@ page.figure(
 # it the first, whose channels stand for edges and colours.
 
 # %%
-LAYERS = ("guided_gradcam", "guided_gradcam_last")
-by_bands = heat.five_band(LAYERS)
-by_area = heat.localization(LAYERS, "auprc")
-joined = by_bands.merge(by_area, on=[*KEYS, "method", "label", "predicted"])
+FIRST, LAST = "guided_gradcam", "guided_gradcam_last"
 scores = ["recall_avg", "precision_avg", "recall_best", "precision_best", "auprc"]
-first, last = (joined.query("method == @name").set_index(KEYS)[scores] for name in LAYERS)
-gaps = crossed((last - first).reset_index(), scores, ["network"], n_boot, seed)
+by_bands = heat.five_band((FIRST, LAST))
+by_area = heat.localization((FIRST, LAST), "auprc")
+joined = by_bands.merge(by_area, on=["image", "network", "branch", "method", "label", "predicted"])
+by_layer = crossed(joined, scores, ["network", "method"], n_boot, seed).replace({"method": TITLES})
+gaps = method_gaps(joined, LAST, FIRST, scores, n_boot, seed)
 page.table(
-    pd.concat(
-        [
-            crossed(joined, scores, ["network", "method"], n_boot, seed).replace({"method": TITLES}),
-            gaps.assign(method="last minus first"),
-        ]
-    ),
+    pd.concat([by_layer, gaps.assign(method="last minus first")]),
     "layers",
-    caption="Guided Grad-CAM at the first and at the last layer, and the difference by image: five-band scores and AUPRC with 95 % bootstrap intervals over branches and images.",
+    caption="Guided Grad-CAM at the first and at the last layer, and the difference by image: five-band scores and AUPRC "
+    f"with {intervals}.",
 )
 page.quote(
     auprc_gain=gaps["auprc"].mean(),
@@ -159,26 +139,20 @@ page.quote(
 
 # %%
 names = (*ALL_TEN, "guided_gradcam_last")
-others = ["auprc", *DISTINCT]
-score_title = {"auprc": "AUPRC"} | {name: score.title for name, score in LOCALIZATION.items()}
 bands = heat.five_band(names, empty=False)
-values = {score: heat.localization(names, score) for score in others}
-matrix = pd.DataFrame(
-    {
-        "recall_avg": bands.groupby("method", sort=False)["recall_avg"].mean(),
-        "precision_avg": bands.groupby("method", sort=False)["precision_avg"].mean(),
-    }
-    | {score: frame.groupby("method", sort=False)[score].mean() for score, frame in values.items()}
-)
+others = {score: heat.localization(names, score) for score in ("auprc", *DISTINCT)}
+matrix = mean_scores(bands, others)
+score_title = {"auprc": "AUPRC"} | {name: score.title for name, score in LOCALIZATION.items()}
 column_titles = {"recall_avg": "recall, average", "precision_avg": "precision, average"} | score_title
+best = {score: TITLES[matrix[score].idxmax()] for score in matrix}
 page.figure(
     plots.score_matrix(matrix.rename(index=TITLES), column_titles),
     "both_ways",
-    caption=f"Mean five-band recall and precision, and other scores of the same maps, over {len(heat.networks)} networks, their branches and {len(heat.judged)} test "
-    "images; the darker, the higher the rank within a column.",
+    caption="Mean five-band recall and precision, and other scores of the same maps, over "
+    f"{len(heat.networks)} networks, their branches and {len(heat.judged)} test images; the darker, the higher the rank "
+    "within a column.",
     alt="A matrix of methods by scores. Best by score: "
-    + ", ".join(f"{column_titles[score]} {TITLES[matrix[score].idxmax()]}" for score in matrix)
-    + ".",
+    f"{in_words({column_titles[score]: title for score, title in best.items()}, '', name=str)}.",
 )
 page.table(
     matrix.rename(index=TITLES).rename_axis("method").reset_index(),
@@ -187,21 +161,26 @@ page.table(
 )
 
 # %%
-rows = []
-for network in heat.networks:
-    for band in ("recall_avg", "precision_avg"):
-        at = bands.query("network == @network")
-        for score in others:
-            other = values[score].query("network == @network")
-            agreement = rank_correlation((at, band), (other, score), n_boot, seed)
-            rows.append({"network": network, "band": band, "score": score, **agreement})
-correlation = pd.DataFrame(rows)
+correlation = rank_correlations(bands, others, n_boot, seed)
 page.table(
     correlation,
     "rank_correlation",
-    caption="Spearman's rank correlation over the methods between a five-band score and another score of the same maps, by network, with 95 % bootstrap intervals over branches and images.",
+    caption="Spearman's rank correlation over the methods between a five-band score and another score of the same maps, by "
+    f"network, with {intervals}.",
     key=["network", "band", "score"],
 )
+auprc = correlation[correlation["score"] == "auprc"]
+rho = auprc.groupby("band")["correlation"].mean()
+page.quote(
+    rho_recall_auprc=rho["recall_avg"],
+    rho_precision_auprc=rho["precision_avg"],
+    best_by_recall=best["recall_avg"],
+    best_by_precision=best["precision_avg"],
+    best_by_auprc=best["auprc"],
+    n_methods=len(names),
+)
+
+# %%
 words = correlation.assign(
     network=correlation["network"].map(heat.titles),
     score=correlation["score"].map(score_title),
@@ -210,23 +189,14 @@ words = correlation.assign(
 page.figure(
     five_band.rank_agreement(words),
     "rank_correlation",
-    caption="Rank correlation over the methods of five-band recall or precision with other scores of the same maps; bars: 95 % bootstrap "
-    "intervals. No mark: the other score is the same for all methods, as the pointing game is where its 15 pixels reach far.",
+    caption="Rank correlation over the methods of five-band recall or precision with other scores of the same maps; bars: "
+    "95 % bootstrap intervals. No mark: the other score is the same for all methods, as the pointing game is where its 15 "
+    "pixels reach far.",
     alt="A dot plot with intervals. Correlation with AUPRC: "
     + "; ".join(
-        f"{heat.titles[r.network]}, {r.band.removesuffix('_avg')} {r.correlation:+.2f}"
-        for r in correlation.query("score == 'auprc'").itertuples()
+        f"{heat.titles[r.network]}, {r.band.removesuffix('_avg')} {r.correlation:+.2f}" for r in auprc.itertuples()
     )
     + ".",
-)
-auprc = correlation.query("score == 'auprc'").groupby("band")["correlation"].mean()
-page.quote(
-    rho_recall_auprc=auprc["recall_avg"],
-    rho_precision_auprc=auprc["precision_avg"],
-    best_by_recall=TITLES[matrix["recall_avg"].idxmax()],
-    best_by_precision=TITLES[matrix["precision_avg"].idxmax()],
-    best_by_auprc=TITLES[matrix["auprc"].idxmax()],
-    n_methods=len(names),
 )
 page.close()
 

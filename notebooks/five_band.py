@@ -27,6 +27,7 @@ n_boot = 1000  # bootstrap resamples of branches and images
 # %%
 import pandas as pd
 
+from saltrust.analysis.five_band import branch_points, curve_places
 from saltrust.chapters.page import Page
 from saltrust.plots import five_band as plots
 from saltrust.scores.five_band import Thresholds
@@ -60,33 +61,23 @@ page.table(
 # each at its own best. Clamping cuts the map at a tenth of its range, so that few extreme pixels do not flatten the rest.
 
 # %%
-points = pd.concat(
-    frame.groupby(["method", "network", "branch"], sort=False)
-    .agg(
-        recall=(f"recall_{kind}", "mean"),
-        precision=(f"precision_{kind}", "mean"),
-        recall_sd=(f"recall_{kind}", "std"),
-        precision_sd=(f"precision_{kind}", "std"),
-    )
-    .reset_index()
-    .assign(panel=panel)
-    for panel, kind, frame in (
-        ("A: average", "avg", counted[False]),
-        ("B: best", "best", counted[False]),
-        ("C: best, clamped", "best", counted[True]),
-    )
-).replace({"method": TITLES, "network": heat.titles})
+panels = {
+    "A: average": branch_points(counted[False], "avg", spread=True),
+    "B: best": branch_points(counted[False], "best", spread=True),
+    "C: best, clamped": branch_points(counted[True], "best", spread=True),
+}
+points = pd.concat(frame.assign(panel=panel) for panel, frame in panels.items())
 means = crossed(counted[False], ["recall_avg", "precision_avg"], ["network", "method"], n_boot, seed)
 eight = means[means["method"].isin(THE_EIGHT)]  # the paper has neither Integrated Gradients nor XRAI
 leader = eight.loc[eight["recall_avg"].idxmax()]
-xrai = means.query("method == 'xrai'")
 page.figure(
-    plots.recall_precision(points),
+    plots.recall_precision(points.replace({"method": TITLES, "network": heat.titles})),
     "recall_precision",
-    caption="Precision against recall of ten methods, a point for each branch: average over the soft thresholds (A), best (B), best after clamping (C). "
-    "Bars: standard deviation over images. Up and to the right is better.",
-    alt=f"Three rows of scatter plots, a column for each network. Highest average recall of the paper's eight methods: {TITLES[leader.method]} on "
-    f"{heat.titles[leader.network]}, {leader.recall_avg:.2f} at precision {leader.precision_avg:.2f}.",
+    caption="Precision against recall of ten methods, a point for each branch: average over the soft thresholds (A), best "
+    "(B), best after clamping (C). Bars: standard deviation over images. Up and to the right is better.",
+    alt="Three rows of scatter plots, a column for each network. Highest average recall of the paper's eight methods: "
+    f"{TITLES[leader.method]} on {heat.titles[leader.network]}, {leader.recall_avg:.2f} at precision "
+    f"{leader.precision_avg:.2f}.",
     counterpart="Fig. 3",
     source="tjoa2020quantifying",
 )
@@ -97,6 +88,7 @@ page.table(
     "means",
     caption="Average recall and precision by network and method: means over branches and images, with 95 % bootstrap intervals that resample both.",
 )
+xrai = means.query("method == 'xrai'")
 page.quote(
     n_judged=len(heat.judged),
     n_branches=len(study.branches(study.card.networks[0])),
@@ -128,36 +120,37 @@ page.table(
     curves, "five_band_roc", caption="False positive rate and recall at each inner threshold, by method and network."
 )
 shown = curves.replace({"method": TITLES, "network": heat.titles})
-ends = curves.groupby(["network", "method"])[["fpr", "recall"]].agg(["first", "last"])
-rate = (ends["recall"]["last"] - ends["recall"]["first"]) / (ends["fpr"]["last"] - ends["fpr"]["first"])
-gap = curves.assign(gap=curves["recall"] - curves["fpr"]).groupby(["network", "method"])["gap"].mean()
-places = rate.groupby("network").rank(ascending=False).unstack()["deconvolution"]
-turned = (1 / rate).groupby("network").rank(ascending=False).unstack()["deconvolution"]
+places = curve_places(curves)
+above = int((places["gap"] > 0).sum())
+deconvolution = places.xs("deconvolution", level="method").mean()
+page.quote(
+    n_curves=len(places),
+    n_above=above,
+    deconvolution_gap=deconvolution["gap"],
+    others_gap=places["gap"].drop("deconvolution", level="method").mean(),
+    deconvolution_place=deconvolution["place"],
+    deconvolution_place_swapped=deconvolution["place_swapped"],
+    n_methods=len(ALL_TEN),
+)
+
+# %%
 page.figure(
     plots.roc(shown),
     "five_band_roc",
     caption="ROC curves with the axes as they should be: false positive rate across, recall up. Grey: equal rates.",
-    alt=f"ROC curves of {len(ALL_TEN)} methods for {len(heat.networks)} networks. {int((gap > 0).sum())} of {len(gap)} curves lie above the diagonal on average; "
-    f"Deconvolution lies {'above' if gap.xs('deconvolution', level='method').mean() > 0 else 'below'} it.",
+    alt=f"ROC curves of {len(ALL_TEN)} methods for {len(heat.networks)} networks. {above} of {len(places)} curves lie above "
+    f"the diagonal on average; Deconvolution lies {'above' if deconvolution['gap'] > 0 else 'below'} it.",
     counterpart="Fig. 4",
     source="tjoa2020quantifying",
 )
 page.figure(
     plots.roc(shown, swapped=True),
     "five_band_roc_swapped",
-    caption="The same curves as the published figure draws them: recall across and false positive rate up, under the labels of the right way round.",
+    caption="The same curves as the published figure draws them: recall across and false positive rate up, under the labels "
+    "of the right way round.",
     alt="The ROC curves mirrored at the diagonal: what lies above it in the figure before lies below it here.",
     counterpart="Fig. 4, as published",
     source="tjoa2020quantifying",
-)
-page.quote(
-    n_curves=len(gap),
-    n_above=int((gap > 0).sum()),
-    deconvolution_gap=gap.xs("deconvolution", level="method").mean(),
-    others_gap=gap.drop("deconvolution", level="method").mean(),
-    deconvolution_place=places.mean(),
-    deconvolution_place_swapped=turned.mean(),
-    n_methods=len(ALL_TEN),
 )
 
 # %% [markdown]

@@ -112,26 +112,33 @@ page.figure(
 # Choose a network, then a method. Each row is a class; right predictions stand first, then a wrong one, if the network
 # made one on the test images.
 
+
+# %%
+def gallery_rows(network, maps):
+    """A row for each class: its name, the right predictions, and the class and picture of a wrong one, if there is."""
+    test, rows = study.test(network), []
+    for label, kind in enumerate(classes):
+        pictures = [
+            (choice, (test.pixels[choice.index], test.grades[choice.index], maps[i]))
+            for i, choice in enumerate(shown[network])
+            if choice.label == label
+        ]
+        mistaken = next(((classes[c.predicted], picture) for c, picture in pictures if not c.right), None)
+        rows.append((kind, [picture for c, picture in pictures if c.right], mistaken))
+    return rows
+
+
 # %%
 for network in heat.networks:
-    test = study.test(network)
     for name in ALL_TEN:
-        maps = heat.adjusted(name, network, branch, images[network])
-        rows, wrong = [], 0
-        for label, kind in enumerate(classes):
-            pictures = [
-                (choice, (test.pixels[choice.index], test.grades[choice.index], maps[i]))
-                for i, choice in enumerate(shown[network])
-                if choice.label == label
-            ]
-            mistaken = next(((classes[c.predicted], picture) for c, picture in pictures if not c.right), None)
-            wrong += mistaken is not None
-            rows.append((kind, [picture for c, picture in pictures if c.right], mistaken))
+        rows = gallery_rows(network, heat.adjusted(name, network, branch, images[network]))
+        rightly, wrongly = sum(len(right) for _, right, _ in rows), sum(wrong is not None for *_, wrong in rows)
         page.figure(
             plots.heatmap_gallery(rows),
             f"gallery_{network}_{name}",
-            caption=f"{TITLES[name]} on {heat.titles[network]}, branch {branch}: image, truth and map of right predictions of each class, and of a wrong one.",
-            alt=f"A grid of {len(classes)} classes with heat maps of {sum(len(r[1]) for r in rows)} right and {wrong} wrong predictions.",
+            caption=f"{TITLES[name]} on {heat.titles[network]}, branch {branch}: image, truth and map of right predictions "
+            "of each class, and of a wrong one.",
+            alt=f"A grid of {len(classes)} classes with heat maps of {rightly} right and {wrongly} wrong predictions.",
             counterpart="appendix A to G",
             source="tjoa2020quantifying",
             tabs=(heat.titles[network], TITLES[name]),

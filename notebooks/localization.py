@@ -26,11 +26,13 @@ import numpy as np
 import pandas as pd
 
 from saltrust import plots
+from saltrust.analysis.localization import trained_against_random
+from saltrust.analysis.words import best_and_worst, in_words
 from saltrust.chapters.page import Page
 from saltrust.methods.registry import label_of, select
 from saltrust.scores.auprc import AUPRC
 from saltrust.scores.localization import DISTINCT, LOCALIZATION
-from saltrust.stats.bootstrap import clusters_of, difference, summarize
+from saltrust.stats.bootstrap import summarize
 from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
@@ -45,10 +47,7 @@ main = summary.query("method in @names and model == @study.main").set_index("met
 others = summary[~summary["method"].isin(names)].groupby("method", sort=False)["mean"].first()
 controls = summary.query("model == 'control'").set_index("method")["mean"]
 page.quote(
-    best_map=label_of(main.idxmax()),
-    best_auprc=main.max(),
-    worst_map=label_of(main.idxmin()),
-    worst_auprc=main.min(),
+    **best_and_worst(main, "auprc"),
     average_auprc=controls["average"],
     best_control=label_of(controls.idxmax()),
     best_control_auprc=controls.max(),
@@ -84,9 +83,7 @@ page.figure(
     ),
     "localization",
     caption=f"AUPRC of the maps of {study.title()} on test images with the finding, beside the controls and the localizer. Solid line: median; dashed: mean; box: quartiles.",
-    alt="Box plots of AUPRC by method. Means: "
-    + ", ".join(f"{label_of(m)} {v:.2f}" for m, v in {**main, **controls, **others}.items())
-    + ".",
+    alt=f"Box plots of AUPRC by method. Means: {in_words({**main, **controls, **others})}.",
     counterpart="Fig. 2a-b",
 )
 
@@ -121,9 +118,7 @@ page.figure(
     plots.map_grid(rows, notes, across=5),
     "examples",
     caption="Maps of test images with their AUPRC, beside the average mask and the localizer; the truth outlined in cyan.",
-    alt=f"A grid of {len(rows)} images with their maps. AUPRC of the first: "
-    + ", ".join(f"{name} {note}" for name, note in notes[0].items())
-    + ".",
+    alt=f"A grid of {len(rows)} images with their maps. AUPRC of the first: {in_words(notes[0], '', name=str)}.",
     counterpart="Fig. 2c-d and Fig. S1",
 )
 
@@ -149,8 +144,7 @@ page.figure(
     f"{label_of(best)} has the highest mean AUPRC of the methods; the image is the one on which it scores best. The area under the steps is "
     "the average precision. The grey line is the precision of a constant map: the share of the image inside the truth.",
     alt="An image, its maps, and their precision-recall curves, drawn as steps. Average precision: "
-    + ", ".join(f"{n} {a:.2f}" for n, a in areas.items())
-    + ".",
+    f"{in_words(areas, name=str)}.",
     counterpart="Fig. S4",
 )
 
@@ -181,15 +175,16 @@ for score in DISTINCT:
     columns[score] = by_score.groupby("method", sort=False)[score].mean()
 matrix = pd.DataFrame(columns)
 titles = {"auprc": "AUPRC"} | {name: score.title for name, score in LOCALIZATION.items()}
+best_by = {titles[score]: label_of(matrix.loc[names, score].idxmax()) for score in matrix}
 page.figure(
     plots.score_matrix(matrix, titles),
     "other_scores",
-    caption=f"Mean scores over {len(study.explained)} test images; the darker, the higher the rank within a column (best: 1). Controls and "
-    "localizer stand below the maps. The pointing game allows 15 pixels.",
-    alt="A matrix of methods by scores. Best map by score: "
-    + ", ".join(f"{titles[score]} {label_of(matrix.loc[names, score].idxmax())}" for score in matrix)
-    + ".",
+    caption=f"Mean scores over {len(study.explained)} test images; the darker, the higher the rank within a column (best: "
+    "1). Controls and localizer stand below the maps. The pointing game allows 15 pixels.",
+    alt=f"A matrix of methods by scores. Best map by score: {in_words(best_by, '', name=str)}.",
 )
+
+# %%
 page.table(
     matrix.rename_axis("method").reset_index(),
     "other_scores",
@@ -214,26 +209,7 @@ page.quote(
 # difference is by image, with its 95 % bootstrap interval.
 
 # %%
-by_model = {
-    model: scores.query("model == @model").pivot(index="image", columns="method", values="auprc")
-    for model in (study.main, study.random)
-}
-gaps = pd.DataFrame(
-    {
-        "method": name,
-        "trained": by_model[study.main][name].mean(),
-        "random": by_model[study.random][name].mean(),
-        **difference(
-            by_model[study.main][name].to_numpy(),
-            by_model[study.random][name].to_numpy(),
-            paired=True,
-            n_boot=n_boot,
-            seed=seed,
-            clusters=clusters_of(by_model[study.main].index, study.clusters),
-        ),
-    }
-    for name in names
-)
+gaps = trained_against_random(scores, study.main, study.random, names, n_boot, seed, study.clusters)
 page.table(
     gaps,
     "trained_against_random",

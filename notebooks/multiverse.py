@@ -23,11 +23,17 @@ n_boot = 1000  # bootstrap resamples of the images
 shown = ""  # method of the large curves; empty for the one whose verdicts are most divided
 
 # %%
-import pandas as pd
-
 from saltrust.analysis.multiverse.curve import grid, specification_curve
-from saltrust.analysis.multiverse.effects import INTERACTIONS, effects, flip_rates, pass_shares
+from saltrust.analysis.multiverse.effects import effects, flip_rates, pass_shares
 from saltrust.analysis.multiverse.factors import BASELINES, FACTORS
+from saltrust.analysis.multiverse.summary import (
+    choice_bars,
+    choices_table,
+    leading_choices,
+    minorities,
+    protocol_verdicts,
+)
+from saltrust.analysis.words import in_words
 from saltrust.chapters.page import Page
 from saltrust.core.errors import unknown_name
 from saltrust.methods.registry import label_of, select
@@ -50,28 +56,9 @@ if shown and shown not in names:
 # those of SmoothGrad times those of IG, only the power, and a probability is explained by SmoothGrad alone.
 
 # %%
-varied = {
-    (name, criterion): [method for method in names if name in grid(study, method, criterion)]
-    for criterion in BASELINES
-    for name in FACTORS
-}
-rows = []
-for name, factor in FACTORS.items():
-    bearing = [criterion for criterion in BASELINES if varied[name, criterion]]
-    if bearing:
-        touched = varied[name, bearing[0]]
-        values = dict.fromkeys(factor.label(v) for m in touched for v in grid(study, m, bearing[0])[name])
-        rows.append(
-            {
-                "choice": factor.title,
-                "values": "; ".join(values),
-                "from": factor.sources,
-                "criteria": "all" if len(bearing) == len(BASELINES) else ", ".join(bearing),
-                "methods": "all" if touched == names else ", ".join(map(label_of, touched)),
-            }
-        )
+grids = {(criterion, name): grid(study, name, criterion) for criterion in BASELINES for name in names}
 page.table(
-    pd.DataFrame(rows),
+    choices_table(grids),
     "choices",
     caption="The choices that are varied, their values and where these come from; the criteria and the methods that they bear on.",
 )
@@ -79,12 +66,7 @@ page.table(
 # %%
 curve = specification_curve(study, methods, n_boot)
 shares = pass_shares(curve)
-named = (
-    curve[curve["protocol"] != ""].assign(protocol=lambda rows: rows["protocol"].str.split(", ")).explode("protocol")
-)
-verdicts = named.pivot(index=["criterion", "method"], columns="protocol", values="verdict")
-cells = shares.stack()
-minority = cells.where(cells <= 0.5, 1 - cells)
+cells, minority = shares.stack(), minorities(shares)
 divided = minority.idxmax()
 page.quote(
     protocol=protocol,
@@ -94,7 +76,7 @@ page.quote(
     n_all_pass=int((cells == 1).sum()),
     n_all_fail=int((cells == 0).sum()),
     n_divided=int((minority >= 0.1).sum()),
-    n_protocols_differ=int((verdicts.nunique(axis=1) > 1).sum()),
+    n_protocols_differ=int((protocol_verdicts(curve).nunique(axis=1) > 1).sum()),
     n_outside=int((~curve["in_grid"]).sum()),
     most_divided_map=label_of(divided[0]),
     most_divided_criterion=divided[1],
@@ -119,10 +101,7 @@ page.figure(
     caption="Share of the specifications under which a method passes. Below each number the verdicts of the named protocols, filled for PASS: square "
     "`corrected`, triangle `published`, circle `as_run`.",
     alt="A matrix of methods by criteria. Shares of PASS: "
-    + "; ".join(
-        f"{label_of(method)} " + ", ".join(f"{criterion} {share:.0%}" for criterion, share in row.items())
-        for method, row in shares.iterrows()
-    )
+    + "; ".join(f"{label_of(method)} {in_words(row, '.0%', str)}" for method, row in shares.iterrows())
     + ".",
 )
 
@@ -152,29 +131,14 @@ page.figure(
 # %%
 found = effects(curve)
 rates = flip_rates(found)
-variance = found.groupby(["criterion", "choice"], sort=False)["variance_difference"].mean()
-order = [name for name in flip_rates(found, by=()).sort_values(ascending=False).index]
-bars = pd.DataFrame(
-    [
-        {"criterion": c, "choice": name, "flip_rate": rates.get((c, name)), "variance": variance.get((c, name))}
-        for name in (*order, INTERACTIONS)
-        for c in BASELINES
-    ]
-)
 for criterion in BASELINES:
-    own = rates[criterion].sort_values(ascending=False)
-    explained = variance[criterion].drop(INTERACTIONS)
-    page.quote(
-        **{
-            f"{criterion}_first": FACTORS[own.index[0]].title,
-            f"{criterion}_first_flips": 100 * own.iloc[0],
-            f"{criterion}_second": FACTORS[own.index[1]].title,
-            f"{criterion}_second_flips": 100 * own.iloc[1],
-            f"{criterion}_variance": FACTORS[explained.idxmax()].title,
-            f"{criterion}_variance_share": 100 * explained.max(),
-            f"{criterion}_interactions": 100 * variance[criterion, INTERACTIONS],
-        }
-    )
+    page.quote(**{f"{criterion}_{name}": value for name, value in leading_choices(found, criterion).items()})
+
+
+def title_of(choice):
+    """What a choice is called."""
+    return FACTORS[choice].title
+
 
 # %% [markdown]
 # - **Utility**: most verdicts flip with {num}`multiverse/utility_first`
@@ -198,19 +162,16 @@ for criterion in BASELINES:
 
 # %%
 page.figure(
-    multiverse.choice_bars(bars),
+    multiverse.choice_bars(choice_bars(found, list(BASELINES))),
     "specification_choices",
     caption="Bars: flip rate, the share of pairs of specifications differing in that choice alone whose verdicts differ, over the methods that it bears on. "
     "Diamonds: share of the variance of the difference that the choice explains by itself, mean over these methods. Dash: not varied.",
     alt="Bar charts of flip rates, one for each criterion. "
-    + "; ".join(
-        f"{criterion}: " + ", ".join(f"{FACTORS[name].title} {rate:.0%}" for name, rate in rates[criterion].items())
-        for criterion in BASELINES
-    )
+    + "; ".join(f"{criterion}: {in_words(rates[criterion], '.0%', title_of)}" for criterion in BASELINES)
     + ".",
 )
 page.table(
-    found.assign(choice=[FACTORS[c].title if c in FACTORS else c for c in found["choice"]]),
+    found.assign(choice=[title_of(name) if name in FACTORS else name for name in found["choice"]]),
     "choice_effects",
     caption="What each choice does to the verdicts of each method: its number of values (levels), the pairs of specifications that differ in it alone and "
     "those of them whose verdicts flip, and the share of the variance of the difference and of the verdict (0 or 1) that it explains by itself.",
@@ -237,8 +198,7 @@ for criterion in BASELINES:
         "specifications in each stretch that take the value; the choice that flips most verdicts is on top.",
         alt=f"A curve rising from {crossed['difference'].min():.2f} to {crossed['difference'].max():.2f}, {(crossed['verdict'] == 'PASS').mean():.0%} of it PASS, "
         "above strips of choices, those that flip most verdicts first: "
-        + ", ".join(f"{FACTORS[name].title} {rate:.0%}" for name, rate in decisive.sort_values(ascending=False).items())
-        + ".",
+        f"{in_words(decisive.sort_values(ascending=False), '.0%', title_of)}.",
         tabs=(criterion.capitalize(),),
     )
 

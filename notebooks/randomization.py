@@ -27,6 +27,7 @@ shown = 0  # which of the cascaded images is drawn
 import pandas as pd
 
 from saltrust import plots
+from saltrust.analysis.words import in_words
 from saltrust.chapters.page import Page
 from saltrust.methods.registry import label_of, select
 from saltrust.scores.similarity import SIMILARITY
@@ -42,6 +43,7 @@ stages = study.stages_of(order)
 scores = study.sensitivity(methods, order)
 summary = summarize(scores, "ssim", ["method", "stage"], n_boot, seed, study.clusters)
 summary.insert(1, "model", study.main)
+last = summary.query("stage == @stages[-1]").set_index("method")
 threshold = summarize(study.thresholds(methods), "ssim", ["method"], n_boot, seed, study.clusters).set_index("method")
 null = study.null(methods).groupby("method", sort=False)["ssim"].mean()[names]
 
@@ -60,20 +62,11 @@ page.figure(
     caption=f"SSIM between the trained {study.title()}'s map and the map after each stage of randomization ({order.replace('_', '-')}), mean over {len(study.cascaded)} "
     "test images with its 95 % bootstrap interval (band). Orange, dotted: degradation threshold; grey, dashed: surrogates.",
     alt=f"{len(names)} line charts of SSIM against the stage of randomization. SSIM after the last stage: "
-    + ", ".join(f"{label_of(r.method)} {r.mean:.2f}" for r in summary.query("stage == @stages[-1]").itertuples())
-    + ".",
+    f"{in_words(last['mean'])}.",
     counterpart="Fig. 3a",
 )
 
 # %%
-last = summary.query("stage == @stages[-1]").set_index("method")
-final = (
-    last[["mean", "sd", "ci_low", "ci_high", "n"]]
-    .add_prefix("random_")
-    .join(threshold.add_prefix("threshold_"))
-    .join(null.rename("null"))
-    .reset_index()
-)
 gap = (last["mean"] - threshold["mean"]).sort_values()
 before = summary.query("stage == @stages[-2:][0]").set_index("method")["mean"] - threshold["mean"]
 page.quote(
@@ -90,11 +83,15 @@ page.quote(
     most_sensitive_ssim=last["mean"][gap.idxmin()],
     least_sensitive_ssim=last["mean"][gap.idxmax()],
 )
+
+# %%
+degradation = last[["mean", "sd", "ci_low", "ci_high", "n"]].add_prefix("random_")
 page.table(
-    final,
+    degradation.join(threshold.add_prefix("threshold_")).join(null.rename("null")).reset_index(),
     "degradation",
-    caption="SSIM of the maps at the last stage with the trained model's (random), and the degradation threshold: means, standard "
-    "deviations, 95 % bootstrap intervals and numbers of images or pairs; null: of maps with surrogates of themselves. Counterpart of Table S1.",
+    caption="SSIM of the maps at the last stage with the trained model's (random), and the degradation threshold: means, "
+    "standard deviations, 95 % bootstrap intervals and numbers of images or pairs; null: of maps with surrogates of "
+    "themselves. Counterpart of Table S1.",
 )
 
 # %% [markdown]

@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 
 from saltrust import plots
+from saltrust.analysis.words import best_and_worst, in_words
 from saltrust.chapters.page import Page
 from saltrust.core.protocols import PROTOCOLS
 from saltrust.methods.registry import label_of, select
@@ -49,48 +50,24 @@ summaries = {
 means = {name: table.set_index("method")["mean"] for name, table in summaries.items()}
 nulls = {name: study.null(methods, other) for name, other in study.partners.items()}
 nulls = {name: frame.groupby("method", sort=False)["ssim"].mean() for name, frame in nulls.items()}
-unrelated = summarize(study.thresholds(methods), "ssim", ["method"], n_boot, seed, study.clusters).set_index("method")[
-    "mean"
-]
-other_class = study.other_class(methods).groupby("method", sort=False)["ssim"].mean()
 low = {name: null if fixed is None else null * 0 + fixed for name, null in nulls.items()}
-for name in scores:
-    maps = means[name][names]
+
+# %%
+of_methods = {name: mean[names] for name, mean in means.items()}
+for name, maps in of_methods.items():
     prefix = "" if name == first else f"{name}_"
+    above = {"n_above_low": int((maps > low[name][names]).sum()), "n_above_half": int((maps > MIDPOINT).sum())}
     page.quote(
-        **{
-            f"{prefix}best_map": label_of(maps.idxmax()),
-            f"{prefix}best_ssim": maps.max(),
-            f"{prefix}worst_map": label_of(maps.idxmin()),
-            f"{prefix}worst_ssim": maps.min(),
-            f"{prefix}n_above_low": int((maps > low[name][names]).sum()),
-            f"{prefix}n_above_half": int((maps > MIDPOINT).sum()),
-        }
+        **best_and_worst(maps, "ssim", prefix), **{f"{prefix}{baseline}": count for baseline, count in above.items()}
     )
 page.quote(
     first=first,
     found="; ".join(
         f"{name} from {maps.min():.3f} ({label_of(maps.idxmin())}) to {maps.max():.3f} ({label_of(maps.idxmax())})"
-        for name, maps in ((name, means[name][names]) for name in scores)
+        for name, maps in of_methods.items()
     ),
     main_title=study.title(),
     localizer_ssim=means[first][localizer],
-    localizer_floor_1=float(np.median(study.heat(1))),
-    localizer_floor_2=float(np.median(study.heat(2))),
-    unrelated_ssim=unrelated.mean(),
-    unrelated_largest=unrelated.max(),
-    unrelated_largest_map=label_of(unrelated.idxmax()),
-    null_ssim=nulls[first][names].mean(),
-    null_smallest=nulls[first][names].min(),
-    null_smallest_map=label_of(nulls[first][names].idxmin()),
-    null_largest=nulls[first][names].max(),
-    null_largest_map=label_of(nulls[first][names].idxmax()),
-    null_localizer=nulls[first][localizer],
-    n_above_unrelated=int((means[first][names] > unrelated).sum()),
-    other_class_ssim=other_class.mean(),
-    other_class_smallest=other_class.min(),
-    other_class_smallest_map=label_of(other_class.idxmin()),
-    n_other_class=len(study.cascaded),
     baseline="surrogates of the other network's maps" if fixed is None else f"an SSIM of {fixed:g}",
     midpoint=MIDPOINT,
     n_methods=len(names),
@@ -107,9 +84,7 @@ page.figure(
     "stability",
     caption=f"SSIM between maps of two replicates (repeatability) and of two architectures (reproducibility), {study.replication}, beside the two localizers. "
     f"Solid line: median; dashed: mean; box: quartiles; orange, dashed: the low baseline{f' of {first}' if fixed is None else ''}.",
-    alt=f"Box plots of SSIM by method. Means of {first}: "
-    + ", ".join(f"{label_of(m)} {v:.2f}" for m, v in means[first].items())
-    + ".",
+    alt=f"Box plots of SSIM by method. Means of {first}: {in_words(means[first])}.",
     counterpart="Fig. 4a-b",
 )
 
@@ -123,24 +98,45 @@ page.figure(
 # most likely class.
 
 # %%
+different = summarize(study.thresholds(methods), "ssim", ["method"], n_boot, seed, study.clusters)
+unrelated = different.set_index("method")["mean"]
+other_class = study.other_class(methods).groupby("method", sort=False)["ssim"].mean()
+null = nulls[first][names]
+page.quote(
+    unrelated_ssim=unrelated.mean(),
+    unrelated_largest=unrelated.max(),
+    unrelated_largest_map=label_of(unrelated.idxmax()),
+    n_above_unrelated=int((of_methods[first] > unrelated).sum()),
+    null_ssim=null.mean(),
+    null_smallest=null.min(),
+    null_smallest_map=label_of(null.idxmin()),
+    null_largest=null.max(),
+    null_largest_map=label_of(null.idxmax()),
+    null_localizer=nulls[first][localizer],
+    other_class_ssim=other_class.mean(),
+    other_class_smallest=other_class.min(),
+    other_class_smallest_map=label_of(other_class.idxmin()),
+    n_other_class=len(study.cascaded),
+    localizer_floor_1=float(np.median(study.heat(1))),
+    localizer_floor_2=float(np.median(study.heat(2))),
+)
+
+# %%
 kinds = {
     "surrogates": nulls[first][[*names, localizer]],
     "different images": unrelated,
     "another class": other_class,
-    **{pair: means[name][names] for name, pair in PAIRS.items() if name in means},
+    **{pair: of_methods[name] for name, pair in PAIRS.items() if name in of_methods},
 }
 kinds[PAIRS[first]] = means[first][[*names, localizer]]
 scale = pd.concat([kind.rename("mean").reset_index().assign(pair=pair) for pair, kind in kinds.items()])
 page.figure(
     plots.similarity_scale(scale, MIDPOINT),
     "similarity_scale",
-    caption=f"Mean SSIM of {len(kinds)} kinds of pairs, by method. Dotted line: 0.5, the paper's midpoint between alike and unlike. What lies to the right of "
-    "a method's own grey bar is more than its texture.",
-    alt="Dot plot of SSIM by method and kind of pair. Surrogates: "
-    + ", ".join(f"{label_of(m)} {v:.2f}" for m, v in kinds["surrogates"].items())
-    + "; different images: "
-    + ", ".join(f"{label_of(m)} {v:.2f}" for m, v in unrelated.items())
-    + ".",
+    caption=f"Mean SSIM of {len(kinds)} kinds of pairs, by method. Dotted line: 0.5, the paper's midpoint between alike and "
+    "unlike. What lies to the right of a method's own grey bar is more than its texture.",
+    alt=f"Dot plot of SSIM by method and kind of pair. Surrogates: {in_words(kinds['surrogates'])}; different images: "
+    f"{in_words(unrelated)}.",
 )
 
 # %% [markdown]

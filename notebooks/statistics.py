@@ -25,6 +25,7 @@ n_boot = 1000  # bootstrap resamples of the images
 import pandas as pd
 
 from saltrust.analysis.mixed_models import ALPHA, NAMES, answer, questions
+from saltrust.analysis.words import in_words
 from saltrust.chapters.page import Page
 from saltrust.methods.registry import label_of, select
 from saltrust.plots import mixed_models
@@ -77,6 +78,8 @@ titles = {
     "reproducibility": ("Reproducibility", "SSIM of the maps of two architectures, and of two localizers"),
 }
 shown = {name: one for name, one in answers.items() if name in titles}
+
+# %%
 for name, one in shown.items():
     title, what = titles[name]
     means = one.means
@@ -121,6 +124,9 @@ page.quote(
     **{f"{name}_higher": int((gaps > 0).sum()) for name, gaps in sides.items()},
     **{f"{name}_lower": int((gaps < 0).sum()) for name, gaps in sides.items()},
 )
+
+# %%
+estimates = {name: answers[name].contrasts.set_index("first")["estimate"] for name in sides}
 page.figure(
     mixed_models.paired_differences(
         {
@@ -133,12 +139,8 @@ page.figure(
     "weights. Right: repeatability minus reproducibility. Broad: mixed model; thin: bootstrap.",
     alt="Two dot plots with intervals by method. "
     + "; ".join(
-        f"{name}: "
-        + ", ".join(
-            f"{label_of(first.partition(':')[0])} {gap:+.2f}"
-            for first, gap in zip(table["first"], table["estimate"], strict=True)
-        )
-        for name, table in ((name, answers[name].contrasts) for name in sides)
+        f"{name}: {in_words(gaps, '+.2f', lambda level: label_of(level.partition(':')[0]))}"
+        for name, gaps in estimates.items()
     )
     + ".",
 )
@@ -184,6 +186,8 @@ page.quote(
     model_only=int(both["model_only"].sum()),
     bootstrap_only=int(both["bootstrap_only"].sum()),
 )
+
+# %%
 page.figure(
     mixed_models.residual_checks(
         {
@@ -196,8 +200,7 @@ page.figure(
     caption="Above: residuals against fitted scores; a funnel says that their spread is not the same everywhere. Below: quantiles of the residuals against those of a "
     "normal distribution, which would lie on the dotted line.",
     alt="Scatter plots of residuals and quantile plots for each question. Skewness of the residuals: "
-    + ", ".join(f"{name} {skew:.1f}" for name, skew in zip(fits["question"], fits["residual_skew"], strict=True))
-    + ".",
+    f"{in_words(fits.set_index('question')['residual_skew'], '.1f', str)}.",
 )
 
 # %% [markdown]
