@@ -9,8 +9,9 @@
 # %% [markdown]
 # # Does depth make heat maps worse?
 #
-# The paper finds the sparsest maps on the deepest of its three networks ([](five_band.md) has what came of that here). Is it
-# because that network is deep? The paper's appendix puts one to eight convolutions before AlexNet and finds no trend.
+# The paper finds the sparsest maps on the deepest of its three networks ([](five_band.md) has what came of that here).
+# Is it because that network is deep? The paper's appendix puts one to eight convolutions before AlexNet and finds no
+# trend.
 
 # %% tags=["parameters"]
 dataset = "cells"  # a data card with graded truth
@@ -73,18 +74,19 @@ page.figure(
 )
 
 # %% [markdown]
-# {num}`depth/n_networks` networks, of test accuracy {num}`depth/lowest_accuracy .3f` or more, have an average recall from
-# {num}`depth/lowest_recall .3f` to {num}`depth/highest_recall .3f` and an average precision from
+# {num}`depth/n_networks` networks, of test accuracy {num}`depth/lowest_accuracy .3f` or more, have an average recall
+# from {num}`depth/lowest_recall .3f` to {num}`depth/highest_recall .3f` and an average precision from
 # {num}`depth/lowest_precision .3f` to {num}`depth/highest_precision .3f`. The rank correlation with the number of added
 # layers is {num}`depth/trend_recall +.2f` for recall and {num}`depth/trend_precision +.2f` for precision.
 #
-# The layers that the code adds have three channels and stand before AlexNet's own. They deepen the network where it sees
-# colours and edges, not where it tells classes apart. Read as it stands, the code even gives all eight networks the same
-# two layers, since it hands their number to a setting that the network does not read; here each has as many as it says.
+# The layers that the code adds have three channels and stand before AlexNet's own. They deepen the network where it
+# sees colours and edges, not where it tells classes apart. Read as it stands, the code even gives all eight networks
+# the same two layers, since it hands their number to a setting that the network does not read; here each has as many as
+# it says.
 #
 # This is a weak test where there are no ImageNet weights, as in this run if the [networks](branches.md) started from
-# scratch: each network then starts from the trained AlexNet, with added layers that pass the image on, and is trained for
-# a few steps. It differs little from AlexNet, and its maps do so too.
+# scratch: each network then starts from the trained AlexNet, with added layers that pass the image on, and is trained
+# for a few steps. It differs little from AlexNet, and its maps do so too.
 
 # %%
 by_method = crossed(scores, ["recall_avg", "precision_avg"], ["layers", "method"], n_boot, seed)

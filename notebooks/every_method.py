@@ -59,17 +59,17 @@ for family in (family for family in FAMILIES if any(METHODS[name].family == fami
     page.figure(
         grid({METHODS[name].abbreviation: maps[name] for name in members}),
         f"family_{family}",
-        caption=f"{FAMILIES[family]}: {listed}. {study.title()}, test images with the finding, the truth outlined in cyan; "
-        "each map is scaled to its own range, dark is low, bright is high.",
+        caption=f"{FAMILIES[family]}: {listed}. {study.title()}, test images with the finding, the truth outlined in "
+        "cyan; each map is scaled to its own range, dark is low, bright is high.",
         alt=f"A grid of {len(shown)} images by {len(members)} maps: {listed}.",
     )
 
 # %% [markdown]
 # ## One name, several maps
 #
-# A method is not a map before its parameters are told. Integrated Gradients compares the image with a baseline, and what
-# equals the baseline gets nothing: on black, dark findings vanish; on white, bright ones. SmoothGrad is a mean of gradients
-# in one library and a mean of their squares in another.
+# A method is not a map before its parameters are told. Integrated Gradients compares the image with a baseline, and
+# what equals the baseline gets nothing: on black, dark findings vanish; on white, bright ones. SmoothGrad is a mean of
+# gradients in one library and a mean of their squares in another.
 
 # %%
 VARIANTS = {
@@ -85,21 +85,22 @@ page.figure(
     grid(variants),
     "variants",
     caption="Integrated Gradients from four baselines, and the two SmoothGrads. Same network, same images.",
-    alt="A grid of the shown images by six maps: Integrated Gradients from a black, a white, both and a blurred baseline, "
-    "SmoothGrad as a mean and as a mean of squares.",
+    alt="A grid of the shown images by six maps: Integrated Gradients from a black, a white, both and a blurred "
+    "baseline, SmoothGrad as a mean and as a mean of squares.",
 )
 page.quote(
     **{f"auprc_ig_{start}": mean_auprc(variants[f"IG {start}"], truth) for start in ("black", "white", "both", "blur")}
 )
 
 # %% [markdown]
-# On these images alone, the AUPRC of IG is {num}`every_method/auprc_ig_black` from black, {num}`every_method/auprc_ig_white`
-# from white, {num}`every_method/auprc_ig_both` from both and {num}`every_method/auprc_ig_blur` from the blurred image.
+# On these images alone, the AUPRC of IG is {num}`every_method/auprc_ig_black` from black,
+# {num}`every_method/auprc_ig_white` from white, {num}`every_method/auprc_ig_both` from both and
+# {num}`every_method/auprc_ig_blur` from the blurred image.
 #
 # ## Does Integrated Gradients add up?
 #
-# The map should sum to $f(x) - f(x')$. The sum over a few points on the path only approaches it; how fast depends on where
-# the points lie.
+# The map should sum to $f(x) - f(x')$. The sum over a few points on the path only approaches it; how fast depends on
+# where the points lie.
 
 # %%
 RULES = {
@@ -145,11 +146,10 @@ page.table(
 # %% [markdown]
 # ## What each costs, and whether it adds up
 #
-# *Passes* are runs of the network per image at this profile's sizes, forward and (but where marked) backward; none is given where
-# their number depends on the network. *Residual* is how
-# far the maps miss the number that they should add up to, as a share of it: it is kept beside every map of a method that
-# promises completeness. AUPRC on {num}`every_method/n_images` images says little; the [chapter on utility](localization.md)
-# has more.
+# *Passes* are runs of the network per image at this profile's sizes, forward and (but where marked) backward; none is
+# given where their number depends on the network. *Residual* is how far the maps miss the number that they should add
+# up to, as a share of it: it is kept beside every map of a method that promises completeness. AUPRC on
+# {num}`every_method/n_images` images says little; the [chapter on utility](localization.md) has more.
 
 # %%
 table = cost_table(
@@ -161,8 +161,8 @@ table = cost_table(
 page.table(
     table,
     "every_method",
-    caption="Each method on the images above: passes and seconds per image, mean AUPRC, maps that are broken, constant or "
-    "empty, and the residual of complete methods. Seconds on the machine named below.",
+    caption="Each method on the images above: passes and seconds per image, mean AUPRC, maps that are broken, "
+    "constant or empty, and the residual of complete methods. Seconds on the machine named below.",
 )
 complete = table.dropna(subset="residual")
 page.quote(

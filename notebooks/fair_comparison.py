@@ -88,8 +88,8 @@ points = pd.concat(branch_points(frame).assign(panel=footing) for footing, frame
 page.figure(
     five_band.recall_precision(points.replace({"method": TITLES, "network": heat.titles})),
     "signs",
-    caption="Average precision against average recall, a point for each branch: as in the paper, where Saliency alone has "
-    "no signs; with no signs in any map; with signs in all.",
+    caption="Average precision against average recall, a point for each branch: as in the paper, where Saliency alone "
+    "has no signs; with no signs in any map; with signs in all.",
     alt="Three rows of scatter plots. Saliency's recall minus that of its best rival: "
     + "; ".join(f"{heat.titles[r.network]}, {r.footing}: {r.lead:+.2f} ({r.rival})" for r in lead.itertuples())
     + ".",
@@ -97,9 +97,9 @@ page.figure(
 
 # %% [markdown]
 # Saliency's recall is above that of every rival, with its whole interval, on {num}`fair_comparison/lead_paper` of
-# {num}`fair_comparison/n_networks` networks as in the paper, on {num}`fair_comparison/lead_unsigned` when no map has signs, and on
-# {num}`fair_comparison/lead_signed` when all have. Dropping the signs moves the recall of the other methods by
-# {num}`fair_comparison/mean_gain +.3f` on average.
+# {num}`fair_comparison/n_networks` networks as in the paper, on {num}`fair_comparison/lead_unsigned` when no map has
+# signs, and on {num}`fair_comparison/lead_signed` when all have. Dropping the signs moves the recall of the other
+# methods by {num}`fair_comparison/mean_gain +.3f` on average.
 #
 # ## First and last layer of Guided Grad-CAM
 #
@@ -117,8 +117,8 @@ gaps = method_gaps(joined, LAST, FIRST, scores, n_boot, seed)
 page.table(
     pd.concat([by_layer, gaps.assign(method="last minus first")]),
     "layers",
-    caption="Guided Grad-CAM at the first and at the last layer, and the difference by image: five-band scores and AUPRC "
-    f"with {intervals}.",
+    caption="Guided Grad-CAM at the first and at the last layer, and the difference by image: five-band scores and "
+    f"AUPRC with {intervals}.",
 )
 page.quote(
     auprc_gain=gaps["auprc"].mean(),
@@ -148,9 +148,8 @@ best = {score: TITLES[matrix[score].idxmax()] for score in matrix}
 page.figure(
     plots.score_matrix(matrix.rename(index=TITLES), column_titles),
     "both_ways",
-    caption="Mean five-band recall and precision, and other scores of the same maps, over "
-    f"{len(heat.networks)} networks, their branches and {len(heat.judged)} test images; the darker, the higher the rank "
-    "within a column.",
+    caption=f"Mean five-band recall and precision, and other scores of the same maps, over {len(heat.networks)} "
+    f"networks, their branches and {len(heat.judged)} test images; the darker, the higher the rank within a column.",
     alt="A matrix of methods by scores. Best by score: "
     f"{in_words({column_titles[score]: title for score, title in best.items()}, '', name=str)}.",
 )
@@ -165,8 +164,8 @@ correlation = rank_correlations(bands, others, n_boot, seed)
 page.table(
     correlation,
     "rank_correlation",
-    caption="Spearman's rank correlation over the methods between a five-band score and another score of the same maps, by "
-    f"network, with {intervals}.",
+    caption="Spearman's rank correlation over the methods between a five-band score and another score of the same "
+    f"maps, by network, with {intervals}.",
     key=["network", "band", "score"],
 )
 auprc = correlation[correlation["score"] == "auprc"]
@@ -189,9 +188,9 @@ words = correlation.assign(
 page.figure(
     five_band.rank_agreement(words),
     "rank_correlation",
-    caption="Rank correlation over the methods of five-band recall or precision with other scores of the same maps; bars: "
-    "95 % bootstrap intervals. No mark: the other score is the same for all methods, as the pointing game is where its 15 "
-    "pixels reach far.",
+    caption="Rank correlation over the methods of five-band recall or precision with other scores of the same maps; "
+    "bars: 95 % bootstrap intervals. No mark: the other score is the same for all methods, as the pointing game is "
+    "where its 15 pixels reach far.",
     alt="A dot plot with intervals. Correlation with AUPRC: "
     + "; ".join(
         f"{heat.titles[r.network]}, {r.band.removesuffix('_avg')} {r.correlation:+.2f}" for r in auprc.itertuples()
@@ -202,6 +201,7 @@ page.close()
 
 # %% [markdown]
 # Over {num}`fair_comparison/n_methods` heat maps, AUPRC's order has a rank correlation of
-# {num}`fair_comparison/rho_recall_auprc +.2f` with that of the average recall and of {num}`fair_comparison/rho_precision_auprc +.2f` with
-# that of the average precision (means over networks). First by recall is {num}`fair_comparison/best_by_recall`, by precision
-# {num}`fair_comparison/best_by_precision`, by AUPRC {num}`fair_comparison/best_by_auprc`.
+# {num}`fair_comparison/rho_recall_auprc +.2f` with that of the average recall and of
+# {num}`fair_comparison/rho_precision_auprc +.2f` with that of the average precision (means over networks). First by
+# recall is {num}`fair_comparison/best_by_recall`, by precision {num}`fair_comparison/best_by_precision`, by AUPRC
+# {num}`fair_comparison/best_by_auprc`.

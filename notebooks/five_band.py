@@ -10,8 +10,8 @@
 # # The five-band score
 #
 # A heat map is asked for more than a place. Its values are cut into five bands, and a pixel counts as right only where
-# its band is that of the truth: feature (2), body (1) or background (0). What the bands are, and what counts as false, is
-# in [](../../concepts/five-band.md).
+# its band is that of the truth: feature (2), body (1) or background (0). What the bands are, and what counts as false,
+# is in [](../../concepts/five-band.md).
 
 # %% tags=["parameters"]
 dataset = "cells"  # a data card with graded truth
@@ -50,15 +50,16 @@ by_branch = pd.concat(
 page.table(
     by_branch,
     "five_band",
-    caption="Precision and recall by method, network and branch: means over the judged test images of the average and of the best over the soft "
-    "thresholds, without and with clamping.",
+    caption="Precision and recall by method, network and branch: means over the judged test images of the average and "
+    "of the best over the soft thresholds, without and with clamping.",
 )
 
 # %% [markdown]
 # ## Precision and recall
 #
 # One point is one branch. *Average* and *best* are taken over the soft thresholds for each image, precision and recall
-# each at its own best. Clamping cuts the map at a tenth of its range, so that few extreme pixels do not flatten the rest.
+# each at its own best. Clamping cuts the map at a tenth of its range, so that few extreme pixels do not flatten the
+# rest.
 
 # %%
 panels = {
@@ -73,8 +74,8 @@ leader = eight.loc[eight["recall_avg"].idxmax()]
 page.figure(
     plots.recall_precision(points.replace({"method": TITLES, "network": heat.titles})),
     "recall_precision",
-    caption="Precision against recall of ten methods, a point for each branch: average over the soft thresholds (A), best "
-    "(B), best after clamping (C). Bars: standard deviation over images. Up and to the right is better.",
+    caption="Precision against recall of ten methods, a point for each branch: average over the soft thresholds (A), "
+    "best (B), best after clamping (C). Bars: standard deviation over images. Up and to the right is better.",
     alt="Three rows of scatter plots, a column for each network. Highest average recall of the paper's eight methods: "
     f"{TITLES[leader.method]} on {heat.titles[leader.network]}, {leader.recall_avg:.2f} at precision "
     f"{leader.precision_avg:.2f}.",
@@ -86,7 +87,8 @@ page.figure(
 page.table(
     means.replace({"method": TITLES}),
     "means",
-    caption="Average recall and precision by network and method: means over branches and images, with 95 % bootstrap intervals that resample both.",
+    caption="Average recall and precision by network and method: means over branches and images, with 95 % bootstrap "
+    "intervals that resample both.",
 )
 xrai = means.query("method == 'xrai'")
 page.quote(
@@ -103,11 +105,11 @@ page.quote(
 
 # %% [markdown]
 # Of the paper's eight methods, {num}`five_band/leader` on {num}`five_band/leader_network` has the highest average
-# recall, {num}`five_band/leader_recall .2f`, at a precision of {num}`five_band/leader_precision .2f`. Recall is low: half
-# of these methods and networks stay below {num}`five_band/median_recall .2f`. XRAI, which the paper does not have, fills
-# whole regions and reaches {num}`five_band/xrai_recall .2f` at a precision of {num}`five_band/xrai_precision .2f` (means
-# over networks).
-# What the paper says of this figure is put to the test in the chapter on its [claims](claims.md).
+# recall, {num}`five_band/leader_recall .2f`, at a precision of {num}`five_band/leader_precision .2f`. Recall is low:
+# half of these methods and networks stay below {num}`five_band/median_recall .2f`. XRAI, which the paper does not have,
+# fills whole regions and reaches {num}`five_band/xrai_recall .2f` at a precision of {num}`five_band/xrai_precision .2f`
+# (means over networks). What the paper says of this figure is put to the test in the chapter on its
+# [claims](claims.md).
 #
 # ## ROC curves
 #
@@ -138,31 +140,31 @@ page.figure(
     plots.roc(shown),
     "five_band_roc",
     caption="ROC curves with the axes as they should be: false positive rate across, recall up. Grey: equal rates.",
-    alt=f"ROC curves of {len(ALL_TEN)} methods for {len(heat.networks)} networks. {above} of {len(places)} curves lie above "
-    f"the diagonal on average; Deconvolution lies {'above' if deconvolution['gap'] > 0 else 'below'} it.",
+    alt=f"ROC curves of {len(ALL_TEN)} methods for {len(heat.networks)} networks. {above} of {len(places)} curves lie "
+    f"above the diagonal on average; Deconvolution lies {'above' if deconvolution['gap'] > 0 else 'below'} it.",
     counterpart="Fig. 4",
     source="tjoa2020quantifying",
 )
 page.figure(
     plots.roc(shown, swapped=True),
     "five_band_roc_swapped",
-    caption="The same curves as the published figure draws them: recall across and false positive rate up, under the labels "
-    "of the right way round.",
+    caption="The same curves as the published figure draws them: recall across and false positive rate up, under the "
+    "labels of the right way round.",
     alt="The ROC curves mirrored at the diagonal: what lies above it in the figure before lies below it here.",
     counterpart="Fig. 4, as published",
     source="tjoa2020quantifying",
 )
 
 # %% [markdown]
-# The code that drew the published figure puts recall on the x axis and the false positive rate on the y axis, and labels
-# them the other way round. Section IV-B reads it: most methods lie in "traditionally poor" regions, and "Deconvolution
-# appears to be the best, as it has the greatest rate of increasing recall compared to FPR". The swap turns that sentence
-# round.
+# The code that drew the published figure puts recall on the x axis and the false positive rate on the y axis, and
+# labels them the other way round. Section IV-B reads it: most methods lie in "traditionally poor" regions, and
+# "Deconvolution appears to be the best, as it has the greatest rate of increasing recall compared to FPR". The swap
+# turns that sentence round.
 #
 # Here {num}`five_band/n_above` of {num}`five_band/n_curves` curves lie above the diagonal on average. Deconvolution's
-# mean distance from it (recall minus false positive rate) is {num}`five_band/deconvolution_gap +.2f`, that of the others
-# {num}`five_band/others_gap +.2f`. By the rate at which recall grows with the false positive rate, Deconvolution takes
-# place {num}`five_band/deconvolution_place .1f` of {num}`five_band/n_methods` (mean over networks); with the axes
+# mean distance from it (recall minus false positive rate) is {num}`five_band/deconvolution_gap +.2f`, that of the
+# others {num}`five_band/others_gap +.2f`. By the rate at which recall grows with the false positive rate, Deconvolution
+# takes place {num}`five_band/deconvolution_place .1f` of {num}`five_band/n_methods` (mean over networks); with the axes
 # swapped, place {num}`five_band/deconvolution_place_swapped .1f`.
 #
 # ## Images without a cell
@@ -175,8 +177,8 @@ empty = heat.blank(ALL_TEN, empty=True).replace({"method": TITLES, "network": he
 page.table(
     empty.groupby(["network", "method"], sort=False, as_index=False)[["blank", "false_alarms"]].mean(),
     "empty",
-    caption="Images without a cell: share of the pixels that the map rightly leaves in band 0 (blank) and of false alarms, means over thresholds, "
-    "images and branches.",
+    caption="Images without a cell: share of the pixels that the map rightly leaves in band 0 (blank) and of false "
+    "alarms, means over thresholds, images and branches.",
 )
 without = heat.counted(scores[False], empty=False)
 page.quote(

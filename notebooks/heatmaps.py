@@ -10,8 +10,8 @@
 # # The heat maps themselves
 #
 # Numbers come after looking. Red speaks for the predicted class, blue against it; the truth is light red on the body of
-# a cell and dark red on what tells its class. The [gallery](#cells-heatmaps-gallery) at the end holds every method, network and
-# class, right and wrong predictions apart.
+# a cell and dark red on what tells its class. The [gallery](#cells-heatmaps-gallery) at the end holds every method,
+# network and class, right and wrong predictions apart.
 
 # %% tags=["parameters"]
 dataset = "cells"  # a data card with graded truth
@@ -55,8 +55,9 @@ def row(name, network, i, maps):
 # should speak for that channel. Summing over channels, as the score does, lets channels cancel one another.
 
 # %%
+COLOURED = ("saliency", "guided_gradcam", "deconvolution")
 rows, cancelled = [], {}
-for name in ("saliency", "guided_gradcam", "deconvolution"):
+for name in COLOURED:
     for network in heat.networks:
         raw = heat.raw(name, network, branch, images[network])
         cancelled[name, network] = 1 - np.abs(raw.sum(1)).sum() / np.abs(raw).sum()
@@ -66,19 +67,17 @@ for name in ("saliency", "guided_gradcam", "deconvolution"):
 page.figure(
     plots.colour_channels(rows),
     "colour_channels",
-    caption="Maps of cells with a red border (RCell), rightly predicted, in each colour channel over the largest magnitude of the map.",
-    alt="A grid of maps in the channels red, green and blue. Share of the magnitude that cancels in the sum over channels: "
+    caption="Maps of cells with a red border (RCell), rightly predicted, in each colour channel over the largest "
+    "magnitude of the map.",
+    alt="A grid of maps in the channels red, green and blue. Share of the magnitude that cancels in the sum over "
+    "channels: "
     + ", ".join(f"{TITLES[m]} on {heat.titles[n]} {share:.0%}" for (m, n), share in cancelled.items())
     + ".",
     counterpart="Fig. 5",
     source="tjoa2020quantifying",
 )
-page.quote(
-    **{
-        f"cancelled_{name}": np.mean([v for (m, _), v in cancelled.items() if m == name])
-        for name in ("saliency", "guided_gradcam", "deconvolution")
-    }
-)
+means = {name: np.mean([cancelled[name, network] for network in heat.networks]) for name in COLOURED}
+page.quote(**{f"cancelled_{name}": mean for name, mean in means.items()})
 
 # %% [markdown]
 # In the sum over channels, {num}`heatmaps/cancelled_guided_gradcam .0%` of the magnitude of Guided Grad-CAM cancels,
@@ -99,8 +98,8 @@ page.figure(
     plots.stratified(rows),
     "stratified",
     caption="Maps after the sum over channels, and their five bands at the first and the last pair of soft thresholds.",
-    alt=f"A grid of {len(rows)} maps with their bands; at the strict thresholds most of each cell is in band 0, at the lax ones edges and background "
-    "pixels enter the other bands.",
+    alt=f"A grid of {len(rows)} maps with their bands; at the strict thresholds most of each cell is in band 0, at the "
+    "lax ones edges and background pixels enter the other bands.",
     counterpart="Fig. 6",
     source="tjoa2020quantifying",
 )
@@ -136,8 +135,8 @@ for network in heat.networks:
         page.figure(
             plots.heatmap_gallery(rows),
             f"gallery_{network}_{name}",
-            caption=f"{TITLES[name]} on {heat.titles[network]}, branch {branch}: image, truth and map of right predictions "
-            "of each class, and of a wrong one.",
+            caption=f"{TITLES[name]} on {heat.titles[network]}, branch {branch}: image, truth and map of right "
+            "predictions of each class, and of a wrong one.",
             alt=f"A grid of {len(classes)} classes with heat maps of {rightly} right and {wrongly} wrong predictions.",
             counterpart="appendix A to G",
             source="tjoa2020quantifying",

@@ -68,9 +68,9 @@ page.quote(
 #
 # Five controls stand beside the maps, none of which has seen a network: the image's edges (SOBEL), a spot in the middle
 # (CENTRE), a smooth random field (RANDOM), the same everywhere (CONST) and the average mask (AVG). Edges alone score
-# {num}`localization/edges_auprc .3f`; methods with a higher mean: {num}`localization/n_above_edges`. The best control is
-# {num}`localization/best_control` with {num}`localization/best_control_auprc .3f`; methods with a higher mean than every
-# control: {num}`localization/n_above_controls`.
+# {num}`localization/edges_auprc .3f`; methods with a higher mean: {num}`localization/n_above_edges`. The best control
+# is {num}`localization/best_control` with {num}`localization/best_control_auprc .3f`; methods with a higher mean than
+# every control: {num}`localization/n_above_controls`.
 
 # %%
 frame = scores.query("model in [@study.main, 'control', @localizer + '-1']")
@@ -82,7 +82,8 @@ page.figure(
         lines={"average mask, mean": controls["average"], "localizer, mean": others[localizer]},
     ),
     "localization",
-    caption=f"AUPRC of the maps of {study.title()} on test images with the finding, beside the controls and the localizer. Solid line: median; dashed: mean; box: quartiles.",
+    caption=f"AUPRC of the maps of {study.title()} on test images with the finding, beside the controls and the "
+    "localizer. Solid line: median; dashed: mean; box: quartiles.",
     alt=f"Box plots of AUPRC by method. Means: {in_words({**main, **controls, **others})}.",
     counterpart="Fig. 2a-b",
 )
@@ -91,7 +92,8 @@ page.figure(
 page.table(
     summary,
     "localization",
-    caption="AUPRC by method and model, controls and localizers included: mean, standard deviation over images, 95 % bootstrap interval of the mean, images.",
+    caption="AUPRC by method and model, controls and localizers included: mean, standard deviation over images, 95 % "
+    "bootstrap interval of the mean, images.",
     key=["method", "model"],
 )
 
@@ -117,7 +119,8 @@ for i, index in enumerate(study.explained[:n_shown]):
 page.figure(
     plots.map_grid(rows, notes, across=5),
     "examples",
-    caption="Maps of test images with their AUPRC, beside the average mask and the localizer; the truth outlined in cyan.",
+    caption="Maps of test images with their AUPRC, beside the average mask and the localizer; the truth outlined in "
+    "cyan.",
     alt=f"A grid of {len(rows)} images with their maps. AUPRC of the first: {in_words(notes[0], '', name=str)}.",
     counterpart="Fig. 2c-d and Fig. S1",
 )
@@ -140,9 +143,10 @@ areas = {name: AUPRC["average_precision"](m, test.truth[index]) for name, m in c
 page.figure(
     plots.precision_recall(test.pixels[index], test.truth[index], curves, areas),
     "pr_curve",
-    caption=f"One test image with the truth outlined, {', '.join(f'its map by {name}' for name in curves)}, and the precision-recall curve of each map. "
-    f"{label_of(best)} has the highest mean AUPRC of the methods; the image is the one on which it scores best. The area under the steps is "
-    "the average precision. The grey line is the precision of a constant map: the share of the image inside the truth.",
+    caption=f"One test image with the truth outlined, {', '.join(f'its map by {name}' for name in curves)}, and the "
+    f"precision-recall curve of each map. {label_of(best)} has the highest mean AUPRC of the methods; the image is the "
+    "one on which it scores best. The area under the steps is the average precision. The grey line is the precision "
+    "of a constant map: the share of the image inside the truth.",
     alt="An image, its maps, and their precision-recall curves, drawn as steps. Average precision: "
     f"{in_words(areas, name=str)}.",
     counterpart="Fig. S4",
@@ -163,10 +167,10 @@ page.quote(constant_ap=constant["average_precision"], constant_trapezoid=constan
 # %% [markdown]
 # ## Other scores
 #
-# AUPRC asks for the order of all pixels. Other papers ask for the one highest pixel (hit rate, pointing game), for the highest
-# pixels (relevance rank, m_GT), for the share of the map's mass that lies on the truth, or for the overlap of a mask that
-# is cut from the map. Do they choose the same methods? (With as many pixels as the truth has, m_GT, relevance rank accuracy and
-# Dice are one number; it is shown once.)
+# AUPRC asks for the order of all pixels. Other papers ask for the one highest pixel (hit rate, pointing game), for the
+# highest pixels (relevance rank, m_GT), for the share of the map's mass that lies on the truth, or for the overlap of a
+# mask that is cut from the map. Do they choose the same methods? (With as many pixels as the truth has, m_GT, relevance
+# rank accuracy and Dice are one number; it is shown once.)
 
 # %%
 columns = {"auprc": frame.groupby("method", sort=False)["auprc"].mean()}
@@ -179,8 +183,8 @@ best_by = {titles[score]: label_of(matrix.loc[names, score].idxmax()) for score 
 page.figure(
     plots.score_matrix(matrix, titles),
     "other_scores",
-    caption=f"Mean scores over {len(study.explained)} test images; the darker, the higher the rank within a column (best: "
-    "1). Controls and localizer stand below the maps. The pointing game allows 15 pixels.",
+    caption=f"Mean scores over {len(study.explained)} test images; the darker, the higher the rank within a column "
+    "(best: 1). Controls and localizer stand below the maps. The pointing game allows 15 pixels.",
     alt=f"A matrix of methods by scores. Best map by score: {in_words(best_by, '', name=str)}.",
 )
 
@@ -199,8 +203,8 @@ page.quote(
 )
 
 # %% [markdown]
-# Of {num}`localization/n_scores` other scores, {num}`localization/n_same_best` put the same method first as AUPRC does. The order of the
-# methods differs most from AUPRC's by *{num}`localization/least_alike`*: rank correlation
+# Of {num}`localization/n_scores` other scores, {num}`localization/n_same_best` put the same method first as AUPRC does.
+# The order of the methods differs most from AUPRC's by *{num}`localization/least_alike`*: rank correlation
 # {num}`localization/least_alike_rho .2f`.
 #
 # ## Trained against random weights

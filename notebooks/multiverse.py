@@ -9,9 +9,9 @@
 # %% [markdown]
 # # Would the verdict change?
 #
-# Each verdict rests on choices: how maps are made, how they are prepared, how they are scored, when a method passes. Here
-# every verdict is reached in every way that these choices allow, {num}`multiverse/n_specifications` ways in all, and
-# the answers are counted. How to read it: [](../../concepts/multiverse.md).
+# Each verdict rests on choices: how maps are made, how they are prepared, how they are scored, when a method passes.
+# Here every verdict is reached in every way that these choices allow, {num}`multiverse/n_specifications` ways in all,
+# and the answers are counted. How to read it: [](../../concepts/multiverse.md).
 
 # %% tags=["parameters"]
 dataset = "phantom-pneumothorax"  # a data card
@@ -49,18 +49,19 @@ if shown and shown not in names:
 # %% [markdown]
 # ## What is varied
 #
-# For each method and criterion, the choices that bear on it are crossed: every value of each with every value of all the
-# others. All share the same data and networks. The rest is as the protocol {num}`multiverse/protocol` has it, among it
-# the noise of SmoothGrad and the number of its copies, the placing of the points on a path, the baselines of XRAI, and
-# which images are explained. What makes the maps is varied less for the costlier methods: of Smooth IG, whose passes are
-# those of SmoothGrad times those of IG, only the power, and a probability is explained by SmoothGrad alone.
+# For each method and criterion, the choices that bear on it are crossed: every value of each with every value of all
+# the others. All share the same data and networks. The rest is as the protocol {num}`multiverse/protocol` has it, among
+# it the noise of SmoothGrad and the number of its copies, the placing of the points on a path, the baselines of XRAI,
+# and which images are explained. What makes the maps is varied less for the costlier methods: of Smooth IG, whose
+# passes are those of SmoothGrad times those of IG, only the power, and a probability is explained by SmoothGrad alone.
 
 # %%
 grids = {(criterion, name): grid(study, name, criterion) for criterion in BASELINES for name in names}
 page.table(
     choices_table(grids),
     "choices",
-    caption="The choices that are varied, their values and where these come from; the criteria and the methods that they bear on.",
+    caption="The choices that are varied, their values and where these come from; the criteria and the methods that "
+    "they bear on.",
 )
 
 # %%
@@ -98,8 +99,8 @@ page.quote(
 page.figure(
     multiverse.share_matrix(shares, curve),
     "specification_shares",
-    caption="Share of the specifications under which a method passes. Below each number the verdicts of the named protocols, filled for PASS: square "
-    "`corrected`, triangle `published`, circle `as_run`.",
+    caption="Share of the specifications under which a method passes. Below each number the verdicts of the named "
+    "protocols, filled for PASS: square `corrected`, triangle `published`, circle `as_run`.",
     alt="A matrix of methods by criteria. Shares of PASS: "
     + "; ".join(f"{label_of(method)} {in_words(row, '.0%', str)}" for method, row in shares.iterrows())
     + ".",
@@ -109,9 +110,10 @@ page.figure(
 page.figure(
     multiverse.sorted_curves(curve),
     "specification_curves",
-    caption="All specifications of each method and criterion, sorted by the difference between the method's mean and the baseline's. Utility is AUPRC "
-    "against the average mask, the others SSIM: against the degradation threshold (randomization, where a PASS is *below* zero) and the low "
-    "baseline. Dots: blue for PASS, orange for FAIL; grey: 95 % bootstrap interval by image; marks: the named protocols.",
+    caption="All specifications of each method and criterion, sorted by the difference between the method's mean and "
+    "the baseline's. Utility is AUPRC against the average mask, the others SSIM: against the degradation threshold "
+    "(randomization, where a PASS is *below* zero) and the low baseline. Dots: blue for PASS, orange for FAIL; grey: "
+    "95 % bootstrap interval by image; marks: the named protocols.",
     alt=f"Sorted curves of {len(names)} methods by {len(BASELINES)} criteria. Differences range from "
     + "; ".join(
         f"{rows['difference'].min():.2f} to {rows['difference'].max():.2f} in {criterion}"
@@ -123,10 +125,10 @@ page.figure(
 # %% [markdown]
 # ## Which choices decide
 #
-# Take two specifications that differ in one choice alone: how often do their verdicts differ? This is the choice's *flip
-# rate*. Beside it stands how much of the variance of the difference over the specifications the choice explains by itself,
-# by an analysis of variance; what is left to interactions is what choices do only together. The rule cannot change a
-# difference, only what is called a PASS.
+# Take two specifications that differ in one choice alone: how often do their verdicts differ? This is the choice's
+# *flip rate*. Beside it stands how much of the variance of the difference over the specifications the choice explains
+# by itself, by an analysis of variance; what is left to interactions is what choices do only together. The rule cannot
+# change a difference, only what is called a PASS.
 
 # %%
 found = effects(curve)
@@ -164,8 +166,9 @@ def title_of(choice):
 page.figure(
     multiverse.choice_bars(choice_bars(found, list(BASELINES))),
     "specification_choices",
-    caption="Bars: flip rate, the share of pairs of specifications differing in that choice alone whose verdicts differ, over the methods that it bears on. "
-    "Diamonds: share of the variance of the difference that the choice explains by itself, mean over these methods. Dash: not varied.",
+    caption="Bars: flip rate, the share of pairs of specifications differing in that choice alone whose verdicts "
+    "differ, over the methods that it bears on. Diamonds: share of the variance of the difference that the choice "
+    "explains by itself, mean over these methods. Dash: not varied.",
     alt="Bar charts of flip rates, one for each criterion. "
     + "; ".join(f"{criterion}: {in_words(rates[criterion], '.0%', title_of)}" for criterion in BASELINES)
     + ".",
@@ -173,16 +176,17 @@ page.figure(
 page.table(
     found.assign(choice=[title_of(name) if name in FACTORS else name for name in found["choice"]]),
     "choice_effects",
-    caption="What each choice does to the verdicts of each method: its number of values (levels), the pairs of specifications that differ in it alone and "
-    "those of them whose verdicts flip, and the share of the variance of the difference and of the verdict (0 or 1) that it explains by itself.",
+    caption="What each choice does to the verdicts of each method: its number of values (levels), the pairs of "
+    "specifications that differ in it alone and those of them whose verdicts flip, and the share of the variance of "
+    "the difference and of the verdict (0 or 1) that it explains by itself.",
 )
 
 # %% [markdown]
 # ## Where on the curve
 #
-# For each criterion one method in full, by default the most divided. Below the curve each choice has a strip: dark where
-# the specifications of that stretch take the value, white where none does. A choice without influence is evenly grey or
-# evenly striped.
+# For each criterion one method in full, by default the most divided. Below the curve each choice has a strip: dark
+# where the specifications of that stretch take the value, white where none does. A choice without influence is evenly
+# grey or evenly striped.
 
 # %%
 for criterion in BASELINES:
@@ -193,12 +197,14 @@ for criterion in BASELINES:
     page.figure(
         multiverse.specification_curve(own, decisive),
         f"specification_{criterion}",
-        caption=f"{criterion.capitalize()} of {label_of(method)} under {len(crossed)} specifications, sorted by the difference between its mean and "
-        f"the baseline's{' (PASS is below zero)' if criterion == 'randomization' else ''}; grey band: 95 % interval; marks: the named protocols. Strips: share of the "
-        "specifications in each stretch that take the value; the choice that flips most verdicts is on top.",
-        alt=f"A curve rising from {crossed['difference'].min():.2f} to {crossed['difference'].max():.2f}, {(crossed['verdict'] == 'PASS').mean():.0%} of it PASS, "
-        "above strips of choices, those that flip most verdicts first: "
-        f"{in_words(decisive.sort_values(ascending=False), '.0%', title_of)}.",
+        caption=f"{criterion.capitalize()} of {label_of(method)} under {len(crossed)} specifications, sorted by the "
+        "difference between its mean and the "
+        f"baseline's{' (PASS is below zero)' if criterion == 'randomization' else ''}; grey band: 95 % interval; "
+        "marks: the named protocols. Strips: share of the specifications in each stretch that take the value; the "
+        "choice that flips most verdicts is on top.",
+        alt=f"A curve rising from {crossed['difference'].min():.2f} to {crossed['difference'].max():.2f}, "
+        f"{(crossed['verdict'] == 'PASS').mean():.0%} of it PASS, above strips of choices, those that flip most "
+        f"verdicts first: {in_words(decisive.sort_values(ascending=False), '.0%', title_of)}.",
         tabs=(criterion.capitalize(),),
     )
 
@@ -212,9 +218,9 @@ for criterion in BASELINES:
 page.table(
     curve.sort_values("protocol", key=lambda names: names == "", kind="stable"),
     "specification_curve",
-    caption="One row for each specification, method and criterion, the named protocols first (the first rows; all are in the file): the value of each choice "
-    "that is varied, the means of the method (value) and of the baseline (reference), their difference with its 95 % bootstrap interval by image, "
-    "and the verdict.",
+    caption="One row for each specification, method and criterion, the named protocols first (the first rows; all are "
+    "in the file): the value of each choice that is varied, the means of the method (value) and of the baseline "
+    "(reference), their difference with its 95 % bootstrap interval by image, and the verdict.",
     rows=3 * len(cells),
 )
 page.close()

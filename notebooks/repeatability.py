@@ -82,8 +82,9 @@ frame = frame[~((frame["method"] == localizer) & (frame["criterion"] != first))]
 page.figure(
     plots.stability_boxes(frame, low[first].to_dict() if fixed is None else fixed),
     "stability",
-    caption=f"SSIM between maps of two replicates (repeatability) and of two architectures (reproducibility), {study.replication}, beside the two localizers. "
-    f"Solid line: median; dashed: mean; box: quartiles; orange, dashed: the low baseline{f' of {first}' if fixed is None else ''}.",
+    caption="SSIM between maps of two replicates (repeatability) and of two architectures (reproducibility), "
+    f"{study.replication}, beside the two localizers. Solid line: median; dashed: mean; box: quartiles; orange, "
+    f"dashed: the low baseline{f' of {first}' if fixed is None else ''}.",
     alt=f"Box plots of SSIM by method. Means of {first}: {in_words(means[first])}.",
     counterpart="Fig. 4a-b",
 )
@@ -91,11 +92,11 @@ page.figure(
 # %% [markdown]
 # ## What SSIM is worth here
 #
-# How alike are maps that agree about nothing? Three controls answer. A *surrogate* has all the values of a map and nearly
-# its spectrum, so that it is as sparse and as smooth, but lies elsewhere. Maps of *different images* share the network and
-# whatever it always shows. Maps of one image for *another class* should differ if they explain the class: here, for
-# {num}`repeatability/n_other_class` images, of a single output read for and against the finding, or of the most and the next
-# most likely class.
+# How alike are maps that agree about nothing? Three controls answer. A *surrogate* has all the values of a map and
+# nearly its spectrum, so that it is as sparse and as smooth, but lies elsewhere. Maps of *different images* share the
+# network and whatever it always shows. Maps of one image for *another class* should differ if they explain the class:
+# here, for {num}`repeatability/n_other_class` images, of a single output read for and against the finding, or of the
+# most and the next most likely class.
 
 # %%
 different = summarize(study.thresholds(methods), "ssim", ["method"], n_boot, seed, study.clusters)
@@ -133,8 +134,8 @@ scale = pd.concat([kind.rename("mean").reset_index().assign(pair=pair) for pair,
 page.figure(
     plots.similarity_scale(scale, MIDPOINT),
     "similarity_scale",
-    caption=f"Mean SSIM of {len(kinds)} kinds of pairs, by method. Dotted line: 0.5, the paper's midpoint between alike and "
-    "unlike. What lies to the right of a method's own grey bar is more than its texture.",
+    caption=f"Mean SSIM of {len(kinds)} kinds of pairs, by method. Dotted line: 0.5, the paper's midpoint between "
+    "alike and unlike. What lies to the right of a method's own grey bar is more than its texture.",
     alt=f"Dot plot of SSIM by method and kind of pair. Surrogates: {in_words(kinds['surrogates'])}; different images: "
     f"{in_words(unrelated)}.",
 )
@@ -143,18 +144,18 @@ page.figure(
 # By texture alone SSIM is {num}`repeatability/null_ssim .2f` on average over the methods: from
 # {num}`repeatability/null_smallest .2f` for {num}`repeatability/null_smallest_map` to
 # {num}`repeatability/null_largest .2f` for {num}`repeatability/null_largest_map`, and for the localizers
-# {num}`repeatability/null_localizer .2f`. Maps of different images have {num}`repeatability/unrelated_ssim .2f`, and those
-# of {num}`repeatability/unrelated_largest_map` {num}`repeatability/unrelated_largest .2f`. One number for all,
+# {num}`repeatability/null_localizer .2f`. Maps of different images have {num}`repeatability/unrelated_ssim .2f`, and
+# those of {num}`repeatability/unrelated_largest_map` {num}`repeatability/unrelated_largest .2f`. One number for all,
 # {num}`repeatability/midpoint .1f`, is therefore no midpoint between alike and unlike: each method has its own.
-# {num}`repeatability/n_above_half` of {num}`repeatability/n_methods` methods exceed {num}`repeatability/midpoint .1f` in
-# {num}`repeatability/first`. The low baseline of this page is {num}`repeatability/baseline`; methods with a higher mean than that:
-# {num}`repeatability/n_above_low`. It is a lenient one, for surrogates do not keep where maps of this kind always lie. Two networks agree on
-# an image better than one network agrees with itself on different images for {num}`repeatability/n_above_unrelated` of
-# {num}`repeatability/n_methods` methods. See [](../../concepts/ssim.md).
+# {num}`repeatability/n_above_half` of {num}`repeatability/n_methods` methods exceed {num}`repeatability/midpoint .1f`
+# in {num}`repeatability/first`. The low baseline of this page is {num}`repeatability/baseline`; methods with a higher
+# mean than that: {num}`repeatability/n_above_low`. It is a lenient one, for surrogates do not keep where maps of this
+# kind always lie. Two networks agree on an image better than one network agrees with itself on different images for
+# {num}`repeatability/n_above_unrelated` of {num}`repeatability/n_methods` methods. See [](../../concepts/ssim.md).
 #
 # Between two classes SSIM is {num}`repeatability/other_class_ssim .2f` on average, least for
-# {num}`repeatability/other_class_smallest_map` ({num}`repeatability/other_class_smallest .2f`). Without its signs, the gradient
-# of a single output is the same for and against the finding.
+# {num}`repeatability/other_class_smallest_map` ({num}`repeatability/other_class_smallest .2f`). Without its signs, the
+# gradient of a single output is the same for and against the finding.
 #
 # The localizers are compared by their probabilities as they are. Away from the finding these are not zero but, at the
 # median, {num}`repeatability/localizer_floor_1 .3f` and {num}`repeatability/localizer_floor_2 .3f`; where two such
@@ -169,8 +170,9 @@ for name, table in summaries.items():
             other_class=table["method"].map(other_class),
         ),
         name,
-        caption=f"{name.capitalize()}: SSIM by method, mean, standard deviation over images, 95 % bootstrap interval, images; and the mean SSIM "
-        "with surrogates (null), of maps of different images (unrelated) and of two classes (other_class).",
+        caption=f"{name.capitalize()}: SSIM by method, mean, standard deviation over images, 95 % bootstrap interval, "
+        "images; and the mean SSIM with surrogates (null), of maps of different images (unrelated) and of two classes "
+        "(other_class).",
         key=["method", "model"],
     )
 
@@ -195,7 +197,8 @@ for i, index in enumerate(study.explained[:n_shown]):
 page.figure(
     plots.map_grid(rows, notes, across=4),
     "stability_examples",
-    caption=f"Maps of the same test images by {', '.join(map(study.title, study.classifiers))}, with their SSIM to the first network's map.",
+    caption=f"Maps of the same test images by {', '.join(map(study.title, study.classifiers))}, with their SSIM to the "
+    "first network's map.",
     alt=f"{n_shown} images, each with its maps for each of {len(study.classifiers)} networks.",
     counterpart="Fig. 4c-d and Fig. S3",
 )
