@@ -16,5 +16,7 @@ def test_each_notebook_is_a_chapter():
 @pytest.mark.parametrize("name", chapters.NAMES)
 def test_no_cell_is_long(name):
     cells = jupytext.read(paths.CHAPTERS / f"{name}.py").cells
-    lengths = {cell.source.partition("\n")[0]: len(cell.source.splitlines()) for cell in cells if cell.cell_type == "code"}
+    lengths = {
+        cell.source.partition("\n")[0]: len(cell.source.splitlines()) for cell in cells if cell.cell_type == "code"
+    }
     assert not {first: length for first, length in lengths.items() if length > LONGEST}
