@@ -56,10 +56,8 @@ low = {name: null if fixed is None else null * 0 + fixed for name, null in nulls
 of_methods = {name: mean[names] for name, mean in means.items()}
 for name, maps in of_methods.items():
     prefix = "" if name == first else f"{name}_"
-    above = {"n_above_low": int((maps > low[name][names]).sum()), "n_above_half": int((maps > MIDPOINT).sum())}
-    page.quote(
-        **best_and_worst(maps, "ssim", prefix), **{f"{prefix}{baseline}": count for baseline, count in above.items()}
-    )
+    above = {"n_above_low": maps > low[name][names], "n_above_half": maps > MIDPOINT}
+    page.quote(**best_and_worst(maps, "ssim", prefix), **{f"{prefix}{key}": int(n.sum()) for key, n in above.items()})
 page.quote(
     first=first,
     found="; ".join(
