@@ -11,8 +11,9 @@
 #
 # Whether a map is right can be said exactly only where it is known what the network had to look at.
 # {cite:t}`tjoa2020quantifying` draw their images themselves: {num}`atlas/n_cells` types of cells, or no cell at all, on
-# {num}`atlas/n_backgrounds` backgrounds. Every picture comes with its truth, in two grades: what tells the type from the
-# others is the *feature*, worth 0.9; the rest of the cell is its *body*, worth 0.4, since it only says where the cell is.
+# {num}`atlas/n_backgrounds` backgrounds. Every picture comes with its truth, in two grades: what tells the type from
+# the others is the *feature*, worth 0.9; the rest of the cell is its *body*, worth 0.4, since it only says where the
+# cell is.
 
 # %% tags=["parameters"]
 dataset = "cells"  # a data card with graded truth
@@ -77,8 +78,8 @@ rows += [(f"truth,\n{scene}", [image.grades for image in images]) for scene, ima
 page.figure(
     plots.truth_grid(rows, [f"{TYPES.index(name)}\n{name}" for name in types]),
     "atlas",
-    caption=f"Types of cells (columns, with their labels) on the backgrounds {', '.join(scenes)}, and below them the truth of "
-    "each picture: light red is the body of the cell, dark red the feature that tells its type.",
+    caption=f"Types of cells (columns, with their labels) on the backgrounds {', '.join(scenes)}, and below them the "
+    "truth of each picture: light red is the body of the cell, dark red the feature that tells its type.",
     alt=f"{len(scenes)} rows of {len(types)} drawn pictures, each of {', '.join(types)}, and {len(scenes)} rows with "
     "the truth of each: filled shapes in light red whose border, bars or tails are dark red. An image without a cell "
     "has an empty truth.",
@@ -105,9 +106,11 @@ by_type.insert(0, "images", shares["type"].value_counts())
 page.table(
     by_type.reset_index(),
     "grades",
-    caption=f"Test images of each type, and the mean share of their pixels with each grade: 0 background, 0.4 body, 0.9 "
-    f"feature. Images of {test.pixels.shape[1]} pixels a side.",
+    caption="Test images of each type, and the mean share of their pixels with each grade: 0 background, 0.4 body, "
+    f"0.9 feature. Images of {test.pixels.shape[1]} pixels a side.",
 )
+
+# %%
 present = shares[test.present]
 smallest = by_type.drop("empty", errors="ignore")["grade_0.9"].idxmin()
 page.quote(
@@ -154,11 +157,12 @@ page.figure(
         ["corrected", "its truth", "at fault", "its truth"],
     ),
     "faults",
-    caption="Each fault beside its correction. Top: a plus sign, and the same cell with the pole test as printed. Bottom: a cell "
-    "with a pure red border, and the same cell composed channel by channel: its border shows the green and blue of the "
-    "background.",
-    alt="Two rows of four pictures. Top: a round cell with a plus sign becomes one with a minus sign, in image and truth. "
-    "Bottom: the red border of a rectangle turns into the mixed colours of its background, while the truth stays.",
+    caption="Each fault beside its correction. Top: a plus sign, and the same cell with the pole test as printed. "
+    "Bottom: a cell with a pure red border, and the same cell composed channel by channel: its border shows the green "
+    "and blue of the background.",
+    alt="Two rows of four pictures. Top: a round cell with a plus sign becomes one with a minus sign, in image and "
+    "truth. Bottom: the red border of a rectangle turns into the mixed colours of its background, while the truth "
+    "stays.",
 )
 
 # %% [markdown]
@@ -183,9 +187,9 @@ page.quote(kind_drawn=kind_drawn, n_drawn=len(draws))
 page.figure(
     plots.truth_grid(rows, [""] * COLUMNS),
     "draws",
-    caption=f"{len(draws)} draws of the type {kind_drawn}, {size_shown} pixels a side, with their truth; the feature covers between "
-    f"{feature.min():.1%} and {feature.max():.1%} of the image.",
-    alt=f"{len(draws)} pictures of cells of the type {kind_drawn} in different places, sizes, colours and orientations, and the "
-    "truth of each below it.",
+    caption=f"{len(draws)} draws of the type {kind_drawn}, {size_shown} pixels a side, with their truth; the feature "
+    f"covers between {feature.min():.1%} and {feature.max():.1%} of the image.",
+    alt=f"{len(draws)} pictures of cells of the type {kind_drawn} in different places, sizes, colours and "
+    "orientations, and the truth of each below it.",
 )
 page.close()

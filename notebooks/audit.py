@@ -11,10 +11,10 @@
 #
 # A paper says in a few pages what a program does in a thousand lines. Where the authors have published their code, the
 # two can be compared. This chapter lists where text and code of {cite:t}`arun2021assessing`,
-# {cite:t}`tjoa2020quantifying` and {cite:t}`venkatesh2024gradient` part, and runs both sides: once as a reader of the text would have it,
-# once as the code had it, on the images and maps of this data set. All else is held as the protocol of this page has
-# it, so that each number shows one difference alone. Most of this is defaults of libraries, and it could be found only
-# because the code is public.
+# {cite:t}`tjoa2020quantifying` and {cite:t}`venkatesh2024gradient` part, and runs both sides: once as a reader of the
+# text would have it, once as the code had it, on the images and maps of this data set. All else is held as the protocol
+# of this page has it, so that each number shows one difference alone. Most of this is defaults of libraries, and it
+# could be found only because the code is public.
 
 # %% tags=["parameters"]
 dataset = "phantom-pneumothorax"  # a data card
@@ -28,12 +28,11 @@ import pandas as pd
 
 from saltrust import plots
 from saltrust.analysis.audit.arun import SSIM_STEPS, ssim_at
+from saltrust.analysis.audit.preparations import PREPARATIONS, in_every_way, scores_by_preparation
 from saltrust.analysis.audit.table import audit
+from saltrust.analysis.words import in_words
 from saltrust.chapters.page import Page
-from saltrust.methods.preparation import prepare
 from saltrust.methods.registry import label_of, select
-from saltrust.scores.auprc import AUPRC
-from saltrust.scores.ssim import ssim
 from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
@@ -57,46 +56,49 @@ page.quote(n_findings=len(findings), n_images=len(study.images.explained), main_
 # **The predicted class.** The code differentiates the larger of two outputs. Where the network misses the finding, the
 # map explains why it sees none, and is then scored against the finding. This holds for
 # {num}`audit/predicted_class_code .0%` of the {num}`audit/n_images` images with the finding that have maps here. The
-# protocols `corrected` and `published` explain the output for the finding; with several classes there is no such output,
-# and the predicted class is explained.
+# protocols `corrected` and `published` explain the output for the finding; with several classes there is no such
+# output, and the predicted class is explained.
 #
 # **A class that moves.** The larger output is looked up anew for each randomized network. For
-# {num}`audit/moving_class_code .0%` of the images, the network with all its weights random predicts another class than the
-# trained one: the two maps then answer two questions, and may differ for that alone.
+# {num}`audit/moving_class_code .0%` of the images, the network with all its weights random predicts another class than
+# the trained one: the two maps then answer two questions, and may differ for that alone.
 #
 # ## How the maps are made
 #
-# **SmoothGrad, squared.** By definition it is the mean of noisy gradients {cite}`smilkov2017smoothgrad`; the library's default
-# is the mean of their squares, which drops the sign and stresses outliers. The mean AUPRC is {num}`audit/squares_text .3f` as a mean and
-# {num}`audit/squares_code .3f` as a mean of squares. A third definition, the root of the summed squares over their number
-# (MONAI), orders the values as the squares do. Protocol: `power`.
+# **SmoothGrad, squared.** By definition it is the mean of noisy gradients {cite}`smilkov2017smoothgrad`; the library's
+# default is the mean of their squares, which drops the sign and stresses outliers. The mean AUPRC is
+# {num}`audit/squares_text .3f` as a mean and {num}`audit/squares_code .3f` as a mean of squares. A third definition,
+# the root of the summed squares over their number (MONAI), orders the values as the squares do. Protocol: `power`.
 #
-# **Steps of Integrated Gradients.** The maps should add up to the change of the output. With the 25 steps of the text they
-# miss {num}`audit/steps_text .0%` of it, with the 10 of the code {num}`audit/steps_code .0%`, both by the library's rule,
-# which counts both end points in full; the rule of `corrected` leaves less ([](every_method.md)).
+# **Steps of Integrated Gradients.** The maps should add up to the change of the output. With the 25 steps of the text
+# they miss {num}`audit/steps_text .0%` of it, with the 10 of the code {num}`audit/steps_code .0%`, both by the
+# library's rule, which counts both end points in full; the rule of `corrected` leaves less ([](every_method.md)).
 #
-# **Ranges that follow the image.** Noise, and the two baselines of XRAI, are set by the darkest and the brightest pixel of each image.
-# Here that range is {num}`audit/own_range_code .0%` of what the network accepts, on average; a dull image gets less
-# noise than a brilliant one. The protocols `corrected` and `published` take the input's range.
+# **Ranges that follow the image.** Noise, and the two baselines of XRAI, are set by the darkest and the brightest pixel
+# of each image. Here that range is {num}`audit/own_range_code .0%` of what the network accepts, on average; a dull
+# image gets less noise than a brilliant one. The protocols `corrected` and `published` take the input's range.
 #
-# **Guided Grad-CAM of displayed maps.** The product is taken after both maps were made absolute, clipped and rescaled for
-# display. Mean AUPRC: {num}`audit/displayed_product_text .3f` for the product of the raw maps,
+# **Guided Grad-CAM of displayed maps.** The product is taken after both maps were made absolute, clipped and rescaled
+# for display. Mean AUPRC: {num}`audit/displayed_product_text .3f` for the product of the raw maps,
 # {num}`audit/displayed_product_code .3f` for that of the displayed ones.
 #
-# **Where Guided Grad-CAM looks.** Tjoa and Guan ask it for the first convolution, where a channel is a filter for edges and
-# the map a fine one. Mean AUPRC: {num}`audit/first_layer_text .3f` at the layer where Grad-CAM is taken here,
+# **Where Guided Grad-CAM looks.** Tjoa and Guan ask it for the first convolution, where a channel is a filter for edges
+# and the map a fine one. Mean AUPRC: {num}`audit/first_layer_text .3f` at the layer where Grad-CAM is taken here,
 # {num}`audit/first_layer_code .3f` at the first.
 #
-# **A grid that is told wrongly.** At 320 pixels one position in the last block of InceptionV3 covers {num}`audit/grid_code .1%` of a side, not the
-# {num}`audit/grid_text .0%` of the text: it stands for a wider field than the reader believes.
+# **A grid that is told wrongly.** At 320 pixels one position in the last block of InceptionV3 covers
+# {num}`audit/grid_code .1%` of a side, not the {num}`audit/grid_text .0%` of the text: it stands for a wider field than
+# the reader believes.
 #
-# **One map without signs.** Of Tjoa and Guan's eight methods, one drops the signs, by a default of captum. Of a gradient's magnitude
-# {num}`audit/signs_text .0%` is positive here and can lie in a positive band; without signs it is
-# {num}`audit/signs_code .0%`. That Saliency has the highest recall, as they find, is thus not a comparison of like
-# with like; [](#cells-footing) makes it one.
+# **One map without signs.** Of Tjoa and Guan's eight methods, one drops the signs, by a default of captum. Of a
+# gradient's magnitude {num}`audit/signs_text .0%` is positive here and can lie in a positive band; without signs it is
+# {num}`audit/signs_code .0%`. That Saliency has the highest recall, as they find, is thus not a comparison of like with
+# like; [](#cells-fair_comparison) makes it one.
 #
-# **Rectifiers that hooks do not see.** captum guides the gradient at modules of class `ReLU`. Of the rectifiers of InceptionV3, as
-# torchvision builds it, {num}`audit/functional_relu_code .0%` are: it calls a function. Guided Backpropagation is then the gradient under another name, and nothing says so. Here every call is seen, and a map that equals the gradient is refused.
+# **Rectifiers that hooks do not see.** captum guides the gradient at modules of class `ReLU`. Of the rectifiers of
+# InceptionV3, as torchvision builds it, {num}`audit/functional_relu_code .0%` are: it calls a function. Guided
+# Backpropagation is then the gradient under another name, and nothing says so. Here every call is seen, and a map that
+# equals the gradient is refused.
 
 # %% [markdown]
 # ## How they are compared: three choices inside SSIM
@@ -114,8 +116,8 @@ TITLES = {
 page.figure(
     plots.score_matrix(ladder, TITLES),
     "ssim_settings",
-    caption="SSIM of the same pairs of maps (two replicates, mean over the images), from the text on the left to the code on the right, one change at "
-    "a time. The darker, the higher the rank within a column.",
+    caption="SSIM of the same pairs of maps (two replicates, mean over the images), from the text on the left to the "
+    "code on the right, one change at a time. The darker, the higher the rank within a column.",
     alt="A matrix of methods by settings of SSIM. Means from left to right: "
     + "; ".join(f"{label_of(name)} " + ", ".join(f"{v:.2f}" for v in row) for name, *row in ladder.itertuples())
     + ".",
@@ -131,11 +133,11 @@ page.quote(
 )
 
 # %% [markdown]
-# **Maps.** Footnote 2 says that raw maps are compared; the code makes them absolute and clips them. Mean over the paper's eight
-# methods: {num}`audit/preparation_text .3f` and {num}`audit/preparation_code .3f`. **Window.** The cited index has a
-# Gaussian window, scikit-image's default weighs all pixels alike: {num}`audit/window_text .3f` and {num}`audit/window_code .3f`.
-# **Range.** The library took 2 for any map of floating-point numbers, which quadruples both constants:
-# {num}`audit/data_range_text .3f` and {num}`audit/data_range_code .3f`. Most moved is
+# **Maps.** Footnote 2 says that raw maps are compared; the code makes them absolute and clips them. Mean over the
+# paper's eight methods: {num}`audit/preparation_text .3f` and {num}`audit/preparation_code .3f`. **Window.** The cited
+# index has a Gaussian window, scikit-image's default weighs all pixels alike: {num}`audit/window_text .3f` and
+# {num}`audit/window_code .3f`. **Range.** The library took 2 for any map of floating-point numbers, which quadruples
+# both constants: {num}`audit/data_range_text .3f` and {num}`audit/data_range_code .3f`. Most moved is
 # {num}`audit/ladder_most`, from {num}`audit/ladder_most_from .2f` to {num}`audit/ladder_most_to .2f`. Above the paper's
 # baseline of 0.5 are {num}`audit/ladder_above_text` of {num}`audit/ladder_n` methods by the text's settings and
 # {num}`audit/ladder_above_code` by the code's. See [](../../concepts/ssim.md).
@@ -145,42 +147,26 @@ page.quote(
 # {num}`audit/high_baseline_code .3f` by their own.
 
 # %%
-ways = {
-    "signed sum": ("sum", None),
-    "absolute sum": ("sum_abs", None),
-    "… clipped": ("sum_abs", 99.0),
-    "|sum|": ("abs_sum", None),
-    "positive part": ("sum_positive", None),
-    "largest channel": ("max_abs", None),
-}
 test = study.networks.test()
 index = study.images.explained[0]
 image, truth = test.pixels[index], test.truth[index]
-score = AUPRC["average_precision"]
-rows, notes, first = [], [], None
-for label, model in (("network 1", study.networks.main), ("replicate", study.networks.replicate)):
-    raw = study.maps.raw("grad", model).values[:1]
-    maps = {name: prepare(raw, *way)[0] for name, way in ways.items()}
-    first = first or maps
-    alike = {name: ssim(first[name], one, data_range=1.0).item() for name, one in maps.items()}
-    rows.append((label, image, truth, maps))
-    notes.append(
-        {
-            name: f"AUPRC {score(one, truth):.2f}"
-            + (f"\nSSIM {alike[name]:.2f}" if model == study.networks.replicate else "")
-            for name, one in maps.items()
-        }
-    )
-page.figure(
-    plots.map_grid(rows, notes),
-    "preparations",
-    caption=f"One gradient, prepared in {len(ways)} ways before it is scored, from two replicates of one network; the truth outlined. SSIM is that of the two "
-    "maps in a column.",
-    alt=f"Two rows of {len(ways)} maps of one image. SSIM of the two networks' maps: "
-    + ", ".join(f"{name} {value:.2f}" for name, value in alike.items())
-    + ".",
+one, other = (
+    in_every_way(study.maps.raw("grad", model).values[0]) for model in (study.networks.main, study.networks.replicate)
 )
-page.quote(alike_least=min(alike.values()), alike_most=max(alike.values()))
+scores = scores_by_preparation(one, other, truth)
+notes = [
+    {row.Index: f"AUPRC {row.auprc_first:.2f}" for row in scores.itertuples()},
+    {row.Index: f"AUPRC {row.auprc_second:.2f}\nSSIM {row.ssim:.2f}" for row in scores.itertuples()},
+]
+page.figure(
+    plots.map_grid([("network 1", image, truth, one), ("replicate", image, truth, other)], notes),
+    "preparations",
+    caption=f"One gradient, prepared in {len(PREPARATIONS)} ways before it is scored, from two replicates of one "
+    "network; the truth outlined. SSIM is that of the two maps in a column.",
+    alt=f"Two rows of {len(PREPARATIONS)} maps of one image. SSIM of the two networks' maps: "
+    f"{in_words(scores['ssim'], name=str)}.",
+)
+page.quote(alike_least=scores["ssim"].min(), alike_most=scores["ssim"].max())
 
 # %% [markdown]
 # One pair of gradients, and an SSIM from {num}`audit/alike_least .2f` to {num}`audit/alike_most .2f`.
@@ -188,63 +174,66 @@ page.quote(alike_least=min(alike.values()), alike_most=max(alike.values()))
 # ## How they are scored for utility
 #
 # **Clipping.** At the 99th percentile the highest hundredth of the pixels is made equal, and utility is a matter of
-# just these. Mean AUPRC of the gradient: {num}`audit/clipping_text .3f` without, {num}`audit/clipping_code .3f` with it.
+# just these. Mean AUPRC of the gradient: {num}`audit/clipping_text .3f` without, {num}`audit/clipping_code .3f` with
+# it.
 #
-# **The area under the curve.** A map that is the same everywhere, or empty, scores {num}`audit/area_text .3f` by average
-# precision and {num}`audit/area_code .3f` by straight lines ([](../../concepts/auprc.md)). A method whose maps are often empty
-# gains from it.
+# **The area under the curve.** A map that is the same everywhere, or empty, scores {num}`audit/area_text .3f` by
+# average precision and {num}`audit/area_code .3f` by straight lines ([](../../concepts/auprc.md)). A method whose maps
+# are often empty gains from it.
 #
-# **Boxes that an opening deletes.** Venkatesh and colleagues also score boxes around the parts of a map. An opening, meant
-# to remove specks, deletes all that is no wider than an eighth of the image. Of the boxes around the parts of
-# the maps of Integrated Gradients here, {num}`audit/opening_code .0%` are deleted. A map that loses all is empty, and scored as above. Their abstract speaks
-# of none of this. (That their checkpoints were chosen on the test set can be read in the code, but
-# not be shown here.)
+# **Boxes that an opening deletes.** Venkatesh and colleagues also score boxes around the parts of a map. An opening,
+# meant to remove specks, deletes all that is no wider than an eighth of the image. Of the boxes around the parts of the
+# maps of Integrated Gradients here, {num}`audit/opening_code .0%` are deleted. A map that loses all is empty, and
+# scored as above. Their abstract speaks of none of this. (That their checkpoints were chosen on the test set can be
+# read in the code, but not be shown here.)
 #
 # ## What they are compared with
 #
-# **The average mask saw the test set.** In the script for RSNA the mean of the truth is taken over test images, so that it
-# holds each answer it is scored against. Its mean AUPRC here: {num}`audit/leak_text .3f` from training and validation
-# images, {num}`audit/leak_code .3f` from test images. The fewer test images, the larger the leak.
+# **The average mask saw the test set.** In the script for RSNA the mean of the truth is taken over test images, so that
+# it holds each answer it is scored against. Its mean AUPRC here: {num}`audit/leak_text .3f` from training and
+# validation images, {num}`audit/leak_code .3f` from test images. The fewer test images, the larger the leak.
 #
-# **Pairs behind the threshold.** Fifty random pairs of maps are drawn anew for each method, without a seed. The threshold of
-# the method that suffers most then varies by {num}`audit/draws_code .3f` (95 % of the draws; none where there are no more than 50 pairs). The
-# protocol `corrected` draws once, with a seed, for all methods.
+# **Pairs behind the threshold.** Fifty random pairs of maps are drawn anew for each method, without a seed. The
+# threshold of the method that suffers most then varies by {num}`audit/draws_code .3f` (95 % of the draws; none where
+# there are no more than 50 pairs). The protocol `corrected` draws once, with a seed, for all methods.
 #
-# **Boxes scaled by 1023.** Boxes on files of 1024 pixels are divided by 1023 and cut to whole pixels. Their overlap with
-# the right boxes is {num}`audit/boxes_code .3f` on average: less than a pixel a side, which matters for the smallest
-# boxes only.
+# **Boxes scaled by 1023.** Boxes on files of 1024 pixels are divided by 1023 and cut to whole pixels. Their overlap
+# with the right boxes is {num}`audit/boxes_code .3f` on average: less than a pixel a side, which matters for the
+# smallest boxes only.
 #
-# **Statistics that are not randomized.** The code of {cite:t}`adebayo2018sanity` draws trainable variables anew. The running mean and variance of
-# batch normalization are not among them, and go on describing the data. SSIM of guided backpropagation with the trained network's
-# map, after all weights are random: {num}`audit/batchnorm_text .3f` where they are reset, {num}`audit/batchnorm_code .3f` where they are kept
-# (the same on a network without batch normalization). Whether Arun and colleagues kept them is not known.
+# **Statistics that are not randomized.** The code of {cite:t}`adebayo2018sanity` draws trainable variables anew. The
+# running mean and variance of batch normalization are not among them, and go on describing the data. SSIM of guided
+# backpropagation with the trained network's map, after all weights are random: {num}`audit/batchnorm_text .3f` where
+# they are reset, {num}`audit/batchnorm_code .3f` where they are kept (the same on a network without batch
+# normalization). Whether Arun and colleagues kept them is not known.
 #
 # ## Tjoa and Guan's cells and score
 #
 # These need no trained network, and are the same on every page but for the last.
 #
-# **A plus without a pole.** Algorithm 2 as printed asks for a pixel both above and below one and the same line. Drawn so,
-# {num}`audit/pole_text .0%` of the plus cells equal the minus cell; with the sign of the code, {num}`audit/pole_code .0%`.
+# **A plus without a pole.** Algorithm 2 as printed asks for a pixel both above and below one and the same line. Drawn
+# so, {num}`audit/pole_text .0%` of the plus cells equal the minus cell; with the sign of the code,
+# {num}`audit/pole_code .0%`.
 #
-# **A background that shows through.** The background is added wherever a colour channel of the cell is almost 0, so that it shows inside
-# {num}`audit/compositing_code .0%` of the rectangular cells, whose colours have two dark channels: a clue to the
-# background where the truth says *cell*.
+# **A background that shows through.** The background is added wherever a colour channel of the cell is almost 0, so
+# that it shows inside {num}`audit/compositing_code .0%` of the rectangular cells, whose colours have two dark channels:
+# a clue to the background where the truth says *cell*.
 #
-# **An average above 1.** The text sums over 56 thresholds and divides by 55. A map that is right at all of them has an average
-# recall of {num}`audit/divisor_text .3f`; by the code {num}`audit/divisor_code .3f`.
+# **An average above 1.** The text sums over 56 thresholds and divides by 55. A map that is right at all of them has an
+# average recall of {num}`audit/divisor_text .3f`; by the code {num}`audit/divisor_code .3f`.
 #
-# **Axes of the ROC curve.** The plot has recall on the axis that is labelled as the false positive rate, and the other way
-# round. At the strictest threshold the truth itself, taken as a map, lies {num}`audit/axes_text +.2f` from the diagonal
-# as the text defines it and {num}`audit/axes_code +.2f` as it was plotted: what is called better is worse.
+# **Axes of the ROC curve.** The plot has recall on the axis that is labelled as the false positive rate, and the other
+# way round. At the strictest threshold the truth itself, taken as a map, lies {num}`audit/axes_text +.2f` from the
+# diagonal as the text defines it and {num}`audit/axes_code +.2f` as it was plotted: what is called better is worse.
 #
 # **What clamping clamps.** The text clamps maps whose largest value is 1, the code raw attributions, in units of the
-# output. Of the values of the gradient of {num}`audit/main_title` on this data set, the limit of 0.1 cuts {num}`audit/clamping_text .1%` by the text and
-# {num}`audit/clamping_code .1%` by the code.
+# output. Of the values of the gradient of {num}`audit/main_title` on this data set, the limit of 0.1 cuts
+# {num}`audit/clamping_text .1%` by the text and {num}`audit/clamping_code .1%` by the code.
 #
 # ## What this book does about it
 #
-# Each choice that can change a verdict is a field of the {term}`protocol`, in three versions: as the text says, as the code
-# ran, and as we argue for ([](../../concepts/verdict.md)).
+# Each choice that can change a verdict is a field of the {term}`protocol`, in three versions: as the text says, as the
+# code ran, and as we argue for ([](../../concepts/verdict.md)).
 
 # %%
 page.close()

@@ -22,6 +22,7 @@ seed = 0  # of everything that is drawn at random
 # %%
 import numpy as np
 import pandas as pd
+from sklearn.metrics import confusion_matrix
 
 from saltrust import plots
 from saltrust.chapters.page import Page
@@ -41,9 +42,9 @@ table = settings.merge(accuracy.reset_index()).assign(paper=lambda rows: rows["n
 page.table(
     table,
     "accuracy",
-    caption="Training settings and test accuracy of the branches, mean, lowest and highest, beside the mean that the paper reports: side of the "
-    "images, batch size, epochs of the base model and at most of a branch, limit of the early-stopping counter, refresh fraction. Counterpart of "
-    "Table I of {cite:t}`tjoa2020quantifying`.",
+    caption="Training settings and test accuracy of the branches, mean, lowest and highest, beside the mean that the "
+    "paper reports: side of the images, batch size, epochs of the base model and at most of a branch, limit of the "
+    "early-stopping counter, refresh fraction. Counterpart of Table I of {cite:t}`tjoa2020quantifying`.",
 )
 page.quote(
     n_branches=len(study.networks.branches(study.card.networks[0])),
@@ -66,11 +67,11 @@ page.quote(
 #
 # The profile `quick` departs from the paper where two cores and no ImageNet weights force it to: smaller images, two
 # branches, and for the base models another training. Half of their images are mirrored, the learning rate rises and
-# falls once, and AlexNet and VGG16 borrow batch normalization, which is folded into their layers at the end. Their first
-# linear layer reads the small grid of the last convolution itself, where the pooling in between would only copy its
-# pixels to fill the grid of ImageNet's images; at the end each weight is shared out among these copies. Both steps leave
-# the outputs as they are, so that the network that is explained is the paper's. A branch then takes a few careful steps,
-# with a limit to match. `full` has the sizes and settings of the paper.
+# falls once, and AlexNet and VGG16 borrow batch normalization, which is folded into their layers at the end. Their
+# first linear layer reads the small grid of the last convolution itself, where the pooling in between would only copy
+# its pixels to fill the grid of ImageNet's images; at the end each weight is shared out among these copies. Both steps
+# leave the outputs as they are, so that the network that is explained is the paper's. A branch then takes a few careful
+# steps, with a limit to match. `full` has the sizes and settings of the paper.
 #
 # ## Regular evaluation
 #
@@ -92,8 +93,8 @@ traces = pd.concat(
 page.figure(
     plots.branch_traces(traces, heat.plan("alexnet").target),
     "regular_evaluation",
-    caption="Accuracy on one random shard of the validation images at each evaluation (above; dotted: the target) and the early-stopping counter as a "
-    "share of its limit (below), for each branch.",
+    caption="Accuracy on one random shard of the validation images at each evaluation (above; dotted: the target) and "
+    "the early-stopping counter as a share of its limit (below), for each branch.",
     alt="Line charts of validation accuracy and of the early-stopping counter by training step. "
     + "; ".join(
         f"{row.network} branch {row.branch} stopped after {row.steps} steps ({row.stopped})"
@@ -106,7 +107,8 @@ page.figure(
 page.table(
     branches,
     "branches",
-    caption="Each branch: side of its images, test accuracy, accuracy on all validation images, why and after how many steps it stopped, seconds.",
+    caption="Each branch: side of its images, test accuracy, accuracy on all validation images, why and after how "
+    "many steps it stopped, seconds.",
 )
 
 # %% [markdown]
@@ -119,10 +121,11 @@ labels = study.images.split("test").labels
 classes = study.card.classes
 matrices = {}
 for network in heat.networks:
-    counts = np.zeros((len(classes), len(classes)), int)
-    for branch in study.networks.branches(network):
-        np.add.at(counts, (labels, heat.predicted(network, branch)), 1)
-    matrices[study.networks.title(f"{network}-1")] = counts / counts.sum(axis=1, keepdims=True)
+    predicted = [heat.predicted(network, branch) for branch in study.networks.branches(network)]
+    true, found = np.tile(labels, len(predicted)), np.concatenate(predicted)
+    matrices[study.networks.title(f"{network}-1")] = confusion_matrix(
+        true, found, labels=range(len(classes)), normalize="true"
+    )
 pairs = {
     name: max((m[i, j], classes[i], classes[j]) for i in range(len(classes)) for j in range(len(classes)) if i != j)
     for name, m in matrices.items()
@@ -130,7 +133,8 @@ pairs = {
 page.figure(
     plots.class_confusion(matrices, classes),
     "confusion",
-    caption="Share of the test images of each class (row) that the branches of each network predict as each class (column), in per cent.",
+    caption="Share of the test images of each class (row) that the branches of each network predict as each class "
+    "(column), in per cent.",
     alt="A matrix of true by predicted classes for each network. Most frequent error: "
     + "; ".join(f"{name}, {true} taken for {wrong} ({share:.0%})" for name, (share, true, wrong) in pairs.items())
     + ".",

@@ -63,24 +63,24 @@ page.quote(
 # | columns of PASS and FAIL (Table 2) | {num}`claims/n_verdict` | {num}`claims/n_verdict_agree` |
 #
 # No number is expected to return on other images and other networks, least of all on drawn ones; a direction is, if it
-# belongs to the methods rather than to the data. *Holds* is no proof that the paper is right, *does not hold* none that it
-# is wrong: both say how far the claim carries.
+# belongs to the methods rather than to the data. *Holds* is no proof that the paper is right, *does not hold* none that
+# it is wrong: both say how far the claim carries.
 #
 # ## How a claim is decided
 #
 # Images are the unit, and intervals are 95 % bootstrap intervals, unless it says otherwise.
 #
-# - **A direction** holds if the interval of the difference lies on the claimed side of zero, fails if it lies on the other,
-#   and is unclear between. A sentence about several methods holds if it does for each.
-# - **No difference** is more than an interval that holds zero, which any small sample has: the interval must also lie within
-#   half a standard deviation of the differences.
-# - **A number with its standard deviation** holds if our interval lies within half that deviation of the paper's mean, and
-#   fails if it lies outside. A number without one holds if our interval covers it.
+# - **A direction** holds if the interval of the difference lies on the claimed side of zero, fails if it lies on the
+#   other, and is unclear between. A sentence about several methods holds if it does for each.
+# - **No difference** is more than an interval that holds zero, which any small sample has: the interval must also lie
+#   within half a standard deviation of the differences.
+# - **A number with its standard deviation** holds if our interval lies within half that deviation of the paper's mean,
+#   and fails if it lies outside. A number without one holds if our interval covers it.
 # - **An order of the methods** is compared by rank correlation; its interval is by method, for these are few.
 # - **A column of Table 2** holds if all its cells are the same, and fails if one differs beyond doubt.
 #
-# Answers under the other protocols stand beside. Of the claims, {num}`claims/n_changed` have not the same answer under all
-# {num}`claims/n_protocols` protocols, and {num}`claims/n_opposite` hold under one and fail under another.
+# Answers under the other protocols stand beside. Of the claims, {num}`claims/n_changed` have not the same answer under
+# all {num}`claims/n_protocols` protocols, and {num}`claims/n_opposite` hold under one and fail under another.
 
 # %%
 groups = {"direction": "Directions", "verdict": "Table 2", "value": "Numbers", "outside": "Found on other data"}
@@ -90,8 +90,8 @@ if len(shown):
     page.figure(
         plots.claim_answers(shown, protocols, groups),
         "claims",
-        caption="Each claim that this data set can test, and its answer under each protocol; the first column decides. Of "
-        f"{len(own)} claims about the data that this one stands for, these hold: {hold}.",
+        caption="Each claim that this data set can test, and its answer under each protocol; the first column "
+        f"decides. Of {len(own)} claims about the data that this one stands for, these hold: {hold}.",
         alt=f"A list of {len(shown)} claims with a mark for each of {len(protocols)} protocols. Under {protocol}: "
         + ", ".join(f"{(table['agrees'] == word).sum()} {word}" for word in ledger.COUNTS.values())
         + ".",
@@ -105,8 +105,9 @@ if len(shown):
 page.table(
     table,
     "claims",
-    caption="Every claim that this data set can test. ours: what was found; agrees: the answer; estimate: the number that decides (see why), with "
-    "its 95 % bootstrap interval by image; data: whether the data set stands for the paper's own; the answer under each protocol.",
+    caption="Every claim that this data set can test. ours: what was found; agrees: the answer; estimate: the number "
+    "that decides (see why), with its 95 % bootstrap interval by image; data: whether the data set stands for the "
+    "paper's own; the answer under each protocol.",
     key=["id"],
 )
 page.close()

@@ -27,6 +27,7 @@ from saltrust import plots
 from saltrust.chapters.page import Page
 from saltrust.core.data_cards import SPLITS
 from saltrust.datasets.quality import ALIKE, BITS, pairs_alike
+from saltrust.plots.data_set import truth_sizes
 from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
@@ -75,8 +76,8 @@ page.figure(
     plots.image_grid(test.pixels[shown], [f"{a:.1%}" for a in area[:n_shown]], test.truth[shown]),
     "positive",
     caption=f"Test images with {finding}, the truth outlined in cyan; above each, the share of the image it covers.",
-    alt=f"{len(shown)} test images with an outline around the {finding}, which covers between {area[:n_shown].min():.1%} "
-    f"and {area[:n_shown].max():.1%} of the image.",
+    alt=f"{len(shown)} test images with an outline around the {finding}, which covers between "
+    f"{area[:n_shown].min():.1%} and {area[:n_shown].max():.1%} of the image.",
 )
 
 # %% [markdown]
@@ -103,28 +104,22 @@ if len(negative):
 # looks at the image.
 
 # %%
-figure, (left, right) = plots.plt.subplots(1, 2, figsize=(plots.WIDTH, 3.8), width_ratios=[1.4, 1])
-left.hist(100 * area, bins=20, color=plots.PASS)
-left.set(xlabel="share of the image inside the truth (%)", ylabel="test images with the finding")
 average = study.maps.average()
-drawn = right.imshow(average, cmap=plots.MAP, vmin=0)
-right.set(xticks=[], yticks=[])
-right.grid(False)
-figure.colorbar(drawn, ax=right, label="share of positive images")
 page.figure(
-    figure,
+    truth_sizes(area, average),
     "truth",
-    caption="Left: how much of the image the truth covers. Right: the average mask of all training and validation images "
-    "with the finding, which serves as the baseline AVG.",
-    alt=f"Left, a histogram of truth sizes from {area.min():.1%} to {area.max():.1%} of the image. Right, the average mask "
-    f"as an image; its highest value is {average.max():.2f}.",
+    caption="Left: how much of the image the truth covers. Right: the average mask of all training and validation "
+    "images with the finding, which serves as the baseline AVG.",
+    alt=f"Left, a histogram of truth sizes from {area.min():.1%} to {area.max():.1%} of the image. Right, the average "
+    f"mask as an image; its highest value is {average.max():.2f}.",
 )
 
 # %% [markdown]
 # ## Leaks and contradictions
 #
 # A patient with images in two splits, a copy of a training image among the test images, or a label that contradicts the
-# truth makes every number after this page wrong. Of {num}`dataset/n_checks` checks {num}`dataset/n_failed` found something.
+# truth makes every number after this page wrong. Of {num}`dataset/n_checks` checks {num}`dataset/n_failed` found
+# something.
 
 # %%
 alike = pairs_alike(splits)
@@ -133,9 +128,10 @@ page.quote(n_checks=len(quality), n_failed=int((quality["found"] > 0).sum()))
 page.table(
     quality,
     "quality",
-    caption="What was looked for in the images that this page uses, how often it was found, among how many, and the first cases. Groups are what the data set "
-    f"says belongs together, in all its files. Near copies differ in at most {ALIKE} of {BITS**2} bits of a perceptual hash, as an image and its re-encoded "
-    "or resized copy do. Prevalence is unlike where Fisher's exact test has p < 0.01. Sizes are those of the truth, in the resized image.",
+    caption="What was looked for in the images that this page uses, how often it was found, among how many, and the "
+    "first cases. Groups are what the data set says belongs together, in all its files. Near copies differ in at most "
+    f"{ALIKE} of {BITS**2} bits of a perceptual hash, as an image and its re-encoded or resized copy do. Prevalence is "
+    "unlike where Fisher's exact test has p < 0.01. Sizes are those of the truth, in the resized image.",
 )
 
 # %%
@@ -149,7 +145,9 @@ if len(shown):
     page.figure(
         plots.image_grid([pixels for _, pixels in pairs], [name for name, _ in pairs]),
         "alike",
-        caption=f"Pairs of images that are nearly the same, {len(shown)} of {len(alike)}; those from different splits first.",
-        alt=f"{len(shown)} pairs of images side by side; those of a pair differ in at most {ALIKE} of {BITS**2} bits of a perceptual hash.",
+        caption=f"Pairs of images that are nearly the same, {len(shown)} of {len(alike)}; those from different splits "
+        "first.",
+        alt=f"{len(shown)} pairs of images side by side; those of a pair differ in at most {ALIKE} of {BITS**2} bits "
+        "of a perceptual hash.",
     )
 page.close()

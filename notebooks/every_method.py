@@ -26,10 +26,10 @@ n_paths = 6  # images whose integrated gradients are checked for completeness
 import pandas as pd
 
 from saltrust import plots
+from saltrust.analysis.every_method import cost_table, mean_auprc
 from saltrust.chapters.page import Page
 from saltrust.core.progress import track
 from saltrust.methods.registry import FAMILIES, METHODS, select
-from saltrust.scores.auprc import average_precision
 from saltrust.study.maps import residual
 from saltrust.study.study import Study
 
@@ -38,6 +38,7 @@ page = Page("every_method", study)
 names = select(methods)
 test = study.images.split("test")
 shown = study.images.explained[:n_shown]
+truth = test.truth[list(shown)]
 study.maps.raw("grad", images=shown[:1])  # loads the network, so that no method's time below holds that
 maps = {name: study.maps.display(name, images=shown) for name in track(names, "maps")}
 
@@ -45,22 +46,11 @@ maps = {name: study.maps.display(name, images=shown) for name in track(names, "m
 # %%
 def grid(columns):
     """One row for each shown image, a column for each label: (n, h, w) maps."""
-    return plots.map_grid(
-        [
-            (
-                f"image {i + 1}",
-                test.pixels[index],
-                test.truth[index],
-                {label: values[i] for label, values in columns.items()},
-            )
-            for i, index in enumerate(shown)
-        ]
-    )
-
-
-def mean_auprc(values):
-    """Over the shown images, of their maps (n, h, w)."""
-    return sum(average_precision(values[i], test.truth[index]) for i, index in enumerate(shown)) / len(shown)
+    rows = [
+        (f"image {i + 1}", test.pixels[index], truth[i], {label: values[i] for label, values in columns.items()})
+        for i, index in enumerate(shown)
+    ]
+    return plots.map_grid(rows)
 
 
 for family in (family for family in FAMILIES if any(METHODS[name].family == family for name in names)):
@@ -69,17 +59,18 @@ for family in (family for family in FAMILIES if any(METHODS[name].family == fami
     page.figure(
         grid({METHODS[name].abbreviation: maps[name] for name in members}),
         f"family_{family}",
-        caption=f"{FAMILIES[family]}: {listed}. {study.networks.title()}, test images with the finding, the truth outlined in cyan; each "
-        "map is scaled to its own range, dark is low, bright is high.",
+        caption=f"{FAMILIES[family]}: {listed}. {study.networks.title()}, test images with the finding, the truth "
+        "outlined in "
+        "cyan; each map is scaled to its own range, dark is low, bright is high.",
         alt=f"A grid of {len(shown)} images by {len(members)} maps: {listed}.",
     )
 
 # %% [markdown]
 # ## One name, several maps
 #
-# A method is not a map before its parameters are told. Integrated Gradients compares the image with a baseline, and what
-# equals the baseline gets nothing: on black, dark findings vanish; on white, bright ones. SmoothGrad is a mean of gradients
-# in one library and a mean of their squares in another.
+# A method is not a map before its parameters are told. Integrated Gradients compares the image with a baseline, and
+# what equals the baseline gets nothing: on black, dark findings vanish; on white, bright ones. SmoothGrad is a mean of
+# gradients in one library and a mean of their squares in another.
 
 # %%
 VARIANTS = {
@@ -97,24 +88,22 @@ page.figure(
     grid(variants),
     "variants",
     caption="Integrated Gradients from four baselines, and the two SmoothGrads. Same network, same images.",
-    alt="A grid of the shown images by six maps: Integrated Gradients from a black, a white, both and a blurred baseline, "
-    "SmoothGrad as a mean and as a mean of squares.",
+    alt="A grid of the shown images by six maps: Integrated Gradients from a black, a white, both and a blurred "
+    "baseline, SmoothGrad as a mean and as a mean of squares.",
 )
 page.quote(
-    auprc_ig_black=mean_auprc(variants["IG black"]),
-    auprc_ig_white=mean_auprc(variants["IG white"]),
-    auprc_ig_both=mean_auprc(variants["IG both"]),
-    auprc_ig_blur=mean_auprc(variants["IG blur"]),
+    **{f"auprc_ig_{start}": mean_auprc(variants[f"IG {start}"], truth) for start in ("black", "white", "both", "blur")}
 )
 
 # %% [markdown]
-# On these images alone, the AUPRC of IG is {num}`every_method/auprc_ig_black` from black, {num}`every_method/auprc_ig_white`
-# from white, {num}`every_method/auprc_ig_both` from both and {num}`every_method/auprc_ig_blur` from the blurred image.
+# On these images alone, the AUPRC of IG is {num}`every_method/auprc_ig_black` from black,
+# {num}`every_method/auprc_ig_white` from white, {num}`every_method/auprc_ig_both` from both and
+# {num}`every_method/auprc_ig_blur` from the blurred image.
 #
 # ## Does Integrated Gradients add up?
 #
-# The map should sum to $f(x) - f(x')$. The sum over a few points on the path only approaches it; how fast depends on where
-# the points lie.
+# The map should sum to $f(x) - f(x')$. The sum over a few points on the path only approaches it; how fast depends on
+# where the points lie.
 
 # %%
 RULES = {
@@ -125,19 +114,25 @@ RULES = {
 steps = [study.profile.steps * factor for factor in (1, 2, 4)]
 paths = study.images.explained[:n_paths]
 residuals = pd.DataFrame(
-    {
-        "rule": label,
-        "steps": n,
-        "residual": residual(study.maps.raw("ig", images=paths, steps=n, quadrature=rule)),
-    }
+    {"rule": label, "steps": n, "residual": residual(study.maps.raw("ig", images=paths, steps=n, quadrature=rule))}
     for rule, label in track(RULES.items(), "completeness", len(RULES))
     for n in steps
 )
+first = residuals[residuals["steps"] == steps[0]].set_index("rule")["residual"]
+page.quote(
+    residual_steps=steps[0],
+    residual_middle=first[RULES["riemann_middle"]],
+    residual_ends=first[RULES["riemann"]],
+    residual_gauss=first[RULES["gauss_legendre"]],
+)
+
+# %%
 page.figure(
     plots.residual_lines(residuals),
     "residuals",
-    caption=f"By what share the maps of Integrated Gradients miss the sum that they should have (baseline: {study.protocol.baseline}), against the number "
-    f"of points on the path, for three rules of placing them; {len(paths)} images.",
+    caption="By what share the maps of Integrated Gradients miss the sum that they should have (baseline: "
+    f"{study.protocol.baseline}), against the number of points on the path, for three rules of placing them; "
+    f"{len(paths)} images.",
     alt="Line chart of the residual against the number of points: "
     + "; ".join(
         f"{rule}: " + ", ".join(f"{r.residual:.0%} at {r.steps}" for r in rows.itertuples())
@@ -150,46 +145,27 @@ page.table(
     "residuals",
     caption="Residual of Integrated Gradients, sum |map's sum - total| / sum |total|, by rule and number of points.",
 )
-first = residuals[residuals["steps"] == steps[0]].set_index("rule")["residual"]
-page.quote(
-    residual_steps=steps[0],
-    residual_middle=first[RULES["riemann_middle"]],
-    residual_ends=first[RULES["riemann"]],
-    residual_gauss=first[RULES["gauss_legendre"]],
-)
 
 # %% [markdown]
 # ## What each costs, and whether it adds up
 #
-# *Passes* are runs of the network per image at this profile's sizes, forward and (but where marked) backward; none is given where
-# their number depends on the network. *Residual* is how
-# far the maps miss the number that they should add up to, as a share of it: it is kept beside every map of a method that
-# promises completeness. AUPRC on {num}`every_method/n_images` images says little; the [chapter on utility](localization.md)
-# has more.
+# *Passes* are runs of the network per image at this profile's sizes, forward and (but where marked) backward; none is
+# given where their number depends on the network. *Residual* is how far the maps miss the number that they should add
+# up to, as a share of it: it is kept beside every map of a method that promises completeness. AUPRC on
+# {num}`every_method/n_images` images says little; the [chapter on utility](localization.md) has more.
 
 # %%
-faults = study.maps.faults(methods, (study.networks.main,), shown).set_index("method")
-rows = []
-for name in names:
-    method, parameters = METHODS[name], study.maps.parameters(name)
-    rows.append(
-        {
-            "method": name,
-            "family": method.family,
-            "passes": method.passes(parameters) or (0 if method.family == "control" else None),
-            "backward": method.backward,
-            "seconds": study.maps.seconds(name, shown) / len(shown),
-            "auprc": mean_auprc(maps[name]),
-            "faults": int(faults.loc[name, ["not_finite", "constant", "empty"]].sum()),
-            "residual": faults.loc[name, "residual"],
-        }
-    )
-table = pd.DataFrame(rows).astype({"passes": "Int64"})
+table = cost_table(
+    parameters={name: study.maps.parameters(name) for name in names},
+    seconds={name: study.maps.seconds(name, shown) / len(shown) for name in names},
+    auprc={name: mean_auprc(maps[name], truth) for name in names},
+    faults=study.maps.faults(methods, (study.networks.main,), shown),
+)
 page.table(
     table,
     "every_method",
-    caption="Each method on the images above: passes and seconds per image, mean AUPRC, maps that are broken, constant or empty, and "
-    "the residual of complete methods. Seconds on the machine named below.",
+    caption="Each method on the images above: passes and seconds per image, mean AUPRC, maps that are broken, "
+    "constant or empty, and the residual of complete methods. Seconds on the machine named below.",
 )
 complete = table.dropna(subset="residual")
 page.quote(

@@ -10,8 +10,8 @@
 # # The five-band score
 #
 # A heat map is asked for more than a place. Its values are cut into five bands, and a pixel counts as right only where
-# its band is that of the truth: feature (2), body (1) or background (0). What the bands are, and what counts as false, is
-# in [](../../concepts/five-band.md).
+# its band is that of the truth: feature (2), body (1) or background (0). What the bands are, and what counts as false,
+# is in [](../../concepts/five-band.md).
 
 # %% tags=["parameters"]
 dataset = "cells"  # a data card with graded truth
@@ -28,6 +28,7 @@ n_boot = 1000  # bootstrap resamples of branches and images
 import pandas as pd
 
 from saltrust import plots
+from saltrust.analysis.five_band import branch_points, curve_places
 from saltrust.chapters.page import Page
 from saltrust.scores.five_band import Thresholds
 from saltrust.stats.bootstrap import crossed
@@ -49,44 +50,35 @@ by_branch = pd.concat(
 page.table(
     by_branch,
     "five_band",
-    caption="Precision and recall by method, network and branch: means over the judged test images of the average and of the best over the soft "
-    "thresholds, without and with clamping.",
+    caption="Precision and recall by method, network and branch: means over the judged test images of the average and "
+    "of the best over the soft thresholds, without and with clamping.",
 )
 
 # %% [markdown]
 # ## Precision and recall
 #
 # One point is one branch. *Average* and *best* are taken over the soft thresholds for each image, precision and recall
-# each at its own best. Clamping cuts the map at a tenth of its range, so that few extreme pixels do not flatten the rest.
+# each at its own best. Clamping cuts the map at a tenth of its range, so that few extreme pixels do not flatten the
+# rest.
 
 # %%
-points = pd.concat(
-    frame.groupby(["method", "network", "branch"], sort=False)
-    .agg(
-        recall=(f"recall_{kind}", "mean"),
-        precision=(f"precision_{kind}", "mean"),
-        recall_sd=(f"recall_{kind}", "std"),
-        precision_sd=(f"precision_{kind}", "std"),
-    )
-    .reset_index()
-    .assign(panel=panel)
-    for panel, kind, frame in (
-        ("A: average", "avg", counted[False]),
-        ("B: best", "best", counted[False]),
-        ("C: best, clamped", "best", counted[True]),
-    )
-).replace({"method": TITLES, "network": heat.titles})
+panels = {
+    "A: average": branch_points(counted[False], "avg", spread=True),
+    "B: best": branch_points(counted[False], "best", spread=True),
+    "C: best, clamped": branch_points(counted[True], "best", spread=True),
+}
+points = pd.concat(frame.assign(panel=panel) for panel, frame in panels.items())
 means = crossed(counted[False], ["recall_avg", "precision_avg"], ["network", "method"], n_boot, seed)
 eight = means[means["method"].isin(TJOA_EIGHT)]  # the paper has neither Integrated Gradients nor XRAI
 leader = eight.loc[eight["recall_avg"].idxmax()]
-xrai = means.query("method == 'xrai'")
 page.figure(
-    plots.five_band_scores(points),
+    plots.five_band_scores(points.replace({"method": TITLES, "network": heat.titles})),
     "recall_precision",
-    caption="Precision against recall of ten methods, a point for each branch: average over the soft thresholds (A), best (B), best after clamping (C). "
-    "Bars: standard deviation over images. Up and to the right is better.",
-    alt=f"Three rows of scatter plots, a column for each network. Highest average recall of the paper's eight methods: {TITLES[leader.method]} on "
-    f"{heat.titles[leader.network]}, {leader.recall_avg:.2f} at precision {leader.precision_avg:.2f}.",
+    caption="Precision against recall of ten methods, a point for each branch: average over the soft thresholds (A), "
+    "best (B), best after clamping (C). Bars: standard deviation over images. Up and to the right is better.",
+    alt="Three rows of scatter plots, a column for each network. Highest average recall of the paper's eight methods: "
+    f"{TITLES[leader.method]} on {heat.titles[leader.network]}, {leader.recall_avg:.2f} at precision "
+    f"{leader.precision_avg:.2f}.",
     counterpart="Fig. 3",
     source="tjoa2020quantifying",
 )
@@ -95,8 +87,10 @@ page.figure(
 page.table(
     means.replace({"method": TITLES}),
     "means",
-    caption="Average recall and precision by network and method: means over branches and images, with 95 % bootstrap intervals that resample both.",
+    caption="Average recall and precision by network and method: means over branches and images, with 95 % bootstrap "
+    "intervals that resample both.",
 )
+xrai = means.query("method == 'xrai'")
 page.quote(
     n_judged=len(heat.judged),
     n_branches=len(study.networks.branches(study.card.networks[0])),
@@ -111,11 +105,11 @@ page.quote(
 
 # %% [markdown]
 # Of the paper's eight methods, {num}`five_band/leader` on {num}`five_band/leader_network` has the highest average
-# recall, {num}`five_band/leader_recall .2f`, at a precision of {num}`five_band/leader_precision .2f`. Recall is low: half
-# of these methods and networks stay below {num}`five_band/median_recall .2f`. XRAI, which the paper does not have, fills
-# whole regions and reaches {num}`five_band/xrai_recall .2f` at a precision of {num}`five_band/xrai_precision .2f` (means
-# over networks).
-# What the paper says of this figure is put to the test in the chapter on its [claims](claims.md).
+# recall, {num}`five_band/leader_recall .2f`, at a precision of {num}`five_band/leader_precision .2f`. Recall is low:
+# half of these methods and networks stay below {num}`five_band/median_recall .2f`. XRAI, which the paper does not have,
+# fills whole regions and reaches {num}`five_band/xrai_recall .2f` at a precision of {num}`five_band/xrai_precision .2f`
+# (means over networks). What the paper says of this figure is put to the test in the chapter on its
+# [claims](claims.md).
 #
 # ## ROC curves
 #
@@ -128,48 +122,49 @@ page.table(
     curves, "five_band_roc", caption="False positive rate and recall at each inner threshold, by method and network."
 )
 shown = curves.replace({"method": TITLES, "network": heat.titles})
-ends = curves.groupby(["network", "method"])[["fpr", "recall"]].agg(["first", "last"])
-rate = (ends["recall"]["last"] - ends["recall"]["first"]) / (ends["fpr"]["last"] - ends["fpr"]["first"])
-gap = curves.assign(gap=curves["recall"] - curves["fpr"]).groupby(["network", "method"])["gap"].mean()
-places = rate.groupby("network").rank(ascending=False).unstack()["deconvolution"]
-turned = (1 / rate).groupby("network").rank(ascending=False).unstack()["deconvolution"]
+places = curve_places(curves)
+above = int((places["gap"] > 0).sum())
+deconvolution = places.xs("deconvolution", level="method").mean()
+page.quote(
+    n_curves=len(places),
+    n_above=above,
+    deconvolution_gap=deconvolution["gap"],
+    others_gap=places["gap"].drop("deconvolution", level="method").mean(),
+    deconvolution_place=deconvolution["place"],
+    deconvolution_place_swapped=deconvolution["place_swapped"],
+    n_methods=len(TJOA_TEN),
+)
+
+# %%
 page.figure(
     plots.five_band_roc(shown),
     "five_band_roc",
     caption="ROC curves with the axes as they should be: false positive rate across, recall up. Grey: equal rates.",
-    alt=f"ROC curves of {len(TJOA_TEN)} methods for {len(heat.networks)} networks. {int((gap > 0).sum())} of {len(gap)} curves lie above the diagonal on average; "
-    f"Deconvolution lies {'above' if gap.xs('deconvolution', level='method').mean() > 0 else 'below'} it.",
+    alt=f"ROC curves of {len(TJOA_TEN)} methods for {len(heat.networks)} networks. {above} of {len(places)} curves lie "
+    f"above the diagonal on average; Deconvolution lies {'above' if deconvolution['gap'] > 0 else 'below'} it.",
     counterpart="Fig. 4",
     source="tjoa2020quantifying",
 )
 page.figure(
     plots.five_band_roc(shown, swapped=True),
     "five_band_roc_swapped",
-    caption="The same curves as the published figure draws them: recall across and false positive rate up, under the labels of the right way round.",
+    caption="The same curves as the published figure draws them: recall across and false positive rate up, under the "
+    "labels of the right way round.",
     alt="The ROC curves mirrored at the diagonal: what lies above it in the figure before lies below it here.",
     counterpart="Fig. 4, as published",
     source="tjoa2020quantifying",
 )
-page.quote(
-    n_curves=len(gap),
-    n_above=int((gap > 0).sum()),
-    deconvolution_gap=gap.xs("deconvolution", level="method").mean(),
-    others_gap=gap.drop("deconvolution", level="method").mean(),
-    deconvolution_place=places.mean(),
-    deconvolution_place_swapped=turned.mean(),
-    n_methods=len(TJOA_TEN),
-)
 
 # %% [markdown]
-# The code that drew the published figure puts recall on the x axis and the false positive rate on the y axis, and labels
-# them the other way round. Section IV-B reads it: most methods lie in "traditionally poor" regions, and "Deconvolution
-# appears to be the best, as it has the greatest rate of increasing recall compared to FPR". The swap turns that sentence
-# round.
+# The code that drew the published figure puts recall on the x axis and the false positive rate on the y axis, and
+# labels them the other way round. Section IV-B reads it: most methods lie in "traditionally poor" regions, and
+# "Deconvolution appears to be the best, as it has the greatest rate of increasing recall compared to FPR". The swap
+# turns that sentence round.
 #
 # Here {num}`five_band/n_above` of {num}`five_band/n_curves` curves lie above the diagonal on average. Deconvolution's
-# mean distance from it (recall minus false positive rate) is {num}`five_band/deconvolution_gap +.2f`, that of the others
-# {num}`five_band/others_gap +.2f`. By the rate at which recall grows with the false positive rate, Deconvolution takes
-# place {num}`five_band/deconvolution_place .1f` of {num}`five_band/n_methods` (mean over networks); with the axes
+# mean distance from it (recall minus false positive rate) is {num}`five_band/deconvolution_gap +.2f`, that of the
+# others {num}`five_band/others_gap +.2f`. By the rate at which recall grows with the false positive rate, Deconvolution
+# takes place {num}`five_band/deconvolution_place .1f` of {num}`five_band/n_methods` (mean over networks); with the axes
 # swapped, place {num}`five_band/deconvolution_place_swapped .1f`.
 #
 # ## Images without a cell
@@ -182,8 +177,8 @@ empty = heat.blank(TJOA_TEN, empty=True).replace({"method": TITLES, "network": h
 page.table(
     empty.groupby(["network", "method"], sort=False, as_index=False)[["blank", "false_alarms"]].mean(),
     "empty",
-    caption="Images without a cell: share of the pixels that the map rightly leaves in band 0 (blank) and of false alarms, means over thresholds, "
-    "images and branches.",
+    caption="Images without a cell: share of the pixels that the map rightly leaves in band 0 (blank) and of false "
+    "alarms, means over thresholds, images and branches.",
 )
 without = heat.counted(scores[False], empty=False)
 page.quote(

@@ -45,18 +45,20 @@ def rows(model):
 page.figure(
     plots.map_grid(rows(study.networks.main), across=4),
     "gallery_maps",
-    caption=f"Maps of {study.networks.title()} for test images with the finding, each scaled to its own range after clipping at the 99th "
-    "percentile: dark is low, bright is high. The truth is outlined in cyan.",
-    alt=f"{len(shown)} images, each with its {len(names)} maps: {', '.join(map(label_of, names))}. The truth is outlined on "
-    "all of them.",
+    caption=f"Maps of {study.networks.title()} for test images with the finding, each scaled to its own range after "
+    "clipping at "
+    "the 99th percentile: dark is low, bright is high. The truth is outlined in cyan.",
+    alt=f"{len(shown)} images, each with its {len(names)} maps: {', '.join(map(label_of, names))}. The truth is "
+    "outlined on all of them.",
     counterpart="Fig. 2c-d and Fig. S1",
 )
 
 # %% [markdown]
 # ## The same image, other models
 #
-# Beside the network that is judged stand a replicate of it and another architecture, as far as there are such, and last a
-# network whose weights were drawn at random. What stays the same from the first map of a row to the last owes nothing to training.
+# Beside the network that is judged stand a replicate of it and another architecture, as far as there are such, and last
+# a network whose weights were drawn at random. What stays the same from the first map of a row to the last owes nothing
+# to training.
 
 # %%
 first = {
@@ -90,7 +92,8 @@ faults = study.maps.faults(methods)
 page.table(
     faults,
     "faults",
-    caption="For each method and model: maps made, maps with a value that is not finite, maps of one value, maps of zeros.",
+    caption="For each method and model: maps made, maps with a value that is not finite, maps of one value, maps of "
+    "zeros.",
 )
 page.quote(n_maps=faults["maps"].sum(), n_faults=faults[["not_finite", "constant", "empty"]].to_numpy().sum())
 page.close()

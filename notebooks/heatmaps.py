@@ -10,8 +10,8 @@
 # # The heat maps themselves
 #
 # Numbers come after looking. Red speaks for the predicted class, blue against it; the truth is light red on the body of
-# a cell and dark red on what tells its class. The [gallery](#cells-heatmaps-gallery) at the end holds every method, network and
-# class, right and wrong predictions apart.
+# a cell and dark red on what tells its class. The [gallery](#cells-heatmaps-gallery) at the end holds every method,
+# network and class, right and wrong predictions apart.
 
 # %% tags=["parameters"]
 dataset = "cells"  # a data card with graded truth
@@ -55,8 +55,9 @@ def row(name, network, i, maps):
 # should speak for that channel. Summing over channels, as the score does, lets channels cancel one another.
 
 # %%
+COLOURED = ("saliency", "guided_gradcam", "deconvolution")
 rows, cancelled = [], {}
-for name in ("saliency", "guided_gradcam", "deconvolution"):
+for name in COLOURED:
     for network in heat.networks:
         raw = heat.raw(name, network, branch, images[network])
         cancelled[name, network] = 1 - np.abs(raw.sum(1)).sum() / np.abs(raw).sum()
@@ -66,19 +67,17 @@ for name in ("saliency", "guided_gradcam", "deconvolution"):
 page.figure(
     plots.colour_channels(rows),
     "colour_channels",
-    caption="Maps of cells with a red border (RCell), rightly predicted, in each colour channel over the largest magnitude of the map.",
-    alt="A grid of maps in the channels red, green and blue. Share of the magnitude that cancels in the sum over channels: "
+    caption="Maps of cells with a red border (RCell), rightly predicted, in each colour channel over the largest "
+    "magnitude of the map.",
+    alt="A grid of maps in the channels red, green and blue. Share of the magnitude that cancels in the sum over "
+    "channels: "
     + ", ".join(f"{TITLES[m]} on {heat.titles[n]} {share:.0%}" for (m, n), share in cancelled.items())
     + ".",
     counterpart="Fig. 5",
     source="tjoa2020quantifying",
 )
-page.quote(
-    **{
-        f"cancelled_{name}": np.mean([v for (m, _), v in cancelled.items() if m == name])
-        for name in ("saliency", "guided_gradcam", "deconvolution")
-    }
-)
+means = {name: np.mean([cancelled[name, network] for network in heat.networks]) for name in COLOURED}
+page.quote(**{f"cancelled_{name}": mean for name, mean in means.items()})
 
 # %% [markdown]
 # In the sum over channels, {num}`heatmaps/cancelled_guided_gradcam .0%` of the magnitude of Guided Grad-CAM cancels,
@@ -99,8 +98,8 @@ page.figure(
     plots.band_grid(rows),
     "stratified",
     caption="Maps after the sum over channels, and their five bands at the first and the last pair of soft thresholds.",
-    alt=f"A grid of {len(rows)} maps with their bands; at the strict thresholds most of each cell is in band 0, at the lax ones edges and background "
-    "pixels enter the other bands.",
+    alt=f"A grid of {len(rows)} maps with their bands; at the strict thresholds most of each cell is in band 0, at the "
+    "lax ones edges and background pixels enter the other bands.",
     counterpart="Fig. 6",
     source="tjoa2020quantifying",
 )
@@ -112,26 +111,33 @@ page.figure(
 # Choose a network, then a method. Each row is a class; right predictions stand first, then a wrong one, if the network
 # made one on the test images.
 
+
+# %%
+def gallery_rows(network, maps):
+    """A row for each class: its name, the right predictions, and the class and picture of a wrong one, if there is."""
+    test, rows = study.networks.test(f"{network}-1"), []
+    for label, kind in enumerate(classes):
+        pictures = [
+            (choice, (test.pixels[choice.index], test.grades[choice.index], maps[i]))
+            for i, choice in enumerate(shown[network])
+            if choice.label == label
+        ]
+        mistaken = next(((classes[c.predicted], picture) for c, picture in pictures if not c.right), None)
+        rows.append((kind, [picture for c, picture in pictures if c.right], mistaken))
+    return rows
+
+
 # %%
 for network in heat.networks:
-    test = study.networks.test(f"{network}-1")
     for name in TJOA_TEN:
-        maps = heat.adjusted(name, network, branch, images[network])
-        rows, wrong = [], 0
-        for label, kind in enumerate(classes):
-            pictures = [
-                (choice, (test.pixels[choice.index], test.grades[choice.index], maps[i]))
-                for i, choice in enumerate(shown[network])
-                if choice.label == label
-            ]
-            mistaken = next(((classes[c.predicted], picture) for c, picture in pictures if not c.right), None)
-            wrong += mistaken is not None
-            rows.append((kind, [picture for c, picture in pictures if c.right], mistaken))
+        rows = gallery_rows(network, heat.adjusted(name, network, branch, images[network]))
+        rightly, wrongly = sum(len(right) for _, right, _ in rows), sum(wrong is not None for *_, wrong in rows)
         page.figure(
             plots.signed_map_gallery(rows),
             f"gallery_{network}_{name}",
-            caption=f"{TITLES[name]} on {heat.titles[network]}, branch {branch}: image, truth and map of right predictions of each class, and of a wrong one.",
-            alt=f"A grid of {len(classes)} classes with heat maps of {sum(len(r[1]) for r in rows)} right and {wrong} wrong predictions.",
+            caption=f"{TITLES[name]} on {heat.titles[network]}, branch {branch}: image, truth and map of right "
+            "predictions of each class, and of a wrong one.",
+            alt=f"A grid of {len(classes)} classes with heat maps of {rightly} right and {wrongly} wrong predictions.",
             counterpart="appendix A to G",
             source="tjoa2020quantifying",
             tabs=(heat.titles[network], TITLES[name]),

@@ -26,11 +26,13 @@ import numpy as np
 import pandas as pd
 
 from saltrust import plots
+from saltrust.analysis.localization import trained_against_random
+from saltrust.analysis.words import best_and_worst, in_words
 from saltrust.chapters.page import Page
 from saltrust.methods.registry import label_of, select
 from saltrust.scores.auprc import AUPRC
 from saltrust.scores.localization import DISTINCT, LOCALIZATION
-from saltrust.stats.bootstrap import clusters_of, difference, summarize
+from saltrust.stats.bootstrap import summarize
 from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
@@ -45,10 +47,7 @@ main = summary.query("method in @names and model == @study.networks.main").set_i
 others = summary[~summary["method"].isin(names)].groupby("method", sort=False)["mean"].first()
 controls = summary.query("model == 'control'").set_index("method")["mean"]
 page.quote(
-    best_map=label_of(main.idxmax()),
-    best_auprc=main.max(),
-    worst_map=label_of(main.idxmin()),
-    worst_auprc=main.min(),
+    **best_and_worst(main, "auprc"),
     average_auprc=controls["average"],
     best_control=label_of(controls.idxmax()),
     best_control_auprc=controls.max(),
@@ -69,9 +68,9 @@ page.quote(
 #
 # Five controls stand beside the maps, none of which has seen a network: the image's edges (SOBEL), a spot in the middle
 # (CENTRE), a smooth random field (RANDOM), the same everywhere (CONST) and the average mask (AVG). Edges alone score
-# {num}`localization/edges_auprc .3f`; methods with a higher mean: {num}`localization/n_above_edges`. The best control is
-# {num}`localization/best_control` with {num}`localization/best_control_auprc .3f`; methods with a higher mean than every
-# control: {num}`localization/n_above_controls`.
+# {num}`localization/edges_auprc .3f`; methods with a higher mean: {num}`localization/n_above_edges`. The best control
+# is {num}`localization/best_control` with {num}`localization/best_control_auprc .3f`; methods with a higher mean than
+# every control: {num}`localization/n_above_controls`.
 
 # %%
 frame = scores.query("model in [@study.networks.main, 'control', @localizer + '-1']")
@@ -83,10 +82,10 @@ page.figure(
         lines={"average mask, mean": controls["average"], "localizer, mean": others[localizer]},
     ),
     "localization",
-    caption=f"AUPRC of the maps of {study.networks.title()} on test images with the finding, beside the controls and the localizer. Solid line: median; dashed: mean; box: quartiles.",
-    alt="Box plots of AUPRC by method. Means: "
-    + ", ".join(f"{label_of(m)} {v:.2f}" for m, v in {**main, **controls, **others}.items())
-    + ".",
+    caption=f"AUPRC of the maps of {study.networks.title()} on test images with the finding, beside the controls and "
+    "the "
+    "localizer. Solid line: median; dashed: mean; box: quartiles.",
+    alt=f"Box plots of AUPRC by method. Means: {in_words({**main, **controls, **others})}.",
     counterpart="Fig. 2a-b",
 )
 
@@ -94,7 +93,8 @@ page.figure(
 page.table(
     summary,
     "localization",
-    caption="AUPRC by method and model, controls and localizers included: mean, standard deviation over images, 95 % bootstrap interval of the mean, images.",
+    caption="AUPRC by method and model, controls and localizers included: mean, standard deviation over images, 95 % "
+    "bootstrap interval of the mean, images.",
     key=["method", "model"],
 )
 
@@ -123,10 +123,9 @@ for i, index in enumerate(study.images.explained[:n_shown]):
 page.figure(
     plots.map_grid(rows, notes, across=5),
     "examples",
-    caption="Maps of test images with their AUPRC, beside the average mask and the localizer; the truth outlined in cyan.",
-    alt=f"A grid of {len(rows)} images with their maps. AUPRC of the first: "
-    + ", ".join(f"{name} {note}" for name, note in notes[0].items())
-    + ".",
+    caption="Maps of test images with their AUPRC, beside the average mask and the localizer; the truth outlined in "
+    "cyan.",
+    alt=f"A grid of {len(rows)} images with their maps. AUPRC of the first: {in_words(notes[0], '', name=str)}.",
     counterpart="Fig. 2c-d and Fig. S1",
 )
 
@@ -148,12 +147,12 @@ areas = {name: AUPRC["average_precision"](m, test.truth[index]) for name, m in c
 page.figure(
     plots.precision_recall(test.pixels[index], test.truth[index], curves, areas),
     "pr_curve",
-    caption=f"One test image with the truth outlined, {', '.join(f'its map by {name}' for name in curves)}, and the precision-recall curve of each map. "
-    f"{label_of(best)} has the highest mean AUPRC of the methods; the image is the one on which it scores best. The area under the steps is "
-    "the average precision. The grey line is the precision of a constant map: the share of the image inside the truth.",
+    caption=f"One test image with the truth outlined, {', '.join(f'its map by {name}' for name in curves)}, and the "
+    f"precision-recall curve of each map. {label_of(best)} has the highest mean AUPRC of the methods; the image is the "
+    "one on which it scores best. The area under the steps is the average precision. The grey line is the precision "
+    "of a constant map: the share of the image inside the truth.",
     alt="An image, its maps, and their precision-recall curves, drawn as steps. Average precision: "
-    + ", ".join(f"{n} {a:.2f}" for n, a in areas.items())
-    + ".",
+    f"{in_words(areas, name=str)}.",
     counterpart="Fig. S4",
 )
 
@@ -172,10 +171,10 @@ page.quote(constant_ap=constant["average_precision"], constant_trapezoid=constan
 # %% [markdown]
 # ## Other scores
 #
-# AUPRC asks for the order of all pixels. Other papers ask for the one highest pixel (hit rate, pointing game), for the highest
-# pixels (relevance rank, m_GT), for the share of the map's mass that lies on the truth, or for the overlap of a mask that
-# is cut from the map. Do they choose the same methods? (With as many pixels as the truth has, m_GT, relevance rank accuracy and
-# Dice are one number; it is shown once.)
+# AUPRC asks for the order of all pixels. Other papers ask for the one highest pixel (hit rate, pointing game), for the
+# highest pixels (relevance rank, m_GT), for the share of the map's mass that lies on the truth, or for the overlap of a
+# mask that is cut from the map. Do they choose the same methods? (With as many pixels as the truth has, m_GT, relevance
+# rank accuracy and Dice are one number; it is shown once.)
 
 # %%
 columns = {"auprc": frame.groupby("method", sort=False)["auprc"].mean()}
@@ -186,15 +185,17 @@ for score in DISTINCT:
     columns[score] = by_score.groupby("method", sort=False)[score].mean()
 matrix = pd.DataFrame(columns)
 titles = {"auprc": "AUPRC"} | {name: score.title for name, score in LOCALIZATION.items()}
+best_by = {titles[score]: label_of(matrix.loc[names, score].idxmax()) for score in matrix}
 page.figure(
     plots.score_matrix(matrix, titles),
     "other_scores",
-    caption=f"Mean scores over {len(study.images.explained)} test images; the darker, the higher the rank within a column (best: 1). Controls and "
-    "localizer stand below the maps. The pointing game allows 15 pixels.",
-    alt="A matrix of methods by scores. Best map by score: "
-    + ", ".join(f"{titles[score]} {label_of(matrix.loc[names, score].idxmax())}" for score in matrix)
-    + ".",
+    caption=f"Mean scores over {len(study.images.explained)} test images; the darker, the higher the rank within a "
+    "column "
+    "(best: 1). Controls and localizer stand below the maps. The pointing game allows 15 pixels.",
+    alt=f"A matrix of methods by scores. Best map by score: {in_words(best_by, '', name=str)}.",
 )
+
+# %%
 page.table(
     matrix.rename_axis("method").reset_index(),
     "other_scores",
@@ -209,8 +210,8 @@ page.quote(
 )
 
 # %% [markdown]
-# Of {num}`localization/n_scores` other scores, {num}`localization/n_same_best` put the same method first as AUPRC does. The order of the
-# methods differs most from AUPRC's by *{num}`localization/least_alike`*: rank correlation
+# Of {num}`localization/n_scores` other scores, {num}`localization/n_same_best` put the same method first as AUPRC does.
+# The order of the methods differs most from AUPRC's by *{num}`localization/least_alike`*: rank correlation
 # {num}`localization/least_alike_rho .2f`.
 #
 # ## Trained against random weights
@@ -219,25 +220,8 @@ page.quote(
 # difference is by image, with its 95 % bootstrap interval.
 
 # %%
-by_model = {
-    model: scores.query("model == @model").pivot(index="image", columns="method", values="auprc")
-    for model in (study.networks.main, study.networks.random)
-}
-gaps = pd.DataFrame(
-    {
-        "method": name,
-        "trained": by_model[study.networks.main][name].mean(),
-        "random": by_model[study.networks.random][name].mean(),
-        **difference(
-            by_model[study.networks.main][name].to_numpy(),
-            by_model[study.networks.random][name].to_numpy(),
-            paired=True,
-            n_boot=n_boot,
-            seed=seed,
-            clusters=clusters_of(by_model[study.networks.main].index, study.images.clusters),
-        ),
-    }
-    for name in names
+gaps = trained_against_random(
+    scores, study.networks.main, study.networks.random, names, n_boot, seed, study.images.clusters
 )
 page.table(
     gaps,

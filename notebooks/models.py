@@ -10,8 +10,8 @@
 # # The models
 #
 # Maps explain models, so the models come first. The one whose maps are judged is {num}`models/main_title`. Beside it
-# stand, as far as there are such, a replicate of the same architecture and a network of another one; and two localizers, trained
-# on the truth itself, which show what can be found in these images.
+# stand, as far as there are such, a replicate of the same architecture and a network of another one; and two
+# localizers, trained on the truth itself, which show what can be found in these images.
 
 # %% tags=["parameters"]
 dataset = "phantom-pneumothorax"  # a data card
@@ -37,9 +37,10 @@ table = study.networks.table(n_boot)
 page.table(
     table,
     "models",
-    caption="Area under the ROC curve, with its 95 % bootstrap interval by image, of telling test images with the finding from those without; or, where "
-    "every image has one, of telling each class from the others, the mean over the classes. Where there are several classes, the share of right ones "
-    "(accuracy). And the training: epochs or steps, the one kept, seconds, seed, arithmetic, and where the weights started from. Networks are "
+    caption="Area under the ROC curve, with its 95 % bootstrap interval by image, of telling test images with the "
+    "finding from those without; or, where every image has one, of telling each class from the others, the mean over "
+    "the classes. Where there are several classes, the share of right ones (accuracy). And the training: epochs or "
+    "steps, the one kept, seconds, seed, arithmetic, and where the weights started from. Networks are "
     f"{study.networks.replication}. Localizers are scored by their image score. {study.card.reported}",
     key=["model"],
 )
@@ -101,7 +102,8 @@ if len(test.classes) > 2:
     page.figure(
         plots.class_confusion(shares, test.classes),
         "classes",
-        caption="Of the test images of each class (row), the share in per cent that each network takes for each class (column).",
+        caption="Of the test images of each class (row), the share in per cent that each network takes for each class "
+        "(column).",
         alt="A matrix of true by predicted classes for each network. Share of right ones by class: "
         + "; ".join(
             f"{title} " + ", ".join(f"{c} {s:.0%}" for c, s in zip(test.classes, matrix.diagonal(), strict=True))

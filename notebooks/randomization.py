@@ -9,9 +9,9 @@
 # %% [markdown]
 # # Randomization: does the map depend on what the model has learned?
 #
-# The weights of the trained {num}`randomization/main_title` are drawn anew, stage by stage, from the logits down to the stem, and the map is made
-# again after each stage. A map that explains the model must change; SSIM with the trained model's map says by how
-# much.
+# The weights of the trained {num}`randomization/main_title` are drawn anew, stage by stage, from the logits down to the
+# stem, and the map is made again after each stage. A map that explains the model must change; SSIM with the trained
+# model's map says by how much.
 
 # %% tags=["parameters"]
 dataset = "phantom-pneumothorax"  # a data card
@@ -27,6 +27,7 @@ shown = 0  # which of the cascaded images is drawn
 import pandas as pd
 
 from saltrust import plots
+from saltrust.analysis.words import in_words
 from saltrust.chapters.page import Page
 from saltrust.methods.registry import label_of, select
 from saltrust.scores.similarity import SIMILARITY
@@ -42,6 +43,7 @@ stages = study.networks.stages_in(order)
 scores = study.criteria.sensitivity(methods, order)
 summary = summarize(scores, "ssim", ["method", "stage"], n_boot, seed, study.images.clusters)
 summary.insert(1, "model", study.networks.main)
+last = summary.query("stage == @stages[-1]").set_index("method")
 threshold = summarize(
     study.criteria.thresholds(methods), "ssim", ["method"], n_boot, seed, study.images.clusters
 ).set_index("method")
@@ -59,23 +61,15 @@ null = study.criteria.null(methods).groupby("method", sort=False)["ssim"].mean()
 page.figure(
     plots.cascade_curves(summary, threshold["mean"].to_dict(), null.to_dict(), stages),
     "randomization_curves",
-    caption=f"SSIM between the trained {study.networks.title()}'s map and the map after each stage of randomization ({order.replace('_', '-')}), mean over {len(study.images.cascaded)} "
-    "test images with its 95 % bootstrap interval (band). Orange, dotted: degradation threshold; grey, dashed: surrogates.",
+    caption=f"SSIM between the trained {study.networks.title()}'s map and the map after each stage of randomization "
+    f"({order.replace('_', '-')}), mean over {len(study.images.cascaded)} test images with its 95 % bootstrap interval "
+    "(band). Orange, dotted: degradation threshold; grey, dashed: surrogates.",
     alt=f"{len(names)} line charts of SSIM against the stage of randomization. SSIM after the last stage: "
-    + ", ".join(f"{label_of(r.method)} {r.mean:.2f}" for r in summary.query("stage == @stages[-1]").itertuples())
-    + ".",
+    f"{in_words(last['mean'])}.",
     counterpart="Fig. 3a",
 )
 
 # %%
-last = summary.query("stage == @stages[-1]").set_index("method")
-final = (
-    last[["mean", "sd", "ci_low", "ci_high", "n"]]
-    .add_prefix("random_")
-    .join(threshold.add_prefix("threshold_"))
-    .join(null.rename("null"))
-    .reset_index()
-)
 gap = (last["mean"] - threshold["mean"]).sort_values()
 before = summary.query("stage == @stages[-2:][0]").set_index("method")["mean"] - threshold["mean"]
 page.quote(
@@ -92,11 +86,15 @@ page.quote(
     most_sensitive_ssim=last["mean"][gap.idxmin()],
     least_sensitive_ssim=last["mean"][gap.idxmax()],
 )
+
+# %%
+degradation = last[["mean", "sd", "ci_low", "ci_high", "n"]].add_prefix("random_")
 page.table(
-    final,
+    degradation.join(threshold.add_prefix("threshold_")).join(null.rename("null")).reset_index(),
     "degradation",
-    caption="SSIM of the maps at the last stage with the trained model's (random), and the degradation threshold: means, standard "
-    "deviations, 95 % bootstrap intervals and numbers of images or pairs; null: of maps with surrogates of themselves. Counterpart of Table S1.",
+    caption="SSIM of the maps at the last stage with the trained model's (random), and the degradation threshold: "
+    "means, standard deviations, 95 % bootstrap intervals and numbers of images or pairs; null: of maps with "
+    "surrogates of themselves. Counterpart of Table S1.",
 )
 
 # %% [markdown]
@@ -104,24 +102,25 @@ page.table(
 # {num}`randomization/n_methods` methods. Furthest below (or least above) is {num}`randomization/most_sensitive` with
 # SSIM {num}`randomization/most_sensitive_ssim .3f`; furthest above is {num}`randomization/least_sensitive` with
 # {num}`randomization/least_sensitive_ssim .3f`. One stage earlier the mean is still above it for
-# {num}`randomization/n_only_last` of those that end below. For {num}`randomization/n_near_null` methods the interval reaches down to the
-# surrogates: nothing of the layout is left. Whether the difference is more than chance is decided in the verdict.
+# {num}`randomization/n_only_last` of those that end below. For {num}`randomization/n_near_null` methods the interval
+# reaches down to the surrogates: nothing of the layout is left. Whether the difference is more than chance is decided
+# in the verdict.
 
 # %%
 page.table(
     summary,
     "sensitivity",
-    caption="SSIM with the trained model's map after each stage of the cascade, by method: mean, standard deviation over images, 95 % "
-    "bootstrap interval, images.",
+    caption="SSIM with the trained model's map after each stage of the cascade, by method: mean, standard deviation "
+    "over images, 95 % bootstrap interval, images.",
     key=["method", "model", "stage"],
 )
 
 # %% [markdown]
 # ## Other measures of likeness
 #
-# SSIM is one of four measures that {cite:t}`adebayo2018sanity` used. The rank correlation of the raw maps counts a flipped
-# sign as a change; that of their absolute values does not. HOG compares edges and their directions. Each is set against
-# its own threshold, the mean over pairs of different images.
+# SSIM is one of four measures that {cite:t}`adebayo2018sanity` used. The rank correlation of the raw maps counts a
+# flipped sign as a change; that of their absolute values does not. HOG compares edges and their directions. Each is set
+# against its own threshold, the mean over pairs of different images.
 
 # %%
 rows = []
@@ -130,30 +129,28 @@ for score in SIMILARITY:
     pairs = study.criteria.thresholds(methods, score).groupby("method")[score].mean()
     rows += [{"method": name, "score": score, "random": at_last[name], "threshold": pairs[name]} for name in names]
 likeness = pd.DataFrame(rows)
+below = (likeness["random"] < likeness["threshold"]).groupby(likeness["score"], sort=False).sum()
+page.quote(**{f"n_below_{score}": int(count) for score, count in below.items()})
 page.figure(
     plots.likeness(likeness),
     "likeness",
-    caption="Likeness of the maps at the last stage of randomization to the trained model's (dot), and of the trained model's maps of different "
-    "images (bar): a dot to the left of its bar passes by that measure.",
+    caption="Likeness of the maps at the last stage of randomization to the trained model's (dot), and of the trained "
+    "model's maps of different images (bar): a dot to the left of its bar passes by that measure.",
     alt="Four dot plots, one for each measure of likeness, with a row for each method. "
-    + "; ".join(
-        f"{score}: {(rows['random'] < rows['threshold']).sum()} of {len(rows)} dots left of their bar"
-        for score, rows in likeness.groupby("score", sort=False)
-    )
+    + "; ".join(f"{score}: {count} of {len(names)} dots left of their bar" for score, count in below.items())
     + ".",
 )
 page.table(
     likeness,
     "likeness",
-    caption="Mean likeness at the last stage of randomization (random) and of maps of different images (threshold), by four measures.",
+    caption="Mean likeness at the last stage of randomization (random) and of maps of different images (threshold), "
+    "by four measures.",
 )
-below = likeness["random"] < likeness["threshold"]
-page.quote(**{f"n_below_{score}": int(below[likeness["score"] == score].sum()) for score in SIMILARITY})
 
 # %% [markdown]
 # Below the threshold lie {num}`randomization/n_below_ssim` of {num}`randomization/n_methods` methods by SSIM,
-# {num}`randomization/n_below_spearman` by rank correlation, {num}`randomization/n_below_spearman_abs` by that of absolute values, and
-# {num}`randomization/n_below_hog` by HOG.
+# {num}`randomization/n_below_spearman` by rank correlation, {num}`randomization/n_below_spearman_abs` by that of
+# absolute values, and {num}`randomization/n_below_hog` by HOG.
 #
 # ## One image on its way down
 
@@ -176,8 +173,9 @@ notes = [{step: f"{ssim[name, step]:.2f}" for step in steps[1:]} for name in nam
 page.figure(
     plots.map_grid(rows, notes),
     "cascade",
-    caption=f"Maps of one test image as the weights of {study.networks.title()} are randomized from the logits down to the named stage; above each, its SSIM "
-    "with the trained model's map (original).",
+    caption=f"Maps of one test image as the weights of {study.networks.title()} are randomized from the logits down "
+    "to the "
+    "named stage; above each, its SSIM with the trained model's map (original).",
     alt=f"A grid of {len(names)} methods by {len(steps)} stages of randomization for one image.",
     counterpart="Fig. 3b and Fig. S2",
 )

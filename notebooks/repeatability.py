@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 
 from saltrust import plots
+from saltrust.analysis.words import best_and_worst, in_words
 from saltrust.chapters.page import Page
 from saltrust.core.protocols import PROTOCOLS
 from saltrust.methods.registry import label_of, select
@@ -50,48 +51,22 @@ summaries = {
 means = {name: table.set_index("method")["mean"] for name, table in summaries.items()}
 nulls = {name: study.criteria.null(methods, other) for name, other in study.criteria.partners.items()}
 nulls = {name: frame.groupby("method", sort=False)["ssim"].mean() for name, frame in nulls.items()}
-unrelated = summarize(
-    study.criteria.thresholds(methods), "ssim", ["method"], n_boot, seed, study.images.clusters
-).set_index("method")["mean"]
-other_class = study.criteria.other_class(methods).groupby("method", sort=False)["ssim"].mean()
 low = {name: null if fixed is None else null * 0 + fixed for name, null in nulls.items()}
-for name in scores:
-    maps = means[name][names]
+
+# %%
+of_methods = {name: mean[names] for name, mean in means.items()}
+for name, maps in of_methods.items():
     prefix = "" if name == first else f"{name}_"
-    page.quote(
-        **{
-            f"{prefix}best_map": label_of(maps.idxmax()),
-            f"{prefix}best_ssim": maps.max(),
-            f"{prefix}worst_map": label_of(maps.idxmin()),
-            f"{prefix}worst_ssim": maps.min(),
-            f"{prefix}n_above_low": int((maps > low[name][names]).sum()),
-            f"{prefix}n_above_half": int((maps > MIDPOINT).sum()),
-        }
-    )
+    above = {"n_above_low": maps > low[name][names], "n_above_half": maps > MIDPOINT}
+    page.quote(**best_and_worst(maps, "ssim", prefix), **{f"{prefix}{key}": int(n.sum()) for key, n in above.items()})
 page.quote(
     first=first,
     found="; ".join(
         f"{name} from {maps.min():.3f} ({label_of(maps.idxmin())}) to {maps.max():.3f} ({label_of(maps.idxmax())})"
-        for name, maps in ((name, means[name][names]) for name in scores)
+        for name, maps in of_methods.items()
     ),
     main_title=study.networks.title(),
     localizer_ssim=means[first][localizer],
-    localizer_floor_1=float(np.median(study.maps.localizer(1))),
-    localizer_floor_2=float(np.median(study.maps.localizer(2))),
-    unrelated_ssim=unrelated.mean(),
-    unrelated_largest=unrelated.max(),
-    unrelated_largest_map=label_of(unrelated.idxmax()),
-    null_ssim=nulls[first][names].mean(),
-    null_smallest=nulls[first][names].min(),
-    null_smallest_map=label_of(nulls[first][names].idxmin()),
-    null_largest=nulls[first][names].max(),
-    null_largest_map=label_of(nulls[first][names].idxmax()),
-    null_localizer=nulls[first][localizer],
-    n_above_unrelated=int((means[first][names] > unrelated).sum()),
-    other_class_ssim=other_class.mean(),
-    other_class_smallest=other_class.min(),
-    other_class_smallest_map=label_of(other_class.idxmin()),
-    n_other_class=len(study.images.cascaded),
     baseline="surrogates of the other network's maps" if fixed is None else f"an SSIM of {fixed:g}",
     midpoint=MIDPOINT,
     n_methods=len(names),
@@ -106,60 +81,81 @@ frame = frame[~((frame["method"] == localizer) & (frame["criterion"] != first))]
 page.figure(
     plots.stability_boxes(frame, low[first].to_dict() if fixed is None else fixed),
     "stability",
-    caption=f"SSIM between maps of two replicates (repeatability) and of two architectures (reproducibility), {study.networks.replication}, beside the two localizers. "
-    f"Solid line: median; dashed: mean; box: quartiles; orange, dashed: the low baseline{f' of {first}' if fixed is None else ''}.",
-    alt=f"Box plots of SSIM by method. Means of {first}: "
-    + ", ".join(f"{label_of(m)} {v:.2f}" for m, v in means[first].items())
-    + ".",
+    caption="SSIM between maps of two replicates (repeatability) and of two architectures (reproducibility), "
+    f"{study.networks.replication}, beside the two localizers. Solid line: median; dashed: mean; box: quartiles; "
+    "orange, "
+    f"dashed: the low baseline{f' of {first}' if fixed is None else ''}.",
+    alt=f"Box plots of SSIM by method. Means of {first}: {in_words(means[first])}.",
     counterpart="Fig. 4a-b",
 )
 
 # %% [markdown]
 # ## What SSIM is worth here
 #
-# How alike are maps that agree about nothing? Three controls answer. A *surrogate* has all the values of a map and nearly
-# its spectrum, so that it is as sparse and as smooth, but lies elsewhere. Maps of *different images* share the network and
-# whatever it always shows. Maps of one image for *another class* should differ if they explain the class: here, for
-# {num}`repeatability/n_other_class` images, of a single output read for and against the finding, or of the most and the next
-# most likely class.
+# How alike are maps that agree about nothing? Three controls answer. A *surrogate* has all the values of a map and
+# nearly its spectrum, so that it is as sparse and as smooth, but lies elsewhere. Maps of *different images* share the
+# network and whatever it always shows. Maps of one image for *another class* should differ if they explain the class:
+# here, for {num}`repeatability/n_other_class` images, of a single output read for and against the finding, or of the
+# most and the next most likely class.
+
+# %%
+different = summarize(study.criteria.thresholds(methods), "ssim", ["method"], n_boot, seed, study.images.clusters)
+unrelated = different.set_index("method")["mean"]
+other_class = study.criteria.other_class(methods).groupby("method", sort=False)["ssim"].mean()
+null = nulls[first][names]
+page.quote(
+    unrelated_ssim=unrelated.mean(),
+    unrelated_largest=unrelated.max(),
+    unrelated_largest_map=label_of(unrelated.idxmax()),
+    n_above_unrelated=int((of_methods[first] > unrelated).sum()),
+    null_ssim=null.mean(),
+    null_smallest=null.min(),
+    null_smallest_map=label_of(null.idxmin()),
+    null_largest=null.max(),
+    null_largest_map=label_of(null.idxmax()),
+    null_localizer=nulls[first][localizer],
+    other_class_ssim=other_class.mean(),
+    other_class_smallest=other_class.min(),
+    other_class_smallest_map=label_of(other_class.idxmin()),
+    n_other_class=len(study.images.cascaded),
+    localizer_floor_1=float(np.median(study.maps.localizer(1))),
+    localizer_floor_2=float(np.median(study.maps.localizer(2))),
+)
 
 # %%
 kinds = {
     "surrogates": nulls[first][[*names, localizer]],
     "different images": unrelated,
     "another class": other_class,
-    **{pair: means[name][names] for name, pair in PAIRS.items() if name in means},
+    **{pair: of_methods[name] for name, pair in PAIRS.items() if name in of_methods},
 }
 kinds[PAIRS[first]] = means[first][[*names, localizer]]
 scale = pd.concat([kind.rename("mean").reset_index().assign(pair=pair) for pair, kind in kinds.items()])
 page.figure(
     plots.similarity_scale(scale, MIDPOINT),
     "similarity_scale",
-    caption=f"Mean SSIM of {len(kinds)} kinds of pairs, by method. Dotted line: 0.5, the paper's midpoint between alike and unlike. What lies to the right of "
-    "a method's own grey bar is more than its texture.",
-    alt="Dot plot of SSIM by method and kind of pair. Surrogates: "
-    + ", ".join(f"{label_of(m)} {v:.2f}" for m, v in kinds["surrogates"].items())
-    + "; different images: "
-    + ", ".join(f"{label_of(m)} {v:.2f}" for m, v in unrelated.items())
-    + ".",
+    caption=f"Mean SSIM of {len(kinds)} kinds of pairs, by method. Dotted line: 0.5, the paper's midpoint between "
+    "alike and unlike. What lies to the right of a method's own grey bar is more than its texture.",
+    alt=f"Dot plot of SSIM by method and kind of pair. Surrogates: {in_words(kinds['surrogates'])}; different images: "
+    f"{in_words(unrelated)}.",
 )
 
 # %% [markdown]
 # By texture alone SSIM is {num}`repeatability/null_ssim .2f` on average over the methods: from
 # {num}`repeatability/null_smallest .2f` for {num}`repeatability/null_smallest_map` to
 # {num}`repeatability/null_largest .2f` for {num}`repeatability/null_largest_map`, and for the localizers
-# {num}`repeatability/null_localizer .2f`. Maps of different images have {num}`repeatability/unrelated_ssim .2f`, and those
-# of {num}`repeatability/unrelated_largest_map` {num}`repeatability/unrelated_largest .2f`. One number for all,
+# {num}`repeatability/null_localizer .2f`. Maps of different images have {num}`repeatability/unrelated_ssim .2f`, and
+# those of {num}`repeatability/unrelated_largest_map` {num}`repeatability/unrelated_largest .2f`. One number for all,
 # {num}`repeatability/midpoint .1f`, is therefore no midpoint between alike and unlike: each method has its own.
-# {num}`repeatability/n_above_half` of {num}`repeatability/n_methods` methods exceed {num}`repeatability/midpoint .1f` in
-# {num}`repeatability/first`. The low baseline of this page is {num}`repeatability/baseline`; methods with a higher mean than that:
-# {num}`repeatability/n_above_low`. It is a lenient one, for surrogates do not keep where maps of this kind always lie. Two networks agree on
-# an image better than one network agrees with itself on different images for {num}`repeatability/n_above_unrelated` of
-# {num}`repeatability/n_methods` methods. See [](../../concepts/ssim.md).
+# {num}`repeatability/n_above_half` of {num}`repeatability/n_methods` methods exceed {num}`repeatability/midpoint .1f`
+# in {num}`repeatability/first`. The low baseline of this page is {num}`repeatability/baseline`; methods with a higher
+# mean than that: {num}`repeatability/n_above_low`. It is a lenient one, for surrogates do not keep where maps of this
+# kind always lie. Two networks agree on an image better than one network agrees with itself on different images for
+# {num}`repeatability/n_above_unrelated` of {num}`repeatability/n_methods` methods. See [](../../concepts/ssim.md).
 #
 # Between two classes SSIM is {num}`repeatability/other_class_ssim .2f` on average, least for
-# {num}`repeatability/other_class_smallest_map` ({num}`repeatability/other_class_smallest .2f`). Without its signs, the gradient
-# of a single output is the same for and against the finding.
+# {num}`repeatability/other_class_smallest_map` ({num}`repeatability/other_class_smallest .2f`). Without its signs, the
+# gradient of a single output is the same for and against the finding.
 #
 # The localizers are compared by their probabilities as they are. Away from the finding these are not zero but, at the
 # median, {num}`repeatability/localizer_floor_1 .3f` and {num}`repeatability/localizer_floor_2 .3f`; where two such
@@ -174,8 +170,9 @@ for name, table in summaries.items():
             other_class=table["method"].map(other_class),
         ),
         name,
-        caption=f"{name.capitalize()}: SSIM by method, mean, standard deviation over images, 95 % bootstrap interval, images; and the mean SSIM "
-        "with surrogates (null), of maps of different images (unrelated) and of two classes (other_class).",
+        caption=f"{name.capitalize()}: SSIM by method, mean, standard deviation over images, 95 % bootstrap interval, "
+        "images; and the mean SSIM with surrogates (null), of maps of different images (unrelated) and of two classes "
+        "(other_class).",
         key=["method", "model"],
     )
 
@@ -200,7 +197,9 @@ for i, index in enumerate(study.images.explained[:n_shown]):
 page.figure(
     plots.map_grid(rows, notes, across=4),
     "stability_examples",
-    caption=f"Maps of the same test images by {', '.join(map(study.networks.title, study.networks.classifiers))}, with their SSIM to the first network's map.",
+    caption=f"Maps of the same test images by {', '.join(map(study.networks.title, study.networks.classifiers))}, "
+    "with their SSIM to the "
+    "first network's map.",
     alt=f"{n_shown} images, each with its maps for each of {len(study.networks.classifiers)} networks.",
     counterpart="Fig. 4c-d and Fig. S3",
 )

@@ -53,9 +53,9 @@ page.quote(
 
 # %% [markdown]
 # Of {num}`report_card/n_methods` methods, {num}`report_card/n_clean` pass the low baselines of all
-# {num}`report_card/n_criteria` criteria, and {num}`report_card/n_full` the localizers' besides. The fewest criteria failed are
-# {num}`report_card/least_failed` ({num}`report_card/least_failed_map`). Methods that fail, by criterion: {num}`report_card/failed`.
-# There are {num}`report_card/n_warnings` warnings.
+# {num}`report_card/n_criteria` criteria, and {num}`report_card/n_full` the localizers' besides. The fewest criteria
+# failed are {num}`report_card/least_failed` ({num}`report_card/least_failed_map`). Methods that fail, by criterion:
+# {num}`report_card/failed`. There are {num}`report_card/n_warnings` warnings.
 
 # %%
 words = "; ".join(
@@ -68,8 +68,9 @@ page.document(html(study, card, found, figure, alt), "report_card", tabs=("The c
 page.figure(
     figure,
     "report_card",
-    caption="Mean of each method by each criterion with its 95 % bootstrap interval by image. Bars: low baselines (average mask; degradation "
-    "threshold; maps that share their texture alone, or the number that the protocol sets); dotted: the localizer. Controls and localizer in grey.",
+    caption="Mean of each method by each criterion with its 95 % bootstrap interval by image. Bars: low baselines "
+    "(average mask; degradation threshold; maps that share their texture alone, or the number that the protocol "
+    "sets); dotted: the localizer. Controls and localizer in grey.",
     alt=alt,
     tabs=("The figure",),
 )
@@ -83,7 +84,8 @@ page.figure(
 page.table(
     card,
     "report_card",
-    caption="Mean, 95 % bootstrap interval, images, and for the methods that are judged each baseline with its mean and the verdict.",
+    caption="Mean, 95 % bootstrap interval, images, and for the methods that are judged each baseline with its mean "
+    "and the verdict.",
     key=["method", "criterion", "baseline"],
 )
 page.close()

@@ -9,9 +9,9 @@
 # %% [markdown]
 # # Statistics: which differences are more than chance?
 #
-# Images differ: a large finding gives every method a high score. Each question is therefore a linear mixed model, with a mean for
-# each method and a random shift for each image, and all pairs of methods are compared at once by Tukey's test: two-sided, at an adjusted
-# p of 0.05. What these words mean: [](../../concepts/statistics.md).
+# Images differ: a large finding gives every method a high score. Each question is therefore a linear mixed model, with
+# a mean for each method and a random shift for each image, and all pairs of methods are compared at once by Tukey's
+# test: two-sided, at an adjusted p of 0.05. What these words mean: [](../../concepts/statistics.md).
 
 # %% tags=["parameters"]
 dataset = "phantom-pneumothorax"  # a data card
@@ -26,6 +26,7 @@ import pandas as pd
 
 from saltrust import plots
 from saltrust.analysis.mixed_models import ALPHA, QUESTIONS, answer, questions
+from saltrust.analysis.words import in_words
 from saltrust.chapters.page import Page
 from saltrust.methods.registry import label_of, select
 from saltrust.study.criteria import CRITERIA
@@ -49,11 +50,12 @@ page.quote(**{f"{name}_{key}": counts.loc[name, key] for name in QUESTIONS for k
 # %% [markdown]
 # ## All pairs
 #
-# By utility {num}`statistics/utility_different` of {num}`statistics/utility_pairs` pairs differ, by similarity after randomization
-# {num}`statistics/randomization_different` of {num}`statistics/randomization_pairs`, by repeatability
+# By utility {num}`statistics/utility_different` of {num}`statistics/utility_pairs` pairs differ, by similarity after
+# randomization {num}`statistics/randomization_different` of {num}`statistics/randomization_pairs`, by repeatability
 # {num}`statistics/repeatability_different` of {num}`statistics/repeatability_pairs`, and by reproducibility
-# {num}`statistics/reproducibility_different` of {num}`statistics/reproducibility_pairs`. Methods, controls and localizer are one family: leaving
-# out comparisons that nobody hoped for would make the others look surer than they are.
+# {num}`statistics/reproducibility_different` of {num}`statistics/reproducibility_pairs`. Methods, controls and
+# localizer are one family: leaving out comparisons that nobody hoped for would make the others look surer than they
+# are.
 
 # %%
 titles = {
@@ -76,15 +78,19 @@ titles = {
     "reproducibility": ("Reproducibility", "SSIM of the maps of two architectures, and of two localizers"),
 }
 shown = {name: one for name, one in answers.items() if name in titles}
+
+# %%
 for name, one in shown.items():
     title, what = titles[name]
     means = one.means
     page.figure(
         plots.pairwise_matrix(means, one.letters, one.contrasts, ALPHA),
         f"pairs_{name}",
-        caption=f"{what}: row minus column. Coloured: adjusted p below {ALPHA:g}; orange: the row is higher, purple: lower; grey numbers: no difference shown. "
-        "On the right the model's mean; rows that share a letter are not told apart.",
-        alt=f"A matrix of {len(means)} rows and columns in the order of their means; {len(one.different)} of {len(one.contrasts)} pairs are coloured. Means and letters: "
+        caption=f"{what}: row minus column. Coloured: adjusted p below {ALPHA:g}; orange: the row is higher, purple: "
+        "lower; grey numbers: no difference shown. On the right the model's mean; rows that share a letter are not "
+        "told apart.",
+        alt=f"A matrix of {len(means)} rows and columns in the order of their means; {len(one.different)} of "
+        f"{len(one.contrasts)} pairs are coloured. Means and letters: "
         + ", ".join(f"{label_of(level)} {mean:.2f} {one.letters[level]}" for level, mean in means.items())
         + ".",
         tabs=(title,),
@@ -93,18 +99,21 @@ for name, one in shown.items():
 # %% [markdown]
 # ## One network, or networks like these?
 #
-# The family of utility is of one network's maps: its p-values speak of other images, not of other networks, as the paper's do. With the
-# maps of all {num}`statistics/n_networks` trained classifiers, image and network crossed, {num}`statistics/utility_crossed_different`
-# of {num}`statistics/utility_crossed_pairs` pairs differ. That model lets a network shift all methods alike. Where a method may also do better on
-# one network than on another, {num}`statistics/utility_networks_different` pairs differ, and the log-likelihood is higher by
-# {num}`statistics/likelihood_gain .1f`. Differences between networks make up {num}`statistics/network_share .0%` of the variance of a score, those that
-# depend on the method {num}`statistics/interaction_share .0%`. A claim about a method on networks like these needs the last model, and more networks.
+# The family of utility is of one network's maps: its p-values speak of other images, not of other networks, as the
+# paper's do. With the maps of all {num}`statistics/n_networks` trained classifiers, image and network crossed,
+# {num}`statistics/utility_crossed_different` of {num}`statistics/utility_crossed_pairs` pairs differ. That model lets a
+# network shift all methods alike. Where a method may also do better on one network than on another,
+# {num}`statistics/utility_networks_different` pairs differ, and the log-likelihood is higher by
+# {num}`statistics/likelihood_gain .1f`. Differences between networks make up {num}`statistics/network_share .0%` of the
+# variance of a score, those that depend on the method {num}`statistics/interaction_share .0%`. A claim about a method
+# on networks like these needs the last model, and more networks.
 #
 # ## Trained against random, replicate against architecture
 #
 # Is a method's map of the trained network more useful than its map of the network with random weights? It is for
-# {num}`statistics/training_higher` of {num}`statistics/training_pairs` methods, and less useful for {num}`statistics/training_lower`. Is
-# repeatability higher than reproducibility? It is for {num}`statistics/stability_higher` of {num}`statistics/stability_pairs`, and lower for
+# {num}`statistics/training_higher` of {num}`statistics/training_pairs` methods, and less useful for
+# {num}`statistics/training_lower`. Is repeatability higher than reproducibility? It is for
+# {num}`statistics/stability_higher` of {num}`statistics/stability_pairs`, and lower for
 # {num}`statistics/stability_lower`. Each is one family, of one pair for each method.
 
 # %%
@@ -120,6 +129,9 @@ page.quote(
     **{f"{name}_higher": int((gaps > 0).sum()) for name, gaps in sides.items()},
     **{f"{name}_lower": int((gaps < 0).sum()) for name, gaps in sides.items()},
 )
+
+# %%
+estimates = {name: answers[name].contrasts.set_index("first")["estimate"] for name in sides}
 page.figure(
     plots.paired_differences(
         {
@@ -128,16 +140,14 @@ page.figure(
         }
     ),
     "paired_differences",
-    caption=f"Difference by method with its simultaneous 95 % intervals, for {study.networks.title()}. Left: AUPRC of the trained network's maps minus that of random "
-    "weights. Right: repeatability minus reproducibility. Broad: mixed model; thin: bootstrap.",
+    caption=f"Difference by method with its simultaneous 95 % intervals, for {study.networks.title()}. Left: AUPRC of "
+    "the "
+    "trained network's maps minus that of random weights. Right: repeatability minus reproducibility. Broad: mixed "
+    "model; thin: bootstrap.",
     alt="Two dot plots with intervals by method. "
     + "; ".join(
-        f"{name}: "
-        + ", ".join(
-            f"{label_of(first.partition(':')[0])} {gap:+.2f}"
-            for first, gap in zip(table["first"], table["estimate"], strict=True)
-        )
-        for name, table in ((name, answers[name].contrasts) for name in sides)
+        f"{name}: {in_words(gaps, '+.2f', lambda level: label_of(level.partition(':')[0]))}"
+        for name, gaps in estimates.items()
     )
     + ".",
 )
@@ -145,31 +155,34 @@ page.figure(
 # %% [markdown]
 # ## The fits
 #
-# {num}`statistics/n_plain` of {num}`statistics/n_fits` fits converged at once with all variances above zero. A fit that does not is tried again from other
-# starts, and the column *status* says what came of it. A *singular* fit finds no more likeness among the scores of one image (or network) than chance
-# makes; its tests stand, as those of a model without that factor.
+# {num}`statistics/n_plain` of {num}`statistics/n_fits` fits converged at once with all variances above zero. A fit that
+# does not is tried again from other starts, and the column *status* says what came of it. A *singular* fit finds no
+# more likeness among the scores of one image (or network) than chance makes; its tests stand, as those of a model
+# without that factor.
 
 # %%
 page.quote(n_fits=len(fits), n_plain=int((fits["status"] == "converged").sum()))
 page.table(
     fits,
     "fits",
-    caption="The mixed models: random factors, how the fit went, scores used and missing, levels left out because their scores do not vary, variance of each random "
-    "factor and of the residual, the image's share of all variance (icc), restricted log-likelihood; the largest standard deviation of a level's residuals over the "
-    "smallest (spread_ratio) and the residuals' skewness; pairs, and how many differ: by Tukey's test, by it and not by the bootstrap (model_only), the "
-    "reverse (bootstrap_only), and the share on which they say the same.",
+    caption="The mixed models: random factors, how the fit went, scores used and missing, levels left out because "
+    "their scores do not vary, variance of each random factor and of the residual, the image's share of all variance "
+    "(icc), restricted log-likelihood; the largest standard deviation of a level's residuals over the smallest "
+    "(spread_ratio) and the residuals' skewness; pairs, and how many differ: by Tukey's test, by it and not by the "
+    "bootstrap (model_only), the reverse (bootstrap_only), and the share on which they say the same.",
 )
 
 # %% [markdown]
 # ## Do the assumptions hold?
 #
-# The model takes the residuals of all methods to be normal and equally wide. Here the widest are {num}`statistics/spread_ratio .1f` times as wide as the
-# narrowest, at worst (*{num}`statistics/spread_question`*). What that does to the conclusions is seen beside a bootstrap that resamples whole
-# {num}`statistics/unit` and assumes neither: over the questions in which only these vary, the two say the same of
-# {num}`statistics/bootstrap_agrees .0%` of {num}`statistics/n_both` pairs. {num}`statistics/model_only` differ by the model alone and
-# {num}`statistics/bootstrap_only` by the bootstrap alone. One width for all is too wide for methods whose scores hardly move, and too narrow for those
-# that scatter; where the two disagree, the bootstrap assumes less. It needs images, however: from few its intervals are wide (randomization is
-# followed on {num}`statistics/n_cascaded`).
+# The model takes the residuals of all methods to be normal and equally wide. Here the widest are
+# {num}`statistics/spread_ratio .1f` times as wide as the narrowest, at worst (*{num}`statistics/spread_question`*).
+# What that does to the conclusions is seen beside a bootstrap that resamples whole {num}`statistics/unit` and assumes
+# neither: over the questions in which only these vary, the two say the same of {num}`statistics/bootstrap_agrees .0%`
+# of {num}`statistics/n_both` pairs. {num}`statistics/model_only` differ by the model alone and
+# {num}`statistics/bootstrap_only` by the bootstrap alone. One width for all is too wide for methods whose scores hardly
+# move, and too narrow for those that scatter; where the two disagree, the bootstrap assumes less. It needs images,
+# however: from few its intervals are wide (randomization is followed on {num}`statistics/n_cascaded`).
 
 # %%
 both = fits.dropna(subset=["bootstrap_agrees"])
@@ -183,6 +196,8 @@ page.quote(
     model_only=int(both["model_only"].sum()),
     bootstrap_only=int(both["bootstrap_only"].sum()),
 )
+
+# %%
 page.figure(
     plots.residual_checks(
         {
@@ -192,11 +207,10 @@ page.figure(
         }
     ),
     "fit_residuals",
-    caption="Above: residuals against fitted scores; a funnel says that their spread is not the same everywhere. Below: quantiles of the residuals against those of a "
-    "normal distribution, which would lie on the dotted line.",
+    caption="Above: residuals against fitted scores; a funnel says that their spread is not the same everywhere. "
+    "Below: quantiles of the residuals against those of a normal distribution, which would lie on the dotted line.",
     alt="Scatter plots of residuals and quantile plots for each question. Skewness of the residuals: "
-    + ", ".join(f"{name} {skew:.1f}" for name, skew in zip(fits["question"], fits["residual_skew"], strict=True))
-    + ".",
+    f"{in_words(fits.set_index('question')['residual_skew'], '.1f', str)}.",
 )
 
 # %% [markdown]
@@ -208,8 +222,9 @@ page.figure(
 page.table(
     pd.concat([one.contrasts for one in answers.values()]),
     "statistics",
-    caption="All contrasts by question: difference, simultaneous 95 % interval and adjusted p; the levels; p of this contrast alone, standard error, "
-    "degrees of freedom (Satterthwaite); effect size with its interval; simultaneous 95 % interval by bootstrap.",
+    caption="All contrasts by question: difference, simultaneous 95 % interval and adjusted p; the levels; p of this "
+    "contrast alone, standard error, degrees of freedom (Satterthwaite); effect size with its interval; simultaneous "
+    "95 % interval by bootstrap.",
     key=["question", "contrast"],
 )
 page.close()

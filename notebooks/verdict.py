@@ -55,18 +55,19 @@ page.quote(
 
 # %% [markdown]
 # Of {num}`verdict/n_methods` methods, {num}`verdict/n_maps_all_pass` pass all {num}`verdict/n_tests` comparisons and
-# {num}`verdict/n_pass_low` pass all {num}`verdict/n_criteria` criteria against the low baselines. Against the localizers there are
-# {num}`verdict/n_pass_localizer` passes. The most passes, {num}`verdict/most_passes` of {num}`verdict/n_tests`, go to
-# {num}`verdict/best_map`.
+# {num}`verdict/n_pass_low` pass all {num}`verdict/n_criteria` criteria against the low baselines. Against the
+# localizers there are {num}`verdict/n_pass_localizer` passes. The most passes, {num}`verdict/most_passes` of
+# {num}`verdict/n_tests`, go to {num}`verdict/best_map`.
 
 # %%
 page.figure(
     plots.verdict_matrix(verdicts, controls),
     "verdicts",
-    caption="PASS or FAIL of each method against each baseline; below the word, the method's mean and the baseline's. Utility is AUPRC, the others "
-    "SSIM; randomization passes when the number is *below* the threshold. Below the gap: controls, which no network made.",
-    alt=f"A matrix of {len(names)} methods by {verdicts.groupby(['criterion', 'baseline']).ngroups} comparisons; {int(passed.sum())} of "
-    f"{len(verdicts)} cells say PASS.",
+    caption="PASS or FAIL of each method against each baseline; below the word, the method's mean and the baseline's. "
+    "Utility is AUPRC, the others SSIM; randomization passes when the number is *below* the threshold. Below the gap: "
+    "controls, which no network made.",
+    alt=f"A matrix of {len(names)} methods by {verdicts.groupby(['criterion', 'baseline']).ngroups} comparisons; "
+    f"{int(passed.sum())} of {len(verdicts)} cells say PASS.",
     counterpart="Table 2",
 )
 
@@ -74,8 +75,9 @@ page.figure(
 page.table(
     everything.assign(control=~everything["method"].isin(names)),
     "verdicts",
-    caption=f"The verdicts with the numbers behind them: mean of the method (value) and of the baseline (reference), their difference and its 95 % "
-    f"bootstrap interval by {study.images.unit}. control: whether the row is that of a control.",
+    caption="The verdicts with the numbers behind them: mean of the method (value) and of the baseline (reference), "
+    f"their difference and its 95 % bootstrap interval by {study.images.unit}. control: whether the row is that of a "
+    "control.",
     key=["method", "criterion", "baseline"],
 )
 
@@ -88,10 +90,11 @@ page.table(
 page.figure(
     plots.four_questions(study.examples(methods)),
     "four_questions",
-    caption="Each question with the best and the worst example among the maps computed here. Utility: AUPRC against the truth, outlined. "
-    "Randomization: the map before and after all weights are random (a high SSIM is bad). Repeatability and reproducibility: maps of one image by "
-    "two networks (a high SSIM is good).",
-    alt="Two rows of image and map pairs for the four questions: the upper row shows the best example of each, the lower row the worst.",
+    caption="Each question with the best and the worst example among the maps computed here. Utility: AUPRC against "
+    "the truth, outlined. Randomization: the map before and after all weights are random (a high SSIM is bad). "
+    "Repeatability and reproducibility: maps of one image by two networks (a high SSIM is good).",
+    alt="Two rows of image and map pairs for the four questions: the upper row shows the best example of each, the "
+    "lower row the worst.",
     counterpart="Fig. 1",
 )
 page.close()

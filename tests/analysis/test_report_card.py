@@ -19,7 +19,6 @@ from saltrust.artefacts.store import Store
 from saltrust.core import data_cards
 from saltrust.methods.registry import CONTROLS
 from saltrust.models.architectures import ARCHITECTURES, Architecture, Stage
-from saltrust.plots.report_card import report_card_figure
 from saltrust.plots.style import GRADE_MARKS
 from saltrust.publishing.report_card_page import html
 from saltrust.study.criteria import CRITERIA, Criterion, add, compared_with_surrogates
@@ -233,7 +232,7 @@ class Reader(HTMLParser):
 
 
 def test_the_page_needs_no_other_file_and_says_all(study, card):
-    page = html(study, card, ["one < two & three"], report_card_figure(card), "what “it” shows")
+    page = html(study, card, ["one < two & three"], plots.report_card_figure(card), "what “it” shows")
     read = Reader(page)
     assert [link.partition(",")[0] for link in read.links] == ["data:image/png;base64"]
     assert not re.search(r"https?://|url\(|@import", page)
@@ -252,7 +251,7 @@ def test_a_card_of_the_study_has_warnings(study, card):
 
 
 def test_the_figure_marks_each_grade_and_each_baseline(card):
-    figure = report_card_figure(card)
+    figure = plots.report_card_figure(card)
     assert [axis.get_title() for axis in figure.axes] == [criterion.title for criterion in CRITERIA.values()]
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels[:2] == ["GRAD", "GCAM"]
@@ -299,7 +298,7 @@ def test_a_fifth_criterion_is_judged_graded_asked_and_drawn(study, fifth):
 
     card = report_card(study, METHODS, 50)
     assert grades(card).columns[-1] == "another_class"
-    figure = report_card_figure(card)
+    figure = plots.report_card_figure(card)
     assert figure.axes[4].get_title() == "Another class"
     assert figure.axes[4].get_xlabel() == "SSIM, lower is better"
     assert "Randomization, Another class is better when low" in html(study, card, [], figure, "")

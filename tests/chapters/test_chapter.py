@@ -91,7 +91,7 @@ def test_nonsense_is_refused_for_every_parameter(name):
     [
         ("heatmaps", {"branch": "5", "profile": "full"}, {"branch": "5"}),
         ("randomization", {"shown": "2"}, {"shown": "2", "profile": "smoke"}),
-        ("specifications", {"shown": "lrp", "methods": "lrp,ig"}, {"shown": "lrp"}),
+        ("multiverse", {"shown": "lrp", "methods": "lrp,ig"}, {"shown": "lrp"}),
         ("five_band", {"n_thresholds": "80", "step": "0.001"}, {"n_thresholds": "80"}),
         ("five_band", {"inner": "0.5", "outer": "0.9"}, {"inner": "0.5"}),
         ("atlas", {"kinds": "CCell, empty", "backgrounds": "waves"}, {"kinds": ""}),

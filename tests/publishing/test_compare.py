@@ -40,7 +40,7 @@ unet-1,localizer,0.7,0.6,0.8,0.5,,1,float32,
 """,
     ),
     "rank_correlation": (
-        "footing",
+        "fair_comparison",
         "network,band,score,correlation,ci_low,ci_high\nvgg,recall_avg,auprc,,-1,1\nvgg,recall_avg,hit_rate,0.5,0,1\n",
     ),
     "report_card": (

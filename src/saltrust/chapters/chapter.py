@@ -25,8 +25,8 @@ _GRADED = {
     "atlas": (),
     "branches": ("atlas",),
     "five_band": ("branches",),
-    "footing": ("five_band",),
-    "heatmaps": ("footing",),
+    "fair_comparison": ("five_band",),
+    "heatmaps": ("fair_comparison",),
     "depth": ("branches",),
 }
 _ALWAYS = {
@@ -40,14 +40,14 @@ _ALWAYS = {
     "statistics": ("randomization", "repeatability"),
     "verdict": ("randomization", "repeatability"),
     "report_card": ("verdict",),
-    "specifications": ("verdict",),
+    "multiverse": ("verdict",),
     "audit": ("verdict",),
-    "claims": ("specifications",),
+    "claims": ("multiverse",),
 }
 NAMES = (*_GRADED, *_ALWAYS)
 
 # Chapters about networks that are trained here, which a user's own models have not; and those that need two networks.
-_TRAINED_HERE = ("every_method", "statistics", "specifications", "audit", "claims")
+_TRAINED_HERE = ("every_method", "statistics", "multiverse", "audit", "claims")
 _OF_TWO = ("repeatability",)
 
 
