@@ -10,12 +10,13 @@ import pandas as pd
 import pytest
 
 from saltrust import chapters
-from saltrust.chapters import leavings
-from saltrust.chapters.page import OUT, Page
+from saltrust.chapters.notes import read_json
+from saltrust.chapters.page import Page
+from saltrust.chapters.results import OUT
 from saltrust.cli import main
 from saltrust.core import paths
 from saltrust.core.errors import SaltrustError
-from saltrust.publishing import compare
+from saltrust.publishing import compare, show_comparison
 
 PNG = b"\x89PNG made up"
 
@@ -152,7 +153,7 @@ def test_the_table_of_each_chapter_and_itself_do_not_differ(results, name):
     assert not estimates["difference"].astype(float).fillna(0).any()
     assert "no" not in estimates["overlap"].tolist()
     assert found.words.empty
-    assert "nan" not in compare.told(found)
+    assert "nan" not in show_comparison.to_text(found)
 
 
 def test_a_verdict_that_flips_is_told_with_its_estimate(results):
@@ -165,20 +166,20 @@ def test_a_verdict_that_flips_is_told_with_its_estimate(results):
     row = found.estimates.set_index("row").loc["xrai, utility, average"]
     assert row["difference"] == pytest.approx(0.3)
     assert row["overlap"] == "no"
-    told = compare.told(found)
+    told = show_comparison.to_text(found)
     assert "Verdicts and other words that differ: verdict in verdicts" in told
     assert re.search(r"xrai, utility, average +FAIL → PASS", told)
-    assert "<td>FAIL → PASS</td>" in compare.save(found).read_text()
+    assert "<td>FAIL → PASS</td>" in show_comparison.save(found).read_text()
 
 
 def test_words_that_only_one_has_and_long_lists_of_them(results):
     for name, word in (("a", ""), ("b", "low")):
-        rows = [f"m{i},{word}" for i in range(compare.SHOWN + 3)]
+        rows = [f"m{i},{word}" for i in range(show_comparison.SHOWN + 3)]
         leave_table(results(name), "other", "\n".join(["method,baseline", *rows, "last,same"]), ["method"])
     found = compare.compare(compare.find("a"), compare.find("b"))
-    assert found.words["change"].tolist() == ["(empty) → low"] * (compare.SHOWN + 3)
-    told = compare.told(found)
-    assert told.count("(empty) → low") == compare.SHOWN
+    assert found.words["change"].tolist() == ["(empty) → low"] * (show_comparison.SHOWN + 3)
+    told = show_comparison.to_text(found)
+    assert told.count("(empty) → low") == show_comparison.SHOWN
     assert "... and 3 more, on the page" in told
 
 
@@ -217,14 +218,14 @@ def test_whole_numbers_differ_however_long_they_are(results):
     results("a", seed=10**20), results("b", seed=10**20 + 1)
     found = compare.compare(compare.find("a"), compare.find("b"))
     assert found.parameters.to_numpy().tolist() == [["seed", f"{10**20}", f"{10**20 + 1}"]]
-    assert f"{10**20 + 1}" in compare.told(found)
+    assert f"{10**20 + 1}" in show_comparison.to_text(found)
 
 
 def test_a_run_is_found_by_what_lies_in_its_folder(results, monkeypatch):
     folder = results("a")
     (folder / "localization.ipynb").touch()
     for text in (folder, folder / "index.html", folder / "localization.ipynb"):
-        assert compare.find(str(text)).folder == folder
+        assert compare.find(str(text)).results.folder == folder
     monkeypatch.chdir(folder)
     assert compare.find("index.html").title == "a"
 
@@ -254,7 +255,7 @@ def test_a_run_that_is_not_whole_is_told_with_the_file(results, file, content, p
     results("whole")
     damaged = results("a", published=published)
     note = damaged / ("provenance/localization.json" if published else "provenance.json")
-    note.write_text(json.dumps(leavings.read_json(note) | {"numbers": {"best": {}}}))
+    note.write_text(json.dumps(read_json(note) | {"numbers": {"best": {}}}))
     path = note if file == "provenance.json" else damaged / file
     path.unlink() if content is None else path.write_text(content)
     with pytest.raises(SaltrustError, match=f"^{re.escape(str(path))} [^\n]+$"):
@@ -281,7 +282,7 @@ def test_a_notebook_run_by_hand_is_a_run_without_a_page(results):
     (by_hand / "index.html").unlink()
     found = compare.compare(compare.find(str(by_hand)), compare.find(str(other)))
     assert (found.first.title, found.second.title) == ("by-hand-cells-smoke", "b")
-    page = compare.save(found)
+    page = show_comparison.save(found)
     for link in ("a/provenance.json", "b/index.html"):
         assert f'href="{link}"' in page.read_text()
         assert (page.parent / link).is_file()
@@ -335,7 +336,7 @@ def test_a_missing_interval_neither_overlaps_nor_lies_apart(results):
 def test_the_terminal_is_told_what_lies_apart_first_in_lines_of_100(results):
     results("a", methods=",".join(["gradcam"] * 20))
     results("b", shift=0.2, methods=",".join(["integrated_gradients"] * 10))
-    text = compare.told(compare.compare(compare.find("a"), compare.find("b")))
+    text = show_comparison.to_text(compare.compare(compare.find("a"), compare.find("b")))
     assert max(map(len, text.splitlines())) <= 100
     assert text.count("gradcam") >= 15  # of 20, the others are broken over lines: nothing is cut
     assert text.count("gradients") >= 7
@@ -350,7 +351,7 @@ def test_the_page_shows_both_and_is_saved_beside_the_runs(results):
     results("a")
     (second / "figures" / "boxes.json").unlink()
     found = compare.compare(compare.find("a"), compare.find("b"))
-    page = compare.save(found)
+    page = show_comparison.save(found)
     assert page == paths.RUNS / "localization" / "compare-a-b.html"
     text = page.read_text()
     assert '<img src="a/figures/boxes.png" alt="boxes of &quot;AUPRC&quot;">' in text
@@ -372,16 +373,16 @@ def test_the_page_says_what_a_number_that_differs_means(results, monkeypatch, tm
 #
 # - **New**: {num}`localization/unknown`
 """)
-    monkeypatch.setattr(compare.chapters, "load", lambda name: SimpleNamespace(title="Where", source=source))
+    monkeypatch.setattr(show_comparison.chapters, "load", lambda name: SimpleNamespace(title="Where", source=source))
     comparison = compare.compare(compare.find("a"), compare.find("b"))
-    page = compare.page(comparison, tmp_path)
+    page = show_comparison.page(comparison, tmp_path)
     told = page.partition("<h2>The sentences that quote them</h2>")[2].partition("<h2>")[0]
     assert re.sub(r"\s+", " ", told).strip() == (
         "<p>First → second.</p> <p>The best of 30, <em><strong>IG → XRAI</strong></em>, has "
         "<strong>50% → 75%</strong>; see AUPRC.</p>"
     )
     same = compare.compare(compare.find("a"), compare.find("a"))
-    assert "sentences" not in compare.page(same, tmp_path)
+    assert "sentences" not in show_comparison.page(same, tmp_path)
 
 
 def test_the_page_holds_when_the_results_are_moved(results, tmp_path):
@@ -389,7 +390,7 @@ def test_the_page_holds_when_the_results_are_moved(results, tmp_path):
     figure = results("", published=True) / "figures" / "boxes.png"
     figure.write_bytes(PNG + b" of another")
     found = compare.compare(compare.find("a b"), compare.find("published", other="a b"))
-    text = compare.save(found).read_text()
+    text = show_comparison.save(found).read_text()
     moved = tmp_path.rename(tmp_path.with_name(f"{tmp_path.name}-moved"))
     shown = [unquote(address) for address in re.findall('(?:src|href)="([^"]+)"', text)]
     assert len(shown) == 2 * 2 + 2
@@ -402,7 +403,7 @@ def test_the_page_holds_when_the_results_are_moved(results, tmp_path):
 def test_a_figure_that_is_the_same_is_shown_once(results):
     results("a")
     results("b", shift=0.1)
-    text = compare.save(compare.compare(compare.find("a"), compare.find("b"))).read_text()
+    text = show_comparison.save(compare.compare(compare.find("a"), compare.find("b"))).read_text()
     assert text.count("<img") == 1
     assert "The same in both." in text
 
