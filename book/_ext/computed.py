@@ -117,7 +117,7 @@ def locate(env: BuildEnvironment, target: str, levels: int) -> tuple[Evidence, s
 
 
 def render(value: float | int | str, spec: str = "") -> str:
-    """A value as text, with a true minus sign. spec: a Python format, by default .3g for floats. Raises SaltrustError."""
+    """A value as text, with a true minus sign. spec: a format, by default .3g for floats. Raises SaltrustError."""
     try:
         return written(value, spec)
     except ValueError as error:

@@ -119,11 +119,15 @@ def test_places_of_results_are_found(tmp_path, monkeypatch):
     with results.staged_run("models", "now") as run, results.staged_publication(shown) as publication:
         for place in places:
             (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / place).touch()
-        run.provenance_file.touch()
-        assert set(results.provenance_files(tmp_path)) == {tmp_path / place for place in places}
+            (tmp_path / place).write_text(json.dumps({"artefacts": [{"artefact": place, "seconds": 1.0}]}))
+        run.provenance_file.write_text(json.dumps({"artefacts": [{"artefact": "run", "seconds": 1.0}]}))
+        publication.provenance_file.write_text("{")  # half written
+        assert sorted(results.artefacts_named(tmp_path)) == sorted([*places, "run"])
         assert set(results.in_work(tmp_path)) == {run.folder, publication.folder}
     assert results.in_work(tmp_path) == []
+    (tmp_path / places[0]).write_text("{}[")
+    with pytest.raises(SaltrustError, match="models.json cannot be read, so that what it needs is not known"):
+        list(results.artefacts_named(tmp_path))
 
 
 def publication(tmp_path, owner="five_band"):

@@ -19,7 +19,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -164,13 +164,34 @@ def find(text: str) -> Results:
     raise SaltrustError(f"no run '{text}'; give its folder, its name under {paths.RUNS}, or 'published'")
 
 
-def provenance_files(root: Path) -> list[Path]:
-    """The file of every published chapter, run and notebook run by hand that says what it was made from.
+def artefacts_named(root: Path) -> Iterator[str]:
+    """Names of the artefacts behind all published chapters, runs, notebooks run by hand, and what is in work.
 
-    root: folder of all results.
+    Args:
+        root: The folder of all results.
+
+    Raises:
+        SaltrustError: where a result does not say what it needs.
     """
-    published = root.glob("*/*/provenance/*.json")
-    return [*published, *root.glob("runs/*/[!.]*/provenance.json"), *root.glob("by_hand/*/*/*/provenance.json")]
+    for folder in in_work(root):
+        with suppress(SaltrustError):  # it has not got so far
+            yield from _named(folder / "provenance.json")
+    for place in (
+        "*/*/provenance/*.json",
+        "runs/*/[!.]*/provenance.json",
+        "by_hand/*/*/*/provenance.json",
+    ):
+        for file in root.glob(place):
+            yield from _named(file)
+
+
+def _named(file: Path) -> list[str]:
+    try:
+        return [used["artefact"] for used in read_json(file).get("artefacts", [])]
+    except (SaltrustError, KeyError, TypeError) as error:
+        raise SaltrustError(
+            f"{file} cannot be read, so that what it needs is not known: repair or remove it"
+        ) from error
 
 
 def in_work(root: Path) -> list[Path]:

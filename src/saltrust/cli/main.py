@@ -106,11 +106,12 @@ def compare_runs(
     second: Annotated[str, typer.Argument(help="the other one")],
 ) -> None:
     """Show in what two runs differ: parameters, numbers, verdicts, estimates with intervals; on a page, the figures."""
-    from saltrust.publishing import compare, show_comparison
+    from saltrust.cli.compare import show
+    from saltrust.publishing import compare
 
     found = compare.compare(compare.find(first, other=second), compare.find(second, other=first))
-    print(show_comparison.to_text(found), end="\n\n")
-    print(show_comparison.save(found))
+    show(found)
+    print(compare.save(found))
 
 
 def _asked(command: str, words: list[str]) -> tuple[Chapter, dict[str, list[str]]]:

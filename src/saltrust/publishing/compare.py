@@ -1,22 +1,29 @@
 """Compare two runs of a chapter, or a run with what the book shows: parameters, numbers, tables and figures."""
 
 import math
+import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+import jupytext
 import numpy as np
 import pandas as pd
 
 from saltrust import chapters
 from saltrust.chapters import results
+from saltrust.chapters.chapter import Chapter
 from saltrust.chapters.notes import FigureNote
 from saltrust.chapters.results import Results
-from saltrust.core import data_cards
+from saltrust.core import data_cards, paths
 from saltrust.core.errors import SaltrustError
 from saltrust.core.formatting import written
-from saltrust.core.tables import as_number
+from saltrust.core.tables import Column, as_number
+from saltrust.publishing import html
 
 PUBLISHED = "published"
 CLOSE = 1e-12  # relative: numbers that differ by less are the same
@@ -45,9 +52,14 @@ class ComparedRun:
     tables: dict[str, pd.DataFrame]
     figures: dict[str, FigureNote]
 
+    @property
+    def chapter(self) -> str:
+        """The name of the chapter."""
+        return self.results.chapter
+
 
 @dataclass(frozen=True)
-class RunComparison:
+class Comparison:
     """Two runs side by side.
 
     Attributes:
@@ -95,7 +107,7 @@ def find(text: str, other: str = "") -> ComparedRun:
 
 def published(run: ComparedRun) -> ComparedRun:
     """What the book shows of the same chapter, data set and profile. Raises SaltrustError where it shows nothing."""
-    chapter, dataset = run.results.chapter, data_cards.load(run.parameters["dataset"]).name
+    chapter, dataset = run.chapter, data_cards.load(run.parameters["dataset"]).name
     shown = results.published(run.parameters["profile"], dataset, chapter)
     shown = Results(shown.folder.resolve(), chapter, published=True)
     if not shown.provenance_file.is_file():
@@ -103,11 +115,10 @@ def published(run: ComparedRun) -> ComparedRun:
     return _read(PUBLISHED, shown, shown.notebook)
 
 
-def compare(first: ComparedRun, second: ComparedRun) -> RunComparison:
+def compare(first: ComparedRun, second: ComparedRun) -> Comparison:
     """The two side by side. Raises SaltrustError for runs of different chapters."""
-    one, other = (run.results.chapter for run in (first, second))
-    if one != other:
-        raise SaltrustError(f"compare: '{first.title}' is of {one}, '{second.title}' of {other}")
+    if first.chapter != second.chapter:
+        raise SaltrustError(f"compare: '{first.title}' is of {first.chapter}, '{second.title}' of {second.chapter}")
     parameters = _differing(first.parameters, second.parameters).drop(columns="difference")
     numbers = _differing(first.numbers, second.numbers)
     pairs = [(name, table, second.tables[name]) for name, table in first.tables.items() if name in second.tables]
@@ -115,7 +126,49 @@ def compare(first: ComparedRun, second: ComparedRun) -> RunComparison:
     words = pd.DataFrame([row for pair in pairs for row in _words(*pair)], columns=["table", "row", "column", "change"])
     table = pd.concat([_NO_ESTIMATES, *(_estimates(*pair) for pair in pairs)], ignore_index=True)
     table = table.iloc[np.lexsort((-table["difference"].astype(float).abs(), table["overlap"] != "no"))]
-    return RunComparison(first, second, parameters, numbers, words, table.reset_index(drop=True))
+    return Comparison(first, second, parameters, numbers, words, table.reset_index(drop=True))
+
+
+def page(comparison: Comparison, folder: Path) -> str:
+    """The comparison as one page of HTML. It lies in `folder` and shows the figures where they lie, by relative
+    addresses: it holds when the results are moved as a whole."""
+    first, second = comparison.first, comparison.second
+    chapter = chapters.load(first.chapter)
+    links = [html.link(_address(run.page, folder), run.title) for run in (first, second)]
+    apart, others = parted(comparison.estimates)
+    none_apart = (
+        "None."
+        if len(comparison.estimates)
+        else "No table with intervals is in both, with rows that can be told apart."
+    )
+    body = [
+        f"<p>First: {links[0]}. Second: {links[1]}.</p>",
+        f"<h2>Parameters that differ</h2>{_table(comparison.parameters) or 'None.'}",
+        f"<h2>Numbers that differ</h2>{_table(comparison.numbers) or 'None: all numbers are the same.'}",
+        *_sentences(chapter, comparison),
+        f"<h2>Verdicts and other words that differ</h2>{_table(comparison.words) or 'None.'}",
+        f"<h2>Intervals that do not overlap</h2>{_table(apart) or none_apart}",
+    ]
+    if len(others):
+        body.append(f"<details><summary>The other {len(others)} estimates</summary>{_table(others)}</details>")
+    body.append("<h2>Figures</h2>")
+    for name in dict.fromkeys([*first.figures, *second.figures]):
+        body.append(f"<h3>{escape(name.replace('_', ' '))}</h3>{_figures(first, second, name, folder)}")
+    head = f"comparison of {first.title} and {second.title}"
+    return html.document(chapter.title, head, "\n".join(body))
+
+
+def save(comparison: Comparison) -> Path:
+    """Write the page beside the runs; returns the file. Raises SaltrustError where it cannot be written."""
+    first, second = comparison.first, comparison.second
+    folder = paths.RUNS / first.chapter
+    file = folder / f"compare-{first.title}-{second.title}.html"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file.write_text(page(comparison, folder.resolve()), encoding="utf-8")
+    except OSError as error:
+        raise SaltrustError(f"the page of the comparison could not be saved: {error}") from error
+    return file
 
 
 _NO_ESTIMATES = pd.DataFrame(columns=["table", "row", "estimate", "first", "second", "difference", "overlap"])
@@ -216,3 +269,60 @@ def _estimates(name: str, first: pd.DataFrame, second: pd.DataFrame) -> pd.DataF
 
 def _with_interval(value: float, low: float, high: float) -> str:
     return "" if math.isnan(value) else f"{written(value)} ({written(low)} to {written(high)})"
+
+
+def parted(estimates: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The estimates whose intervals do not overlap, and the others, each without what then goes without saying."""
+    apart = estimates["overlap"] == "no"
+    return estimates[apart].drop(columns="overlap"), estimates[~apart].drop(columns="overlap")
+
+
+def texts(frame: pd.DataFrame) -> pd.DataFrame:
+    """Every cell as a reader wants it: numbers with three digits, nothing where there is nothing."""
+    return frame.map(lambda value: "" if pd.isna(value) else written(value))
+
+
+def _table(frame: pd.DataFrame) -> str:
+    body = [Column(tuple(cells), numeric=name == "difference") for name, cells in texts(frame).items()]
+    return html.table(list(frame), body) if len(frame) else ""
+
+
+def _sentences(chapter: Chapter, comparison: Comparison) -> Iterator[str]:
+    """The paragraphs of the chapter in which the numbers read differently, with both: what the numbers mean."""
+    both = (comparison.first.numbers, comparison.second.numbers)
+
+    def quoted(role: re.Match[str]) -> str:
+        first, second = (html.quote_number(numbers, role["text"]) for numbers in both)
+        return first if first == second else f"**{first} → {second}**"
+
+    def read(paragraph: str, numbers: dict[str, Any]) -> str:
+        return html.NUM.sub(lambda role: html.quote_number(numbers, role["text"]), paragraph)
+
+    cells = [cell.source for cell in jupytext.read(chapter.source).cells if cell.cell_type == "markdown"]
+    paragraphs = [part for cell in cells for part in re.split(r"\n\s*\n", cell)]
+    differing = [part for part in paragraphs if len({read(part, numbers) for numbers in both}) > 1]
+    if differing:
+        yield "<h2>The sentences that quote them</h2><p>First → second.</p>"
+    for paragraph in differing:
+        yield html.prose(html.NUM.sub(quoted, paragraph), {})
+
+
+def _address(file: Path, folder: Path) -> str:
+    """Of a file as seen from a page in that folder."""
+    return quote(Path(os.path.relpath(file, folder)).as_posix())
+
+
+def _figures(first: ComparedRun, second: ComparedRun, name: str, folder: Path) -> str:
+    """The figure of both runs side by side, or once where it is the same."""
+    files = [run.results.file(run.figures[name]) for run in (first, second) if name in run.figures]
+    if len(files) == 2 and files[0].read_bytes() == files[1].read_bytes():
+        return _figure(first, name, folder, "The same in both.")
+    shown = "".join(_figure(run, name, folder, escape(run.title)) for run in (first, second))
+    return f'<div class="pair">{shown}</div>'
+
+
+def _figure(run: ComparedRun, name: str, folder: Path, caption: str) -> str:
+    if name not in run.figures:
+        return f"<p>{escape(run.title)} has no such figure.</p>"
+    note = run.figures[name]
+    return html.figure(_address(run.results.file(note), folder), note.alt, caption)
