@@ -13,9 +13,7 @@ On an evidence page the data set may be left out: it is the page's own. What bel
 table outside its chapter names that chapter in the option `:chapter:`.
 """
 
-import json
 import posixpath
-import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from html import escape
@@ -34,10 +32,12 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 from sphinx.writers.html5 import HTML5Translator
 
+from saltrust.chapters.notes import FigureNote, TableNote
+from saltrust.chapters.results import Results
 from saltrust.core.errors import SaltrustError
 from saltrust.core.formatting import written
 from saltrust.core.tables import VERDICTS, Column, columns, read_csv
-from saltrust.publishing.pages import frame
+from saltrust.publishing.html import frame
 
 logger = logging.getLogger(__name__)
 
@@ -49,10 +49,6 @@ class NotRunError(Exception):
     """The chapter was not run on the data set, as far as this copy of the book knows."""
 
 
-class ResultError(Exception):
-    """A run chapter lacks what a page asks for, or what it holds cannot be shown."""
-
-
 @dataclass(frozen=True)
 class Evidence:
     """The results of one data set: the folder `evidence/<dataset>`."""
@@ -60,47 +56,40 @@ class Evidence:
     dataset: str
     folder: Path
 
-    @property
-    def numbers_file(self) -> Path:
-        return self.folder / "numbers.json"
-
     def page(self, chapter: str) -> str:
+        """The page of a chapter, as Sphinx names it."""
         return f"{EVIDENCE}/{self.dataset}/{chapter}"
 
-    def numbers(self, chapter: str) -> dict[str, float | int | str]:
-        """The numbers of one chapter by key. Every chapter has some: raises NotRunError where there are none."""
-        found = read_json(self.numbers_file) if self.numbers_file.is_file() else {}
-        found = {key: value for key, value in found.items() if key.startswith(f"{chapter}/")}
-        if not found:
+    def results(self, chapter: str) -> Results:
+        """What a chapter left. Every chapter quotes numbers: raises NotRunError where there are none."""
+        found = Results(self.folder, chapter, published=True)
+        if not found.numbers():
             raise NotRunError(self.dataset)
         return found
 
     def number(self, key: str) -> float | int | str:
-        """The value stored under "<chapter>/<name>". Raises NotRunError or ResultError."""
-        numbers = self.numbers(key.split("/")[0])
+        """The value stored under "<chapter>/<name>". Raises NotRunError or SaltrustError."""
+        numbers = self.results(key.split("/")[0]).numbers()
         if key not in numbers:
-            raise ResultError(f"no number '{key}' for data set '{self.dataset}'{nearest(key, numbers)}")
+            raise SaltrustError(f"no number '{key}' for data set '{self.dataset}'{nearest(key, numbers)}")
         return numbers[key]
 
-    def result(self, kind: str, name: str, suffix: str, chapter: str) -> tuple[Path, dict[str, str]]:
-        """File and description of a figure or table. kind: "figures" or "tables". Raises NotRunError or ResultError."""
-        self.numbers(chapter)
-        file = self.folder / kind / f"{name}{suffix}"
-        if not file.is_file() or not file.with_suffix(".json").is_file():
-            known = [path.stem for path in (self.folder / kind).glob(f"*{suffix}")]
-            raise ResultError(f"no {kind[:-1]} '{name}' for data set '{self.dataset}'{nearest(name, known)}")
-        return file, read_json(file.with_suffix(".json"))
+    def figure(self, name: str, chapter: str) -> tuple[Path, FigureNote]:
+        """File and note of a figure. Raises NotRunError or SaltrustError."""
+        results = self.results(chapter)
+        return self._named("figure", name, results, results.figures())
 
+    def table(self, name: str, chapter: str) -> tuple[Path, TableNote]:
+        """File and note of a table. Raises NotRunError or SaltrustError."""
+        results = self.results(chapter)
+        return self._named("table", name, results, results.tables())
 
-def read_json(file: Path) -> dict[str, Any]:
-    """A JSON object. Raises ResultError, naming the file, where it is not one."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ResultError(f"{file}: not valid JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise ResultError(f"{file}: must hold a JSON object")
-    return content
+    def _named(self, kind: str, name: str, results: Results, notes: list[Any]) -> tuple[Path, Any]:
+        known = {note.name: note for note in notes if results.file(note).is_file()}
+        if name not in known:
+            of = f"of '{results.chapter}' for data set '{self.dataset}'"
+            raise SaltrustError(f"no {kind} '{name}' {of}{nearest(name, known)}")
+        return results.file(known[name]), known[name]
 
 
 def nearest(name: str, known: Any) -> str:
@@ -112,7 +101,7 @@ def nearest(name: str, known: Any) -> str:
 def locate(env: BuildEnvironment, target: str, levels: int) -> tuple[Evidence, str]:
     """Split "[<dataset>/]<rest>" into evidence and rest; `levels` is the number of parts of the rest.
 
-    Without a data set it is the current page's. Raises ResultError for a target of another shape.
+    Without a data set it is the current page's. Raises SaltrustError for a target of another shape.
     """
     parts = target.split("/")
     page = env.docname.split("/")
@@ -120,19 +109,19 @@ def locate(env: BuildEnvironment, target: str, levels: int) -> tuple[Evidence, s
         parts.insert(0, page[1])
     if len(parts) != levels + 1 or not all(parts):
         shape = {1: "<dataset>/<name>", 2: "<dataset>/<chapter>/<name>"}[levels]
-        raise ResultError(f"'{target}' is not of the form {shape}")
+        raise SaltrustError(f"'{target}' is not of the form {shape}")
     found = Evidence(parts[0], Path(env.srcdir) / EVIDENCE / parts[0])
     # Noted also when absent, so that the page is read again once the data set has been run.
-    env.note_dependency(str(found.numbers_file))
+    env.note_dependency(str(Results(found.folder, "").numbers_file))
     return found, "/".join(parts[1:])
 
 
 def render(value: float | int | str, spec: str = "") -> str:
-    """A value as text: `spec` is a Python format, by default .3g for floats; a true minus sign. Raises ResultError."""
+    """A value as text, with a true minus sign. spec: a format, by default .3g for floats. Raises SaltrustError."""
     try:
         return written(value, spec)
     except ValueError as error:
-        raise ResultError(f"cannot write {value!r} with format '{spec}'") from error
+        raise SaltrustError(f"cannot write {value!r} with format '{spec}'") from error
 
 
 def page_link(docname: str, text: str, *classes: str) -> nodes.Node:
@@ -169,7 +158,7 @@ class Number(SphinxRole):
             text = render(value, spec.strip())
         except NotRunError:
             return [nodes.emphasis(text=NOT_RUN, classes=["not-run"])], []
-        except ResultError as problem:
+        except SaltrustError as problem:
             logger.warning("num: %s", problem, location=self.get_location(), type="computed", subtype="num")
             return [nodes.literal(text=f"?{target}?")], []
         page, kind = evidence.page(key.split("/")[0]), "words" if isinstance(value, str) else "num"  # words may break
@@ -194,7 +183,7 @@ class Result(SphinxDirective):
                 shown = self.result(evidence, name)
             except NotRunError:
                 shown = self.absent(evidence, name)
-        except ResultError as problem:
+        except SaltrustError as problem:
             logger.warning(
                 "%s: %s", self.name, problem, location=self.get_location(), type="computed", subtype=self.prefix
             )
@@ -208,11 +197,11 @@ class Result(SphinxDirective):
         """The chapter that made the result: the option, or the page itself."""
         return self.options.get("chapter", self.env.docname.rpartition("/")[2])
 
-    def caption(self, evidence: Evidence, about: dict[str, str], file: Path) -> list[nodes.Node]:
+    def caption(self, evidence: Evidence, note: FigureNote | TableNote, file: Path) -> list[nodes.Node]:
         """The stored caption as inline nodes, with a link to the page that computed the result."""
-        if not about.get("caption", "").strip():
-            raise ResultError(f"{file.with_suffix('.json')}: the caption is empty")
-        caption, _ = self.parse_inline(about["caption"])
+        if not note.caption.strip():
+            raise SaltrustError(f"{file.with_suffix('.json')}: the caption is empty")
+        caption, _ = self.parse_inline(note.caption)
         page = evidence.page(self.chapter)
         if page != self.env.docname:
             caption += [nodes.Text(" "), page_link(page, "How it was computed.")]
@@ -244,14 +233,14 @@ class ResultFigure(Result):
     prefix = "fig"
 
     def result(self, evidence: Evidence, name: str) -> nodes.Element:
-        file, about = evidence.result("figures", name, ".png", self.chapter)
-        if not about.get("alt", "").strip():
-            raise ResultError(f"{file.with_suffix('.json')}: the alternative text is empty")
+        file, note = evidence.figure(name, self.chapter)
+        if not note.alt.strip():
+            raise SaltrustError(f"{file.with_suffix('.json')}: the alternative text is empty")
         # A width makes Sphinx link the image to its full-size file; the style sheet decides how wide it is shown.
         uri = self.use(file)
-        image = nodes.image(uri=uri, alt=about["alt"], width="100%")
+        image = nodes.image(uri=uri, alt=note.alt, width="100%")
         link = image_file("", "PNG", uri=uri.removeprefix("/"), name=file.name)
-        caption = nodes.caption("", "", *self.caption(evidence, about, file), nodes.Text(" "), link)
+        caption = nodes.caption("", "", *self.caption(evidence, note, file), nodes.Text(" "), link)
         return nodes.figure("", image, caption, classes=["result-figure"])
 
     def absent(self, evidence: Evidence, name: str) -> nodes.Element:
@@ -267,16 +256,13 @@ class ResultTable(Result):
     prefix = "tab"
 
     def result(self, evidence: Evidence, name: str) -> nodes.Element:
-        file, about = evidence.result("tables", name, ".csv", self.chapter)
-        try:
-            head, rows = read_csv(file)
-        except SaltrustError as error:
-            raise ResultError(str(error)) from error
-        title = nodes.title("", "", *self.caption(evidence, about, file), nodes.Text(" "))
+        file, note = evidence.table(name, self.chapter)
+        head, rows = read_csv(file)
+        title = nodes.title("", "", *self.caption(evidence, note, file), nodes.Text(" "))
         title += addnodes.download_reference(
             "", "", nodes.inline(text="CSV"), reftarget=self.use(file), refdoc=self.env.docname, classes=["csv"]
         )
-        body = columns(rows[: about.get("rows")], len(head))
+        body = columns(rows[: note.rows], len(head))
         return table(title, [heading.replace("_", " ") for heading in head], body)
 
     def absent(self, evidence: Evidence, name: str) -> nodes.Element:
@@ -292,10 +278,10 @@ class ResultDocument(Result):
     prefix = "doc"
 
     def result(self, evidence: Evidence, name: str) -> nodes.Element:
-        file, _ = evidence.result("tables", name, ".html", self.chapter)
-        page = file.read_text(encoding="utf-8")
-        title = re.search("<title>(.*?)</title>", page, re.DOTALL)
-        shown = frame(page, title[1] if title else name)
+        file = evidence.table(name, self.chapter)[0].with_suffix(".html")
+        if not file.is_file():
+            raise SaltrustError(f"no document '{name}' for data set '{evidence.dataset}'")
+        shown = frame(file.read_text(encoding="utf-8"), name)
         link = addnodes.download_reference(
             "", "", nodes.inline(text=f"Download {file.name}"), reftarget=self.use(file), refdoc=self.env.docname
         )
@@ -326,8 +312,8 @@ def cell(text: str, column: Column) -> nodes.entry:
 
 def ship_style(app: Sphinx, config: Config) -> None:
     """The style that the book shares with the pages of runs; before the book's own, which may change it."""
-    config.html_static_path.append(str(files("saltrust") / "pages.css"))
-    app.add_css_file("pages.css", priority=400)
+    config.html_static_path.append(str(files("saltrust.publishing") / "style.css"))
+    app.add_css_file("style.css", priority=400)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -20,12 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from catalogue import Catalogue
-from computed import NOT_RUN, VERDICTS, Column, Evidence, NotRunError, nearest, page_link, read_json, render, table
+from computed import NOT_RUN, VERDICTS, Column, Evidence, NotRunError, nearest, page_link, render, table
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxRole
+
+from saltrust.chapters.notes import read_json
+from saltrust.chapters.results import Results
 
 logger = logging.getLogger(__name__)
 
@@ -73,13 +76,13 @@ def read(env: BuildEnvironment) -> Ledger:
     folder = Path(env.srcdir) / "evidence"
     file = folder / "claims.json"
     env.note_dependency(str(file))
-    claims = read_json(file)["claims"] if file.is_file() else []
+    claims = read_json(file).get("claims", [])
     rows: list[Row] = []
     for path in sorted(folder.glob("*/")):
         evidence = Evidence(path.name, path)
-        env.note_dependency(str(evidence.numbers_file))
+        env.note_dependency(str(Results(path, "claims").numbers_file))
         try:
-            file, _ = evidence.result("tables", "claims", ".csv", "claims")
+            file, _ = evidence.table("claims", "claims")
         except NotRunError:
             continue
         env.note_dependency(str(file))

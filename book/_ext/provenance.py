@@ -1,6 +1,6 @@
 """Sphinx extension: the page that says where every figure, table and number comes from.
 
-Reads `evidence/lineage.json`, and links `evidence/<dataset>/lineage.json` (`saltrust.lineage.write`). Gives
+Reads `evidence/lineage.json`, and links `evidence/<dataset>/lineage.json` (`publishing.provenance.write`). Gives
 
     {lineage-data-sets}    each data set with the counts, sizes and times of what is behind its pages
     {lineage-chapters}     of each data set its chapters as a graph, and what each made, from what; the rest folded away
@@ -72,15 +72,15 @@ def graph(chapters: list[dict[str, Any]], title: str, links: dict[str, str]) -> 
             curve = f"c0 {half:.0f} {aside:.0f} {down - half:.0f} {aside:.0f} {down:.0f}"
             lines.append(f'<path d="{start} {curve}"/>')
         state = chapter["state"]
-        told = f"run in {about(chapter['seconds'])}" if state == RUN else state
+        words = f"run in {about(chapter['seconds'])}" if state == RUN else state
         after = f", after {', '.join(chapter['before'])}" if chapter["before"] else ""
-        label = escape(f"{name}: {told}{after}".replace("_", " "))
+        label = escape(f"{name}: {words}{after}".replace("_", " "))
         box = f'x="{x - width / 2:.0f}" y="{y - height / 2:.0f}" width="{width}" height="{height}"'
         boxes.append(
             f'<a href="{links[name]}" class="{state.replace(" ", "-")}" aria-label="{label}">'
             f"<title>{escape(chapter['title'])}</title><rect {box} rx='6'/>"
             f'<text x="{x:.0f}" y="{y - 3:.0f}">{escape(name.replace("_", " "))}</text>'
-            f'<text x="{x:.0f}" y="{y + 14:.0f}">{told.removeprefix("run in ")}</text></a>'
+            f'<text x="{x:.0f}" y="{y + 14:.0f}">{words.removeprefix("run in ")}</text></a>'
         )
     tall = max(rows) + height / 2 + 4
     frame = f'viewBox="0 0 {WIDTH} {tall:.0f}" role="group" aria-label="{escape(title)}"'
@@ -90,7 +90,7 @@ def graph(chapters: list[dict[str, Any]], title: str, links: dict[str, str]) -> 
 Columns = dict[str, Iterable[str]]  # cells by heading
 
 
-class Lineage(Catalogue):
+class LineageDirective(Catalogue):
     """What the directives share."""
 
     file = "lineage.json"
@@ -111,7 +111,7 @@ class Lineage(Catalogue):
         return self.named(shown, f"tab-lineage-{name}")
 
 
-class DataSets(Lineage):
+class DataSets(LineageDirective):
     """{lineage-data-sets}"""
 
     def shown(self, found: dict[str, Any]) -> list[nodes.Node]:
@@ -139,7 +139,7 @@ def ran(dataset: dict[str, Any]) -> int:
     return sum(chapter["state"] == RUN for chapter in dataset["chapters"])
 
 
-class Chapters(Lineage):
+class Chapters(LineageDirective):
     """{lineage-chapters}"""
 
     def shown(self, found: dict[str, Any]) -> list[nodes.Node]:
@@ -165,9 +165,9 @@ class Chapters(Lineage):
             reftarget=f"/{EVIDENCE}/{one['dataset']}/lineage.json",
             refdoc=self.env.docname,
         )
-        told = [nodes.paragraph("", "", download, nodes.Text(f".{gone}"))] if ran(one) else []
+        whole = [nodes.paragraph("", "", download, nodes.Text(f".{gone}"))] if ran(one) else []
         body = "".join(_chapter(chapter, one["dataset"], links[chapter["chapter"]]) for chapter in one["chapters"])
-        return [raw(opening), *told, raw(f"{body}</details>")]
+        return [raw(opening), *whole, raw(f"{body}</details>")]
 
 
 def _chapter(chapter: dict[str, Any], dataset: str, link: str) -> str:
@@ -212,7 +212,7 @@ def raw(html: str) -> nodes.raw:
     return nodes.raw("", html, format="html")
 
 
-class Kinds(Lineage):
+class Kinds(LineageDirective):
     """{lineage-kinds}"""
 
     def shown(self, found: dict[str, Any]) -> list[nodes.Node]:
@@ -236,7 +236,7 @@ class Kinds(Lineage):
         return [self.table(title, "kinds", words, numbers)]
 
 
-class Versions(Lineage):
+class Versions(LineageDirective):
     """{lineage-versions}"""
 
     def shown(self, found: dict[str, Any]) -> list[nodes.Node]:

@@ -15,7 +15,7 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
-from saltrust.publishing import pages
+from saltrust.publishing import html
 
 pytestmark = pytest.mark.book
 
@@ -160,7 +160,7 @@ def test_a_prompt_is_not_copied(chromium):
 
 def test_the_command_of_a_run_can_be_copied(chromium, tmp_path):
     file = tmp_path / "index.html"
-    file.write_text(pages.document("A run", "run", pages.command("saltrust run models --methods 'a <b>'")))
+    file.write_text(html.document("A run", "run", html.command("saltrust run models --methods 'a <b>'")))
     chromium.get(file.as_uri())
     assert copied(chromium, ".command button") == "saltrust run models --methods 'a <b>'"
 

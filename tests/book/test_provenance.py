@@ -18,8 +18,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
 from saltrust import chapters
-from saltrust.analysis.multiverse import factors
-from saltrust.artefacts import data
+from saltrust.artefacts import batch, data, maps, networks, scores
 from saltrust.artefacts.artefact import Artefact
 from saltrust.artefacts.maintenance import KINDS
 from saltrust.core import data_cards
@@ -161,5 +160,7 @@ def test_no_chapter_lies_on_another_or_above_what_it_needs(provenance, pairs):
 
 
 def test_every_kind_of_artefact_is_explained(provenance):
-    specs = [thing for module in (data, factors) for thing in vars(module).values() if isclass(thing)]
+    specs = [
+        thing for module in (data, maps, networks, scores, batch) for thing in vars(module).values() if isclass(thing)
+    ]
     assert {spec.kind for spec in specs if issubclass(spec, Artefact) and "kind" in vars(spec)} == set(KINDS)

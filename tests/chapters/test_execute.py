@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,8 +20,6 @@ from saltrust import chapters
 from saltrust.chapters import execute
 from saltrust.cli import main
 from saltrust.core import paths
-from saltrust.core.errors import SaltrustError
-from saltrust.publishing import run_page
 
 SALTRUST = Path(sys.executable).with_name("saltrust")
 HEAD = '# %% [markdown]\n# # Made up\n\n# %% tags=["parameters"]\n'
@@ -74,8 +71,8 @@ def project(tmp_path):
 
 
 PAGE = """
-from saltrust.report import Page
-from saltrust.study import Study
+from saltrust.chapters.page import Page
+from saltrust.study.study import Study
 page = Page("dataset", Study(dataset, profile))
 page.quote(answer={answer})
 {then}
@@ -105,34 +102,6 @@ def test_results_go_where_the_user_says_whatever_the_place_is_like(project, tmp_
     assert list(temporary.iterdir()) == []
 
 
-def test_a_run_of_the_same_second_gets_a_number(tmp_path):
-    folder, names = tmp_path / "20260101-000000-abc", []
-    for number in (1, 2, 3):
-        with execute._in_work(tmp_path, ".running-") as staging:
-            (staging / "numbers.json").write_text(str(number))
-            ending = "-failed" if number == 3 else ""
-            made = execute._named(staging, folder, ending, page=names.append)
-        assert [file.name for file in made.iterdir()] == ["numbers.json"]
-        assert made.stat().st_mode & 0o777 == 0o755
-    assert {path.name for path in tmp_path.iterdir()} == {folder.name, *names[-2:]}
-    assert names == [folder.name, folder.name, f"{folder.name}-2", f"{folder.name}-failed"]
-
-
-def test_a_publication_that_is_killed_half_way_counts_as_not_run(project, tmp_path, monkeypatch):
-    assert saltrust("publish", "dataset", **project(PAGE.format(answer=1, then=""))).returncode == 0
-    results, staging = tmp_path / "results" / "smoke" / "phantom-pneumothorax", tmp_path / "staging"
-    shutil.copytree(results, staging)
-    (staging / "provenance" / "dataset.json").rename(staging / "provenance.json")
-
-    def killed(*places):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(os, "replace", killed)
-        execute._publish(staging, results, "dataset")
-    assert not (results / "notebooks" / "dataset.ipynb").exists()
-
-
 def test_damaged_results_are_refused_before_any_work(project, tmp_path):
     made = project("raise ValueError('it ran')")
     numbers = tmp_path / "results" / "smoke" / "phantom-pneumothorax" / "numbers.json"
@@ -159,21 +128,10 @@ def test_a_failed_chapter_is_readable_and_leaves_the_published_results(project, 
 
 
 def test_progress_of_the_kernel_reaches_the_terminal(project):
-    code = "from saltrust import progress\nprogress.INTERVAL = 0\nlist(progress.track(range(3), 'counting'))"
+    code = "from saltrust.core import progress\nprogress.INTERVAL = 0\nlist(progress.track(range(3), 'counting'))"
     outcome = saltrust("publish", "dataset", **project(code))
     assert "[phantom-pneumothorax dataset]" in outcome.stderr
     assert "67%  counting  0:00 left" in outcome.stderr
-
-
-def test_two_chapters_cannot_have_a_figure_of_one_name(tmp_path):
-    staging, results = tmp_path / "staging", tmp_path / "results"
-    for folder, owner in ((staging, "five_band"), (results, "models")):
-        (folder / "figures").mkdir(parents=True)
-        (folder / "figures" / "roc.json").write_text(json.dumps({"chapter": owner}))
-        (folder / "figures" / "roc.png").write_bytes(owner.encode())
-    with pytest.raises(SaltrustError, match="'five_band': 'roc' in figures is the name of one of 'models'"):
-        execute._publish(staging, results, "five_band")
-    assert (results / "figures" / "roc.png").read_bytes() == b"models"
 
 
 def test_a_run_lands_in_a_folder_of_its_own_and_leaves_the_published_results(project, tmp_path):
@@ -196,7 +154,7 @@ def test_a_run_lands_in_a_folder_of_its_own_and_leaves_the_published_results(pro
         "figures/",  # a made-up chapter without any
         "tables/",
     }
-    assert "<pre>said\n</pre>" in page
+    assert "<pre>said</pre>" in page
     assert {f: f.read_bytes() for f in (tmp_path / "results" / "smoke").rglob("*") if f.is_file()} == before
 
 
@@ -254,25 +212,6 @@ def test_a_mistake_is_refused_before_any_work(tmp_path, arguments, message):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("text", "html"),
-    [
-        ("{num}`a/x .2f` of {num}`a/y`", "<p>−0.50 of seven</p>"),
-        ("a {term}`map <saliency map>`", "<p>a map</p>"),
-        ("see [](../../concepts/ssim.md) and [that](#cells-atlas)", "<p>see the book and that</p>"),
-        ("{num}`a/z`", "<p>not computed</p>"),
-        ("Fig. 2 of {cite:t}`arun2021assessing,shu2024informer`", "<p>Fig. 2 of Arun 2021, Shu 2024</p>"),
-        ("a\n{num}`a/x\n.1f`", "<p>a\n−0.5</p>"),
-    ],
-)
-def test_prose_of_a_run_reads_without_the_book(text, html):
-    assert run_page.prose(text, {"a/x": -0.5, "a/y": "seven"}).strip() == html
-
-
-def test_formulas_of_a_run_are_mathml():
-    assert re.search("<p>so .*<math .*<mi>x</mi>.*</math>", run_page.prose("so $x^2$", {}))
-
-
 VALUES = {
     int: st.integers(0),
     float: st.floats(0, allow_nan=False, allow_infinity=False),
@@ -303,7 +242,7 @@ def test_the_command_of_an_own_card_runs_it(tmp_path, monkeypatch):
     values = chapters.complete(chapter, {"dataset": str(card), "methods": "xrai, gradcam", "n_boot": "20"})
     ran = []
     monkeypatch.setattr(
-        execute, "run", lambda chapter, given: ran.append(chapters.complete(chapter, given)) or tmp_path
+        execute, "run", lambda chapter, given, write_page: ran.append(chapters.complete(chapter, given)) or tmp_path
     )
     outcome = CliRunner().invoke(main.app, shlex.split(chapter.command(values))[1:])
     assert outcome.exit_code == 0, outcome.output

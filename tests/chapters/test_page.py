@@ -15,6 +15,7 @@ from saltrust.artefacts.artefact import Artefact
 from saltrust.artefacts.store import Store
 from saltrust.chapters import page as page_module
 from saltrust.chapters.page import Page
+from saltrust.chapters.results import OUT
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def page(tmp_path_factory):
 
     def make() -> Page:
         folder = tmp_path_factory.mktemp("out")
-        context.setenv(page_module.OUT, str(folder))
+        context.setenv(OUT, str(folder))
         named = SimpleNamespace(name="any")
         return Page("localization", SimpleNamespace(store=Store(folder / "store"), profile=named, card=named))
 
@@ -78,8 +79,8 @@ def leave(page: Page, kind: str, name: str) -> None:
 
 def origin(page: Page, kind: str, name: str) -> dict:
     if kind == "number":
-        return json.loads((page.folder / "provenance.json").read_text())["numbers"][name]
-    return json.loads((page.folder / f"{kind}s/{name}.json").read_text())
+        return json.loads((page.results.folder / "provenance.json").read_text())["numbers"][name]
+    return json.loads((page.results.folder / f"{kind}s/{name}.json").read_text())
 
 
 LEAVES = [Leaf(value) for value in range(3)]
@@ -101,7 +102,9 @@ def test_what_a_result_is_made_from_is_among_the_first_artefacts(page, steps):
             leave(page, step, f"{step}_{i}")
             expected[f"{step}_{i}"] = {name(spec) for spec in asked if not spec.transient}
     page.close()
-    listed = [used["artefact"] for used in json.loads((page.folder / "provenance.json").read_text())["artefacts"]]
+    listed = [
+        used["artefact"] for used in json.loads((page.results.folder / "provenance.json").read_text())["artefacts"]
+    ]
     assert len(listed) == len(set(listed))
     for result, made_from in expected.items():
         kind = "table" if result.startswith("table") else "number"
@@ -111,10 +114,10 @@ def test_what_a_result_is_made_from_is_among_the_first_artefacts(page, steps):
 def test_a_figure_says_in_which_cell_it_was_made(page, monkeypatch):
     page = page()
     page.study.store.get(LEAVES[0])
-    monkeypatch.setattr(page, "get_ipython", lambda: SimpleNamespace(execution_count=7))
-    monkeypatch.setattr(page, "display", lambda *bundle, **options: None)
+    monkeypatch.setattr(page_module, "get_ipython", lambda: SimpleNamespace(execution_count=7))
+    monkeypatch.setattr(page_module, "display", lambda *bundle, **options: None)
     leave(page, "figure", "boxes")
-    monkeypatch.setattr(page, "get_ipython", lambda: None)
+    monkeypatch.setattr(page_module, "get_ipython", lambda: None)
     leave(page, "figure", "later")
     assert {key: origin(page, "figure", "boxes")[key] for key in ("cell", "artefacts")} == {"cell": 7, "artefacts": 1}
     assert origin(page, "figure", "later")["cell"] is None

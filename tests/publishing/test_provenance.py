@@ -12,7 +12,7 @@ from saltrust.artefacts.store import SIDECAR
 from saltrust.core import data_cards, paths
 from saltrust.core.errors import SaltrustError
 from saltrust.publishing import provenance
-from saltrust.publishing.provenance import FAILED, NOT_RUN, RUN, Artefact, Lineage, Result
+from saltrust.publishing.provenance import FAILED, NOT_RUN, RUN, DatasetProvenance, TracedArtefact, TracedResult
 
 ENVIRONMENT = {"saltrust": "0.1.0", "torch": "2", "machine": "a", "device": "cpu", "commit": "abc"}
 CARD = "phantom-pneumothorax"
@@ -29,7 +29,7 @@ def keep(name: str, upstream: tuple[str, ...] = (), seconds: float = 1.0, commit
 
 
 def leave(file: str, content: object) -> None:
-    path = paths.results_of("quick", CARD) / file
+    path = paths.RESULTS / "quick" / CARD / file
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content))
 
@@ -56,11 +56,11 @@ def results(tmp_path, monkeypatch):
     leave("numbers.json", {"localization/best": 0.5, "dataset/images": 3})
 
 
-def read() -> Lineage:
+def read() -> DatasetProvenance:
     return provenance.read(data_cards.load(CARD), "quick")
 
 
-def names(artefacts: list[Artefact]) -> list[str]:
+def names(artefacts: list[TracedArtefact]) -> list[str]:
     return [one.name for one in artefacts]
 
 
@@ -75,11 +75,11 @@ def test_each_result_is_followed_to_the_artefacts_behind_it():
         RUN,
     ]
     one = found["localization"]
-    assert one.results == (Result("table", "boxes", 5, 3), Result("number", "best", 4, 2))
+    assert one.results == (TracedResult("table", "boxes", 5, 3), TracedResult("number", "best", 4, 2))
     table, number = (names(read().behind(one.asked(result))) for result in one.results)
     assert number == ["data/1", "maps/1", "utility/1"]
     assert table == ["data/1", "maps/1", "scores/1", "utility/1"]  # by way of maps/1, not of what was never stored
-    assert found["dataset"].results == (Result("figure", "truth"), Result("number", "images"))
+    assert found["dataset"].results == (TracedResult("figure", "truth"), TracedResult("number", "images"))
     assert all(found["dataset"].asked(result) == ("data/1",) for result in found["dataset"].results)
     assert read().gone == ("heat/lost",)
     artefact = read().artefacts["maps/1"]
@@ -93,7 +93,7 @@ def test_a_store_that_is_gone_leaves_the_chapters(tmp_path):
     assert [one.state for one in found.chapters] == [one.state for one in read().chapters]
     assert found.gone == ("data/1", "heat/lost", "scores/1", "utility/1")
     assert not found.artefacts
-    assert provenance.told(found, *provenance.trace(found, "localization/best")[0])
+    assert provenance.to_text(found, *provenance.trace(found, "localization/best")[0])
 
 
 @pytest.mark.usefixtures("results")
@@ -152,7 +152,7 @@ def test_what_cannot_be_read_is_told_with_the_file(file, content):
 
 @pytest.mark.usefixtures("results")
 def test_a_trace_says_cell_parameters_and_code():
-    text = provenance.told(read(), *provenance.trace(read(), "localization/best")[0])
+    text = provenance.to_text(read(), *provenance.trace(read(), "localization/best")[0])
     for part in ("number localization/best", "cell 4", "seed = 0", "torch 2", "2 asked for by then, 3 with what"):
         assert part in text
 
@@ -165,8 +165,10 @@ def test_what_lies_behind_is_what_networkx_reaches(edges, asked):
     graph = networkx.DiGraph([(max(pair), min(pair)) for pair in edges if len(set(pair)) == 2])
     graph.add_nodes_from(range(1, 10))
     upstream = {f"k/{node}": tuple(f"k/{up}" for up in graph.successors(node)) for node in graph}
-    known = {name: Artefact(name, {}, ups, "", 0.0, 0, {}, ENVIRONMENT, alone=True) for name, ups in upstream.items()}
-    found = Lineage("a", "A", "quick", (), known, ())
+    known = {
+        name: TracedArtefact(name, {}, ups, "", 0.0, 0, {}, ENVIRONMENT, alone=True) for name, ups in upstream.items()
+    }
+    found = DatasetProvenance("a", "A", "quick", (), known, ())
     reached = set(asked).union(*(networkx.descendants(graph, node) for node in asked))
     assert names(found.behind(f"k/{node}" for node in asked)) == sorted(f"k/{node}" for node in reached)
     for name in upstream:

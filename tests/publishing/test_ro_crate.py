@@ -27,7 +27,7 @@ CONTEXT = {term: f"http://schema.org/{term}" for term in SCHEMA.split()} | {
 
 
 def leave(dataset: str, file: str, content: object) -> None:
-    path = paths.results_of("quick", dataset) / file
+    path = paths.RESULTS / "quick" / dataset / file
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
 

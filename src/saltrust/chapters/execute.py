@@ -1,28 +1,23 @@
 """Execute chapters by Papermill: into the results that the book shows, or, with any parameters, into a folder of their
 own."""
 
-import errno
 import hashlib
 import json
 import os
-import shutil
 import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from itertools import count
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 from traitlets.config import Config
 
-from saltrust.artefacts.maintenance import LOCK
-from saltrust.artefacts.store import Lock
+from saltrust.chapters import results
 from saltrust.chapters.chapter import Chapter, complete
-from saltrust.chapters.leavings import notes, read_json
+from saltrust.chapters.results import OUT, Results, keep, note_run, published, staged_publication, staged_run
 from saltrust.core import data_cards, paths, progress
 from saltrust.core.errors import SaltrustError
 
@@ -30,104 +25,86 @@ from saltrust.core.errors import SaltrustError
 # keep them, AlexNet and VGG16 train 1.6 times as fast.
 KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40)}
 
-
 PATIENCE = 120.0  # seconds that an interrupted kernel may take to put aside what it has
 LONGEST = 60  # characters of a folder in which sockets can lie; their whole path may have 107
 
 
 def publish(chapter: Chapter, given: dict[str, str]) -> Path:
-    """Execute a chapter with these parameters for the book; returns the executed notebook.
+    """Execute a chapter for the book.
 
     Its figures, tables and numbers appear under results/<profile>/<dataset>/ only when the whole chapter has succeeded.
-    A failed chapter leaves notebooks/<chapter>.failed.ipynb, with the cells that did run, and raises SaltrustError.
+    A failed chapter leaves notebooks/<chapter>.failed.ipynb, with the cells that did run.
+
+    Args:
+        chapter: To execute.
+        given: Parameters that are not the default, as text.
+
+    Returns:
+        The executed notebook.
+
+    Raises:
+        SaltrustError: for parameters that do not do, or a chapter that fails.
     """
     values = complete(chapter, given)
-    results = paths.results_of(values["profile"], data_cards.load(values["dataset"]).name)
-    notebooks = results / "notebooks"
-    notebooks.mkdir(parents=True, exist_ok=True)
-    read_json(results / "numbers.json")  # a damaged one is refused now, not after the work
-    failed = notebooks / f"{chapter.name}.failed.ipynb"
-    with _in_work(results, f".{chapter.name}-") as staging:
-        executed = staging / f"{chapter.name}.ipynb"
+    shown = published(values["profile"], data_cards.load(values["dataset"]).name, chapter.name)
+    shown.numbers()  # a damaged file is refused now, not after the work
+    with staged_publication(shown) as staged:
         try:
-            _execute(chapter, values, executed)
+            _execute(chapter, values, staged)
         except SaltrustError:
-            if executed.exists():
-                executed.replace(failed)
+            if staged.notebook.exists():
+                staged.notebook.replace(shown.failed)
             raise
-        _publish(staging, results, chapter.name)
-    failed.unlink(missing_ok=True)
-    return notebooks / executed.name
+        results.publish(staged, shown)
+    shown.failed.unlink(missing_ok=True)
+    return shown.notebook
 
 
-def run(chapter: Chapter, given: dict[str, str], write_page: Callable[[Path, Chapter, str], None]) -> Path:
-    """Execute a chapter with these parameters; returns the folder of the run, results/runs/<chapter>/<time>-<digest>/.
+def run(chapter: Chapter, given: dict[str, str], write_page: Callable[[Results], Any]) -> Path:
+    """Execute a chapter into a folder of its own, results/runs/<chapter>/<time>-<digest>/.
 
-    It holds the executed notebook and its source, a page (index.html), figures/, tables/, numbers.json and
-    provenance.json, and appears when all of it is there. The published results stay as they are. A failed run leaves
-    its notebook in a folder whose name ends in `-failed`, and raises SaltrustError.
+    The folder appears when all of it is there. The published results stay as they are. A failed run leaves its notebook
+    in a folder whose name ends in `-failed`.
 
-    write_page(folder, chapter, name) writes the page into the folder before that gets its name.
+    Args:
+        chapter: To execute.
+        given: Parameters that are not the default, as text.
+        write_page: Writes a page into the folder of what was executed.
+
+    Returns:
+        The folder of the run.
+
+    Raises:
+        SaltrustError: for parameters that do not do, or a chapter that fails.
     """
     values = complete(chapter, given)
-    folder = paths.RUNS / chapter.name / f"{time.strftime('%Y%m%d-%H%M%S')}-{_digest(values)}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with _in_work(folder.parent, ".running-") as staging:
-        executed = staging / f"{chapter.name}.ipynb"
+    with staged_run(chapter.name, f"{time.strftime('%Y%m%d-%H%M%S')}-{_digest(values)}") as staged:
         try:
-            _execute(chapter, values, executed)
+            _execute(chapter, values, staged)
         except SaltrustError as error:
-            if executed.exists():
-                failed = _named(staging, folder, "-failed")
-                raise SaltrustError(f"{error}; its notebook: {failed / executed.name}") from error
+            if staged.notebook.exists():
+                failed = keep(staged, failed=True)
+                raise SaltrustError(f"{error}; its notebook: {failed / staged.notebook.name}") from error
             raise
-        return _named(staging, folder, page=lambda name: write_page(staging, chapter, name))
-
-
-@contextmanager
-def _in_work(parent: Path, prefix: str) -> Iterator[Path]:
-    """A folder for what is not finished, gone with the block unless it was given a name."""
-    staging = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-    staging.chmod(0o755)  # mkdtemp's is for its owner alone
-    try:
-        with Lock(staging / LOCK):  # `saltrust store gc` leaves it alone
-            yield staging
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def _named(staging: Path, folder: Path, ending: str = "", page: Callable[[str], Any] = lambda name: None) -> Path:
-    """Give what is finished its name, with a number where another of the same second has it. page: writes what shows
-    the name."""
-    (staging / LOCK).unlink()
-    target, numbers = folder.with_name(f"{folder.name}{ending}"), count(2)
-    while True:
-        page(target.name)
-        try:
-            os.replace(staging, target)
-            return target
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-            target = folder.with_name(f"{folder.name}-{next(numbers)}{ending}")
+        write_page(staged)
+        return keep(staged)
 
 
 def _digest(values: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def _execute(chapter: Chapter, values: dict[str, Any], executed: Path) -> None:
+def _execute(chapter: Chapter, values: dict[str, Any], staged: Results) -> None:
     import jupytext
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
-    staging = executed.parent
-    source = staging / "source.ipynb"
+    source = staged.folder / "source.ipynb"
     jupytext.write(jupytext.read(chapter.source), source)
     start = time.perf_counter()
     label = f"{Path(values['dataset']).stem} {chapter.name}"
     # A kernel called python3 in JUPYTER_PATH would be that of another environment.
-    environment = {"SALTRUST_OUT": str(staging), "JUPYTER_PATH": ""} | paths.moved() | KEEP_MEMORY
+    environment = {OUT: str(staged.folder), "JUPYTER_PATH": ""} | paths.moved() | KEEP_MEMORY
     short = None if len(tempfile.gettempdir()) < LONGEST else "/tmp"
     with (
         tempfile.TemporaryDirectory(prefix="saltrust-", dir=short) as sockets,
@@ -141,7 +118,7 @@ def _execute(chapter: Chapter, values: dict[str, Any], executed: Path) -> None:
         try:
             papermill.execute_notebook(
                 _literally(source),
-                _literally(executed),
+                _literally(staged.notebook),
                 values,
                 kernel_name="python3",
                 language="python",
@@ -153,53 +130,12 @@ def _execute(chapter: Chapter, values: dict[str, Any], executed: Path) -> None:
             where = f"{chapter.source.name}, cell {error.exec_count}"
             raise SaltrustError(f"{label} failed in {where}: {error.ename}: {error.evalue}") from error
     source.unlink()
-    _note_run(staging / "provenance.json", chapter, values, time.perf_counter() - start)
+    note_run(staged, values, time.perf_counter() - start)
 
 
 def _literally(path: Path) -> str:
     """A path for Papermill, which fills in what stands in braces."""
     return str(path).replace("{", "{{").replace("}", "}}")
-
-
-def _note_run(file: Path, chapter: Chapter, values: dict[str, Any], seconds: float) -> None:
-    note = read_json(file)
-    note |= {"chapter": chapter.name, "parameters": values, "seconds": round(seconds, 1)}
-    file.write_text(json.dumps(note, indent=1), encoding="utf-8")
-
-
-def _publish(staging: Path, results: Path, chapter: str) -> None:
-    """Move a finished chapter's files into the data set's results; its numbers replace those of its last run."""
-    with Lock(results / ".lock"):
-        _refuse_taken_names(staging, results, chapter)
-        # All that needs room on the disk comes before anything published is touched: a full disk leaves it as it was.
-        merged = results / "numbers.json"
-        numbers = {key: value for key, value in read_json(merged).items() if not key.startswith(f"{chapter}/")}
-        numbers |= read_json(staging / "numbers.json")
-        temporary = staging / "merged.json"
-        temporary.write_text(json.dumps(numbers, indent=1, sort_keys=True), encoding="utf-8")
-        for kind in ("figures", "tables", "provenance"):
-            (results / kind).mkdir(exist_ok=True)
-        # Killed from here on, the chapter counts as not run: its notebook comes last.
-        (results / "notebooks" / f"{chapter}.ipynb").unlink(missing_ok=True)
-        for kind in ("figures", "tables"):
-            for note in notes(results, kind, chapter):  # what its last run left, under whatever names
-                for file in (results / kind).glob(f"{note.stem}.*"):
-                    file.unlink()
-            for file in (staging / kind).glob("*"):
-                os.replace(file, results / kind / file.name)
-        os.replace(staging / "provenance.json", results / "provenance" / f"{chapter}.json")
-        os.replace(temporary, merged)
-        os.replace(staging / f"{chapter}.ipynb", results / "notebooks" / f"{chapter}.ipynb")
-
-
-def _refuse_taken_names(staging: Path, results: Path, chapter: str) -> None:
-    """Raises SaltrustError where a figure or table has the name of another chapter's, whose place it would take."""
-    for note in [*(staging / "figures").glob("*.json"), *(staging / "tables").glob("*.json")]:
-        there = results / note.parent.name / note.name
-        if there.exists() and (owner := json.loads(there.read_text(encoding="utf-8"))["chapter"]) != chapter:
-            raise SaltrustError(
-                f"chapter '{chapter}': '{note.stem}' in {note.parent.name} is the name of one of '{owner}'"
-            )
 
 
 class Interruptible:

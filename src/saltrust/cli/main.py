@@ -35,12 +35,12 @@ def run_chapter(context: typer.Context) -> None:
         chapters.complete(chapter, values)
 
     from saltrust.chapters import execute
-    from saltrust.publishing import run_page, sweep
+    from saltrust.publishing import html, sweep
 
     folders, failed = [], []
     for values in combinations:
         try:
-            folders.append(execute.run(chapter, values, run_page.write))
+            folders.append(execute.run(chapter, values, html.write))
         except SaltrustError as error:
             if len(combinations) == 1:
                 raise
@@ -106,10 +106,11 @@ def compare_runs(
     second: Annotated[str, typer.Argument(help="the other one")],
 ) -> None:
     """Show in what two runs differ: parameters, numbers, verdicts, estimates with intervals; on a page, the figures."""
+    from saltrust.cli.compare import show
     from saltrust.publishing import compare
 
     found = compare.compare(compare.find(first, other=second), compare.find(second, other=first))
-    print(compare.told(found), end="\n\n")
+    show(found)
     print(compare.save(found))
 
 
@@ -348,7 +349,7 @@ def trace_result(
 
     known = provenance.read(data_cards.load(dataset), PROFILES[profile].name)
     for executed, found in provenance.trace(known, result):
-        print(provenance.told(known, executed, found))
+        print(provenance.to_text(known, executed, found))
         if names:
             print(*(one.name for one in known.behind(executed.asked(found))), sep="\n")
 
@@ -368,9 +369,9 @@ def package_results(
 @app.command("book")
 def build_book(profile: Annotated[str, typer.Option(help="whose results the book shows")] = "quick") -> None:
     """Build the book from the results that are there, and print where it is."""
-    from saltrust.publishing import book
+    from saltrust.publishing import assemble
 
-    print(f"The book is at {book.build(PROFILES[profile].name)}")
+    print(f"The book is at {assemble.build(PROFILES[profile].name)}")
 
 
 def _split(text: str) -> tuple[str, str]:

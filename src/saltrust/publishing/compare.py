@@ -6,9 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
-from itertools import zip_longest
 from pathlib import Path
-from textwrap import wrap
 from typing import Any
 from urllib.parse import quote
 
@@ -17,88 +15,107 @@ import numpy as np
 import pandas as pd
 
 from saltrust import chapters
-from saltrust.chapters import leavings
+from saltrust.chapters import results
+from saltrust.chapters.chapter import Chapter
+from saltrust.chapters.notes import FigureNote
+from saltrust.chapters.results import Results
 from saltrust.core import data_cards, paths
 from saltrust.core.errors import SaltrustError
 from saltrust.core.formatting import written
 from saltrust.core.tables import Column, as_number
-from saltrust.publishing import pages
-from saltrust.publishing.run_page import NUM, prose, quote_number
+from saltrust.publishing import html
 
 PUBLISHED = "published"
 CLOSE = 1e-12  # relative: numbers that differ by less are the same
 LOW, HIGH = "ci_low", "ci_high"
-WIDTH = 100  # characters of a line in the terminal
-CELL = 36  # characters of a cell there before it goes on in the next line
-SHOWN = 12  # rows that the terminal shows of words in one column, and of estimates whose intervals overlap
 
 
 @dataclass(frozen=True)
-class Run:
-    """What a chapter left behind. folder: of figures/ and tables/. page: the file that shows it as a whole. tables: of
-    those that say what tells their rows apart, name -> cells as they are written, the rows by that. figures: name ->
-    alternative text."""
+class ComparedRun:
+    """What a chapter left behind, read for a comparison.
+
+    Attributes:
+        title: The name of a run, or "published".
+        results: Where it lies.
+        page: The file that shows it as a whole.
+        parameters: By name.
+        numbers: That the prose quotes, by "<chapter>/<name>".
+        tables: By name, those that say what tells their rows apart; the cells as they are written, the rows by that.
+        figures: By name.
+    """
 
     title: str
-    chapter: str
-    folder: Path
+    results: Results
     page: Path
     parameters: dict[str, Any]
     numbers: dict[str, Any]
     tables: dict[str, pd.DataFrame]
-    figures: dict[str, str]
+    figures: dict[str, FigureNote]
+
+    @property
+    def chapter(self) -> str:
+        """The name of the chapter."""
+        return self.results.chapter
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two runs side by side. parameters: name, first, second, where they differ. numbers: name, first, second,
-    difference (of numbers), where they differ. words: the cells of tables that both have and whose words differ, a
-    verdict for example: table, row, column, change ("FAIL → PASS"). estimates: of each row of a table with intervals,
-    the estimates and intervals of both, their difference, and whether the intervals overlap ("yes", "no", or nothing
-    where one has none); those that do not come first, then by the size of the difference."""
+    """Two runs side by side.
 
-    first: Run
-    second: Run
+    Attributes:
+        first: One of them.
+        second: The other.
+        parameters: name, first, second, where they differ.
+        numbers: name, first, second, difference (of numbers), where they differ.
+        words: The cells of tables that both have and whose words differ, a verdict for example: table, row, column,
+            change ("FAIL → PASS").
+        estimates: Of each row of a table with intervals, the estimates and intervals of both, their difference, and
+            whether the intervals overlap ("yes", "no", or nothing where one has none). Those that do not come first,
+            then by the size of the difference.
+    """
+
+    first: ComparedRun
+    second: ComparedRun
     parameters: pd.DataFrame
     numbers: pd.DataFrame
     words: pd.DataFrame
     estimates: pd.DataFrame
 
 
-def find(text: str, other: str = "") -> Run:
-    """A run by its folder, by its page or another file in it, by the name of the folder, or `published` for what the
-    book shows of the `other` run's chapter, data set and profile. Raises SaltrustError where there is no such run, or
-    where a file of it is missing or cannot be read."""
+def find(text: str, other: str = "") -> ComparedRun:
+    """A run to be compared.
+
+    Args:
+        text: Its folder, its page or another file in it, the name of the folder, or `published` for what the book shows
+            of the other run's chapter, data set and profile.
+        other: The other run, likewise.
+
+    Raises:
+        SaltrustError: where there is no such run, or where a file of it is missing or cannot be read.
+    """
     if text == PUBLISHED:
         if other in ("", PUBLISHED):
             raise SaltrustError("compare: one of the two must be a run; the other may be 'published'")
         return published(find(other))
-    given = Path(text)
-    given = given.parent if given.is_file() else given
-    folders = [given, *(paths.RUNS / chapter / text for chapter in chapters.NAMES)]
-    folder = next((folder for folder in folders if (folder / "provenance.json").is_file()), None)
-    if folder is None:
-        raise SaltrustError(f"no run '{text}'; give its folder, its name under {paths.RUNS}, or 'published'")
-    folder = folder.resolve()
-    note = _note(folder / "provenance.json")
-    if (page := folder / "index.html").is_file():
-        return _run(folder.name, note, folder, page)
-    dataset, profile = (str(note["parameters"][name]) for name in chapters.ALWAYS)
-    return _run(f"by-hand-{Path(dataset).stem}-{profile}", note, folder, folder / "provenance.json")  # in JupyterLab
+    found = results.find(text)
+    parameters = _parameters(found)
+    if found.page.is_file():
+        return _read(found.name, found, found.page)
+    dataset, profile = (str(parameters[name]) for name in chapters.ALWAYS)
+    return _read(f"by-hand-{Path(dataset).stem}-{profile}", found, found.provenance_file)  # in JupyterLab
 
 
-def published(run: Run) -> Run:
+def published(run: ComparedRun) -> ComparedRun:
     """What the book shows of the same chapter, data set and profile. Raises SaltrustError where it shows nothing."""
-    dataset = data_cards.load(run.parameters["dataset"]).name
-    results = paths.results_of(run.parameters["profile"], dataset)
-    file = results / "provenance" / f"{run.chapter}.json"
-    if not file.is_file():
-        raise SaltrustError(f"chapter '{run.chapter}' of {dataset} is not published in {results}")
-    executed = results / "notebooks" / f"{run.chapter}.ipynb"
-    return _run(PUBLISHED, _note(file), results.resolve(), executed.resolve())
+    chapter, dataset = run.chapter, data_cards.load(run.parameters["dataset"]).name
+    shown = results.published(run.parameters["profile"], dataset, chapter)
+    shown = Results(shown.folder.resolve(), chapter, published=True)
+    if not shown.provenance_file.is_file():
+        raise SaltrustError(f"chapter '{chapter}' of {dataset} is not published in {shown.folder}")
+    return _read(PUBLISHED, shown, shown.notebook)
 
 
-def compare(first: Run, second: Run) -> Comparison:
+def compare(first: ComparedRun, second: ComparedRun) -> Comparison:
     """The two side by side. Raises SaltrustError for runs of different chapters."""
     if first.chapter != second.chapter:
         raise SaltrustError(f"compare: '{first.title}' is of {first.chapter}, '{second.title}' of {second.chapter}")
@@ -112,31 +129,13 @@ def compare(first: Run, second: Run) -> Comparison:
     return Comparison(first, second, parameters, numbers, words, table.reset_index(drop=True))
 
 
-def told(comparison: Comparison) -> str:
-    """The comparison as text for a terminal of 100 columns: of the estimates first those whose intervals do not
-    overlap, then, of the others, those that differ most."""
-    first, second = comparison.first, comparison.second
-    apart, others = _parted(comparison.estimates)
-    moved = others[others["first"] != others["second"]]
-    parts = [
-        f"{first.chapter}: {first.title} (first) and {second.title} (second)",
-        _listed("Parameters that differ", comparison.parameters),
-        _listed("Numbers that differ", comparison.numbers),
-        _by_table("Verdicts and other words that differ", comparison.words, "column", SHOWN),
-        _by_table(f"Intervals that do not overlap, {len(apart)} of {len(comparison.estimates)}", apart, "estimate"),
-        _by_table("Others that differ, in estimate or interval, or are in one run only", moved.head(SHOWN), "estimate"),
-    ]
-    if len(moved) > SHOWN:
-        parts.append(f"... and {len(moved) - SHOWN} more, on the page")
-    return "\n\n".join(parts)
-
-
 def page(comparison: Comparison, folder: Path) -> str:
     """The comparison as one page of HTML. It lies in `folder` and shows the figures where they lie, by relative
     addresses: it holds when the results are moved as a whole."""
     first, second = comparison.first, comparison.second
-    links = [pages.link(_address(run.page, folder), run.title) for run in (first, second)]
-    apart, others = _parted(comparison.estimates)
+    chapter = chapters.load(first.chapter)
+    links = [html.link(_address(run.page, folder), run.title) for run in (first, second)]
+    apart, others = parted(comparison.estimates)
     none_apart = (
         "None."
         if len(comparison.estimates)
@@ -146,7 +145,7 @@ def page(comparison: Comparison, folder: Path) -> str:
         f"<p>First: {links[0]}. Second: {links[1]}.</p>",
         f"<h2>Parameters that differ</h2>{_table(comparison.parameters) or 'None.'}",
         f"<h2>Numbers that differ</h2>{_table(comparison.numbers) or 'None: all numbers are the same.'}",
-        *_retold(chapters.load(first.chapter), comparison),
+        *_sentences(chapter, comparison),
         f"<h2>Verdicts and other words that differ</h2>{_table(comparison.words) or 'None.'}",
         f"<h2>Intervals that do not overlap</h2>{_table(apart) or none_apart}",
     ]
@@ -156,7 +155,7 @@ def page(comparison: Comparison, folder: Path) -> str:
     for name in dict.fromkeys([*first.figures, *second.figures]):
         body.append(f"<h3>{escape(name.replace('_', ' '))}</h3>{_figures(first, second, name, folder)}")
     head = f"comparison of {first.title} and {second.title}"
-    return pages.document(chapters.load(first.chapter).title, head, "\n".join(body))
+    return html.document(chapter.title, head, "\n".join(body))
 
 
 def save(comparison: Comparison) -> Path:
@@ -175,27 +174,25 @@ def save(comparison: Comparison) -> Path:
 _NO_ESTIMATES = pd.DataFrame(columns=["table", "row", "estimate", "first", "second", "difference", "overlap"])
 
 
-def _note(file: Path) -> dict[str, Any]:
-    note = leavings.provenance(file)
-    if "chapter" not in note or not {*chapters.ALWAYS} <= {*note["parameters"]}:
-        raise SaltrustError(f"{file} does not say which chapter ran on which data set and profile")
-    return note
+def _parameters(found: Results) -> dict[str, Any]:
+    provenance = found.provenance()
+    if not provenance.chapter or not {*chapters.ALWAYS} <= {*provenance.parameters}:
+        raise SaltrustError(f"{found.provenance_file} does not say which chapter ran on which data set and profile")
+    return dict(provenance.parameters)
 
 
-def _run(title: str, note: dict[str, Any], folder: Path, page: Path) -> Run:
-    chapter = note["chapter"]
-    tables = leavings.notes(folder, "tables", chapter)
-    tables = {file.stem: _cells(file.with_suffix(".csv"), one["key"]) for file, one in tables.items() if one.get("key")}
-    figures = leavings.notes(folder, "figures", chapter)
-    for file in figures:
-        if not file.with_suffix(".png").is_file():
-            raise SaltrustError(f"{file.with_suffix('.png')} is missing, though {file.name} describes it")
-    figures = {file.stem: one.get("alt", "") for file, one in figures.items()}
-    numbers = leavings.numbers(folder, chapter)
-    for name in note.get("numbers", {}):
-        if f"{chapter}/{name}" not in numbers:
-            raise SaltrustError(f"{folder / 'numbers.json'} lacks '{chapter}/{name}', which the chapter noted")
-    return Run(title, chapter, folder, page, note["parameters"], numbers, tables, figures)
+def _read(title: str, found: Results, page: Path) -> ComparedRun:
+    parameters = _parameters(found)
+    tables = {note.name: _cells(found.file(note), [*note.key]) for note in found.tables() if note.key}
+    figures = {note.name: note for note in found.figures()}
+    for file in map(found.file, figures.values()):
+        if not file.is_file():
+            raise SaltrustError(f"{file} is missing, though {file.stem}.json describes it")
+    numbers = found.numbers()
+    for name in found.provenance().numbers:
+        if (key := f"{found.chapter}/{name}") not in numbers:
+            raise SaltrustError(f"{found.numbers_file} lacks '{key}', which the chapter noted")
+    return ComparedRun(title, found, page, parameters, numbers, tables, figures)
 
 
 def _cells(file: Path, key: list[str]) -> pd.DataFrame:
@@ -274,67 +271,40 @@ def _with_interval(value: float, low: float, high: float) -> str:
     return "" if math.isnan(value) else f"{written(value)} ({written(low)} to {written(high)})"
 
 
-def _parted(estimates: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def parted(estimates: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The estimates whose intervals do not overlap, and the others, each without what then goes without saying."""
     apart = estimates["overlap"] == "no"
     return estimates[apart].drop(columns="overlap"), estimates[~apart].drop(columns="overlap")
 
 
-def _texts(frame: pd.DataFrame) -> pd.DataFrame:
+def texts(frame: pd.DataFrame) -> pd.DataFrame:
     """Every cell as a reader wants it: numbers with three digits, nothing where there is nothing."""
     return frame.map(lambda value: "" if pd.isna(value) else written(value))
 
 
-def _by_table(heading: str, frame: pd.DataFrame, of: str, most: int | None = None) -> str:
-    """A list for each table and what the column `of` names in it. most: rows of one list, of which the page has all."""
-    parts = []
-    for (table, what), rows in frame.groupby(["table", of], sort=False):
-        parts.append(_listed(f"{heading}: {what} in {table}", rows.drop(columns=["table", of]).head(most)))
-        if most and len(rows) > most:
-            parts.append(f"... and {len(rows) - most} more, on the page")
-    return "\n\n".join(parts) or f"{heading}: none"
-
-
-def _listed(heading: str, frame: pd.DataFrame) -> str:
-    """Heading and rows, each no wider than a terminal: long cells go on in further lines, those of the first column,
-    words, before the others."""
-    if frame.empty:
-        return f"{heading}: none"
-    texts = _texts(frame)
-    widths = [min(CELL, max(len(name), texts[name].str.len().max())) for name in texts]
-    widths[0] -= max(0, sum(widths) + 2 * len(widths) - WIDTH)
-    lines = [heading]
-    for row in [list(texts), *texts.to_numpy().tolist()]:
-        cells = [wrap(text, width) for text, width in zip(row, widths, strict=True)]
-        for parts in zip_longest(*cells, fillvalue=""):
-            padded = (part.ljust(width) for part, width in zip(parts, widths, strict=True))
-            lines.append(f"  {'  '.join(padded)}".rstrip())
-    return "\n".join(lines)
-
-
 def _table(frame: pd.DataFrame) -> str:
-    body = [Column(tuple(cells), numeric=name == "difference") for name, cells in _texts(frame).items()]
-    return pages.table(list(frame), body) if len(frame) else ""
+    body = [Column(tuple(cells), numeric=name == "difference") for name, cells in texts(frame).items()]
+    return html.table(list(frame), body) if len(frame) else ""
 
 
-def _retold(chapter: chapters.Chapter, comparison: Comparison) -> Iterator[str]:
+def _sentences(chapter: Chapter, comparison: Comparison) -> Iterator[str]:
     """The paragraphs of the chapter in which the numbers read differently, with both: what the numbers mean."""
     both = (comparison.first.numbers, comparison.second.numbers)
 
     def quoted(role: re.Match[str]) -> str:
-        first, second = (quote_number(numbers, role["text"]) for numbers in both)
+        first, second = (html.quote_number(numbers, role["text"]) for numbers in both)
         return first if first == second else f"**{first} → {second}**"
 
     def read(paragraph: str, numbers: dict[str, Any]) -> str:
-        return NUM.sub(lambda role: quote_number(numbers, role["text"]), paragraph)
+        return html.NUM.sub(lambda role: html.quote_number(numbers, role["text"]), paragraph)
 
     cells = [cell.source for cell in jupytext.read(chapter.source).cells if cell.cell_type == "markdown"]
     paragraphs = [part for cell in cells for part in re.split(r"\n\s*\n", cell)]
-    told = [part for part in paragraphs if len({read(part, numbers) for numbers in both}) > 1]
-    if told:
+    differing = [part for part in paragraphs if len({read(part, numbers) for numbers in both}) > 1]
+    if differing:
         yield "<h2>The sentences that quote them</h2><p>First → second.</p>"
-    for paragraph in told:
-        yield prose(NUM.sub(quoted, paragraph), {})
+    for paragraph in differing:
+        yield html.prose(html.NUM.sub(quoted, paragraph), {})
 
 
 def _address(file: Path, folder: Path) -> str:
@@ -342,16 +312,17 @@ def _address(file: Path, folder: Path) -> str:
     return quote(Path(os.path.relpath(file, folder)).as_posix())
 
 
-def _figures(first: Run, second: Run, name: str, folder: Path) -> str:
+def _figures(first: ComparedRun, second: ComparedRun, name: str, folder: Path) -> str:
     """The figure of both runs side by side, or once where it is the same."""
-    files = [run.folder / "figures" / f"{name}.png" for run in (first, second) if name in run.figures]
+    files = [run.results.file(run.figures[name]) for run in (first, second) if name in run.figures]
     if len(files) == 2 and files[0].read_bytes() == files[1].read_bytes():
-        return pages.figure(_address(files[0], folder), first.figures[name], "The same in both.")
-    shown = [_figure(run, name, folder) for run in (first, second)]
-    return f'<div class="pair">{"".join(shown)}</div>'
+        return _figure(first, name, folder, "The same in both.")
+    shown = "".join(_figure(run, name, folder, escape(run.title)) for run in (first, second))
+    return f'<div class="pair">{shown}</div>'
 
 
-def _figure(run: Run, name: str, folder: Path) -> str:
+def _figure(run: ComparedRun, name: str, folder: Path, caption: str) -> str:
     if name not in run.figures:
         return f"<p>{escape(run.title)} has no such figure.</p>"
-    return pages.figure(_address(run.folder / "figures" / f"{name}.png", folder), run.figures[name], escape(run.title))
+    note = run.figures[name]
+    return html.figure(_address(run.results.file(note), folder), note.alt, caption)

@@ -7,8 +7,8 @@ before this was noted, and a store from which artefacts are gone, say less, but 
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ import pandas as pd
 
 from saltrust import chapters
 from saltrust.artefacts.store import SIDECAR
-from saltrust.chapters.leavings import notes, numbers, provenance
+from saltrust.chapters.notes import Origin
+from saltrust.chapters.results import Results, published
 from saltrust.core import data_cards, paths
 from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError, unknown_name
@@ -25,7 +26,7 @@ RUN, FAILED, NOT_RUN = "run", "failed", "not run"
 
 
 @dataclass(frozen=True)
-class Result:
+class TracedResult:
     """kind: "figure", "table" or "number". cell: its number in the executed notebook. artefacts: how many of the
     chapter's had been asked for when the result was made; what it was made from is among these first ones. Both are
     None where the chapter did not note them."""
@@ -37,7 +38,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Executed:
+class ExecutedChapter:
     """A chapter on one data set. before: the chapters that run before it. state: "run", "failed" or "not run".
 
     seconds: that its notebook took. artefacts: names ("<kind>/<digest>") in the order in which they were asked for.
@@ -52,15 +53,15 @@ class Executed:
     seconds: float = 0.0
     environment: Mapping[str, str] = field(default_factory=dict)
     artefacts: tuple[str, ...] = ()
-    results: tuple[Result, ...] = ()
+    results: tuple[TracedResult, ...] = ()
 
-    def asked(self, result: Result) -> tuple[str, ...]:
+    def asked(self, result: TracedResult) -> tuple[str, ...]:
         """Names of the artefacts that had been asked for when a result was made; of all, where that was not noted."""
         return self.artefacts[: result.artefacts]
 
 
 @dataclass(frozen=True)
-class Artefact:
+class TracedArtefact:
     """A stored artefact, as its sidecar describes it. upstream: names of what it was made from. size: bytes. alone:
     whether `seconds` leaves out the making of what it was made from; the first sidecars did not."""
 
@@ -80,18 +81,18 @@ class Artefact:
 
 
 @dataclass(frozen=True)
-class Lineage:
+class DatasetProvenance:
     """What is known of one data set's results. artefacts: by name, those that chapters asked for and all that these
     were made from. gone: names of those that the store no longer has."""
 
     dataset: str
     title: str
     profile: str
-    chapters: tuple[Executed, ...]
-    artefacts: Mapping[str, Artefact]
+    chapters: tuple[ExecutedChapter, ...]
+    artefacts: Mapping[str, TracedArtefact]
     gone: tuple[str, ...]
 
-    def behind(self, names: Iterable[str]) -> list[Artefact]:
+    def behind(self, names: Iterable[str]) -> list[TracedArtefact]:
         """The artefacts of these names and all that they were made from, as far as they are known, by name."""
         found, pending = {}, list(names)
         while pending:
@@ -102,52 +103,47 @@ class Lineage:
         return [found[name] for name in sorted(found)]
 
 
-def read(card: Card, profile: str, store: Path | None = None) -> Lineage:
-    """The lineage of what the chapters of a data set published. store: folder of the artefacts, `paths.STORE` if
-    None. Raises SaltrustError for a file of theirs that cannot be read."""
-    results = paths.results_of(profile, card.name)
-    executed = []
-    for chapter, before in chapters.of(card).items():
-        known = Executed(chapter, chapters.load(chapter).title, tuple(before))
-        note = provenance(results / "provenance" / f"{chapter}.json")
-        if (results / "notebooks" / f"{chapter}.ipynb").exists() and note:
-            asked = note.get("artefacts", [])
-            origins = note.get("numbers", {})
-            known = Executed(
-                chapter,
-                known.title,
-                known.before,
-                RUN,
-                note["parameters"],
-                note.get("seconds", 0.0),
-                note.get("environment", {}),
-                tuple(used["artefact"] for used in asked),
-                tuple(
-                    Result(kind, name, about.get("cell"), about.get("artefacts"))
-                    for kind, name, about in _results(results, chapter, origins)
-                ),
-            )
-        elif (results / "notebooks" / f"{chapter}.failed.ipynb").exists():
-            known = Executed(chapter, known.title, known.before, FAILED)
-        executed.append(known)
-    named = [name for one in executed for name in one.artefacts]
-    artefacts, gone = _stored(named, store or paths.STORE)
-    return Lineage(card.name, card.title, profile, tuple(executed), artefacts, gone)
+def read(card: Card, profile: str, store: Path | None = None) -> DatasetProvenance:
+    """What is known of what the chapters of a data set published.
+
+    Args:
+        card: Of the data set.
+        profile: Name of a profile.
+        store: Folder of the artefacts, `paths.STORE` if None.
+
+    Raises:
+        SaltrustError: for a file of theirs that cannot be read.
+    """
+    executed = tuple(
+        _executed(published(profile, card.name, chapter), tuple(before))
+        for chapter, before in chapters.of(card).items()
+    )
+    artefacts, gone = _stored([name for one in executed for name in one.artefacts], store or paths.STORE)
+    return DatasetProvenance(card.name, card.title, profile, executed, artefacts, gone)
 
 
-def _results(
-    results: Path, chapter: str, origins: Mapping[str, Mapping[str, Any]]
-) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Kind, name and note of each figure, table and number of a chapter. origins: the notes of its numbers."""
-    for kind in ("figure", "table"):
-        for file, note in notes(results, f"{kind}s", chapter).items():
-            yield kind, file.stem, note
-    for quoted in numbers(results, chapter):
-        name = quoted.partition("/")[2]
-        yield "number", name, origins.get(name, {})
+def _executed(results: Results, before: tuple[str, ...]) -> ExecutedChapter:
+    known = ExecutedChapter(results.chapter, chapters.load(results.chapter).title, before)
+    provenance = results.provenance()
+    if not (results.notebook.exists() and provenance):
+        return replace(known, state=FAILED) if results.failed.exists() else known
+    notes = [*results.figures(), *results.tables()]
+    made = [TracedResult(note.kind, note.name, note.cell, note.artefacts) for note in notes]
+    for name in (key.partition("/")[2] for key in results.numbers()):
+        origin = provenance.numbers.get(name, Origin())
+        made.append(TracedResult("number", name, origin.cell, origin.artefacts))
+    return replace(
+        known,
+        state=RUN,
+        parameters=provenance.parameters,
+        seconds=provenance.seconds,
+        environment=provenance.environment,
+        artefacts=tuple(provenance.artefacts),
+        results=tuple(made),
+    )
 
 
-def _stored(named: Iterable[str], store: Path) -> tuple[dict[str, Artefact], tuple[str, ...]]:
+def _stored(named: Iterable[str], store: Path) -> tuple[dict[str, TracedArtefact], tuple[str, ...]]:
     """The artefacts of these names and what they were made from; and those of the names that are not there."""
     named = set(named)
     found, pending = {}, sorted(named)
@@ -158,7 +154,7 @@ def _stored(named: Iterable[str], store: Path) -> tuple[dict[str, Artefact], tup
             continue
         upstream = tuple(note["upstream"])
         files = [store / name / file for file in note["checksums"]]
-        found[name] = Artefact(
+        found[name] = TracedArtefact(
             name,
             {key: value for key, value in note["spec"].items() if key != "kind"},
             upstream,
@@ -184,7 +180,7 @@ def _json(file: Path) -> dict[str, Any]:
 # --- what is told of it ---------------------------------------------------------------------------------------------
 
 
-def by_kind(artefacts: Iterable[Artefact]) -> pd.DataFrame:
+def by_kind(artefacts: Iterable[TracedArtefact]) -> pd.DataFrame:
     """A row for each kind of artefact, what is made first before what is made from it: kind, of (the kinds that it is
     made from), artefacts, megabytes, hours."""
     known = {one.name: one for one in artefacts}
@@ -217,22 +213,22 @@ def versions(environments: Iterable[Mapping[str, str]]) -> pd.DataFrame:
     return pd.DataFrame([(*pair, times) for pair, times in rows], columns=["what", "value", "times"])
 
 
-def document(lineage: Lineage) -> dict[str, Any]:
+def document(found: DatasetProvenance) -> dict[str, Any]:
     """All of it as plain JSON. Environments, which many share, are given by their number in `environments`."""
     environments: list[Mapping[str, str]] = []
 
-    def plain(one: Executed | Artefact) -> dict[str, Any]:
+    def plain(one: ExecutedChapter | TracedArtefact) -> dict[str, Any]:
         if one.environment not in environments:
             environments.append(one.environment)
         return asdict(one) | {"environment": environments.index(one.environment)}
 
     return {
-        "dataset": lineage.dataset,
-        "title": lineage.title,
-        "profile": lineage.profile,
-        "chapters": [plain(one) for one in lineage.chapters],
-        "artefacts": [plain(lineage.artefacts[name]) for name in sorted(lineage.artefacts)],
-        "gone": lineage.gone,
+        "dataset": found.dataset,
+        "title": found.title,
+        "profile": found.profile,
+        "chapters": [plain(one) for one in found.chapters],
+        "artefacts": [plain(found.artefacts[name]) for name in sorted(found.artefacts)],
+        "gone": found.gone,
         "environments": environments,
     }
 
@@ -260,58 +256,58 @@ def write(folder: Path, profile: str, datasets: Sequence[str]) -> None:
     (folder / "lineage.json").write_text(json.dumps(summary, separators=(",", ":")), encoding="utf-8")
 
 
-def _summary(lineage: Lineage) -> dict[str, Any]:
+def _summary(found: DatasetProvenance) -> dict[str, Any]:
     """A data set and its chapters, with numbers of artefacts in the place of their names."""
-    known = lineage.artefacts
+    known = found.artefacts
     return {
-        "dataset": lineage.dataset,
-        "title": lineage.title,
+        "dataset": found.dataset,
+        "title": found.title,
         "artefacts": len(known),
-        "gone": len(lineage.gone),
+        "gone": len(found.gone),
         "megabytes": sum(one.size for one in known.values()) / 1e6,
         "seconds": sum(one.seconds for one in known.values()),
         "chapters": [
             asdict(one)
             | {
                 "artefacts": len(one.artefacts),
-                "behind": len(behind := lineage.behind(one.artefacts)),
+                "behind": len(behind := found.behind(one.artefacts)),
                 "computed": sum(artefact.seconds for artefact in behind),
                 "environment": one.environment.get("commit", ""),
             }
-            for one in lineage.chapters
+            for one in found.chapters
         ],
     }
 
 
-def trace(lineage: Lineage, target: str) -> list[tuple[Executed, Result]]:
+def trace(found: DatasetProvenance, target: str) -> list[tuple[ExecutedChapter, TracedResult]]:
     """The results that are called "<chapter>/<name>": a figure and a table may share a name.
 
     Raises SaltrustError for a chapter that was not run, or a name that it does not have.
     """
     chapter, _, name = target.partition("/")
-    known = {one.chapter: one for one in lineage.chapters}
+    known = {one.chapter: one for one in found.chapters}
     if chapter not in known:
         raise unknown_name("chapter", chapter, known)
     executed = known[chapter]
     if executed.state != RUN:
         raise SaltrustError(
-            f"chapter '{chapter}' of '{lineage.dataset}' is not published under the profile '{lineage.profile}'; "
-            f"saltrust publish {chapter} --dataset {lineage.dataset} --profile {lineage.profile} does it"
+            f"chapter '{chapter}' of '{found.dataset}' is not published under the profile '{found.profile}'; "
+            f"saltrust publish {chapter} --dataset {found.dataset} --profile {found.profile} does it"
         )
-    if found := [(executed, result) for result in executed.results if result.name == name]:
-        return found
+    if named := [(executed, result) for result in executed.results if result.name == name]:
+        return named
     raise unknown_name(f"result of chapter '{chapter}'", name, {result.name for result in executed.results})
 
 
-def told(lineage: Lineage, executed: Executed, result: Result) -> str:
+def to_text(found: DatasetProvenance, executed: ExecutedChapter, result: TracedResult) -> str:
     """What is behind one result, for the terminal."""
-    results = paths.results_of(lineage.profile, lineage.dataset)
+    notebook = published(found.profile, found.dataset, executed.chapter).notebook
     asked = executed.asked(result)
-    behind = lineage.behind(asked)
+    behind = found.behind(asked)
     lines = {
         "chapter": f"{executed.chapter}: {executed.title}",
-        "data set": f"{lineage.dataset}: {lineage.title}",
-        "notebook": f"{results / 'notebooks' / f'{executed.chapter}.ipynb'}, cell {result.cell or 'not noted'}",
+        "data set": f"{found.dataset}: {found.title}",
+        "notebook": f"{notebook}, cell {result.cell or 'not noted'}",
         "source": str(paths.CHAPTERS / f"{executed.chapter}.py"),
         "parameters": ", ".join(f"{name} = {value}" for name, value in executed.parameters.items()),
         "code and machine": ", ".join(f"{name} {value}" for name, value in executed.environment.items()),

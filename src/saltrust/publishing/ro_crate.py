@@ -11,10 +11,11 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,14 @@ from rocrate.rocrate import ROCrate
 
 from saltrust import chapters
 from saltrust.artefacts.store import commit
+from saltrust.chapters.notes import read_json
+from saltrust.chapters.results import Results, published
 from saltrust.core import data_cards, paths
 from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError
 from saltrust.core.progress import track
 from saltrust.publishing import provenance
-from saltrust.publishing.provenance import RUN, Executed, Lineage
+from saltrust.publishing.provenance import RUN, DatasetProvenance, ExecutedChapter
 
 # The project's files that a crate holds, beside the results.
 SOURCES = ("README.md", "LICENSE", "CITATION.cff", "pyproject.toml", "requirements.lock", "environment.yml")
@@ -55,12 +58,22 @@ FORMATS = {
 
 
 def write(profile: str, output: Path, datasets: Sequence[str] = ()) -> Path:
-    """Write the published results of a profile as a folder or, where the name ends in .zip, an archive; returns it.
+    """Write the published results of a profile as a crate.
 
-    datasets: names of data cards, by default all of the project's of which a chapter was run; the card of a user's own
-    model says where its files lie. Pictures of data whose licence is not
-    among OPEN stay out: figures, and pages and notebooks that hold them. The output appears when all of it is there.
-    Raises SaltrustError where it exists already, or where there is nothing to put into it.
+    Pictures of data whose licence is not among OPEN stay out: figures, and pages and notebooks that hold them. The
+    output appears when all of it is there.
+
+    Args:
+        profile: Name of a profile.
+        output: The folder or, where the name ends in .zip, the archive; it must not exist.
+        datasets: Names of data cards, by default all of the project's of which a chapter was run. The card of a user's
+            own model says where its files lie.
+
+    Returns:
+        The output.
+
+    Raises:
+        SaltrustError: where the output exists already, or where there is nothing to put into it.
     """
     if output.exists():
         raise SaltrustError(f"{output} exists already; a crate is not written over it")
@@ -72,66 +85,71 @@ def write(profile: str, output: Path, datasets: Sequence[str] = ()) -> Path:
         raise SaltrustError(
             f"nothing is published under the profile '{profile}' in {paths.RESULTS}; `make book` does it"
         )
+    crate = _Crate(profile, [data_cards.load(one.dataset) for one in found])
+    for one in track(found, "packaging", len(found)):
+        crate.add_results(one)
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".crate-", dir=output.parent) as temporary:
-        folder = Path(temporary) / "crate"
-        folder.mkdir()
-        crate = _Crate(folder, profile, [data_cards.load(one.dataset) for one in found])
-        for one in track(found, "packaging", len(found)):
-            crate.add_results(one)
-        crate.write_metadata()
-        whole = folder
+        whole = Path(temporary) / "crate"
+        crate.write(whole)
         if output.suffix == ".zip":
-            whole = Path(shutil.make_archive(str(folder), "zip", folder))
+            whole = Path(shutil.make_archive(str(whole), "zip", whole))
         os.replace(whole, output)
     return output
 
 
 class _Crate:
-    """A crate that is being put together in a folder: files are copied there, and described."""
+    """A crate that is being put together: rocrate holds what its files are, and copies them when it is written."""
 
-    def __init__(self, folder: Path, profile: str, data: Sequence[Card]):
-        self.folder = folder
+    def __init__(self, profile: str, cards: Sequence[Card]):
         self.crate = ROCrate(version="1.1")
-        self.data = {card.name: card for card in data}
+        self.cards = {card.name: card for card in cards}
         self.papers = parse_file(str(paths.BOOK / "references.bib")).entries
         self._root(profile)
         self._sources()
 
+    def write(self, folder: Path) -> None:
+        self.crate.write(folder)
+        for cache in [*folder.rglob("__pycache__")]:
+            shutil.rmtree(cache)
+
     def _root(self, profile: str) -> None:
         root, about = self.crate.root_dataset, yaml.safe_load((paths.PROJECT / "CITATION.cff").read_text("utf-8"))
-        titles = ", ".join(card.title for card in self.data.values())
-        root["name"] = f"{about['title']} Results of the profile {profile}: {titles}"
-        closed = [card.title for card in self.data.values() if not _open(card)]
-        root["description"] = (
-            "Figures, tables, numbers and executed notebooks of a reproducible study on whether the saliency maps of "
-            "image classifiers can be trusted, with the code, notebooks and data cards that made them, and what is "
-            f"behind each result. Data: {titles}. Figures show images of the data, under the licences of these. "
-            + (f"Figures and executed notebooks of {', '.join(closed)} are left out. " if closed else "")
-            + f"Packaged from commit {commit()}; each run names its own."
-        )
-        root["datePublished"] = datetime.now(UTC).date().isoformat()
-        root["keywords"] = ["saliency maps", "explainable AI", "medical imaging", "reproducibility", "deep learning"]
-        root["version"] = about["version"]
-        root["author"] = [self._author(author) for author in about["authors"]]
-        root["license"] = self._licence("Apache-2.0")
-        papers = {COMPANION, *(key for card in self.data.values() for key in card.cite)}
-        root["citation"] = self._papers(sorted(papers))
-        root["conformsTo"] = self._context(PROFILE, "CreativeWork", name="Process Run Crate", version="0.5")
+        cards = self.cards.values()
+        titles = ", ".join(card.title for card in cards)
+        closed = ", ".join(card.title for card in cards if not _open(card))
+        papers = {COMPANION, *(key for card in cards for key in card.cite)}
+        described = {
+            "name": f"{about['title']} Results of the profile {profile}: {titles}",
+            "description": (
+                "Figures, tables, numbers and executed notebooks of a reproducible study on whether the saliency maps "
+                "of image classifiers can be trusted, with the code, notebooks and data cards that made them, and what "
+                f"is behind each result. Data: {titles}. Figures show images of the data, under the licences of these. "
+                + (f"Figures and executed notebooks of {closed} are left out. " if closed else "")
+                + f"Packaged from commit {commit()}; each run names its own."
+            ),
+            "datePublished": datetime.now(UTC).date().isoformat(),
+            "keywords": ["saliency maps", "explainable AI", "medical imaging", "reproducibility", "deep learning"],
+            "version": about["version"],
+            "author": [self._author(author) for author in about["authors"]],
+            "license": self._licence("Apache-2.0"),
+            "citation": self._papers(sorted(papers)),
+            "conformsTo": self._context(PROFILE, "CreativeWork", name="Process Run Crate", version="0.5"),
+        }
+        for name, value in _compact(described).items():
+            root[name] = value
 
     def _sources(self) -> None:
         """The project's own files; the notebooks of the chapters, and the data cards, each by itself."""
         for name in SOURCES:
             if (paths.PROJECT / name).exists():
-                self._copy(paths.PROJECT / name, name)
-        self._file("README.md", about=self.crate.root_dataset, name="Read me first")
-        ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
-        shutil.copytree(paths.PROJECT / "src" / "saltrust", self.folder / "src" / "saltrust", ignore=ignored)
-        code = {"name": "The package saltrust", "description": "Python code that the notebooks call"}
-        self.crate.add_dataset(dest_path="src/", properties=code)
+                readme = {"about": self.crate.root_dataset, "name": "Read me first"} if name == "README.md" else {}
+                self._file(paths.PROJECT / name, name, **readme)
+        package = {"name": "The package saltrust", "description": "Python code that the notebooks call"}
+        self.crate.add_dataset(paths.PROJECT / "src" / "saltrust", "src/saltrust/", properties=package)
         language = self._context("https://www.python.org/", "ComputerLanguage", name="Python")
         self.notebooks = {
-            name: self._copy(
+            name: self._file(
                 paths.CHAPTERS / f"{name}.py",
                 f"notebooks/{name}.py",
                 **{"@type": ["File", "SoftwareSourceCode"]},
@@ -140,11 +158,17 @@ class _Crate:
                 programmingLanguage=language,
                 version=version("saltrust"),
             )
-            for name in dict.fromkeys(name for card in self.data.values() for name in chapters.of(card))
+            for name in dict.fromkeys(name for card in self.cards.values() for name in chapters.of(card))
         }
-        self._copy(paths.PROJECT / "workflow" / "Snakefile", "workflow/Snakefile")
+        bioschemas = self._context(
+            "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE",
+            "CreativeWork",
+            name="Bioschemas ComputationalWorkflow profile",
+            version="1.0-RELEASE",
+        )
         self.crate.add_workflow(
-            dest_path="workflow/Snakefile",
+            paths.PROJECT / "workflow" / "Snakefile",
+            "workflow/Snakefile",
             main=True,
             lang="snakemake",
             properties={
@@ -154,19 +178,16 @@ class _Crate:
                 "license": {"@id": LICENCE},
                 "encodingFormat": "text/plain",
                 "hasPart": list(self.notebooks.values()),
-                "conformsTo": self._context(
-                    "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE",
-                    "CreativeWork",
-                    name="Bioschemas ComputationalWorkflow profile",
-                    version="1.0-RELEASE",
-                ),
+                "conformsTo": bioschemas,
             },
         )
 
-    def add_results(self, found: Lineage) -> None:
+    def add_results(self, found: DatasetProvenance) -> None:
         """The results of one data set, and an action for each chapter that made them."""
-        card, results = self.data[found.dataset], paths.results_of(found.profile, found.dataset)
-        base = f"results/{card.name}"
+        card, base = self.cards[found.dataset], f"results/{found.dataset}"
+        about = self._file(
+            card.folder / f"{card.name}.yaml", f"data_cards/{card.name}.yaml", name=f"Data card: {card.title}"
+        )
         data = self._context(
             f"#data-{card.name}",
             "CreativeWork",
@@ -174,99 +195,83 @@ class _Crate:
             description=f"{card.summary or card.title} Licence: {card.licence}.",
             license=self._licence(card.licence),
             citation=self._papers(card.cite),
-            subjectOf=self._copy(
-                card.folder / f"{card.name}.yaml", f"data_cards/{card.name}.yaml", name=f"Data card: {card.title}"
-            ),
+            subjectOf=about,
         )
-        self._write(json.dumps(provenance.document(found), indent=1), f"{base}/lineage.json")
         behind = self._file(
+            StringIO(json.dumps(provenance.document(found), indent=1)),
             f"{base}/lineage.json",
             name=f"What is behind the results: {card.title}",
             description="Every chapter, result and artefact: parameters, upstream, checksums, sizes, seconds, versions",
         )
-        numbers = self._copy(
-            results / "numbers.json", f"{base}/numbers.json", name=f"The numbers that the prose quotes: {card.title}"
+        ran = [executed for executed in found.chapters if executed.state == RUN]
+        numbers = self._file(
+            published(found.profile, card.name, ran[0].chapter).numbers_file,
+            f"{base}/numbers.json",
+            name=f"The numbers that the prose quotes: {card.title}",
         )
-        for executed in found.chapters:
-            if executed.state == RUN:
-                self._action(found, executed, card, [data, behind], numbers)
+        for executed in ran:
+            self._action(found, executed, card, [data, behind], numbers)
 
     def _action(
-        self, found: Lineage, executed: Executed, card: Card, inputs: list[Any], numbers: ContextEntity
+        self, found: DatasetProvenance, executed: ExecutedChapter, card: Card, inputs: list[Any], numbers: Any
     ) -> None:
-        chapter, results = executed.chapter, paths.results_of(found.profile, card.name)
-        base = f"results/{card.name}"
-        notebook = json.loads((results / "notebooks" / f"{chapter}.ipynb").read_text(encoding="utf-8"))
+        results = published(found.profile, card.name, executed.chapter)
+        notebook = read_json(results.notebook)
         times = notebook["metadata"].get("papermill", {})
+        properties = {
+            "@type": "CreateAction",
+            "name": f"{executed.title}, {card.title}",
+            "actionStatus": "http://schema.org/CompletedActionStatus",
+            "description": _description(found, executed),
+            **{name: _seconds(times[key]) for name, key in TIMES.items() if key in times},
+        }
+        action = self.crate.add_action(
+            instrument=[self.notebooks[executed.chapter], self._software(executed.environment)],
+            identifier=f"#run-{card.name}-{executed.chapter}",
+            object=[*inputs, *self._parameters(executed, card)],
+            result=[numbers, *self._made(results, executed, card, notebook)],
+            properties=properties,
+        )
+        self.crate.root_dataset.append_to("mentions", action, compact=True)
+
+    def _made(
+        self, results: Results, executed: ExecutedChapter, card: Card, notebook: dict[str, Any]
+    ) -> Iterator[ContextEntity]:
+        """The files of one chapter: provenance, executed notebook, figures and tables."""
+
+        def leave(file: Path, source: Any = None, **properties: Any) -> ContextEntity:
+            target = f"results/{card.name}/{file.relative_to(results.folder).as_posix()}"
+            return self._file(source or file, target, **properties)
+
         licensed = {"license": self._licence(card.licence)}
-        made = [
-            numbers,
-            self._copy(
-                results / "provenance" / f"{chapter}.json",
-                f"{base}/provenance/{chapter}.json",
-                name=f"Provenance of the chapter {chapter}, {card.title}",
-            ),
-        ]
+        title = f"Provenance of the chapter {executed.chapter}, {card.title}"
+        yield leave(results.provenance_file, name=title)
         if _open(card):
             for key in ("input_path", "output_path"):  # of the machine that it ran on
-                times.pop(key, None)
-            self._write(json.dumps(notebook, indent=1), f"{base}/notebooks/{chapter}.ipynb")
+                notebook["metadata"].get("papermill", {}).pop(key, None)
             title = f"{executed.title}, {card.title}: executed notebook"
-            made.append(self._file(f"{base}/notebooks/{chapter}.ipynb", name=title, **licensed))
-        for result in executed.results:
-            made += self._result(results, base, result.kind, result.name, card)
-        self._context(
-            f"#run-{card.name}-{chapter}",
-            "CreateAction",
-            name=f"{executed.title}, {card.title}",
-            instrument=[self.notebooks[chapter], self._software(executed.environment)],
-            object=[
-                *inputs,
-                *(self._parameter(executed, card, name, value) for name, value in executed.parameters.items()),
-            ],
-            result=made,
-            actionStatus="http://schema.org/CompletedActionStatus",
-            description=_told(found, executed),
-            **{name: _seconds(times[key]) for name, key in TIMES.items() if key in times},
-        )
-        self.crate.root_dataset.append_to("mentions", {"@id": f"#run-{card.name}-{chapter}"})
-
-    def _result(self, results: Path, base: str, kind: str, name: str, card: Card) -> Iterable[ContextEntity]:
-        """The files of a figure or table."""
-        note = results / f"{kind}s" / f"{name}.json"
-        if kind == "number" or (kind == "figure" and not _open(card)):
-            return
-        about = json.loads(note.read_text(encoding="utf-8"))
-        licensed = {"license": self._licence(card.licence)}
-        told = {"name": f"{kind} {name}, {card.title}", "description": _plain(about["caption"])}
-        if kind == "figure":
-            told |= {"accessibilitySummary": about["alt"], **licensed}
-        suffixes = {"figure": (".png",), "table": (".csv", ".html") if _open(card) else (".csv",)}[kind]
-        for suffix in suffixes:
-            if (file := note.with_suffix(suffix)).exists():
-                yield self._copy(file, f"{base}/{kind}s/{file.name}", **told)
-        yield self._copy(note, f"{base}/{kind}s/{note.name}", name=f"About the {kind} {name}, {card.title}")
+            yield leave(results.notebook, StringIO(json.dumps(notebook, indent=1)), name=title, **licensed)
+        for note in [*results.figures(), *results.tables()] if _open(card) else results.tables():
+            what = f"{note.kind} {note.name}, {card.title}"
+            about = {"name": what, "description": _plain(note.caption)}
+            if note.kind == "figure":
+                about |= {"accessibilitySummary": note.alt, **licensed}
+            file = results.file(note)
+            for suffix in (".png", ".csv", ".html") if _open(card) else (".csv",):
+                if (part := file.with_suffix(suffix)).exists():
+                    yield leave(part, **about)
+            yield leave(file.with_suffix(".json"), name=f"About the {what}")
 
     # --- entities -----------------------------------------------------------------------------------------------------
 
     def _context(self, id: str, type: str, **properties: Any) -> ContextEntity:
-        return self.crate.add(ContextEntity(self.crate, id, properties={"@type": type} | properties))
+        return self.crate.add(ContextEntity(self.crate, id, properties={"@type": type} | _compact(properties)))
 
-    def _copy(self, source: Path, target: str, **properties: Any) -> Any:
-        (self.folder / target).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, self.folder / target)
-        return self._file(target, **properties)
-
-    def _write(self, text: str, target: str) -> None:
-        (self.folder / target).parent.mkdir(parents=True, exist_ok=True)
-        (self.folder / target).write_text(text, encoding="utf-8")
-
-    def _file(self, target: str, **properties: Any) -> Any:
-        """Describe a file that lies in the folder."""
-        file = self.folder / target
-        known = {"name": target, "contentSize": str(file.stat().st_size), "license": {"@id": LICENCE}}
-        known |= {"encodingFormat": FORMATS.get(file.suffix, "text/plain")}
-        return self.crate.add_file(dest_path=target, properties=known | properties)
+    def _file(self, source: Path | StringIO, target: str, **properties: Any) -> Any:
+        """A file of the crate, by where it lies now, or its text."""
+        known = {"name": target, "license": {"@id": LICENCE}}
+        known |= {"encodingFormat": FORMATS.get(Path(target).suffix, "text/plain")}
+        return self.crate.add_file(source, target, properties=known | properties, record_size=True)
 
     def _licence(self, text: str) -> ContextEntity:
         """A licence by what a card says of it: by its SPDX name, if that is the first word."""
@@ -300,32 +305,26 @@ class _Crate:
             for name, number in environment.items()
             if name not in NO_SOFTWARE
         ]
-        told = environment.get("commit", "not known")
+        code = environment.get("commit", "not known")
         where = "; ".join(f"{name} {environment.get(name, 'not known')}" for name in ("machine", "device", "threads"))
         whole = hashlib.sha256(json.dumps(dict(environment), sort_keys=True).encode()).hexdigest()[:8]
         return self._context(
-            f"#saltrust-{_slug(told)}-{whole}",
+            f"#saltrust-{_slug(code)}-{whole}",
             "SoftwareApplication",
             name="saltrust",
-            softwareVersion=f"{environment.get('saltrust', 'not known')}, commit {told}",
+            softwareVersion=f"{environment.get('saltrust', 'not known')}, commit {code}",
             description=f"Ran on: {where}",
             softwareRequirements=needed,
         )
 
-    def _parameter(self, executed: Executed, card: Card, name: str, value: Any) -> ContextEntity:
+    def _parameters(self, executed: ExecutedChapter, card: Card) -> Iterator[ContextEntity]:
         help = {parameter.name: parameter.help for parameter in chapters.load(executed.chapter).parameters}
-        id = f"#{card.name}-{executed.chapter}-{name}"
-        return self._context(id, "PropertyValue", name=name, value=value, description=help.get(name, name))
-
-    def write_metadata(self) -> None:
-        metadata = self.crate.metadata.generate()
-        metadata["@graph"] = [
-            {name: _compact(value) for name, value in entity.items() if value != []} for entity in metadata["@graph"]
-        ]
-        (self.folder / "ro-crate-metadata.json").write_text(json.dumps(metadata, indent=1), encoding="utf-8")
+        for name, value in executed.parameters.items():
+            id = f"#{card.name}-{executed.chapter}-{name}"
+            yield self._context(id, "PropertyValue", name=name, value=value, description=help.get(name, name))
 
 
-def _told(found: Lineage, executed: Executed) -> str:
+def _description(found: DatasetProvenance, executed: ExecutedChapter) -> str:
     """What a run asked for, in words."""
     behind = found.behind(executed.artefacts)
     return (
@@ -353,9 +352,10 @@ def _seconds(time: str) -> str:
     return datetime.fromisoformat(time).isoformat(timespec="seconds")
 
 
-def _compact(value: Any) -> Any:
-    """The one value of a list that has one: RO-Crate's metadata are compact JSON-LD."""
-    return value[0] if isinstance(value, list) and len(value) == 1 else value
+def _compact(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """The one value of a list that has one, and no empty lists: RO-Crate's metadata are compact JSON-LD."""
+    known = {name: value for name, value in properties.items() if value != []}
+    return {name: value[0] if isinstance(value, list) and len(value) == 1 else value for name, value in known.items()}
 
 
 _slug = partial(re.sub, "[^A-Za-z0-9.]+", "-")

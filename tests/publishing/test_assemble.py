@@ -10,15 +10,16 @@ import yaml
 
 from saltrust import chapters
 from saltrust.chapters.chapter import MIME
+from saltrust.chapters.results import published
 from saltrust.core import data_cards, paths
-from saltrust.publishing import book, launch
+from saltrust.publishing import assemble, launch, myst
 
 
 @pytest.fixture
 def folders(tmp_path, monkeypatch):
     """Results and evidence in a scratch folder."""
     monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
-    monkeypatch.setattr(book, "EVIDENCE", tmp_path / "evidence")
+    monkeypatch.setattr(assemble, "EVIDENCE", tmp_path / "evidence")
     return tmp_path
 
 
@@ -30,7 +31,8 @@ def executed(folders):
         (results / kind).mkdir(parents=True)
     v4 = nbformat.v4
     shown = v4.new_output(
-        "display_data", {"image/png": "", "text/plain": "x", MIME: {"kind": "figure", "name": "truth"}}
+        "display_data",
+        {"text/plain": "x", MIME: {"kind": "figure", "name": "truth", "chapter": "dataset"}},
     )
     cells = [
         v4.new_markdown_cell("# The data set\n\nHow large is the finding?"),
@@ -54,7 +56,7 @@ def executed(folders):
 
 
 def test_an_executed_chapter_becomes_a_page(executed):
-    page = book.page(data_cards.load("phantom-pneumothorax"), "dataset", "smoke")
+    page = myst.page(data_cards.load("phantom-pneumothorax"), "dataset", "smoke")
     assert page.startswith("(phantom-pneumothorax-dataset)=\n# The data set\n")
     assert page.count("# The data set") == 1
     assert "How large is the finding?" in page
@@ -66,7 +68,7 @@ def test_an_executed_chapter_becomes_a_page(executed):
 
 
 def test_a_page_ends_with_its_command_its_parameters_and_its_provenance(executed):
-    page = book.page(data_cards.load("phantom-pneumothorax"), "dataset", "smoke")
+    page = myst.page(data_cards.load("phantom-pneumothorax"), "dataset", "smoke")
     assert "saltrust run dataset --dataset phantom-pneumothorax --profile smoke --n-shown 3\n" in page
     for fact in (
         "commit `abc`",
@@ -82,10 +84,10 @@ def test_a_page_ends_with_its_command_its_parameters_and_its_provenance(executed
 def test_a_page_links_to_the_outside_only_where_that_is_configured(executed, folders, monkeypatch):
     monkeypatch.setattr(launch, "FILE", folders / "launch.yaml")
     card = data_cards.load("phantom-pneumothorax")
-    assert not re.search(r"https?://", book.page(card, "dataset", "smoke"))
+    assert not re.search(r"https?://", myst.page(card, "dataset", "smoke"))
     text = "source: https://x.org/{chapter}.py\nlaunch: {Binder: 'https://b.org/{chapter}', Here: 'http://h/{chapter}'}"
     launch.FILE.write_text(text)
-    page = book.page(card, "dataset", "smoke")
+    page = myst.page(card, "dataset", "smoke")
     assert "([on the web](https://x.org/dataset.py))" in page
     assert "with its defaults: [Binder](https://b.org/dataset) · [Here](http://h/dataset)\n" in page
 
@@ -99,8 +101,8 @@ def test_a_page_can_be_taken_away_whole(executed, folders):
         (executed / kind / f"{name}.json").write_text(json.dumps({"chapter": owner}))
         (executed / kind / f"{name}.{'png' if kind == 'figures' else 'csv'}").write_bytes(name.encode())
     (executed / "numbers.json").write_text(json.dumps({"dataset/n": 3, "models/auc": 0.9}))
-    book.assemble("smoke")
-    page = book.page(data_cards.load("phantom-pneumothorax"), "dataset", "smoke")
+    assemble.assemble("smoke")
+    page = myst.page(data_cards.load("phantom-pneumothorax"), "dataset", "smoke")
     linked = re.findall(r"\{download\}`[^`<]+<([^>]+)>`", page)
     folder = folders / "evidence" / "phantom-pneumothorax"
     bundle, notebook, source = (folder / address for address in linked)
@@ -120,23 +122,23 @@ def test_a_page_can_be_taken_away_whole(executed, folders):
 
 def test_what_was_not_run_says_why_and_how(folders, monkeypatch):
     monkeypatch.setenv("SALTRUST_DATA", str(folders))
-    absent = book.page(data_cards.load("brain-tumor-tiles"), "verdict", "quick")
+    absent = myst.page(data_cards.load("brain-tumor-tiles"), "verdict", "quick")
     assert "Not run here" in absent
     assert "is not on this machine. It comes from figshare 1512427" in absent
     assert "make book DATASETS=brain-tumor-tiles PROFILE=quick" in absent
-    failed = paths.results_of("quick", "phantom-pneumonia") / "notebooks" / "models.failed.ipynb"
+    failed = published("quick", "phantom-pneumonia", "models").failed
     failed.parent.mkdir(parents=True)
     failed.touch()
-    assert "This chapter failed; its notebook is" in book.page(data_cards.load("phantom-pneumonia"), "models", "quick")
+    assert "This chapter failed; its notebook is" in myst.page(data_cards.load("phantom-pneumonia"), "models", "quick")
 
 
 def test_the_first_page_of_a_data_set_says_how_much_of_it_was_run(executed):
-    assert "*1 of 13 chapters were run here.*" in book.overview(data_cards.load("phantom-pneumothorax"), "smoke")
-    assert "Not run here" in book.overview(data_cards.load("phantom-pneumonia"), "smoke")
+    assert "*1 of 13 chapters were run here.*" in myst.overview(data_cards.load("phantom-pneumothorax"), "smoke")
+    assert "Not run here" in myst.overview(data_cards.load("phantom-pneumonia"), "smoke")
 
 
 def test_assembly_lists_every_card_and_carries_the_results(executed, folders):
-    toc = yaml.safe_load(book.assemble("smoke").read_text())
+    toc = yaml.safe_load(assemble.assemble("smoke").read_text())
     parts = {part["caption"]: part["chapters"] for part in toc["parts"]}
     assert [group["file"] for group in parts["Evidence"]] == ["evidence/phantom-pneumothorax/index"]
     others = {f"evidence/{name}/index" for name in data_cards.names() if name != "phantom-pneumothorax"}
@@ -154,7 +156,7 @@ def test_assembly_lists_every_card_and_carries_the_results(executed, folders):
 
 
 def test_what_was_measured_here_takes_the_place_of_what_comes_with_the_project(folders, monkeypatch):
-    monkeypatch.setattr(book, "MEASURED", folders / "measured")
+    monkeypatch.setattr(assemble, "MEASURED", folders / "measured")
     for place, name in (
         ("measured", "benchmarks.json"),
         ("measured", "benchmarks_full.json"),
@@ -162,24 +164,7 @@ def test_what_was_measured_here_takes_the_place_of_what_comes_with_the_project(f
     ):
         (folders / place).mkdir(exist_ok=True)
         (folders / place / name).write_text(place)
-    book.assemble("smoke")
+    assemble.assemble("smoke")
     assert (folders / "evidence" / "benchmarks.json").read_text() == "results"
     assert (folders / "evidence" / "benchmarks_full.json").read_text() == "measured"
     assert not (folders / "evidence" / "benchmarks_machine.json").exists()
-
-
-def test_figures_with_tabs_stand_in_tab_sets():
-    def output(name, tabs=()):
-        note = {"kind": "figure", "name": name, "tabs": list(tabs)}
-        return nbformat.v4.new_output("display_data", {"text/plain": "x", MIME: note})
-
-    outputs = [output("first"), output("a1", ("A", "1")), output("a2", ("A", "2")), output("b1", ("B", "1"))]
-    (_, first, tabs) = book._blocks([nbformat.v4.new_code_cell("draw()", outputs=outputs)])
-    assert first == "```{result-figure} first\n```"
-    lines = [line for line in tabs.splitlines() if line]
-    assert lines[0] == ":" * 8 + "{tab-set}"
-    assert [line.strip(":") for line in lines if "tab-item" in line] == [
-        "{tab-item} A", "{tab-item} 1", "{tab-item} 2", "{tab-item} B", "{tab-item} 1",
-    ]  # fmt: skip
-    assert tabs.count("{tab-set}") == 3
-    assert tabs.index("a2") < tabs.index("{tab-item} B") < tabs.index("b1")

@@ -1,0 +1,157 @@
+"""An executed chapter as blocks. It is read once; `myst` shows the blocks in the book, `html` on the page of a run.
+
+A block is the note of a figure, table or document, or one of the classes below.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import nbformat
+
+from saltrust.chapters.chapter import MIME, Chapter, load
+from saltrust.chapters.notes import Note, note_from_json
+from saltrust.chapters.results import Results
+
+SMOKE = "The profile smoke shows that everything works; its numbers mean nothing."
+VERSIONS = ("python", "saltrust", "torch", "torchvision", "numpy", "scikit-image")  # of an environment, in this order
+
+
+@dataclass(frozen=True)
+class Prose:
+    """What a markdown cell says, in MyST."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Code:
+    """Cells of code that follow one another without an output in between; shown folded away."""
+
+    source: str
+
+
+@dataclass(frozen=True)
+class Text:
+    """What a cell printed, or an output that has no other form."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Tabs:
+    """Outputs of one cell of which a reader sees one tab at a time: the title and the blocks of each tab."""
+
+    items: tuple[tuple[str, tuple["Block", ...]], ...]
+
+
+@dataclass(frozen=True)
+class RunAgain:
+    """The box with the command, the parameters and what can be taken away.
+
+    Attributes:
+        chapter: That was executed.
+        parameters: Its parameters, by name.
+    """
+
+    chapter: Chapter
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class MadeBy:
+    """How the page was made.
+
+    Attributes:
+        commit: Of the code.
+        versions: Of the packages, for a reader.
+        machine: Operating system, processor, cores.
+        device: On which networks ran.
+        seconds: That the notebook took.
+        artefacts: How many artefacts it asked for.
+        computed: Seconds that these took to compute.
+    """
+
+    commit: str
+    versions: str
+    machine: str
+    device: str
+    seconds: float
+    artefacts: int
+    computed: float
+
+
+Block = Prose | Code | Text | Tabs | RunAgain | MadeBy | Note
+
+
+def read(results: Results) -> list[Block]:
+    """The blocks of an executed chapter, in order, without the title: its cells, `RunAgain` and `MadeBy`."""
+    cells = nbformat.read(results.notebook, as_version=4).cells
+    provenance = results.provenance()
+    here = provenance.environment
+    made = MadeBy(
+        here.get("commit", "unknown"),
+        ", ".join(f"{name} {here[name]}" for name in VERSIONS if name in here),
+        here.get("machine", "unknown"),
+        here.get("device", "unknown"),
+        provenance.seconds,
+        len(provenance.artefacts),
+        sum(provenance.artefacts.values()),
+    )
+    return [*of_cells(cells), RunAgain(load(results.chapter), provenance.parameters), made]
+
+
+def of_cells(cells: Sequence[nbformat.NotebookNode]) -> list[Block]:
+    """The blocks of a notebook's cells. The title and the cell of parameters are left out."""
+    blocks: list[Block] = []
+    code: list[str] = []
+
+    def fold() -> None:
+        if code:
+            blocks.append(Code("\n\n".join(code)))
+            code.clear()
+
+    for number, cell in enumerate(cells):
+        if cell.cell_type == "markdown":
+            fold()
+            title, _, rest = cell.source.partition("\n")
+            if text := rest.lstrip("\n") if number == 0 and title.startswith("# ") else cell.source:
+                blocks.append(Prose(text))
+        elif cell.source.strip() and not {"injected-parameters", "parameters"} & set(cell.metadata.get("tags", [])):
+            code.append(cell.source)
+            if outputs := [*_outputs(cell)]:
+                fold()
+                blocks += arranged([(getattr(block, "tabs", ()), block) for block in outputs])
+    fold()
+    return blocks
+
+
+def _outputs(cell: nbformat.NotebookNode) -> Iterator[Note | Text]:
+    for output in cell.outputs:
+        data = output.get("data", {})
+        if output.output_type == "stream":
+            if output.name == "stdout":
+                yield Text(output.text.rstrip())
+        elif MIME in data:
+            yield note_from_json(data[MIME])
+        elif "text/plain" in data:
+            yield Text(data["text/plain"])
+
+
+def arranged(outputs: Sequence[tuple[Sequence[str], Block]]) -> list[Block]:
+    """Outputs of one cell, those that name tabs in tabs within tabs.
+
+    Args:
+        outputs: The titles of the tabs in which each one stands, from the outermost, and the block.
+    """
+    blocks: list[Block] = []
+    for tabbed, group in groupby(outputs, lambda output: bool(output[0])):
+        if not tabbed:
+            blocks += [block for _, block in group]
+            continue
+        items = []
+        for title, members in groupby(group, lambda output: output[0][0]):
+            items.append((title, tuple(arranged([(path[1:], block) for path, block in members]))))
+        blocks.append(Tabs(tuple(items)))
+    return blocks

@@ -1,0 +1,286 @@
+"""The writer of pages outside the book, in its style: they need neither it nor the network.
+
+First what all of these pages are built from, then what an executed chapter says (its prose, its blocks), then the page
+of a run.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+from markdown_it import MarkdownIt
+from mdit_py_plugins.dollarmath import dollarmath_plugin
+
+from saltrust.chapters.chapter import ALWAYS, load
+from saltrust.chapters.notes import DocumentNote, FigureNote, TableNote
+from saltrust.chapters.results import Results
+from saltrust.core.formatting import written
+from saltrust.core.tables import VERDICTS, Column, columns, read_csv
+from saltrust.publishing import blocks
+from saltrust.publishing.blocks import SMOKE, Block, Code, MadeBy, Prose, RunAgain, Tabs, Text
+from saltrust.publishing.mathml import to_mathml
+
+# Where a browser keeps the clipboard from the page, the command is selected instead, to be copied by hand.
+COPY = """
+document.addEventListener("click", async ({target}) => {
+  if (!target.matches(".command button")) return;
+  const command = target.previousElementSibling;
+  try { await navigator.clipboard.writeText(command.textContent); target.textContent = "Copied"; }
+  catch { getSelection().selectAllChildren(command); target.textContent = "Selected"; }
+  setTimeout(() => { target.textContent = "Copy"; }, 2000);
+});
+"""
+NUM = re.compile(r"\{num\}`(?P<text>[^`]*)`")
+_ROLE = re.compile(r"\{(?P<role>[\w:-]+)\}`(?P<text>[^`]*)`")
+_BOOK_LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?:\.\./|#)[^)]*\)")
+_KEY = re.compile(r"(?P<author>[a-z]+)(?P<year>\d{4})\w*")  # of the bibliography, which these pages do not have
+
+
+def document(title: str, head: str, body: str, kind: str = "page") -> str:
+    """A whole page.
+
+    Args:
+        title: In words.
+        head: What kind of page it is, in small above the title.
+        body: HTML.
+        kind: Classes of the page for the style sheet.
+    """
+    style = (files("saltrust.publishing") / "style.css").read_text(encoding="utf-8")
+    return f"""<!doctype html>
+<html lang="en" class="{kind}">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(title)}</title><style>{style}</style></head>
+<body>
+<header>saltrust · {escape(head)}</header>
+<main>
+<h1>{escape(title)}</h1>
+{body}
+</main>
+<script>{COPY}</script>
+</body>
+</html>
+"""
+
+
+def table(headings: Sequence[str], body: Sequence[Column], caption: str = "", first: Sequence[str] = ()) -> str:
+    """A table in a frame of its own that scrolls.
+
+    Args:
+        headings: Of the columns; text.
+        body: The columns.
+        caption: HTML.
+        first: HTML in the place of the first column's cells.
+    """
+    kinds = ["text-right" if column.numeric else "" for column in body]
+    head = "".join(_cell("th", kind, escape(text)) for kind, text in zip(kinds, headings, strict=True))
+    shown = [[_cell("td", column.kind(text), _marked(text)) for text in column.cells] for column in body]
+    if first:
+        shown[0] = [_cell("td", "", content) for content in first]
+    lines = [f"<tr>{''.join(cells)}</tr>" for cells in zip(*shown, strict=True)]
+    caption = f"<caption>{caption}</caption>" if caption else ""
+    return (
+        f'<div class="pst-scrollable-table-container"><table class="result-table">{caption}'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def _cell(tag: str, kind: str, content: str) -> str:
+    return f'<{tag} class="{kind}">{content}</{tag}>' if kind else f"<{tag}>{content}</{tag}>"
+
+
+def _marked(text: str) -> str:
+    return f'<span class="{VERDICTS[text]}">{text}</span>' if text in VERDICTS else escape(text)
+
+
+def figure(file: str, alt: str, caption: str) -> str:
+    """A figure that opens in full size.
+
+    Args:
+        file: Its address from the page.
+        alt: What it shows; text.
+        caption: HTML.
+    """
+    return (
+        f'<figure class="result-figure"><a class="image-reference" href="{escape(file)}">'
+        f'<img src="{escape(file)}" alt="{escape(alt)}"></a><figcaption>{caption}</figcaption></figure>'
+    )
+
+
+def frame(page: str, name: str) -> str:
+    """A whole page inside another one: their styles stay apart, and once loaded it is as high as what it shows.
+
+    Args:
+        page: HTML.
+        name: Of the frame where the page has no title.
+    """
+    title = re.search("<title>(.*?)</title>", page, re.DOTALL)
+    fit = "this.style.height = this.contentDocument.documentElement.scrollHeight + 2 + 'px'"
+    return f'<iframe title="{title[1] if title else escape(name)}" srcdoc="{escape(page)}" onload="{fit}"></iframe>'
+
+
+def command(text: str) -> str:
+    """A command with a button that copies it."""
+    return f'<div class="command"><pre>{escape(text)}</pre><button type="button">Copy</button></div>'
+
+
+def link(file: str, text: str) -> str:
+    """A link, of text, to a file by its address from the page."""
+    return f'<a href="{escape(file)}">{escape(text)}</a>'
+
+
+# --- what an executed chapter says ------------------------------------------------------------------------------------
+
+
+def prose(text: str, numbers: Mapping[str, Any]) -> str:
+    """MyST as HTML: numbers filled in, terms and citations as words, links into the book as their text."""
+    filled = _ROLE.sub(lambda role: _role(role["role"], role["text"], numbers), text)
+    return _MARKDOWN.render(_BOOK_LINK.sub(lambda link: link["text"] or "the book", filled))
+
+
+def _role(role: str, text: str, numbers: Mapping[str, Any]) -> str:
+    if role == "num":
+        return quote_number(numbers, text)
+    if role.startswith("cite"):
+        return ", ".join(_KEY.sub(lambda key: f"{key['author'].title()} {key['year']}", key) for key in text.split(","))
+    return text.partition("<")[0].strip() if role == "term" else text
+
+
+def quote_number(numbers: Mapping[str, Any], text: str) -> str:
+    """A number as prose quotes it. text: of the role `num`, a name and perhaps a format."""
+    name, _, form = " ".join(text.split()).partition(" ")
+    return written(numbers[name], form) if name in numbers else "not computed"
+
+
+def _formula(latex: str, options: Mapping[str, Any]) -> str:
+    """A formula as MathML; one that cannot be read as it was typed, as in the book."""
+    try:
+        return to_mathml(latex, options["display_mode"])
+    except ValueError:
+        return f"<code>{escape(latex)}</code>"
+
+
+_MARKDOWN = MarkdownIt(options_update={"typographer": True}).enable(["table", "smartquotes"])
+_MARKDOWN.use(dollarmath_plugin, renderer=_formula)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """The run whose page is written, and the numbers that it quotes."""
+
+    results: Results
+    numbers: Mapping[str, Any]
+
+
+def write(results: Results) -> None:
+    """Write the page of a run into its folder."""
+    run, chapter = _Run(results, results.numbers()), load(results.chapter)
+    parameters = results.provenance().parameters
+    head = ", ".join(f"{name} {parameters[name]}" for name in ALWAYS)
+    notes = [f'{escape(head)} · <a href="#again">Parameters, downloads, run it again</a>']
+    notes += [SMOKE] if parameters["profile"] == "smoke" else []
+    body = [f'<p class="note">{note}</p>' for note in notes]
+    body += [_written(block, run) for block in blocks.read(results)]
+    page = document(chapter.title, f"run {results.name} of {chapter.name}", "\n".join(body))
+    results.page.write_text(page, encoding="utf-8")
+
+
+def _written(block: Block, run: _Run) -> str:
+    return _WRITERS[type(block)](block, run)
+
+
+def _prose(block: Prose, run: _Run) -> str:
+    return prose(block.text, run.numbers)
+
+
+def _code(block: Code, run: _Run) -> str:
+    source = f"<pre><code>{escape(block.source)}</code></pre>"
+    return f'<details class="chapter-code"><summary>Code</summary>{source}</details>'
+
+
+def _text(block: Text, run: _Run) -> str:
+    return f"<pre>{escape(block.text)}</pre>"
+
+
+def _figure(note: FigureNote, run: _Run) -> str:
+    return figure(note.address, note.alt, f"{prose(note.caption, run.numbers)} {link(note.address, 'PNG')}")
+
+
+def _table(note: TableNote, run: _Run) -> str:
+    head, rows = read_csv(run.results.file(note))
+    caption = f"{prose(note.caption, run.numbers)} {link(note.address, 'CSV')}"
+    return table([heading.replace("_", " ") for heading in head], columns(rows[: note.rows], len(head)), caption)
+
+
+def _document(note: DocumentNote, run: _Run) -> str:
+    shown = frame(run.results.file(note).read_text(encoding="utf-8"), note.name)
+    return f'<div class="document">{shown}<p>{link(note.address, "Open it by itself")}</p></div>'
+
+
+def _tabs(block: Tabs, run: _Run) -> str:
+    """Tabs that need no script: a hidden button for each, of which one is checked, before its label and content."""
+    group, parts = f"tabs-{_first(block)}", []
+    for number, (title, members) in enumerate(block.items):
+        shown = "\n".join(_written(member, run) for member in members)
+        button = f'<input type="radio" id="{group}-{number}" name="{group}"{"" if number else " checked"}>'
+        label = f'<label class="sd-tab-label" for="{group}-{number}">{escape(title)}</label>'
+        parts.append(f'{button}{label}<div class="sd-tab-content">{shown}</div>')
+    return f'<div class="sd-tab-set">{"".join(parts)}</div>'
+
+
+def _first(block: Tabs) -> str:
+    """A name for tabs that no others on the page have: that of the first result in them, and how deep it lies."""
+    (member, *_), depth = block.items[0][1], 0
+    while isinstance(member, Tabs):
+        (member, *_), depth = member.items[0][1], depth + 1
+    return f"{member.kind}-{member.name}-{depth}"
+
+
+def _again(block: RunAgain, run: _Run) -> str:
+    """The parameters that were chosen stand in bold."""
+    chapter, items = block.chapter, []
+    for parameter, value in chapter.given(block.parameters):
+        shown, meaning = f"<code>{escape(f'{parameter.name} = {value}')}</code>", escape(parameter.help)
+        if value != parameter.default:
+            shown, meaning = f"<strong>{shown}</strong>", f"{meaning} (default: {escape(str(parameter.default))})"
+        items.append(f"<dt>{shown}</dt><dd>{meaning}</dd>")
+    names = {
+        f"{chapter.name}.ipynb": "executed notebook",
+        "figures/": "figures",
+        "tables/": "tables",
+        "numbers.json": "numbers",
+        "provenance.json": "provenance",
+        chapter.source.name: f"source, {chapter.source.name}",
+    }
+    links = " · ".join(link(file, text) for file, text in names.items())
+    return f"""<h2 id="again">Run it again</h2>
+<div class="again">{command(chapter.command(block.parameters))}
+<dl>{"".join(items)}</dl>
+<p>With <code>publish</code> in the place of <code>run</code> the outcome goes into the book. In what this run differs
+from what the book shows:</p>
+{command(f"saltrust compare {run.results.name} published")}
+<p>Files of this run: {links}</p></div>"""
+
+
+def _made(block: MadeBy, run: _Run) -> str:
+    code = f"commit <code>{escape(block.commit)}</code>; {escape(block.versions)}"
+    made = f"{block.computed:.0f} s to compute the {block.artefacts} artefacts behind it"
+    return f"""<div class="again provenance"><h3>How this page was made</h3>
+<ul><li>Code: {code}</li>
+<li>Machine: {escape(block.machine)}, device {escape(block.device)}</li>
+<li>Time: {block.seconds:.0f} s for this page; {made}, which later runs read from the store</li></ul></div>"""
+
+
+_WRITERS: dict[type[Block], Callable[[Any, _Run], str]] = {
+    Prose: _prose,
+    Code: _code,
+    Text: _text,
+    FigureNote: _figure,
+    TableNote: _table,
+    DocumentNote: _document,
+    Tabs: _tabs,
+    RunAgain: _again,
+    MadeBy: _made,
+}

@@ -1,0 +1,172 @@
+"""The writer of the book's evidence pages: blocks of an executed chapter, and what a data card says, as MyST."""
+
+from collections.abc import Callable
+from typing import Any
+
+from saltrust import chapters
+from saltrust.chapters.notes import DocumentNote, FigureNote, Note, TableNote
+from saltrust.chapters.results import published
+from saltrust.core.data_cards import Card
+from saltrust.publishing import blocks
+from saltrust.publishing.blocks import SMOKE, Block, Code, MadeBy, Prose, RunAgain, Tabs, Text
+from saltrust.publishing.launch import links
+
+
+def page(card: Card, chapter: str, profile: str) -> str:
+    """The evidence page of one chapter on one data set."""
+    results = published(profile, card.name, chapter)
+    label, title = f"{card.name}-{chapter}", f"# {chapters.load(chapter).title}\n\n*{card.title}*"
+    if not results.notebook.exists():
+        return f"({label})=\n{title}\n\n{_not_run(card, chapter, profile)}"
+    body = "\n\n".join(write(block, card) for block in blocks.read(results))
+    return f"""({label})=
+{title} · [Parameters, downloads, run it again](#{label}-again){f" · {SMOKE}" if profile == "smoke" else ""}
+
+{body}"""
+
+
+def overview(card: Card, profile: str) -> str:
+    """The first page of a data set's evidence: what the card says."""
+    counts = "\n".join(f"| {split} | {c.images} | {c.positive} |" for split, c in card.counts.items())
+    counted = f"""
+The data card counts these images; the profile `{profile}` may take fewer, at the same share of positives.
+
+| Split | Images | With the finding |
+|---|---:|---:|
+{counts}
+"""
+    tree = f"\nThe files that are expected:\n\n```text\n{card.get.tree}```\n" if card.get and card.get.tree else ""
+    cite = f"\nCite {{cite}}`{','.join(card.cite)}`.\n" if card.cite else ""
+    known = chapters.of(card)
+    ran = sum(published(profile, card.name, chapter).notebook.exists() for chapter in known)
+    state = f"\n*{ran} of {len(known)} chapters were run here.*\n" if ran < len(known) else ""
+    if not ran:
+        state = f"\n{_not_run(card, next(iter(known)), profile)}\n"
+    return f"""({card.name})=
+# {card.title}
+
+{card.summary}
+{state}
+| | |
+|---|---|
+| Finding | {card.finding} |
+| Modality | {card.modality} |
+| Truth | {card.truth} |
+| Stands for | {card.role} |
+| Licence | {card.licence} |
+| Localizer | {card.localizer} |
+{cite}{counted if counts else ""}{tree}"""
+
+
+def _not_run(card: Card, chapter: str, profile: str) -> str:
+    results = published(profile, card.name, chapter)
+    if results.failed.exists():
+        why = f"This chapter failed; its notebook is `{results.failed}`."
+    elif not card.available:
+        where = f"It comes from {card.get.source} and is expected in `{card.get.root}`."
+        why = f"The data set is not on this machine. {where}"
+    else:
+        why = "This book was built without it."
+    return f""":::{{admonition}} Not run here
+:class: note not-run
+{why} To run it:
+
+```bash
+make book DATASETS={card.name} PROFILE={profile}
+```
+:::
+"""
+
+
+def write(block: Block, card: Card, depth: int = 0) -> str:
+    """A block as MyST. card: of the page's data set. depth: of tabs around it."""
+    if isinstance(block, Tabs):
+        return _tabs(block, card, depth)
+    return _WRITERS[type(block)](block, card)
+
+
+def _tabs(block: Tabs, card: Card, depth: int) -> str:
+    outer, inner = ":" * (8 - 2 * depth), ":" * (7 - 2 * depth)
+    items = []
+    for title, members in block.items:
+        content = "\n\n".join(write(member, card, depth + 1) for member in members)
+        items.append(f"{inner}{{tab-item}} {title}\n{content}\n{inner}")
+    return "\n".join([f"{outer}{{tab-set}}", *items, outer])
+
+
+def _prose(block: Prose, card: Card) -> str:
+    return block.text
+
+
+def _code(block: Code, card: Card) -> str:
+    return f"::::{{dropdown}} Code\n:class-container: chapter-code\n```python\n{block.source}\n```\n::::"
+
+
+def _text(block: Text, card: Card) -> str:
+    return f"```text\n{block.text}\n```"
+
+
+def _result(block: Note, card: Card) -> str:
+    return f"```{{result-{block.kind}}} {block.name}\n```"
+
+
+def _again(block: RunAgain, card: Card) -> str:
+    """The parameters that were chosen stand in bold."""
+    chapter, items = block.chapter, []
+    for parameter, value in chapter.given(block.parameters):
+        shown, meaning = f"`{parameter.name} = {value}`", parameter.help or "…"
+        if value != parameter.default:
+            shown, meaning = f"**{shown}**", f"{meaning} (default: `{parameter.default}`)"
+        items.append(f"{shown}\n: {meaning}")
+    chosen, found = "\n\n".join(items), links(chapter.name, card.name)
+    source = f"{{download}}`its source <../sources/{chapter.source.name}>`"
+    source += f" ([on the web]({found.source}))" if found.source else ""
+    launched = " · ".join(f"[{words}]({address})" for words, address in found.launch.items())
+    launched = f"\nOpen the chapter, with its defaults: {launched}\n" if launched else ""
+    return f"""({card.name}-{chapter.name}-again)=
+## Run it again
+
+::::{{container}} again
+```bash
+{chapter.command(block.parameters)}
+```
+
+{chosen}
+
+Type it in the project's folder (`saltrust` is in its `.venv/bin`) and change what you like:
+`saltrust run {chapter.name} --help` says what there is. The run gets a page of its own, and this one stays as it is. To
+see in what they differ:
+
+```bash
+saltrust compare <the run> published
+```
+
+`make lab` opens the chapters in JupyterLab, to be changed and run by hand.
+{launched}
+Downloads: {{download}}`all figures, tables and numbers (zip) <bundles/{card.name}-{chapter.name}.zip>` ·
+{{download}}`the executed notebook <notebooks/{chapter.name}.ipynb>` · {source}
+::::"""
+
+
+def _made(block: MadeBy, card: Card) -> str:
+    made = f"{block.computed:.0f} s to compute the {block.artefacts} artefacts"
+    return f""":::{{admonition}} How this page was made
+:class: provenance
+- Code: commit `{block.commit}`; {block.versions}
+- Machine: {block.machine}, device {block.device}
+- Time: {block.seconds:.0f} s for this page; {made} behind it,
+  which later runs read from the store
+:::
+"""
+
+
+_WRITERS: dict[type[Block], Callable[[Any, Card], str]] = {
+    Prose: _prose,
+    Code: _code,
+    Text: _text,
+    FigureNote: _result,
+    TableNote: _result,
+    DocumentNote: _result,
+    RunAgain: _again,
+    MadeBy: _made,
+}
