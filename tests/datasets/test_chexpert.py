@@ -100,10 +100,10 @@ def test_lateral_views_only_if_asked_for(root):
 
 
 @pytest.mark.parametrize(
-    ("uncertain", "label"), [("left out", None), ("absent", 0), ("present", None)], ids=lambda value: str(value)
+    ("uncertain", "label"), [("left out", None), ("zeros", 0), ("ones", None)], ids=lambda value: str(value)
 )
 def test_an_uncertain_label(root, uncertain, label):
-    """-1 of the test image; as present it lacks an outline and is not used either. Blank is absent."""
+    """-1 of the test image; as 1 it lacks an outline and is not used either. Blank is 0."""
     found = records(root, "Pleural Effusion", uncertain=uncertain)
     assert (found[TESTED].label if TESTED in found else None) == label
     assert found[CLEAR].label == 0

@@ -261,7 +261,9 @@ def test_what_a_loader_cannot_read_is_refused(records, tmp_path):
             SaltrustError, match=r"'made-up' is not on this machine: no folder .*nothing \(get it from no"
         ):
             read(absent)
-    with pytest.raises(SaltrustError, match="card 'made-up': truth of files is 'mask' or 'box'; 'graded' is for"):
+    with pytest.raises(
+        SaltrustError, match="card 'made-up': truth of files is 'mask', 'box' or 'none'; 'graded' is for"
+    ):
         one.records(card(tmp_path).model_copy(update={"truth": "graded"}))
     with pytest.raises(SaltrustError, match="card 'made-up': needs 'get', where the files are"):
         one.records(card(tmp_path).model_copy(update={"get": None}))

@@ -149,7 +149,7 @@ def normal_marked(root):
 
 BAD = {
     "no paths": ({"tables": "MURA-v1.0"}, None, "no file .*MURA-v1.0/train_labeled_studies.csv"),
-    "no readers": ({"readers": ["rad4.csv"]}, None, "no file .*rad4.csv"),
+    "no readers": ({"readers": {"rad4": "rad4.csv"}}, None, "no file .*rad4.csv"),
     "label against folder": (
         {},
         labels(f"{ABNORMAL},1", f"{ABNORMAL},0"),
