@@ -188,6 +188,12 @@ class Split:
         """Whether each image has the finding (n,)."""
         return np.ones(len(self), dtype=bool) if self.absent is None else self.labels != self.absent
 
+    def require_truth(self) -> np.ndarray:
+        """The truth (n, h, w). Raises SaltrustError where only labels are known."""
+        if self.truth is None:
+            raise SaltrustError("these images have labels alone: nobody says where in them the finding lies")
+        return self.truth
+
     def positives(self) -> np.ndarray:
         """Indices of the images that have the finding, ascending."""
         return np.flatnonzero(self.present)

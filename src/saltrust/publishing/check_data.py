@@ -14,8 +14,8 @@ from saltrust.core.errors import SaltrustError
 from saltrust.core.progress import track
 from saltrust.datasets import files, images
 from saltrust.datasets.loaders import LOADERS
+from saltrust.datasets.quality import counts_by_finding, counts_by_reader, groups_apart
 from saltrust.datasets.quality import groups as groups_of
-from saltrust.datasets.quality import groups_apart
 from saltrust.datasets.records import Record
 from saltrust.datasets.shapes import Box
 
@@ -51,6 +51,8 @@ def check(card: Card, sample: int = 200, seed: int = 0) -> tuple[list[Line], lis
     missing = [str(record.file) for record in records if not record.file.is_file()]
     lines.append(Line("image files", _cases(missing, len(records), "missing"), not missing))
     lines += _labels(card, records)
+    for reader, (read, drew) in counts_by_reader(records).items():
+        lines.append(Line(f"reader {reader}", f"drew in {drew} of {read} images"))
     apart, groups = groups_apart(records), len(groups_of(records))
     told = _cases(apart, groups, "in several splits") if groups else "not told: which images belong together is unknown"
     lines.append(Line("patients (groups)", told, not apart if groups else None))
@@ -88,6 +90,9 @@ def _splits(card: Card, records: Sequence[Record]) -> list[Line]:
         if card.classes:
             named = Counter(card.classes[label] for label in labels)
             found += f" ({', '.join(f'{name} {named[name]}' for name in card.classes)})"
+        if card.findings:
+            here = [record for record in records if record.split == split]
+            found += f" ({', '.join(f'{name} {n}' for name, n in counts_by_finding(here, card.findings).items())})"
         expected = card.counts.get(split)
         if expected is None:
             lines.append(Line(split, found, bool(labels)))

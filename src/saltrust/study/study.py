@@ -74,6 +74,8 @@ class Study:
         )
         if not self.card.available:
             raise SaltrustError(f"data set '{dataset}' is not on this machine: nothing at {self.card.root}")
+        if self.card.truth == "none":
+            raise SaltrustError(f"data set '{dataset}' has labels alone (truth 'none'): no map can be judged by them")
         first, second = self.card.networks[:2]
         self.main, self.replicate, self.other = f"{first}-1", f"{first}-2", f"{second}-1"
         if self._own:
