@@ -62,7 +62,18 @@ def test_prose_licence_and_place_do_not_change_what_the_card_names(write):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"truth": "polygon"}, r"made-up\.yaml: truth: Input should be 'mask', 'box' or 'graded'"),
+        ({"truth": "polygon"}, r"made-up\.yaml: truth: Input should be 'mask', 'box', 'graded' or 'none'"),
+        ({"truth": "none"}, r"localizer: with truth 'none' it must be left out"),
+        ({"localizer": None, "truth": "none", "table": GOOD["table"] | {"reader": "r"}}, r"'reader' needs truth"),
+        ({"table": GOOD["table"] | {"votes": 2}}, r"table: 'votes' needs 'reader'"),
+        ({"table": GOOD["table"] | {"reader": "r", "votes": 0}}, r"table\.votes: .*greater than or equal to 1"),
+        ({"findings": ["a", "a"]}, r"'findings' needs each name once"),
+        ({"findings": ["a", "b"], "classes": ["a", "b"]}, r"a card has either"),
+        ({"findings": ["a"], "table": GOOD["table"] | {"positive": ["a"]}}, r"'positive' is for one finding"),
+        (
+            {"findings": ["a"], "table": {**GOOD["table"], "label": None}},
+            r"findings with truth need",
+        ),
         ({"finding": None}, r"finding: Field required"),
         ({"colour": "red"}, r"unknown field 'colour'"),
         ({"name": "Made Up"}, r"name: small letters, digits and single hyphens"),

@@ -1,10 +1,10 @@
-"""The split's own checks: every wrong shape, type or range is refused with the name of the field."""
+"""Splits: what is wrong is refused by the name of the field; findings and readers come back from their bits."""
 
 import numpy as np
 import pytest
 
 from saltrust.core.errors import SaltrustError
-from saltrust.core.labelled_images import Split, joined
+from saltrust.core.labelled_images import Findings, Readers, Split, joined, packed
 
 
 def parts(**changes) -> dict[str, np.ndarray]:
@@ -107,3 +107,130 @@ def test_joined_splits_keep_their_images_in_order():
     np.testing.assert_array_equal(whole.boxes[:, 0], [0, 2])  # boxes name the images by their new positions
     np.testing.assert_array_equal(whole.grades > 0, whole.truth)
     assert (whole.classes, whole.absent) == (graded(0).classes, 3)
+
+
+def masks(*shape, seed=0):
+    return np.random.default_rng(seed).random((*shape, 8, 6)) < 0.3
+
+
+def several(seed=0, **changes):
+    """A split of three images with two findings and three readers, of whom the second read two images."""
+    drawn, truth = masks(3, 3, seed=seed), masks(2, 3, seed=seed + 1)
+    read = np.array([[True, True, True], [False, True, True], [True, True, True]])
+    return Split(
+        **parts(
+            ids=np.array([f"{seed}{letter}" for letter in "abc"]),
+            truth=truth.any(axis=0),
+            findings=Findings(("a", "b"), truth.any(axis=(2, 3)).T, packed(truth), 6),
+            readers=Readers(("r1", "r2", "r3"), read, packed(drawn[read]), 6),
+        )
+        | changes
+    ), (truth, drawn * read[..., None, None])
+
+
+def test_findings_and_readers_come_back_from_their_bits():
+    split, (truth, drawn) = several()
+    for name, expected in zip(("a", "b"), truth, strict=True):
+        np.testing.assert_array_equal(split.findings.truth(name), expected)
+    for name, expected in zip(("r1", "r2", "r3"), drawn, strict=True):
+        np.testing.assert_array_equal(split.readers.drawn(name), expected)
+    assert split.findings.bits.shape == (2, 3, 8, 1)
+    assert split.readers.bits.shape == (8, 8, 1)  # of nine, one was not read
+
+
+def test_who_or_what_is_unknown_is_named():
+    split, _ = several()
+    with pytest.raises(SaltrustError, match="unknown reader 'r4'"):
+        split.readers.drawn("r4")
+    with pytest.raises(SaltrustError, match="unknown finding 'c'"):
+        split.findings.truth("c")
+
+
+def labelled(**changes):
+    """The same without truth."""
+    split, _ = several()
+    findings = Findings(split.findings.names, split.findings.present, None, 6)
+    return several(truth=None, readers=None, findings=findings, boxes=np.zeros((0, 5), np.float32), **changes)[0]
+
+
+def test_labels_alone_have_no_truth():
+    with pytest.raises(SaltrustError, match="labels alone"):
+        labelled().require_truth()
+    with pytest.raises(SaltrustError, match="labels of 'b', but nobody says where"):
+        labelled().findings.truth("b")
+    np.testing.assert_array_equal(several()[0].require_truth(), several()[0].truth)
+
+
+def same(first, second):
+    """Whether two splits hold the same arrays of the same types."""
+    one, other = first.arrays(), second.arrays()
+    assert list(one) == list(other)
+    for name, array in one.items():
+        np.testing.assert_array_equal(array, other[name], strict=True)
+
+
+@pytest.mark.parametrize(
+    "split",
+    [Split(**parts()), graded(0), several()[0], labelled(), Split(**parts(), absent=None)],
+    ids=["plain", "graded", "several", "labelled", "always"],
+)
+def test_a_split_comes_back_from_its_arrays(split):
+    again = Split.from_arrays(split.arrays())
+    same(again, split)
+    assert (again.classes, again.absent) == (split.classes, split.absent)
+    for name in ("truth", "grades"):
+        kept, given = getattr(again, name), getattr(split, name)
+        assert given is kept if given is None else np.array_equal(kept, given)
+
+
+def test_joined_splits_keep_findings_and_readers():
+    (first, (truth, drawn)), (second, (more, others)) = several(0), several(5)
+    whole = joined([first, second])
+    for i, name in enumerate(("a", "b")):
+        np.testing.assert_array_equal(whole.findings.truth(name), np.concatenate([truth[i], more[i]]))
+    for i, name in enumerate(("r1", "r2", "r3")):
+        np.testing.assert_array_equal(whole.readers.drawn(name), np.concatenate([drawn[i], others[i]]))
+    np.testing.assert_array_equal(whole.findings.present[3:], second.findings.present)
+
+
+def test_joined_labels_have_no_truth():
+    whole = joined([labelled(), labelled(ids=np.array(["d", "e", "f"]))])
+    assert whole.truth is None
+    assert whole.findings.bits is None
+    assert whole.findings.present.shape == (6, 2)
+
+
+def others():
+    split, _ = several(5)
+    return Findings(("a", "c"), split.findings.present, split.findings.bits, 6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"readers": None}, "readers"),
+        ({"findings": others()}, "findings"),
+        ({"truth": None}, "truth"),
+        ({"findings": Findings(("a", "b"), np.ones((3, 2), bool), None, 6)}, "findings"),
+    ],
+)
+def test_splits_of_another_kind_are_not_joined(changes, field):
+    with pytest.raises(SaltrustError, match=f"split: {field} must be"):
+        joined([several(0)[0], several(5, **changes)[0]])
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("findings.present", Findings(("a",), np.ones((3, 2), bool), None, 6)),
+        ("findings.present", Findings(("a", "b"), np.ones((3, 2)), None, 6)),
+        ("findings.bits", Findings(("a", "b"), np.ones((3, 2), bool), np.zeros((2, 3, 8, 2), np.uint8), 6)),
+        ("findings.width", Findings(("a", "b"), np.ones((3, 2), bool), None, 5)),
+        ("readers.read", Readers(("r",), np.ones((1, 2), bool), np.zeros((2, 8, 1), np.uint8), 6)),
+        ("readers.bits", Readers(("r",), np.ones((1, 3), bool), np.zeros((2, 8, 1), np.uint8), 6)),
+        ("readers.width", Readers(("r",), np.ones((1, 3), bool), np.zeros((3, 8, 1), np.uint8), 7)),
+    ],
+)
+def test_bad_findings_and_readers_are_refused(field, value):
+    with pytest.raises(SaltrustError, match=f"split: {field} must be"):
+        Split(**parts(**{field.partition(".")[0]: value}))

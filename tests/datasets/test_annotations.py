@@ -13,6 +13,7 @@ from saltrust.core.errors import SaltrustError
 from saltrust.datasets import folder
 from saltrust.datasets.loaders import LOADERS
 from saltrust.datasets.shapes import Box
+from tests.datasets import written
 
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
 
@@ -97,6 +98,100 @@ def test_coco_boxes_and_the_categories_that_are_the_finding(pictures):
     assert a.truth == (Box(0, 0, 5, 5),)
     assert (a.label, b.label, c.label) == (1, 0, 0)
     assert c.truth == ()
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Two DICOM images and a PNG, 40 x 20 pixels; in the first, three readers drew a box, a polygon and a mask around
+    the lesion, in the second one did, and one drew a scar there; in the third no one drew anything."""
+    (tmp_path / "images").mkdir()
+    for name in ("a", "b"):
+        ramp = np.tile(np.linspace(0, 4095, 40).astype(np.uint16), (20, 1))
+        written.dicom(tmp_path / "images" / f"{name}.dcm", ramp, jpeg=False, BitsStored=12, HighBit=11)
+    written.picture(tmp_path / "images/c.png", np.full((20, 40), 90, np.uint8))
+    box = written.boxed(20, 40, (10, 5, 20, 15))
+    code = codes.encode(np.asfortranarray(box.astype(np.uint8)))["counts"].decode()
+    lesion = {"image_id": 1, "category_id": 1, "annotator_id": "rad1", "bbox": [8, 5, 10, 10]}
+    content = {
+        "images": [{"id": n, "file_name": f} for n, f in enumerate(("a.dcm", "b.dcm", "c.png"), 1)],
+        "categories": [{"id": 1, "name": "lesion"}, {"id": 2, "name": "scar"}],
+        "annotations": [
+            lesion | {"segmentation": [[8, 5, 18, 5, 18, 15, 8, 15]]},
+            lesion
+            | {"annotator_id": "rad2", "bbox": [10, 5, 10, 10], "segmentation": {"size": [20, 40], "counts": code}},
+            lesion | {"annotator_id": 3, "bbox": [0, 0, 12, 20], "segmentation": [[0, 0, 12, 0, 12, 20, 0, 20]]},
+            lesion | {"image_id": 2, "segmentation": [[0, 0, 4, 0, 4, 4, 0, 4]], "bbox": [0, 0, 4, 4]},
+            lesion | {"image_id": 2, "category_id": 2, "segmentation": [[0, 0, 4, 0, 4, 4]], "bbox": [0, 0, 4, 4]},
+        ],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    return tmp_path
+
+
+def read_card(root, truth="mask", votes=2, fields=(), **annotations):
+    return card(root, "coco", truth, "a.json", reader="annotator_id", votes=votes, fields=fields, **annotations)
+
+
+@pytest.mark.parametrize("truth", ["mask", "box"])
+def test_annotators_are_readers(read, truth):
+    """What two of three marked is the truth; b, which one marked, is left out."""
+    a, c = folder.records(read_card(read, truth, positive=["lesion"]))
+    assert [a.id, c.id] == ["images/a.dcm", "images/c.png"]
+    assert (a.label, c.label, c.truth) == (1, 0, ())
+    np.testing.assert_array_equal(written.drawn(a, 20, 40), written.boxed(20, 40, (10, 5, 18, 15), (8, 5, 12, 15)))
+    assert list(a.readers) == ["3", "rad1", "rad2"]
+    assert {name: len(shapes) for name, shapes in c.readers.items()} == {"3": 0, "rad1": 0, "rad2": 0}
+
+
+def test_readers_and_findings_of_dicom_and_png_become_a_split(read):
+    fields = {"shares": {}, "findings": ("lesion", "scar")}
+    (read / "none.json").write_text(
+        json.dumps(json.loads((read / "a.json").read_text()) | {"images": [], "annotations": []})
+    )
+    files = {"train": "a.json", "val": "none.json", "test": "none.json"}
+    made = card(read, "coco", "mask", files, reader="annotator_id", votes=1, fields=fields)
+    with pytest.raises(SaltrustError, match="none.json: the card wants 1 votes, and 'annotator_id' names 0: nobody"):
+        LOADERS["folder"].load(made, "train", None, 20, 0)
+    one = made.model_copy(update={"annotations": made.annotations.model_copy(update={"files": "a.json"})})
+    one = one.model_copy(update={"shares": {"train": 1.0}})
+    split = LOADERS["folder"].load(one, "train", None, 20, 0)
+    assert split.pixels.shape == (3, 20, 20)
+    assert split.labels.tolist() == [1, 1, 0]
+    assert split.findings.present.tolist() == [[True, False], [True, True], [False, False]]
+    assert split.readers.names == ("3", "rad1", "rad2")
+    assert split.readers.read.all()
+    np.testing.assert_array_equal(split.readers.drawn("rad2")[0], written.boxed(20, 20, (5, 5, 10, 15)))
+    np.testing.assert_array_equal(split.findings.truth("lesion")[1], written.boxed(20, 20, (0, 0, 2, 4)))
+    truths = [split.findings.truth(name) for name in ("lesion", "scar")]
+    np.testing.assert_array_equal(np.any(truths, axis=0), split.truth)
+
+
+def test_a_category_is_a_label_where_the_card_wants_labels_alone(read):
+    content = json.loads((read / "a.json").read_text())
+    for entry in content["annotations"]:
+        del entry["segmentation"], entry["bbox"]
+    (read / "a.json").write_text(json.dumps(content))
+    found = folder.records(card(read, "coco", "none", "a.json", fields={"findings": ("scar", "lesion")}))
+    assert [(record.label, record.truth, sorted(record.findings)) for record in found] == [
+        (1, None, ["lesion"]),
+        (1, None, ["lesion", "scar"]),
+        (0, None, []),
+    ]
+
+
+BAD_READERS = {
+    "no annotator": ({"reader": "user"}, r"a.json: annotations\[0\]: needs 'user', a number or text"),
+    "too few": ({"votes": 4}, "a.json: the card wants 4 votes, and 'annotator_id' names 3: 3, rad1, rad2"),
+    "no category": ({"fields": {"findings": ("lesion", "scarr")}}, "category 'scarr'; did you mean 'scar'"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_READERS)
+def test_what_is_wrong_with_readers_or_findings_is_named(read, case):
+    changes, message = BAD_READERS[case]
+    given = {"reader": "annotator_id", "votes": 2} | changes
+    with pytest.raises(SaltrustError, match=message):
+        folder.records(card(read, "coco", "mask", "a.json", **given))
 
 
 def test_one_file_for_each_split(pictures):

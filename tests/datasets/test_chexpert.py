@@ -100,10 +100,10 @@ def test_lateral_views_only_if_asked_for(root):
 
 
 @pytest.mark.parametrize(
-    ("uncertain", "label"), [("left out", None), ("absent", 0), ("present", None)], ids=lambda value: str(value)
+    ("uncertain", "label"), [("left out", None), ("zeros", 0), ("ones", None)], ids=lambda value: str(value)
 )
 def test_an_uncertain_label(root, uncertain, label):
-    """-1 of the test image; as present it lacks an outline and is not used either. Blank is absent."""
+    """-1 of the test image; as 1 it lacks an outline and is not used either. Blank is 0."""
     found = records(root, "Pleural Effusion", uncertain=uncertain)
     assert (found[TESTED].label if TESTED in found else None) == label
     assert found[CLEAR].label == 0
@@ -144,6 +144,158 @@ def test_against_torchxrayvision(root):
     assert mask.shape == (WIDTH, WIDTH)
     assert other[0]["img"].shape[1:] == (HEIGHT, WIDTH)
     assert mask.mean() == pytest.approx(HEART.mean(), rel=0.05)
+
+
+FIVE = ("Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Pleural Effusion")
+TRAINED = [f"patient0000{n}_study1_view1_frontal" for n in range(1, 6)]
+
+
+@pytest.fixture
+def five(root):
+    """The training table, with labels alone, beside outlines of the five findings in the test images, and of three
+    further readers in these."""
+    columns = (
+        "Path,Sex,Age,Frontal/Lateral,AP/PA,No Finding,Atelectasis,Cardiomegaly,Consolidation,Edema,Pleural Effusion"
+    )
+    cells = ("1.0,,0.0,,", "-1.0,1.0,,,1.0", ",,,,", "0.0,0.0,0.0,0.0,-1.0", "1.0,1.0,1.0,1.0,1.0")
+    path = "CheXpert-v1.0-small/train/patient0000{}/study1/view1_frontal.jpg,Female,68,Frontal,AP,,{}"
+    written.text(root / "CheXpert/train.csv", columns, *(path.format(n, row) for n, row in enumerate(cells, 1)))
+    for image in TRAINED:
+        picture = root / "CheXpert/train" / (image.replace("_", "/", 2) + ".jpg")
+        written.picture(picture, np.full((HEIGHT, WIDTH), 90, np.uint8))
+    test = "Path,Atelectasis,Cardiomegaly,Consolidation,Edema,Pleural Effusion"
+    rows = (
+        "test/patient64741/study1/view1_frontal.jpg,0,1,0,0,1",
+        "test/patient64742/study2/view1_frontal.jpg,0,0,0,0,0",
+    )
+    written.text(root / "CheXpert/test_labels.csv", test, *rows)
+    truth = {"Cardiomegaly": encoded(HEART), "Pleural Effusion": encoded(OPACITY), "Airspace Opacity": encoded(HEART)}
+    written.text(root / "CheXlocalize/gt_segmentations_test.json", json.dumps({TESTED: truth}))
+    corners = [[[20.0, 30.0], [60.0, 30.0], [60.0, 50.0], [20.0, 50.0]]]
+    readers = {
+        "r1": {TESTED: {"img_size": [HEIGHT, WIDTH], "Cardiomegaly": corners, "Support Devices": corners}},
+        "r2": {TESTED: {"Pleural Effusion": encoded(OPACITY), "Edema": encoded(HEART)}},
+        "r3": {TESTED: {"Cardiomegaly": encoded(NONE)}, UNDRAWN: {}},
+    }
+    for name, drawn in readers.items():
+        written.text(root / f"CheXlocalize/{name}.json", json.dumps(drawn))
+    return root
+
+
+def five_card(root, truth="mask", **parameters):
+    parts = {
+        "train": {"labels": "CheXpert/train.csv", "images": "CheXpert/train"},
+        "test": part("test", readers={f"r{n}": f"CheXlocalize/r{n}.json" for n in (1, 2, 3)}),
+    }
+    return written.card("chexpert", root, truth, findings=FIVE, parameters={"parts": parts} | parameters)
+
+
+@pytest.mark.parametrize(
+    ("rules", "used"),
+    [
+        ({}, {0: "10000", 2: "00000", 4: "11111"}),
+        ({"uncertain": "zeros"}, {0: "10000", 1: "01001", 2: "00000", 3: "00000", 4: "11111"}),
+        ({"uncertain": "ones"}, {0: "10000", 1: "11001", 2: "00000", 3: "00001", 4: "11111"}),
+        ({"uncertain": "ones", "blank": "ones"}, {0: "11011", 1: "11111", 2: "11111", 3: "00001", 4: "11111"}),
+        ({"uncertain": "zeros", "blank": "left out"}, {3: "00000", 4: "11111"}),
+        ({"blank": "left out"}, {4: "11111"}),
+    ],
+    ids=lambda value: (
+        "-".join(value.values()).replace(" ", "_") if value and "0" not in "".join(value.values()) else ""
+    ),
+)
+def test_five_labels_of_the_training_table_by_the_cards_rules(five, rules, used):
+    found = {record.id: record for record in LOADERS["chexpert"].records(five_card(five, **rules))}
+    labels = {
+        number: "".join(str(int(name in found[image].findings)) for name in FIVE)
+        for number, image in enumerate(TRAINED)
+        if image in found
+    }
+    assert labels == used
+    assert all(found[TRAINED[number]].truth is None for number in used)
+
+
+def test_labels_alone_beside_outlined_images(five):
+    train, test = (LOADERS["chexpert"].load(five_card(five), split, None, 30, 0) for split in ("train", "test"))
+    assert train.truth is None
+    assert train.findings.names == FIVE
+    assert train.findings.present.tolist() == [[True] + [False] * 4, [False] * 5, [True] * 5]
+    assert train.labels.tolist() == [1, 0, 1]
+    assert test.findings.present.tolist() == [[False, True, False, False, True], [False] * 5]
+    np.testing.assert_array_equal(test.findings.truth("Cardiomegaly")[0], written.boxed(30, 30, (7, 15, 20, 25)))
+    assert not test.findings.truth("Edema").any()
+    truths = [test.findings.truth(name) for name in FIVE]
+    np.testing.assert_array_equal(np.any(truths, axis=0), test.truth)
+
+
+def test_further_readers_are_kept_apart_from_the_outlines(five):
+    found = {record.id: record for record in LOADERS["chexpert"].records(five_card(five))}
+    assert {name: len(shapes) for name, shapes in found[TESTED].readers.items()} == {"r1": 1, "r2": 2, "r3": 0}
+    assert found[UNDRAWN].readers == {"r3": ()}
+    split = LOADERS["chexpert"].load(five_card(five), "test", None, 30, 0)
+    assert split.readers.read.tolist() == [[True, False], [True, False], [True, True]]
+    np.testing.assert_array_equal(split.readers.drawn("r1")[0], written.boxed(30, 30, (7, 15, 20, 25)))
+    assert not split.readers.drawn("r3").any()
+
+
+def test_readers_of_one_finding(five):
+    parts = {"test": part("test", readers={"r2": "CheXlocalize/r2.json"})}
+    (reader,) = records(five, "Pleural Effusion", parts=parts)[TESTED].readers.values()
+    np.testing.assert_array_equal(reader[0].drawn(WIDTH, HEIGHT), OPACITY)
+
+
+def test_labels_alone_by_the_cards_truth(five):
+    """Nothing is read of the outlines, and any column of the table may be a finding."""
+    parts = {
+        "train": {"labels": "CheXpert/train.csv", "images": "CheXpert/train"},
+        "test": part("test", outlines="x.json"),
+    }
+    made = written.card("chexpert", five, "none", findings=("Edema",), parameters={"parts": parts})
+    assert all(record.truth is None for record in LOADERS["chexpert"].records(made))
+    none = written.card(
+        "chexpert", five, "none", parameters={"finding": "No Finding", "parts": {"train": parts["train"]}}
+    )
+    assert [record.label for record in LOADERS["chexpert"].records(none)] == [0] * 5
+
+
+def readers_file(old, new):
+    return lambda root: written.replace(root / "CheXlocalize/r1.json", old, new)
+
+
+BAD_FIVE = {
+    "a finding twice": ({"finding": "Edema"}, None, "needs either 'findings' or parameters.finding"),
+    "another label": (
+        {},
+        lambda r: written.replace(r / "CheXpert/train.csv", "1.0,,0.0", "2.0,,0.0"),
+        "line 2: Atelectasis",
+    ),
+    "an unknown rule": ({"blank": "0"}, None, "parameters.blank: Input should be 'zeros', 'ones' or 'left out'"),
+    "no outline": (
+        {},
+        lambda r: written.replace(r / "CheXpert/test_labels.csv", "0,1,0,0,1", "0,1,0,0,0"),
+        f"{TESTED} has an outline .* but no Pleural Effusion",
+    ),
+    "a reader's other image": (
+        {},
+        readers_file("[60, 90]", "[600, 900]"),
+        "but the truth of 'made-up' was drawn on 900 x 600",
+    ),
+    "a reader's broken file": ({}, readers_file("{", "["), "r1.json: not JSON"),
+    "a reader's two points": (
+        {},
+        readers_file("[[20.0, 30.0], [60.0, 30.0], [60.0, 50.0], [20.0, 50.0]]", "[[1, 2], [3, 4]]"),
+        f"r1.json, {TESTED}: polygon of 2 points",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FIVE)
+def test_what_is_wrong_with_findings_or_readers_is_named(five, case):
+    parameters, spoil, message = BAD_FIVE[case]
+    if spoil:
+        spoil(five)
+    with pytest.raises(SaltrustError, match=message):
+        LOADERS["chexpert"].records(five_card(five, **parameters))
 
 
 def test_counts_as_published(root):

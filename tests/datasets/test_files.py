@@ -1,5 +1,7 @@
 """What data sets of files share: paths that stay inside, tables, splits by shares, counts, and reading a split."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -129,6 +131,27 @@ def test_single_images_are_dealt_to_the_shares_of_both_labels():
         assert sum(r.split == split for r in dealt) == pytest.approx(share * 1000, abs=1)
         assert sum(r.split == split and r.label for r in dealt) == pytest.approx(share * 300, abs=1)
     assert [r.split for r in files.dealt(images, SHARES, seed=1)] != [r.split for r in dealt]
+
+
+def test_every_finding_is_dealt_to_its_shares():
+    """A rare one, too, whose images all have the label of the other."""
+    images = [
+        Record(str(i), None, 1, findings={"often": (), **({"rarely": ()} if i % 10 == 0 else {})}) for i in range(400)
+    ]
+    dealt = files.dealt(images, SHARES)
+    for split, share in SHARES.items():
+        assert sum(r.split == split for r in dealt) == pytest.approx(share * 400, abs=1)
+        assert sum(r.split == split and "rarely" in r.findings for r in dealt) == pytest.approx(share * 40, abs=1)
+
+
+def test_a_split_has_truth_of_all_images_or_of_none(records, tmp_path):
+    bare = [replace(record, truth=None) for record in records]
+    split = files.load(bare, card(tmp_path), "test", None, 20, seed=0)
+    assert split.truth is None
+    assert split.labels.tolist() == [record.label for record in records]
+    message = "'made-up', split 'test': 1 of .* images have labels alone, the first is i0; a split has truth of all"
+    with pytest.raises(SaltrustError, match=message):
+        files.load([bare[0], *records[1:]], card(tmp_path), "test", None, 20, seed=0)
 
 
 def test_a_loader_deals_reads_and_tells_versions_apart(records, tmp_path):
@@ -261,7 +284,9 @@ def test_what_a_loader_cannot_read_is_refused(records, tmp_path):
             SaltrustError, match=r"'made-up' is not on this machine: no folder .*nothing \(get it from no"
         ):
             read(absent)
-    with pytest.raises(SaltrustError, match="card 'made-up': truth of files is 'mask' or 'box'; 'graded' is for"):
+    with pytest.raises(
+        SaltrustError, match="card 'made-up': truth of files is 'mask', 'box' or 'none'; 'graded' is for"
+    ):
         one.records(card(tmp_path).model_copy(update={"truth": "graded"}))
     with pytest.raises(SaltrustError, match="card 'made-up': needs 'get', where the files are"):
         one.records(card(tmp_path).model_copy(update={"get": None}))

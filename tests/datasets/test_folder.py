@@ -1,5 +1,7 @@
 """The folder loader: anyone's images, table, masks and boxes through a card alone; what is wrong is named by line."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,7 @@ from PIL import Image
 
 from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError
-from saltrust.datasets import folder
+from saltrust.datasets import files, folder
 from saltrust.datasets.loaders import LOADERS
 from saltrust.datasets.shapes import Box, MaskFile
 
@@ -75,6 +77,109 @@ def test_groups_and_shares_come_from_the_card(squares, tmp_path):
 def test_without_labels_an_image_has_the_finding_where_it_has_truth(squares, tmp_path):
     found = folder.records(masked(tmp_path, columns={"label": None}))
     assert [record.label for record in found] == [0, 1] * 12
+
+
+READ = """image,reader,x,y,w,h
+a.png,r1,0,0,8,8
+a.png,r2,4,0,8,8
+a.png,r3,,,,
+b.png,r1,,,,
+b.png,r2,,,,
+c.png,r1,0,0,2,2
+c.png,r2,8,8,2,2
+d.png,,,,,"""
+
+
+def read(root, text=READ, **columns):
+    for name in "abcd":
+        Image.new("L", (20, 20)).save(root / f"{name}.png")
+    write(root, text)
+    columns = {"label": None, "split": None, "reader": "reader", "votes": 2} | columns
+    return folder.records(boxed(root, columns=columns, shares=SHARES))
+
+
+def test_a_row_for_each_reader_of_an_image(tmp_path):
+    """What two marked is the truth; c, in which they marked other places, is left out; nobody read d."""
+    a, b, d = read(tmp_path)
+    assert (a.id, a.label, a.truth) == ("a.png", 1, (Box(4, 0, 8, 8),))
+    assert a.readers == {"r1": (Box(0, 0, 8, 8),), "r2": (Box(4, 0, 12, 8),), "r3": ()}
+    assert (b.label, b.readers) == (0, {"r1": (), "r2": ()})
+    assert (d.label, d.readers) == (0, {})
+    assert [record.id for record in read(tmp_path, votes=1)] == ["a.png", "b.png", "c.png", "d.png"]
+
+
+def test_readers_are_named(tmp_path):
+    with pytest.raises(SaltrustError, match=r"t.csv, line 2: column 'reader' is empty, and something is drawn"):
+        read(tmp_path, READ.replace("a.png,r1", "a.png,"))
+    with pytest.raises(SaltrustError, match=r"t.csv: the card wants 4 votes, and column 'reader' names 3 readers"):
+        read(tmp_path, votes=4)
+
+
+def found_by_words(root, text, separator="|", **fields):
+    write(root, text)
+    columns = {"split": None, "separator": separator}
+    fields = {"findings": ("mass", "scar"), "shares": SHARES} | fields
+    return folder.records(boxed(root, columns=columns, **fields))
+
+
+def test_rows_name_findings_and_draw_them(tmp_path):
+    a, b, c = found_by_words(
+        tmp_path,
+        """image,label,x,y,w,h
+        a.png,mass,0,0,2,2
+        a.png,mass|scar,5,5,2,2
+        a.png,cyst,9,9,1,1
+        b.png,none,,,,
+        c.png,scar,0,0,2,2""",
+    )
+    first, second = Box(0, 0, 2, 2), Box(5, 5, 7, 7)
+    assert a.findings == {"mass": (first, second), "scar": (second,)}
+    assert (a.label, a.truth) == (1, (first, second))
+    assert (b.label, b.truth, b.findings) == (0, (), {})
+    assert c.findings == {"scar": (first,)}
+
+
+def test_a_finding_that_no_row_names_is_told(tmp_path):
+    with pytest.raises(SaltrustError, match="column 'label' has no row 'scar'; its values: mass"):
+        found_by_words(tmp_path, "image,label,x,y,w,h\na.png,mass,0,0,2,2")
+
+
+def test_a_finding_without_truth_is_told_by_its_name(tmp_path):
+    text = "image,label,x,y,w,h\na.png,mass,0,0,2,2\na.png,scar,,,,"
+    Image.new("L", (20, 20)).save(tmp_path / "a.png")
+    (record,) = found_by_words(tmp_path, text)
+    made = boxed(tmp_path, columns={"split": None}, findings=("mass", "scar"), shares=SHARES)
+    with pytest.raises(SaltrustError, match="image a.png: is labelled scar but has no truth"):
+        files.load([replace(record, split="test")], made, "test", None, 10, 0)
+
+
+LABELS = """image,mass,scar,split
+a.png,1,1,train
+b.png,0,0,train
+c.png,1.0,0,val
+d.png,0,1,test"""
+
+
+def labels(root, text=LABELS):
+    for name in "abcd":
+        Image.new("L", (20, 20)).save(root / f"{name}.png")
+    write(root, text)
+    return card(root, "none", {"label": None}, findings=("mass", "scar"))
+
+
+def test_labels_alone_of_several_findings(tmp_path):
+    split = LOADERS["folder"].load(labels(tmp_path), "train", None, 10, 0)
+    assert split.labels.tolist() == [1, 0]
+    assert split.findings.present.tolist() == [[True, True], [False, False]]
+    assert split.truth is None
+    assert split.findings.bits is None
+
+
+def test_a_label_that_is_none_is_told(tmp_path):
+    with pytest.raises(SaltrustError, match="t.csv, line 3: scar '-1' must be 0 or 1"):
+        folder.records(labels(tmp_path, LABELS.replace("b.png,0,0", "b.png,0,-1")))
+    with pytest.raises(SaltrustError, match="no column 'mass'"):
+        folder.records(labels(tmp_path, LABELS.replace("mass", "Mass")))
 
 
 def test_folder_and_suffix_surround_the_name(tmp_path):

@@ -81,6 +81,16 @@ def test_what_two_readers_marked_and_the_normal_studies(root):
     assert differs.sum() <= 40
 
 
+def test_each_reader_is_kept_apart(root):
+    found = records(root)
+    assert found[AGREED].readers == {
+        "rad1": (Box(10, 20, 40, 60), Box(80, 80, 85, 85)),
+        "rad2": (Box(25, 30, 75, 50),),
+        "rad3": (),
+    }
+    assert found[f"{CLEAR}image1.png"].readers == {}
+
+
 def test_what_is_loaded(root):
     card = written.card("mura", root, shares=written.SHARES, parameters={"regions": ["WRIST"], "negatives": 0})
     split = LOADERS["mura"].load(card, records(root, regions=["WRIST"])[POLYGON].split, None, 50, 0)
@@ -149,7 +159,7 @@ def normal_marked(root):
 
 BAD = {
     "no paths": ({"tables": "MURA-v1.0"}, None, "no file .*MURA-v1.0/train_labeled_studies.csv"),
-    "no readers": ({"readers": ["rad4.csv"]}, None, "no file .*rad4.csv"),
+    "no readers": ({"readers": {"rad4": "rad4.csv"}}, None, "no file .*rad4.csv"),
     "label against folder": (
         {},
         labels(f"{ABNORMAL},1", f"{ABNORMAL},0"),

@@ -21,6 +21,10 @@ CARDS = [
 ]
 
 
+def _parameters(loader):
+    return getattr(import_module(f"saltrust.datasets.{loader}"), f"{loader.capitalize()}Parameters")
+
+
 def test_every_loader_has_a_card():
     assert {data_cards.load(name).loader for name in CARDS} == {"siim", "rsna", "nih", "chexpert", "vindr", "mura"}
 
@@ -28,7 +32,7 @@ def test_every_loader_has_a_card():
 @pytest.mark.parametrize("name", CARDS)
 def test_a_card_gives_its_loader_what_it_knows(name):
     card = data_cards.load(name)
-    given = published.parameters(card, import_module(f"saltrust.datasets.{card.loader}").Parameters)
+    given = published.parameters(card, _parameters(card.loader))
     assert given.published
     assert not given.part
     if card.counts:
@@ -76,7 +80,9 @@ def test_negatives_are_drawn_alike_in_any_order(tmp_path):
 
 
 def test_a_version_that_fits_in_part_does_not_fit():
-    given = published.Parameters(published={"a": {"images": 2, "positive": 1}, "b": {"images": 3, "positive": 2}})
+    given = published.PublishedParameters(
+        published={"a": {"images": 2, "positive": 1}, "b": {"images": 3, "positive": 2}}
+    )
     card = data_cards.load(CARDS[0])
     published.counted(card, given, images=3, positive=2)
     with pytest.raises(

@@ -12,8 +12,18 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from saltrust.core.labelled_images import Split
-from saltrust.datasets.quality import ALIKE, duplicates, groups_apart, pairs_alike, perceptual_hashes, report
+from saltrust.datasets.quality import (
+    ALIKE,
+    counts_by_finding,
+    counts_by_reader,
+    duplicates,
+    groups_apart,
+    pairs_alike,
+    perceptual_hashes,
+    report,
+)
 from saltrust.datasets.records import Record
+from saltrust.datasets.shapes import Box
 
 SIZE = 96
 
@@ -150,3 +160,21 @@ def test_splits_of_other_prevalence_are_told(splits):
     check = "splits of unlike prevalence"
     assert faults == {check: 2}
     assert table.loc[check, "examples"].startswith("train 5%, val 50%")
+
+
+def test_labels_alone_contradict_nothing(splits):
+    splits["train"] = replace(splits["train"], truth=None)
+    faults, table = found(splits)
+    assert faults == {}
+    assert table.loc["findings below 16 pixels", "among"] == 20  # of the other splits
+
+
+def test_images_are_counted_by_finding_and_by_reader():
+    box = (Box(0, 0, 2, 2),)
+    records = [
+        Record("a", Path("a"), 1, findings={"mass": box, "scar": ()}, readers={"r2": box, "r1": ()}),
+        Record("b", Path("b"), 1, findings={"mass": ()}, readers={"r2": ()}),
+        Record("c", Path("c"), 0, readers={"r3": ()}),
+    ]
+    assert counts_by_finding(records, ("scar", "mass", "cyst")) == {"scar": 1, "mass": 2, "cyst": 0}
+    assert list(counts_by_reader(records).items()) == [("r1", (1, 0)), ("r2", (2, 1)), ("r3", (1, 0))]

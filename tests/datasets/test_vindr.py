@@ -56,6 +56,12 @@ def test_what_two_of_three_readers_marked(root):
     assert found[TWO].truth == (Box(30, 25, 50, 60),)
 
 
+def test_each_reader_is_kept_apart(root):
+    found = records(root)
+    assert found[TWO].readers == {"R10": (Box(10, 20, 50, 60),), "R8": (Box(30, 25, 70, 80),), "R9": ()}
+    assert found[NONE].readers == {"R1": (), "R2": (), "R3": ()}
+
+
 @pytest.mark.parametrize("truth", ["mask", "box"])
 def test_what_is_loaded(root, truth):
     made = written.card("vindr", root, truth, parameters={"finding": HEART, "validation": 0.5})
@@ -85,6 +91,7 @@ def test_the_test_images_have_boxes_of_all_readers_together(root):
     fields = {"tables": splits, "images": {split: split for split in splits}}
     found = {r.id: r for r in LOADERS["vindr"].records(card(root, None, **fields, validation=0.25))}
     assert {name for name, r in found.items() if r.label} == {TWO, ONE}
+    assert (found[ONE].readers, len(found[TWO].readers)) == ({}, 3)
     assert {name for name, r in found.items() if r.split == "test"} == {ONE, NONE}
     assert sum(r.split == "val" for r in found.values()) == 5
     assert sum(r.split == "train" for r in found.values()) == 17

@@ -184,3 +184,11 @@ def test_bad_names_and_plans_are_refused():
         build_localizer("unet", RETINANET)
     with pytest.raises(SaltrustError, match="3 or 5 levels, not 2"):
         build_localizer("retinanet", dataclasses.replace(RETINANET, anchors=(16, 32)))
+
+
+def test_labels_alone_teach_no_localizer():
+    labels = dataclasses.replace(squares(4, seed=0), truth=None, boxes=np.zeros((0, 5), np.float32))
+    with pytest.raises(SaltrustError, match="labels alone"):
+        average_mask([labels])
+    with pytest.raises(SaltrustError, match="labels alone"):
+        train_localizer("unet", labels, labels, UNET)

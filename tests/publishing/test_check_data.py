@@ -146,3 +146,36 @@ def test_groups_that_nobody_tells_are_not_called_right(data):
     lines, _ = check(card(table={"file": "t.csv"} | {c: c for c in ("image", "label", "mask", "split")}))
     line = next(line for line in lines if line.what == "patients (groups)")
     assert (line.good, line.found.partition(":")[0]) == (None, "not told")
+
+
+def test_readers_and_findings_are_told(data):
+    folder, card = data
+    rows = [
+        {
+            "image": f"{i}.png",
+            "label": label,
+            "split": split,
+            "reader": reader,
+            "mask": f"m{i}.png" if label != "none" else "",
+        }
+        for i, (split, label) in enumerate(
+            zip(SPLIT, ("none", "mass", "none", "mass|scar", "none", "scar"), strict=True)
+        )
+        for reader in ("r1", "r2")[: 1 + i % 2]
+    ]
+    pd.DataFrame(rows).to_csv(folder / "t.csv", index=False)
+    table = {"file": "t.csv", "separator": "|"} | {c: c for c in ("image", "label", "mask", "split", "reader")}
+    lines, _ = check(card(table=table, findings=["mass", "scar"], counts={}))
+    told = {line.what: line.found for line in lines}
+    assert all(line.good in (True, None) for line in lines)
+    assert told["val"] == "2 images, 1 with square (mass 1, scar 1)"
+    assert (told["reader r1"], told["reader r2"]) == ("drew in 3 of 6 images", "drew in 3 of 3 images")
+
+
+def test_labels_alone_are_in_order(data):
+    folder, card = data
+    table = {"file": "t.csv"} | {c: c for c in ("image", "label", "split", "group")}
+    lines, sound = check(card(table=table, truth="none"))
+    assert all(line.good in (True, None) for line in lines)
+    assert len(sound) == 6
+    assert contact_sheet(card(table=table, truth="none"), sound).exists()

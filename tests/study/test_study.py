@@ -250,6 +250,22 @@ def test_names_are_checked():
             call()
 
 
+def test_labels_alone_are_refused_before_anything_is_made(tmp_path):
+    table = "{file: t.csv, image: i, split: s}"
+    card = f"name: bare\nfinding: any\ntruth: none\nfindings: [a, b]\nget: {{root: .}}\ntable: {table}\n"
+    (tmp_path / "bare.yaml").write_text(card)
+    with pytest.raises(SaltrustError, match=r"has labels alone \(truth 'none'\): no map can be judged by them"):
+        Study(str(tmp_path / "bare.yaml"), "tiny")
+
+
+def test_maps_of_another_output_are_other_maps(study):
+    spec = study.spec("grad")
+    other = replace(spec, target=1)
+    assert spec.target == 0
+    assert other.digest != spec.digest
+    assert other.title() == f"{spec.title()}, output 1"
+
+
 def test_a_network_starts_from_the_very_weights_that_its_name_says(tmp_path, monkeypatch):
     """Or what is trained where they are missing, on another node for example, would pass for the other one."""
     file = tmp_path / "weights.pth"

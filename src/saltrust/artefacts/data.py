@@ -57,23 +57,13 @@ class ImageSet(Artefact):
         return loader.load(self.card, self.split, self.count, self.size, self.seed, *first)
 
     def write(self, value, folder: Path) -> None:
-        arrays = {name: getattr(value, name) for name in ("pixels", "labels", "boxes", "ids", "classes")}
-        arrays |= {} if value.absent is None else {"absent": value.absent}
-        truth = {"truth": np.packbits(value.truth, axis=-1)} if value.grades is None else {"grades": value.grades}
-        np.savez(folder / "split.npz", **arrays, **truth)
+        np.savez(folder / "split.npz", **value.arrays())
 
     def read(self, folder: Path) -> Any:
         from saltrust.core.labelled_images import Split
 
         with np.load(folder / "split.npz") as stored:
-            arrays = dict(stored)
-        width = arrays["pixels"].shape[2]
-        arrays["classes"] = tuple(arrays["classes"].tolist())
-        arrays["absent"] = int(arrays["absent"]) if "absent" in arrays else None
-        if "grades" in arrays:
-            return Split(truth=arrays["grades"] > 0, **arrays)
-        truth = np.unpackbits(arrays.pop("truth"), axis=-1, count=width).astype(bool)
-        return Split(truth=truth, **arrays)
+            return Split.from_arrays(dict(stored))
 
 
 @dataclass(frozen=True)

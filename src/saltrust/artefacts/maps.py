@@ -68,7 +68,8 @@ class RawMaps:
 
 @dataclass(frozen=True)
 class SaliencyMaps(Artefact):
-    """Maps of some images by one method on one state of one classifier."""
+    """Maps of some images by one method on one state of one classifier, of one of its outputs (`target`) where the
+    scalar leaves that open."""
 
     kind: ClassVar[str] = "maps"
     method: str
@@ -79,10 +80,12 @@ class SaliencyMaps(Artefact):
     cam_min_grid: int
     data: ImageSet
     images: tuple[int, ...]
+    target: int = 0
 
     def title(self) -> str:
         state = f", {self.randomization.order} randomized to {self.randomization.stage}" if self.randomization else ""
-        return f"{self.method} maps of {self.model.title()}{state}"
+        output = f", output {self.target}" if self.target else ""
+        return f"{self.method} maps of {self.model.title()}{output}{state}"
 
     def code(self) -> tuple[str, ...]:
         from saltrust.methods.registry import METHODS
@@ -131,7 +134,8 @@ _LATEST: dict[tuple, Any] = {}  # the one classifier that was explained last
 
 def _explained(maps: SaliencyMaps, get: Callable):
     """The classifier in its state, ready to be explained; kept while one method after the other asks for it."""
-    key = (maps.model.digest, maps.randomization, maps.scalar, maps.cam_min_grid, maps.parameters.get("layer"))
+    layer = maps.parameters.get("layer")
+    key = (maps.model.digest, maps.randomization, maps.scalar, maps.target, maps.cam_min_grid, layer)
     if key not in _LATEST:
         _LATEST.clear()
         _LATEST[key] = _load_explained(maps, get)
@@ -153,7 +157,7 @@ def _load_explained(maps: SaliencyMaps, get: Callable):
     if layer is None:
         blocks = [module for stage in model.stages for module in stage.modules]
         layer = choose_cam_layer(network, blocks, model.test.size, maps.cam_min_grid)
-    return Explained(network.to(device()), scalar=maps.scalar, cam_layer=layer, input_range=model.input_range)
+    return Explained(network.to(device()), maps.scalar, maps.target, layer, input_range=model.input_range)
 
 
 @dataclass(frozen=True)

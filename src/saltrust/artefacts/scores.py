@@ -34,7 +34,7 @@ class LocalizationScores(ArrayArtefact):
         from saltrust.scores.localization import LOCALIZATION
 
         score = AUPRC[self.score] if self.score in AUPRC else LOCALIZATION[self.score]
-        truth = get(self.maps.data).truth[list(self.maps.images)]
+        truth = get(self.maps.data).require_truth()[list(self.maps.images)]
         maps = prepared(self.maps, self.preparation, get)
         pairs = zip(maps, truth, strict=True)
         return np.array([score(m, t) if t.any() and not np.isnan(m).any() else np.nan for m, t in pairs])

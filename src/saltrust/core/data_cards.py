@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
@@ -12,8 +12,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr,
 from saltrust.core import paths
 from saltrust.core.errors import SaltrustError, unknown_name
 
-Split = Literal["train", "val", "test"]
-SPLITS: tuple[Split, ...] = get_args(Split)
+SplitName = Literal["train", "val", "test"]
+SPLITS: tuple[SplitName, ...] = get_args(SplitName)
 
 
 def _several(value: Any) -> Any:
@@ -28,23 +28,61 @@ class _Strict(BaseModel):
 
 
 class Get(_Strict):
-    """Where the files come from, the folder where they are expected (relative to the card's own, or with environment
-    variables, `$NAME`), and the tree of files that must lie in it."""
+    """Where the files come from, and where they are expected.
+
+    Attributes:
+        root: their folder, relative to the card's own, or with environment variables (`$NAME`).
+        source: who has them.
+        tree: of files that must lie in the folder, as text.
+    """
 
     root: str
     source: str = "its owner"
     tree: str = ""
 
 
-class Table(_Strict):
+class _ByReaders(_Strict):
+    """How files say which of several readers drew what.
+
+    Attributes:
+        reader: the column, or the key of an annotation, that names the reader; None where the files know of no readers.
+        votes: how many readers must have marked a pixel of the truth: 1 for the union of what they drew.
+    """
+
+    reader: str | None = None
+    votes: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _votes_have_readers(self) -> Self:
+        if self.votes > 1 and not self.reader:
+            raise ValueError("'votes' needs 'reader', what names the one who drew")
+        return self
+
+
+class Table(_ByReaders):
     """The columns of a table of images; a column that the table lacks is left out.
 
-    file: the table, relative to the root. image: path of the image, to which `folder` is put in front and `suffix`
-    behind. label: 1 with and 0 without the finding; or a word, which is one of the card's classes or, for a finding,
-    among `positive`; `separator` parts several words of one image ("Effusion|Mass"). Without a label column an image
-    has the finding where it has truth. mask: path of the mask, empty for none. x, y, and width, height or right,
-    bottom: a box in pixels of the image as it is on file, one row per box. split: train, val or test; other values are
-    not used. group: what must stay together (a patient, a slice).
+    Where several readers drew, each has a row for each image that he read, empty cells if he drew nothing there.
+
+    Attributes:
+        file: the table, relative to the root.
+        image: path of the image, to which `folder` is put in front and `suffix` behind.
+        folder: see `image`.
+        suffix: see `image`.
+        label: 1 with and 0 without the finding; or a word, which is one of the card's classes or findings or, for one
+            finding, among `positive`. Without a label column an image has the finding where it has truth; in a card of
+            several findings without truth, each finding is a column then, 1 or 0.
+        positive: the words that mean with the finding.
+        separator: what parts several words of one image ("Effusion|Mass").
+        split: train, val or test; other values are not used.
+        group: what must stay together (a patient, a slice).
+        mask: path of the mask, empty for none.
+        x: left edge of a box, one row a box, in pixels of the image as it is on file.
+        y: upper edge.
+        width: of the box; or `right`.
+        height: of the box; or `bottom`.
+        right: right edge.
+        bottom: lower edge.
     """
 
     file: str
@@ -71,18 +109,23 @@ class Table(_Strict):
         return tuple(name for name in columns if name) if all(columns) else ()
 
 
-class Annotations(_Strict):
+class Annotations(_ByReaders):
     """Annotations in a known format, in the place of a table.
 
-    format: "coco" (a JSON file), "voc" (a folder of XML files) or "yolo" (a folder of text files). files: that file or
-    folder, relative to the root, one for all images or one for each split. images: the folder of the images, likewise.
-    names: the categories of YOLO by number, where no `classes.txt` lies beside the files. positive: the categories that
-    are the finding, all of them if empty; in a card with classes every category is one.
+    Every reader whom a file names is taken to have read all images of the file.
+
+    Attributes:
+        format: "coco" (a JSON file), "voc" (a folder of XML files) or "yolo" (a folder of text files).
+        files: that file or folder, relative to the root, one for all images or one for each split.
+        images: the folder of the images, likewise.
+        names: the categories of YOLO by number, where no `classes.txt` lies beside the files.
+        positive: the categories that are the finding, all of them if empty; in a card with classes every category is
+            one, in a card with findings those that are called so.
     """
 
     format: Literal["coco", "voc", "yolo"]
-    files: str | dict[Split, str]
-    images: str | dict[Split, str]
+    files: str | dict[SplitName, str]
+    images: str | dict[SplitName, str]
     names: tuple[str, ...] = ()
     positive: tuple[str, ...] = ()
 
@@ -90,13 +133,19 @@ class Annotations(_Strict):
 class Model(_Strict):
     """A classifier that was trained elsewhere, and what its file does not say.
 
-    source: `file.py:function`, a file of TorchScript (`.ts`, `.torchscript`), torch.export (`.pt2`) or weights
-    (`.safetensors`, `.pt`, `.pth`), `timm:<name>` or `xrv:<weights>`. architecture: of bare weights,
-    `file.py:function`, `timm:<name>` or `torchvision:<name>`. size: side of its square images in pixels. channels: 1 or
-    3. input_range: of a black and a white pixel; from that are taken mean and std, one for each channel. classes: names
-    of its outputs.
-    exclusive: whether one class excludes the others (softmax) or each output speaks for itself (sigmoid).
-    finding: the class that is the card's finding, where it is not called so.
+    Attributes:
+        source: `file.py:function`, a file of TorchScript (`.ts`, `.torchscript`), torch.export (`.pt2`) or weights
+            (`.safetensors`, `.pt`, `.pth`), `timm:<name>` or `xrv:<weights>`.
+        name: how it is called here.
+        architecture: of bare weights, `file.py:function`, `timm:<name>` or `torchvision:<name>`.
+        size: side of its square images, in pixels.
+        channels: 1 or 3.
+        input_range: of a black and a white pixel, before mean and std.
+        mean: what is subtracted then, one for each channel.
+        std: what the difference is divided by, one for each channel.
+        classes: names of its outputs.
+        exclusive: whether one class excludes the others (softmax) or each output speaks for itself (sigmoid).
+        finding: the class that is the card's finding, where it is not called so.
     """
 
     source: str
@@ -135,10 +184,11 @@ class Card(_Strict):
     modality: str = "not stated"
     classes: tuple[str, ...] = ()  # names of the labels, where there are more than with and without the finding
     absent: str | None = None  # of these, the one without the finding, if there is one
-    truth: Literal["mask", "box", "graded"]
+    findings: tuple[str, ...] = ()  # independent findings, of which an image has any number; `finding` is any of them
+    truth: Literal["mask", "box", "graded", "none"]  # none: labels alone
     networks: tuple[str, ...] = ("inception_v3", "densenet121")  # architectures: the main one, the one beside it, more
     models: tuple[Model, ...] = ()  # classifiers trained elsewhere, which are judged in the place of the networks
-    localizer: Literal["unet", "retinanet"]
+    localizer: Literal["unet", "retinanet"] | None
     licence: str = "not stated"
     cite: tuple[str, ...] = ()
     loader: str = "folder"
@@ -147,8 +197,8 @@ class Card(_Strict):
     get: Get | None = None
     table: Table | None = None
     annotations: Annotations | None = None
-    shares: dict[Split, float] = {}  # of the groups that each split gets, where the files name no splits
-    counts: dict[Split, Count] = {}  # as published; of generated data, what is to be drawn
+    shares: dict[SplitName, float] = {}  # of the groups that each split gets, where the files name no splits
+    counts: dict[SplitName, Count] = {}  # as published; of generated data, what is to be drawn
     _folder: Path = PrivateAttr(default=paths.CARDS)  # where the card lies
 
     @model_validator(mode="before")
@@ -159,11 +209,15 @@ class Card(_Strict):
         return {"title": content.get("name"), "localizer": suited} | content
 
     @model_validator(mode="after")
-    def _classes_are_described(self) -> "Card":
+    def _classes_are_described(self) -> Self:
         if self.classes and self.absent is not None and self.absent not in self.classes:
             raise ValueError(f"'absent' must be one of the classes: {', '.join(self.classes)}")
         if len(self.classes) == 1 or len(set(self.classes)) != len(self.classes):
             raise ValueError("'classes' needs two or more names, each once")
+        if len(set(self.findings)) != len(self.findings):
+            raise ValueError("'findings' needs each name once")
+        if self.classes and self.findings:
+            raise ValueError("'classes' exclude one another and 'findings' do not: a card has either")
         if len(self.networks) < 2:
             raise ValueError("'networks' needs two architectures, whose maps are compared")
         names = [model.name for model in self.models]
@@ -172,7 +226,7 @@ class Card(_Strict):
         return self
 
     @model_validator(mode="after")
-    def _splits_are_described(self) -> "Card":
+    def _splits_are_described(self) -> Self:
         splits = set(SPLITS)
         for name, given in (("counts", set(self.counts)), ("shares", set(self.shares))):
             if given and given != splits:
@@ -184,12 +238,23 @@ class Card(_Strict):
         return self
 
     @model_validator(mode="after")
-    def _files_are_described(self) -> "Card":
+    def _files_are_described(self) -> Self:
         described = [name for name in ("table", "annotations") if getattr(self, name)]
         if described and self.get is None:
             raise ValueError(f"'{described[0]}' needs 'get', where the files are")
         if self.loader == "folder" and len(described) != 1:
             raise ValueError("the loader 'folder' needs either 'table' or 'annotations'")
+        if (self.truth == "none") != (self.localizer is None):
+            allowed = "left out, since nothing could teach it" if self.truth == "none" else "'unet' or 'retinanet'"
+            raise ValueError(f"localizer: with truth '{self.truth}' it must be {allowed}")
+        if self.truth == "none" and any(getattr(self, name).reader for name in described):
+            raise ValueError("'reader' needs truth 'mask' or 'box', which readers draw")
+        if self.annotations and self.annotations.reader and self.annotations.format != "coco":
+            raise ValueError("annotations: only those of format 'coco' name a 'reader'")
+        if self.findings and any(getattr(self, name).positive for name in described):
+            raise ValueError("'positive' is for one finding; the words or categories of several are called as they are")
+        if self.table and self.findings and not self.table.label and self.truth != "none":
+            raise ValueError("findings with truth need the table's 'label' column, which names those of the row")
         if self.table and self.truth == "mask" and not self.table.mask:
             raise ValueError("truth 'mask' needs the table's 'mask' column")
         if self.table and self.truth == "box" and not self.table.box:
@@ -206,7 +271,7 @@ class Card(_Strict):
     def identity(self) -> dict[str, Any]:
         """What determines the images and their truth: the card without its name, prose, licence and models, and without
         its place on this machine."""
-        parts = {"finding", "classes", "absent", "truth", "loader", "parameters", "shares", "counts"}
+        parts = {"finding", "findings", "classes", "absent", "truth", "loader", "parameters", "shares", "counts"}
         parts |= {"table", "annotations"}
         return self.model_dump(mode="json", include=parts)
 

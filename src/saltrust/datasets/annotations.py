@@ -1,7 +1,8 @@
 """Annotations in formats that many tools write: COCO, Pascal VOC and YOLO.
 
 A function for each format reads a card's annotations into records. What the categories mean is the card's to say: those
-of `positive` are the finding, in a card with classes each is a class. An image without annotations has no finding.
+of `positive` are the finding, in a card with classes each is a class, in one with findings those of that name are. An
+image without annotations has no finding.
 """
 
 import json
@@ -19,6 +20,7 @@ from saltrust.core.errors import SaltrustError, unknown_name
 from saltrust.core.registry import Registry
 from saltrust.datasets import images
 from saltrust.datasets.files import absent, at, inside, present
+from saltrust.datasets.readers import Drawing, with_drawings
 from saltrust.datasets.records import Record, Shape
 from saltrust.datasets.shapes import LARGE, Box, CocoMask, Polygon, check_size
 
@@ -42,7 +44,11 @@ FORMATS: Registry[Callable[[Card], list[Record]]] = Registry("format of annotati
 def coco(card: Card) -> list[Record]:
     """One JSON file, or one for each split: `images`, `annotations` and `categories` (cocodataset.org/#format-data).
 
-    A crowd (`iscrowd`) is truth like all else. Raises SaltrustError naming the file and the entry that is wrong.
+    A crowd (`iscrowd`) is truth like all else. Where the card says which key of an annotation names its reader, every
+    reader that a file names has read all images of the file; images in which they do not agree are left out.
+
+    Raises:
+        SaltrustError: Naming the file and the entry that is wrong.
     """
     records = []
     for part in _parts(card):
@@ -55,7 +61,8 @@ def coco(card: Card) -> list[Record]:
             categories = {key: str(_get(entry, "name")) for key, entry in _by_id(content, "categories").items()}
             _check_positive(card, categories.values())
             known = _by_id(content, "images")
-            found: dict[Any, list[tuple[str, Shape]]] = {number: [] for number in known}
+            found: dict[Any, list[Drawing]] = {number: [] for number in known}
+            readers = _coco_readers(card, _entries(content, "annotations"))
             for position, entry in enumerate(_entries(content, "annotations")):
                 with at(f"annotations[{position}]"):
                     number, category = _get(entry, "image_id"), _get(entry, "category_id")
@@ -64,13 +71,29 @@ def coco(card: Card) -> list[Record]:
                     if category not in categories:
                         raise SaltrustError(f"category_id {category!r} is not among the categories")
                     if _counts(card, categories[category]):
-                        found[number].append((categories[category], _coco_shape(card, entry)))
+                        reader = str(entry[card.annotations.reader]) if readers else ""
+                        found[number].append(Drawing(_coco_shape(card, entry), categories[category], reader))
             for number, entry in known.items():
                 with at(f"image {number}"):
                     stated = [entry[side] for side in ("width", "height") if side in entry]
                     size = tuple(_numbers(stated, "'width' and 'height'", 2)) if stated else None
-                    records.append(_record(part, str(_get(entry, "file_name")), found[number], size))
-    return records
+                    records.append(_record(part, str(_get(entry, "file_name")), found[number], size, readers))
+    return [record for record in records if record is not None]
+
+
+def _coco_readers(card: Card, annotations: Sequence[dict]) -> list[str]:
+    """Who drew annotations, sorted; no one where the card does not say which key names a reader."""
+    key = card.annotations.reader
+    if key is None:
+        return []
+    readers = set()
+    for position, entry in enumerate(annotations):
+        with at(f"annotations[{position}]"):
+            readers.add(str(_get(entry, key)))
+    if len(readers) < card.annotations.votes:
+        named = ", ".join(sorted(readers)) or "nobody"
+        raise SaltrustError(f"the card wants {card.annotations.votes} votes, and '{key}' names {len(readers)}: {named}")
+    return sorted(readers)
 
 
 def _entries(content: Any, name: str) -> list[dict]:
@@ -96,7 +119,9 @@ def _get(entry: dict, name: str) -> int | str:
     return value
 
 
-def _coco_shape(card: Card, entry: dict) -> Shape:
+def _coco_shape(card: Card, entry: dict) -> Shape | None:
+    if card.truth == "none":
+        return None
     if card.truth == "box":
         x, y, width, height = _numbers(entry.get("bbox"), "'bbox'", 4)
         return Box(x, y, x + width, y + height)
@@ -130,7 +155,7 @@ def voc(card: Card) -> list[Record]:
     1; the boxes of tools that count from 0 are off by a pixel. Files with a document type are refused, so that no
     entity is ever expanded. Raises SaltrustError naming the file and what is wrong with it.
     """
-    if card.truth != "box":
+    if card.truth == "mask":
         raise SaltrustError(f"card '{card.name}': annotations of format 'voc' are boxes, its truth is '{card.truth}'")
     records, categories = [], set()
     for part in _parts(card):
@@ -144,7 +169,7 @@ def voc(card: Card) -> list[Record]:
                 named.add(_text(tree, "filename"))
                 objects = [(_text(entry, "name"), entry) for entry in tree.findall("object")]
                 categories.update(category for category, _ in objects)
-                found = [(category, _voc_box(entry)) for category, entry in objects if _counts(card, category)]
+                found = [Drawing(_voc_box(entry), name) for name, entry in objects if _counts(card, name)]
                 stated = tree.find("size") is not None
                 size = tuple(_number(tree, f"size/{side}") for side in ("width", "height")) if stated else None
                 records.append(_record(part, _text(tree, "filename"), found, size))
@@ -247,7 +272,7 @@ def _lines(file: Path) -> list[str]:
         raise SaltrustError(f"{file}: not a text file: {error}") from error
 
 
-def _yolo_lines(card: Card, file: Path, picture: Path, names: Sequence[str]) -> Iterator[tuple[str, Shape]]:
+def _yolo_lines(card: Card, file: Path, picture: Path, names: Sequence[str]) -> Iterator[Drawing]:
     lines = _lines(file)
     numbered = {str(number): name for number, name in enumerate(names)}
     width, height = images.size_of(picture) if lines else (0, 0)
@@ -257,7 +282,7 @@ def _yolo_lines(card: Card, file: Path, picture: Path, names: Sequence[str]) -> 
             if first not in numbered:
                 raise SaltrustError(f"category '{first[:40]}' is not a number from 0 to {len(names) - 1}")
             if _counts(card, numbered[first]):
-                yield numbered[first], _yolo_shape(card, numbers).scaled(width, height)
+                yield Drawing(_yolo_shape(card, numbers).scaled(width, height), numbered[first])
 
 
 def _yolo_shape(card: Card, texts: list[str]) -> Box | Polygon:
@@ -295,29 +320,37 @@ def _parts(card: Card) -> Iterator[_Part]:
 
 
 def _check_positive(card: Card, categories: Sequence[str]) -> None:
-    for name in card.annotations.positive:
+    for name in card.findings or card.annotations.positive:
         if name not in categories:
             raise unknown_name("category", name, categories)
 
 
 def _counts(card: Card, category: str) -> bool:
     """Whether annotations of a category are truth."""
-    positive = card.annotations.positive
-    return bool(card.classes) or not positive or category in positive
+    wanted = card.findings or card.annotations.positive
+    return bool(card.classes) or not wanted or category in wanted
 
 
-def _record(part: _Part, name: str, found: list[tuple[str, Shape]], size: tuple[float, float] | None = None) -> Record:
-    """The record of an image, by its name in the folder of images.
+def _record(
+    part: _Part,
+    name: str,
+    drawings: Sequence[Drawing],
+    size: tuple[float, float] | None = None,
+    readers: Sequence[str] = (),
+) -> Record | None:
+    """The record of an image, by its name in the folder of images; None where its readers do not agree.
 
-    found: its annotations as category and shape. size: width and height that the annotations state, which must be those
-    of the file.
+    drawings: its annotations, each with its category. size: width and height that the annotations state, which must be
+    those of the file. readers: who read it.
     """
+    card = part.card
     name = os.path.normpath(part.images.relative_to(part.root) / name)
     file = inside(part.root, name)
-    if found and size and os.path.isfile(file):  # unlike Path's, False also for a name too long
+    if drawings and size and os.path.isfile(file):  # unlike Path's, False also for a name too long
         check_size(f"the size stated of {file}", size, images.size_of(file))
-    label = _label(part.card, name, [category for category, _ in found])
-    return Record(name, file, label, part.split, truth=tuple(shape for _, shape in found))
+    bare = Record(name, file, _label(card, name, [drawing.finding for drawing in drawings]), part.split)
+    drawings = [one if card.findings else one._replace(finding="") for one in drawings]
+    return with_drawings(card, bare, drawings, readers, card.annotations.votes)
 
 
 def _label(card: Card, name: str, categories: list[str]) -> int:

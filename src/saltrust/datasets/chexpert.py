@@ -1,18 +1,19 @@
-"""CheXpert's validation and test images, with the outlines that CheXlocalize adds to them.
+"""CheXpert's images and labels, with the outlines that CheXlocalize adds to its validation and test images.
 
 Ours, for torchxrayvision's reader stretches the mask of an oblong image to a square, keeps one image of each patient
 unless asked not to, and gives labels of a table in which findings may be uncertain as NaN. CheXpert's training images
-have labels alone: without truth, no chapter could say whether a map finds anything in them.
+have labels alone: a split of them has no truth, and teaches a classifier and no localizer.
 """
 
 import json
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from saltrust.core.data_cards import Card, Split
+from saltrust.core.data_cards import Card, SplitName
 from saltrust.core.errors import SaltrustError, unknown_name
 from saltrust.datasets import published
 from saltrust.datasets.files import at, inside, loader, present
@@ -36,26 +37,44 @@ OUTLINED = {
     )
 } | {"Lung Opacity": "Airspace Opacity"}
 IMAGE = re.compile(r"(?:^|/)(patient\d+)/(study\d+)/(view\d+_(frontal|lateral))\.jpg$")
-LABELS = {"1": 1, "1.0": 1, "0": 0, "0.0": 0, "": 0, "-1": None, "-1.0": None}  # "": the report does not mention it
-UNCERTAIN = {"left out": None, "present": 1, "absent": 0}
+CELLS = {"1": 1, "1.0": 1, "0": 0, "0.0": 0, "": "blank", "-1": "uncertain", "-1.0": "uncertain"}
+RULES = {"zeros": 0, "ones": 1, "left out": None}  # what such a label counts as; None: the image is not used
+
+Rule = Literal["zeros", "ones", "left out"]
 
 
 class Part(BaseModel):
-    """labels: the table, with Path and the findings. outlines: CheXlocalize's JSON of masks or of polygons. images:
-    the folder in which the patients' folders lie."""
+    """Files of CheXpert that belong together.
+
+    Attributes:
+        labels: the table, with Path and the findings.
+        outlines: CheXlocalize's JSON of masks or of polygons, None where there are labels alone.
+        readers: the same of each reader whose drawings are not in the outlines, by name.
+        images: the folder in which the patients' folders lie.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     labels: str
-    outlines: str
+    outlines: str | None = None
+    readers: dict[str, str] = {}
     images: str
 
 
-class Parameters(published.Parameters):
-    """finding: one of those outlined. views: frontal, lateral, or both. uncertain: what -1 in a table counts as."""
+class ChexpertParameters(published.PublishedParameters):
+    """What a card tells the loader.
 
-    finding: str
-    parts: dict[Split, Part] = {
+    Attributes:
+        finding: one of those outlined, in a card that has no `findings`.
+        parts: by split, or by any of these names where the card gives shares.
+        views: frontal, lateral, or both.
+        uncertain: what -1 in a table counts as (Irvin et al. 2019, sec. 3.1: U-Zeros, U-Ones). An image of which one
+            label is left out is not used.
+        blank: what an empty cell counts as: the report does not mention the finding.
+    """
+
+    finding: str = ""
+    parts: dict[SplitName, Part] = {
         "val": Part(
             labels="CheXpert/val_labels.csv",
             outlines="CheXlocalize/gt_segmentations_val.json",
@@ -68,19 +87,20 @@ class Parameters(published.Parameters):
         ),
     }
     views: tuple[Literal["frontal", "lateral"], ...] = ("frontal",)
-    uncertain: Literal["left out", "present", "absent"] = "left out"
+    uncertain: Rule = "left out"
+    blank: Rule = "zeros"
 
 
 def records(card: Card) -> list[Record]:
-    """The images of all parts; those that have the finding, but no outline of it, are not used.
+    """The images of all parts; those that have a finding, but no outline of it, are not used where others have one.
 
     The patient is that of the path. A part is the split where the card deals none.
     """
-    given = published.parameters(card, Parameters)
-    if given.finding not in OUTLINED:
-        raise unknown_name("finding with outlines", given.finding, OUTLINED)
-    labels = {name: _labels(card, part, given) for name, part in given.parts.items()}
-    outlines = {name: _outlines(present(card, part.outlines)) for name, part in given.parts.items()}
+    given = published.parameters(card, ChexpertParameters)
+    findings = _findings(card, given)
+    labels = {name: _labels(card, part, given, findings) for name, part in given.parts.items()}
+    outlined = {name: part.outlines for name, part in given.parts.items() if part.outlines and card.truth != "none"}
+    outlines = {name: _outlines(present(card, file)) for name, file in outlined.items()}
     published.counted(
         card,
         given,
@@ -88,41 +108,101 @@ def records(card: Card) -> list[Record]:
         patients=len({image.split("_")[0] for images in labels.values() for image in images}),
         outlined=sum(map(len, outlines.values())),
     )
-    found = []
-    for name, part in given.parts.items():
-        for image, label in labels[name].items():
-            patient, study, view = image.split("_", 2)
-            if view.split("_")[1] not in given.views or label is None:
-                continue
-            with at(f"{part.outlines}, {image}"):
-                truth = _shape(outlines[name].get(image, {}), OUTLINED[given.finding])
-            if truth and not label:
-                raise SaltrustError(
-                    f"{image} has an outline in {part.outlines}, but no {given.finding} in {part.labels}"
-                )
-            if bool(truth) == bool(label):
-                file = inside(card.root, f"{part.images}/{patient}/{study}/{view}.jpg")
-                found.append(Record(image, file, label, name, patient, truth))
+    readers = {
+        name: {reader: _outlines(present(card, file)) for reader, file in part.readers.items()}
+        for name, part in given.parts.items()
+    }
+    found = [
+        record
+        for name in given.parts
+        for record in _records(card, given, name, labels[name], outlines.get(name), readers[name])
+    ]
     found = published.here(card, given, found)
     for record in found:
-        if size := outlines[record.split].get(record.id, {}).get("img_size"):  # polygons do not check it, masks do
-            published.of_size(card, [record], size[1], size[0])
+        for drawn in (outlines.get(record.split, {}), *readers[record.split].values()):
+            if size := drawn.get(record.id, {}).get("img_size"):  # polygons do not check it, masks do
+                published.of_size(card, [record], size[1], size[0])
     return found
 
 
-def _labels(card: Card, part: Part, given: Parameters) -> dict[str, int | None]:
-    """The label of each image, called as CheXlocalize does (patient1_study1_view1_frontal); None for one not used."""
-    labels: dict[str, int | None] = {}
-    for line, path, cell in published.rows(card, part.labels, ("Path", given.finding)):
+def _findings(card: Card, given: ChexpertParameters) -> tuple[str, ...]:
+    """The columns that are the findings."""
+    if bool(card.findings) == bool(given.finding):
+        raise SaltrustError(
+            f"card '{card.name}': needs either 'findings' or parameters.finding, a column of the tables"
+        )
+    findings = card.findings or (given.finding,)
+    for finding in findings:
+        if card.truth != "none" and finding not in OUTLINED:
+            raise unknown_name("finding with outlines", finding, OUTLINED)
+    return findings
+
+
+def _labels(
+    card: Card, part: Part, given: ChexpertParameters, findings: tuple[str, ...]
+) -> dict[str, dict[str, int | None]]:
+    """The labels of each image by finding, called as CheXlocalize does (patient1_study1_view1_frontal); None for one
+    that is left out."""
+    labels: dict[str, dict[str, int | None]] = {}
+    rules = {"blank": RULES[given.blank], "uncertain": RULES[given.uncertain]}
+    for line, path, *cells in published.rows(card, part.labels, ("Path", *findings)):
         with at(f"{part.labels}, line {line}"):
             if not (image := IMAGE.search(path)):
                 raise SaltrustError(f"'{path}' is not the path of an image (patient1/study1/view1_frontal.jpg)")
-            if cell not in LABELS:
-                raise SaltrustError(f"{given.finding} must be 1, 0, -1 or empty, not '{cell}'")
-            label = UNCERTAIN[given.uncertain] if LABELS[cell] is None else LABELS[cell]
-            if labels.setdefault("_".join(image.groups()[:3]), label) != label:
+            for finding, cell in zip(findings, cells, strict=True):
+                if cell not in CELLS:
+                    raise SaltrustError(f"{finding} must be 1, 0, -1 or empty, not '{cell}'")
+            values = [CELLS[cell] for cell in cells]
+            of = {name: rules.get(value, value) for name, value in zip(findings, values, strict=True)}
+            if labels.setdefault("_".join(image.groups()[:3]), of) != of:
                 raise SaltrustError(f"{path} has another label in another line")
     return labels
+
+
+def _records(
+    card: Card,
+    given: ChexpertParameters,
+    name: str,
+    labels: dict[str, dict[str, int | None]],
+    outlines: dict[str, dict[str, Any]] | None,
+    readers: dict[str, dict[str, dict[str, Any]]],
+) -> Iterator[Record]:
+    """The images of one part. outlines: of all its images, None where it has labels alone; readers: of each reader."""
+    part = given.parts[name]
+    for image, of in labels.items():
+        patient, study, view = image.split("_", 2)
+        if view.split("_")[1] not in given.views or None in of.values():
+            continue
+        positive = [finding for finding, label in of.items() if label]
+        shapes: dict[str, tuple[Shape, ...]] = dict.fromkeys(positive, ())
+        if outlines is not None:
+            shapes = _shapes(f"{part.outlines}, {image}", outlines.get(image, {}), of)
+            if wrong := [finding for finding in shapes if finding not in positive]:
+                raise SaltrustError(f"{image} has an outline in {part.outlines}, but no {wrong[0]} in {part.labels}")
+            if len(shapes) < len(positive):
+                continue
+        drawn = {
+            reader: sum(_shapes(f"{part.readers[reader]}, {image}", images[image], of).values(), ())
+            for reader, images in readers.items()
+            if image in images
+        }
+        yield Record(
+            image,
+            inside(card.root, f"{part.images}/{patient}/{study}/{view}.jpg"),
+            int(bool(positive)),
+            name,
+            patient,
+            truth=None if outlines is None else sum(shapes.values(), ()),
+            findings=shapes if card.findings else {},
+            readers=drawn,
+        )
+
+
+def _shapes(where: str, outlines: dict[str, Any], findings: Iterable[str]) -> dict[str, tuple[Shape, ...]]:
+    """Of some findings those that are outlined in an image, each with its outline."""
+    with at(where):
+        shapes = {finding: _shape(outlines, OUTLINED[finding]) for finding in findings}
+    return {finding: shape for finding, shape in shapes.items() if shape}
 
 
 def _outlines(file: Path) -> dict[str, dict[str, Any]]:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +15,11 @@ import pandas as pd
 
 from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError
-from saltrust.core.labelled_images import Split
+from saltrust.core.labelled_images import Findings, Readers, Split, packed
 from saltrust.core.progress import track
 from saltrust.datasets import images
 from saltrust.datasets.loaders import Loader
-from saltrust.datasets.records import Record
+from saltrust.datasets.records import Record, Shape
 from saltrust.datasets.shapes import Box, reduced
 
 TEXT = (".csv", ".tsv", ".txt", ".json", ".xml", ".yaml", ".yml")  # files whose content a fingerprint covers
@@ -54,7 +54,9 @@ def loader(read: Callable[[Card], list[Record]]) -> Loader:
 
 def _check_card(card: Card) -> None:
     if card.truth == "graded":
-        raise SaltrustError(f"card '{card.name}': truth of files is 'mask' or 'box'; 'graded' is for generated data")
+        raise SaltrustError(
+            f"card '{card.name}': truth of files is 'mask', 'box' or 'none'; 'graded' is for generated data"
+        )
     if card.root is None:
         raise SaltrustError(f"card '{card.name}': needs 'get', where the files are")
     if not card.root.is_dir():
@@ -64,23 +66,40 @@ def _check_card(card: Card) -> None:
 def load(records: Sequence[Record], card: Card, split: str, count: int | None, size: int, seed: int) -> Split:
     """Read one split, every image resized to size x size pixels.
 
-    count: how many images, drawn with `seed` so that every class keeps its share; None for all. Grey images stay grey
-    (n, h, w); if any image of the split has colour, all become RGB. Boxes (truth "box") are in pixels of the resized
-    image, cut at its border. Raises SaltrustError naming the image or file that is missing or wrong.
+    Grey images stay grey (n, h, w); if any image of the split has colour, all become RGB. Boxes (truth "box") are in
+    pixels of the resized image, cut at its border.
+
+    Args:
+        records: of the data set's images, of all splits.
+        card: of the data set.
+        split: "train", "val" or "test".
+        count: how many images, drawn so that every class keeps its share; None for all.
+        size: side of the images, in pixels.
+        seed: of the draw.
+
+    Returns:
+        The split. Its truth is None where the files give labels alone.
+
+    Raises:
+        SaltrustError: Naming the image or file that is missing or wrong.
     """
     check_counts(card, records)
     chosen = [record for record in records if record.split == split]
     if not chosen:
         raise SaltrustError(f"data set '{card.name}': no image in split '{split}'")
     chosen = _draw(chosen, count, seed)
-    pixels, truth, boxes = [], [], []
+    located = _located(card, split, chosen)
+    pixels, truth, boxes, findings, readers = [], [], [], [], []
     for index, record in enumerate(track(chosen, f"reading {card.name} {split}", len(chosen))):
         image = images.read(record.file)
         pixels.append(images.resized(image, size))
+        draw = partial(drawn, width=image.shape[1], height=image.shape[0], size=size)
         with at(f"data set '{card.name}', image {record.id}"):
-            mask = drawn_truth(record, image.shape[1], image.shape[0], size)
-            _check_truth(card, record, mask)
-        truth.append(mask)
+            if located:
+                truth.append(draw(record.truth))
+                findings.append({name: draw(shapes) for name, shapes in record.findings.items()})
+                _check_truth(card, record, truth[-1], findings[-1])
+            readers.append({name: packed(draw(shapes)) for name, shapes in record.readers.items()})
         if card.truth == "box":
             boxes.extend((index, *edges) for edges in _boxes(record, image.shape[1], image.shape[0], size))
     if any(image.ndim == 3 for image in pixels):
@@ -89,11 +108,41 @@ def load(records: Sequence[Record], card: Card, split: str, count: int | None, s
     return Split(
         pixels=np.stack(pixels),
         labels=np.array([record.label for record in chosen], dtype=np.int64),
-        truth=np.stack(truth),
+        truth=np.stack(truth) if located else None,
         boxes=np.array(boxes, dtype=np.float32).reshape(-1, 5),
         ids=np.array([record.id for record in chosen]),
+        findings=_findings(card, chosen, findings if located else None, size) if card.findings else None,
+        readers=_readers(readers, size) if any(readers) else None,
         **named,
     )
+
+
+def _located(card: Card, split: str, records: Sequence[Record]) -> bool:
+    """Whether the files say where the finding lies. Raises SaltrustError where they do so of some images alone."""
+    unknown = [record.id for record in records if record.truth is None]
+    if unknown and len(unknown) < len(records):
+        raise SaltrustError(
+            f"data set '{card.name}', split '{split}': {len(unknown)} of {len(records)} images have labels alone, the "
+            f"first is {unknown[0]}; a split has truth of all its images, or of none"
+        )
+    return not unknown
+
+
+def _findings(
+    card: Card, records: Sequence[Record], masks: Sequence[dict[str, np.ndarray]] | None, size: int
+) -> Findings:
+    present = np.array([[name in record.findings for name in card.findings] for record in records])
+    if masks is None:
+        return Findings(card.findings, present, None, size)
+    nothing = np.zeros((size, size), dtype=bool)
+    bits = [packed(np.stack([of.get(name, nothing) for of in masks])) for name in card.findings]
+    return Findings(card.findings, present, np.stack(bits), size)
+
+
+def _readers(bits: Sequence[dict[str, np.ndarray]], size: int) -> Readers:
+    names = tuple(sorted(set().union(*bits)))
+    read = np.array([[name in of for of in bits] for name in names])
+    return Readers(names, read, np.stack([of[name] for name in names for of in bits if name in of]), size)
 
 
 def absent(card: Card) -> int | None:
@@ -168,17 +217,28 @@ def at(where: str) -> Iterator[None]:
 
 
 def dealt(records: Sequence[Record], shares: dict[str, float], seed: int = 0) -> list[Record]:
-    """The records, each in a split, so that what belongs to one group stays together.
+    """Records dealt to splits, so that what belongs to one group stays together.
 
-    shares: of the images, for each split. Groups are dealt from the largest to the smallest, equals in an order drawn
-    with `seed`, each to the split that it brings nearest to its share of every label (by chi-square). Images without a
-    group are groups by themselves. The order of the records does not matter.
+    Groups are dealt from the largest to the smallest, equals in an order drawn with `seed`, each to the split that it
+    brings nearest to its share of every label and finding (by chi-square). Images without a group are groups by
+    themselves. The order of the records does not matter.
+
+    Args:
+        records: of all images.
+        shares: of the images, for each split.
+        seed: of the draw.
+
+    Returns:
+        The records in their order, each in a split.
     """
-    labels = sorted({record.label for record in records})
+    labels = [
+        *sorted({record.label for record in records}),
+        *sorted({name for one in records for name in one.findings}),
+    ]
     members: dict[tuple[str, str], np.ndarray] = {}
     for record in records:
         found = members.setdefault(_group(record), np.zeros(len(labels)))
-        found[labels.index(record.label)] += 1
+        found[[labels.index(label) for label in (record.label, *record.findings)]] += 1
     order = sorted(members, key=lambda group: (-members[group].sum(), _drawn(seed, group)))
     expected = np.outer(list(shares.values()), sum(members.values()))
     filled = np.zeros_like(expected)
@@ -260,30 +320,43 @@ def _draw(records: list[Record], count: int | None, seed: int) -> list[Record]:
     return [records[i] for i in sorted(np.concatenate(chosen))]
 
 
-def drawn_truth(record: Record, width: int, height: int, size: int) -> np.ndarray:
-    """Its truth at size x size: of boxes, what they cover there; of other shapes, what is left of them."""
-    truth = np.zeros((size, size), dtype=bool)
-    for shape in record.truth:
-        truth |= (
+def drawn(shapes: Sequence[Shape], width: int, height: int, size: int) -> np.ndarray:
+    """Shapes as one mask of the resized image.
+
+    Args:
+        shapes: in pixels of the image as it is on file.
+        width: of the image on file.
+        height: of the image on file.
+        size: side of the resized image.
+
+    Returns:
+        (size, size) bool: of boxes, what they cover there; of other shapes, what is left of them.
+    """
+    mask = np.zeros((size, size), dtype=bool)
+    for shape in shapes:
+        mask |= (
             shape.scaled(size / width, size / height).drawn(size, size)
             if isinstance(shape, Box)
             else reduced(shape.drawn(width, height), size)
         )
-    return truth
+    return mask
 
 
 def _boxes(record: Record, width: int, height: int, size: int) -> list[np.ndarray]:
     """Edges in pixels of the resized image of those boxes that lie in it, if only in part."""
     scale = size / width, size / height
-    cut = [shape.scaled(*scale).cut(size, size) for shape in record.truth if isinstance(shape, Box)]
+    cut = [shape.scaled(*scale).cut(size, size) for shape in record.truth or () if isinstance(shape, Box)]
     edges = [np.array([box.x0, box.y0, box.x1, box.y1], dtype=np.float32) for box in cut]
     return [box for box in edges if (box[:2] < box[2:]).all()]
 
 
-def _check_truth(card: Card, record: Record, truth: np.ndarray) -> None:
+def _check_truth(card: Card, record: Record, truth: np.ndarray, findings: dict[str, np.ndarray]) -> None:
     name = card.classes[record.label] if card.classes else record.label
     if record.label == absent(card) and truth.any():
         raise SaltrustError(f"has truth but is labelled {name}")
-    if record.label != absent(card) and not truth.any():
-        why = "its truth covers none of its pixels" if record.truth else "has no truth"
-        raise SaltrustError(f"is labelled {name} but {why}")
+    marks = [(name, record.truth, truth)] if record.label != absent(card) and not card.findings else []
+    marks += [(name, record.findings[name], mask) for name, mask in findings.items()]
+    for name, shapes, mask in marks:
+        if not mask.any():
+            why = "its truth covers none of its pixels" if shapes else "has no truth"
+            raise SaltrustError(f"is labelled {name} but {why}")

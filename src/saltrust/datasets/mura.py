@@ -25,15 +25,22 @@ STUDY = re.compile(r"(?:^|/)(train|valid)/XR_([A-Z]+)/patient(\d+)/study(\d+)_(p
 IMAGE = re.compile(STUDY.pattern + r"(image\d+)\.png$")
 
 
-class Parameters(published.Parameters):
-    """parts: of the data set, each with a table of image paths and one of labelled studies. tables: their folder.
-    regions: of the body (WRIST, ELBOW, …), () for all. readers: VIA's table of each. votes: how many readers must have
-    marked a pixel. negatives: how many normal images are drawn for each abnormal one, 0 for all."""
+class MuraParameters(published.PublishedParameters):
+    """What a card tells the loader.
+
+    Attributes:
+        parts: of the data set, each with a table of image paths and one of labelled studies.
+        tables: their folder.
+        regions: of the body (WRIST, ELBOW, …), () for all.
+        readers: VIA's table of each, by the name of the reader.
+        votes: how many readers must have marked a pixel.
+        negatives: how many normal images are drawn for each abnormal one, 0 for all.
+    """
 
     parts: tuple[str, ...] = ("train", "valid")
     tables: str = "MURA-v1.1"
     regions: tuple[str, ...] = ()
-    readers: tuple[str, ...] = ("rad1_annotations.csv", "rad2_annotations.csv", "rad3_annotations.csv")
+    readers: dict[str, str] = {f"rad{number}": f"rad{number}_annotations.csv" for number in (1, 2, 3)}
     votes: int = Field(default=2, ge=1)
     negatives: int = Field(default=2, ge=0)
 
@@ -45,7 +52,7 @@ def records(card: Card) -> list[Record]:
     studies that they have not all seen, or in which they do not agree, are not used. A patient is the same in all
     parts of the body.
     """
-    given = published.parameters(card, Parameters)
+    given = published.parameters(card, MuraParameters)
     labels = dict(
         chain.from_iterable(_labels(card, f"{given.tables}/{part}_labeled_studies.csv") for part in given.parts)
     )
@@ -56,18 +63,20 @@ def records(card: Card) -> list[Record]:
     published.counted(
         card, given, images=len(paths), studies=len(labels), patients=len({STUDY.search(study)[3] for study in labels})
     )
-    readers = [_drawn(card, file) for file in given.readers]
+    readers = {reader: _drawn(card, file) for reader, file in given.readers.items()}
     found = []
     for path in paths:
         part, region, patient, study, label, image = IMAGE.search(path).groups()
         if given.regions and region not in given.regions:
             continue
-        drawn = [reader.get(f"{part}_{region}_p{patient}_s{study}_{image}.png") for reader in readers]
-        truth = agreed(drawn, given.votes) if None not in drawn else ()
+        name = f"{part}_{region}_p{patient}_s{study}_{image}.png"
+        drawn = {reader: tuple(regions[name]) for reader, regions in readers.items() if name in regions}
+        truth = agreed(list(drawn.values()), given.votes) if len(drawn) == len(readers) else ()
         if truth and label == "negative":
             raise SaltrustError(f"{path}: {given.votes} readers agree on a region in an image of a normal study")
         if truth or label == "negative":
-            found.append(Record(path, inside(card.root, path), int(bool(truth)), "", f"patient{patient}", truth))
+            file, group = inside(card.root, path), f"patient{patient}"
+            found.append(Record(path, file, int(bool(truth)), "", group, truth, readers=drawn))
     return published.thinned(published.here(card, given, found), given.negatives)
 
 

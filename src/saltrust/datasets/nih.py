@@ -20,11 +20,18 @@ BOXED = ("Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nod
 SPELLED = {"Infiltrate": "Infiltration"}  # in the table of boxes, in the table of images
 
 
-class Parameters(published.Parameters):
-    """finding: one of those with boxes. table: with Image Index, Finding Labels and Patient ID. boxes: the list of
-    boxes. images: folder of the PNG files, however deep they lie. only: a list of images, to leave out all others.
-    without: a finding that images without `finding` must have ("No Finding"), "" for any. negatives: how many images
-    without it are drawn for each with it, 0 for all."""
+class NihParameters(published.PublishedParameters):
+    """What a card tells the loader.
+
+    Attributes:
+        finding: one of those with boxes.
+        table: with Image Index, Finding Labels and Patient ID.
+        boxes: the list of boxes.
+        images: folder of the PNG files, however deep they lie.
+        only: a list of images, to leave out all others.
+        without: a finding that images without `finding` must have ("No Finding"), "" for any.
+        negatives: how many images without it are drawn for each with it, 0 for all.
+    """
 
     finding: str
     table: str = "Data_Entry_2017.csv"
@@ -40,7 +47,7 @@ def records(card: Card) -> list[Record]:
 
     Where the finding lies is unknown in most images that have it: these are neither, and not used.
     """
-    given = published.parameters(card, Parameters)
+    given = published.parameters(card, NihParameters)
     if given.finding not in BOXED:
         raise unknown_name("finding with boxes", given.finding, BOXED)
     images = _images(card, given.table)
@@ -81,7 +88,7 @@ def _images(card: Card, file: str) -> dict[str, tuple[str, frozenset[str]]]:
     return images
 
 
-def _boxes(card: Card, given: Parameters, images: dict) -> dict[str, list[Box]]:
+def _boxes(card: Card, given: NihParameters, images: dict) -> dict[str, list[Box]]:
     """The boxes around the finding, by image. The header of the list parts "Bbox [x,y,w,h]" into four columns."""
     columns = ("Image Index", "Finding Label", "Bbox [x", "y", "w", "h]")
     boxes: dict[str, list[Box]] = {}

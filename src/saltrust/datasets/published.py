@@ -1,4 +1,4 @@
-"""What the readers of the published data sets share: their parameters, and the counts as published."""
+"""What the loaders of the published data sets share: their parameters, and the counts as published."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,11 +16,12 @@ from saltrust.datasets.records import Record
 from saltrust.datasets.shapes import Box
 
 
-class Parameters(BaseModel):
-    """What a card tells any of the readers.
+class PublishedParameters(BaseModel):
+    """What a card tells the loader of any published data set.
 
-    published: by version of the set, how many things it counts ("images", "positive", …); one version must fit. part:
-    only some of the images are here: those that are missing are left out, and nothing is counted.
+    Attributes:
+        published: by version of the set, how many things it counts ("images", "positive", …); one version must fit.
+        part: only some of the images are here: those that are missing are left out, and nothing is counted.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -29,7 +30,7 @@ class Parameters(BaseModel):
     part: bool = False
 
 
-P = TypeVar("P", bound=Parameters)
+P = TypeVar("P", bound=PublishedParameters)
 
 
 def parameters(card: Card, kind: type[P]) -> P:
@@ -44,7 +45,7 @@ def parameters(card: Card, kind: type[P]) -> P:
         raise SaltrustError(f"card '{card.name}': parameters.{where}: {first['msg']}") from error
 
 
-def counted(card: Card, given: Parameters, **counts: int) -> None:
+def counted(card: Card, given: PublishedParameters, **counts: int) -> None:
     """Compare what was counted in the tables with what was published. Raises SaltrustError where no version fits."""
     versions = given.published
     for version in versions.values():
@@ -64,7 +65,7 @@ def rows(card: Card, file: str, columns: Sequence[str]) -> Iterator[tuple]:
     return table(card, file, columns)[list(columns)].itertuples(name=None)
 
 
-def here(card: Card, given: Parameters, records: Sequence[Record]) -> list[Record]:
+def here(card: Card, given: PublishedParameters, records: Sequence[Record]) -> list[Record]:
     """The records whose image is on this machine. Raises SaltrustError if one is not, unless `part` is set; or all."""
     missing = [record.file for record in records if not record.file.is_file()]
     if missing and (not given.part or len(missing) == len(records)):
@@ -128,12 +129,21 @@ def box(values: Sequence[str], corners: bool = False) -> Box | None:
 
 
 def of_size(card: Card, records: Iterable[Record], width: int, height: int) -> None:
-    """Check that images with truth still have the size that it was drawn on.
+    """Check that images still have the size that something was drawn on.
 
     Mirrors of the sets exist with smaller images and the same tables: there the truth would lie elsewhere.
+
+    Args:
+        card: of the data set.
+        records: of images; those in which nothing is drawn are not looked at.
+        width: of the image as it was published, in pixels.
+        height: likewise.
+
+    Raises:
+        SaltrustError: For the first image of another size.
     """
     for record in records:
-        if record.truth and (size := size_of(record.file)) != (width, height):
+        if (record.truth or any(record.readers.values())) and (size := size_of(record.file)) != (width, height):
             raise SaltrustError(
                 f"{record.file}: has {size[0]} x {size[1]} pixels, but the truth of '{card.name}' was drawn on {width} "
                 f"x {height}; get the original images from {card.get.source}"

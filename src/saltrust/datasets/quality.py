@@ -19,10 +19,16 @@ SMALL, LARGE = 16, 0.5  # a finding of fewer pixels has hardly a place; one of a
 
 
 def perceptual_hashes(pixels: np.ndarray) -> np.ndarray:
-    """Hash (n, 4) uint64 of images (n, h, w[, 3]) uint8 that survives another size, coding, brightness or contrast.
+    """Hashes of images that survive another size, coding, brightness or contrast.
 
     Each image is reduced to 64 x 64 grey values; a bit says whether one of the 16 x 16 lowest coefficients of its
     cosine transform lies above their median (pHash: Zauner 2010, sec. 3.2.1, there with 8 x 8 of 32 x 32).
+
+    Args:
+        pixels: (n, h, w) or (n, h, w, 3) uint8, or a list of images of several sizes.
+
+    Returns:
+        (n, 4) uint64.
     """
     small = [Image.fromarray(image).convert("L").resize((SIDE, SIDE), Image.Resampling.BOX) for image in pixels]
     spectrum = dctn(np.stack([np.asarray(image, dtype=np.float64) for image in small]), axes=(1, 2))
@@ -44,7 +50,14 @@ def duplicates(hashes: np.ndarray, alike: int = ALIKE, chunk: int = 512) -> Iter
 
 @dataclass(frozen=True)
 class Check:
-    """What was looked for, how often it was found, among how many, and the first few cases."""
+    """One kind of fault.
+
+    Attributes:
+        check: what was looked for.
+        found: how often.
+        among: how many.
+        examples: the first few cases.
+    """
 
     check: str
     found: int
@@ -53,12 +66,30 @@ class Check:
 
 
 def report(splits: Mapping[str, Split], alike: pd.DataFrame, records: Sequence[Record] = ()) -> pd.DataFrame:
-    """What is wrong with a data set: columns check, found, among, examples; a row for each check, found or not.
+    """What is wrong with a data set.
 
-    splits: by name, as they are used. alike: their `pairs_alike`. records: of all the data set's files, which say what
-    images belong to; none for generated data, where every image stands for itself.
+    Args:
+        splits: by name, as they are used.
+        alike: their `pairs_alike`.
+        records: of all the data set's files, which say what images belong to; none for generated data, where every
+            image stands for itself.
+
+    Returns:
+        Columns check, found, among, examples; a row for each check, found or not.
     """
     return pd.DataFrame([*_leaks(splits, alike, records), *_contradictions(splits), *_sizes(splits)])
+
+
+def counts_by_finding(records: Sequence[Record], findings: Sequence[str]) -> dict[str, int]:
+    """How many images have each of several independent findings."""
+    return {name: sum(name in record.findings for record in records) for name in findings}
+
+
+def counts_by_reader(records: Sequence[Record]) -> dict[str, tuple[int, int]]:
+    """By reader, how many images he read, and in how many he drew something; readers in alphabetical order."""
+    names = sorted({name for record in records for name in record.readers})
+    read = {name: [record.readers[name] for record in records if name in record.readers] for name in names}
+    return {name: (len(drawn), sum(map(bool, drawn))) for name, drawn in read.items()}
 
 
 def groups(records: Sequence[Record]) -> set[str]:
@@ -100,9 +131,9 @@ def _leaks(splits: Mapping[str, Split], alike: pd.DataFrame, records: Sequence[R
 
 def _contradictions(splits: Mapping[str, Split]) -> list[Check]:
     images = sum(map(len, splits.values()))
-    marked = {name: split.truth.any(axis=(1, 2)) for name, split in splits.items()}
-    unmarked = [i for name, split in splits.items() for i in split.ids[split.present & ~marked[name]]]
-    extra = [i for name, split in splits.items() for i in split.ids[~split.present & marked[name]]]
+    marked = {name: split.truth.any(axis=(1, 2)) for name, split in splits.items() if split.truth is not None}
+    unmarked = [i for name, there in marked.items() for i in splits[name].ids[splits[name].present & ~there]]
+    extra = [i for name, there in marked.items() for i in splits[name].ids[~splits[name].present & there]]
     blank = [
         i for split in splits.values() for i in split.ids[np.ptp(split.pixels.reshape(len(split), -1), axis=1) == 0]
     ]
@@ -119,7 +150,8 @@ def _contradictions(splits: Mapping[str, Split]) -> list[Check]:
 
 
 def _sizes(splits: Mapping[str, Split]) -> list[Check]:
-    areas = [(i, truth.sum(), truth.size) for s in splits.values() for i, truth in zip(s.ids, s.truth, strict=True)]
+    located = [split for split in splits.values() if split.truth is not None]
+    areas = [(i, truth.sum(), truth.size) for s in located for i, truth in zip(s.ids, s.truth, strict=True)]
     marked = [(i, area, of) for i, area, of in areas if area]
     small = [i for i, area, _ in marked if area < SMALL]
     large = [i for i, area, of in marked if area > LARGE * of]

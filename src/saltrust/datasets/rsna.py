@@ -22,12 +22,18 @@ AS_RUN = 320  # pixels of an image in the code of Arun et al.
 NORMAL, OPACITY, OTHER = "Normal", "Lung Opacity", "No Lung Opacity / Not Normal"  # the classes of an image
 
 
-class Parameters(published.Parameters):
-    """table: with patientId, x, y, width, height and Target. classes: with patientId and class. images: folder of the
-    DICOM files. other: whether images that are neither normal nor pneumonia count as without the finding. patients:
-    the organizers' JSON that names the NIH image of each; without it every image is a patient. splits: a table with
-    Image_ID and Split; images that it lacks are not used. boxes: as they are, or as the code of Arun et al. scales
-    them."""
+class RsnaParameters(published.PublishedParameters):
+    """What a card tells the loader.
+
+    Attributes:
+        table: with patientId, x, y, width, height and Target.
+        classes: with patientId and class.
+        images: folder of the DICOM files.
+        other: whether images that are neither normal nor pneumonia count as without the finding.
+        patients: the organizers' JSON that names the NIH image of each; without it every image is a patient.
+        splits: a table with Image_ID and Split; images that it lacks are not used.
+        boxes: as they are, or as the code of Arun et al. scales them.
+    """
 
     table: str = "stage_2_train_labels.csv"
     classes: str = "stage_2_detailed_class_info.csv"
@@ -40,7 +46,7 @@ class Parameters(published.Parameters):
 
 def records(card: Card) -> list[Record]:
     """The images that are normal or have pneumonia, with the boxes of all their rows."""
-    given = published.parameters(card, Parameters)
+    given = published.parameters(card, RsnaParameters)
     classes = _classes(card, given.classes)
     boxes = _boxes(card, given.table)
     for image, found in boxes.items():

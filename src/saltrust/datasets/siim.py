@@ -24,9 +24,14 @@ SIDE = 1024  # pixels of an image, which the runs count
 NONE = "-1"  # in the place of runs, for an image without the finding
 
 
-class Parameters(published.Parameters):
-    """table: with ImageId and EncodedPixels. images: folder of the DICOM files, however deep they lie. splits: a table
-    with Image_ID and Split; images that it lacks are not used."""
+class SiimParameters(published.PublishedParameters):
+    """What a card tells the loader.
+
+    Attributes:
+        table: with ImageId and EncodedPixels.
+        images: folder of the DICOM files, however deep they lie.
+        splits: a table with Image_ID and Split; images that it lacks are not used.
+    """
 
     table: str = "train-rle.csv"
     images: str = "."
@@ -38,7 +43,7 @@ def records(card: Card) -> list[Record]:
 
     The patient is that of the DICOM header: the UID only numbers the images as they were converted.
     """
-    given = published.parameters(card, Parameters)
+    given = published.parameters(card, SiimParameters)
     masks = _masks(card, given.table)
     published.counted(card, given, images=len(masks), positive=sum(map(bool, masks.values())))
     splits = published.named_splits(card, given.splits) if given.splits else dict.fromkeys(masks, "")

@@ -6,7 +6,7 @@ finding by a part of its name, and fails on MONOCHROME1 without a window.
 
 from pydantic import Field
 
-from saltrust.core.data_cards import Card, Split
+from saltrust.core.data_cards import Card, SplitName
 from saltrust.core.errors import SaltrustError, unknown_name
 from saltrust.datasets import published
 from saltrust.datasets.files import at, dealt, inside, loader, table
@@ -18,14 +18,22 @@ CORNERS = ["x_min", "y_min", "x_max", "y_max"]
 TOGETHER = "all"  # the reader where a table names none: what several agreed on
 
 
-class Parameters(published.Parameters):
-    """finding: one of the tables' class names. tables: by split, with image_id, class_name, rad_id and the corners of
-    a box; without rad_id it holds what readers agreed on. images: by split, the folder. votes: how many readers must
-    have marked a pixel. validation: share of the training images for validation, where the card deals no splits."""
+class VindrParameters(published.PublishedParameters):
+    """What a card tells the loader.
+
+    Attributes:
+        finding: one of the tables' class names.
+        tables: by split, with image_id, class_name, rad_id and the corners of a box; without rad_id it holds what
+            readers agreed on.
+        images: by split, the folder.
+        suffix: of the images' names.
+        votes: how many readers must have marked a pixel.
+        validation: share of the training images for validation, where the card deals no splits.
+    """
 
     finding: str
-    tables: dict[Split, str] = {"train": "train.csv"}
-    images: dict[Split, str] = {"train": "train"}
+    tables: dict[SplitName, str] = {"train": "train.csv"}
+    images: dict[SplitName, str] = {"train": "train"}
     suffix: str = ".dicom"
     votes: int = Field(default=2, ge=1)
     validation: float = Field(default=0.1, gt=0, lt=1)
@@ -36,20 +44,21 @@ def records(card: Card) -> list[Record]:
 
     The others, in which they disagree, are not used. Nobody says which images are of one patient.
     """
-    given = published.parameters(card, Parameters)
+    given = published.parameters(card, VindrParameters)
     if set(given.tables) != set(given.images):
         raise SaltrustError(f"card '{card.name}': parameters: 'tables' and 'images' must name the same splits")
     found, images, contested = [], 0, 0
     for split in given.tables:
         for name, readers in _marked(card, given, split).items():
-            votes = 1 if TOGETHER in readers else given.votes
-            truth = agreed(list(readers.values()), votes)
+            together = TOGETHER in readers
+            truth = agreed(list(readers.values()), 1 if together else given.votes)
             images += 1
             if not truth and any(readers.values()):
                 contested += 1
                 continue
             file = inside(card.root, f"{given.images[split]}/{name}{given.suffix}")
-            found.append(Record(name, file, int(bool(truth)), split, truth=truth))
+            drawn = {} if together else {reader: tuple(boxes) for reader, boxes in readers.items()}
+            found.append(Record(name, file, int(bool(truth)), split, truth=truth, readers=drawn))
     positive = sum(record.label for record in found)
     published.counted(card, given, images=images, positive=positive, contested=contested)
     present = published.here(card, given, found)
@@ -60,7 +69,7 @@ def records(card: Card) -> list[Record]:
     return dealt(training, {"train": 1 - given.validation, "val": given.validation}) + others
 
 
-def _marked(card: Card, given: Parameters, split: str) -> dict[str, dict[str, list[Shape]]]:
+def _marked(card: Card, given: VindrParameters, split: str) -> dict[str, dict[str, list[Shape]]]:
     """By image and reader, the boxes around the finding."""
     file = given.tables[split]
     rows = table(card, file, ["image_id", "class_name", *CORNERS])

@@ -140,7 +140,7 @@ def localize(kind: str, model: nn.Module, pixels: np.ndarray) -> np.ndarray:
 
 def average_mask(splits: Iterable[Split]) -> np.ndarray:
     """Mean truth (h, w), float64 in [0, 1], of all images that have the finding: where findings tend to be."""
-    truths = np.concatenate([split.truth[split.present] for split in splits])
+    truths = np.concatenate([split.require_truth()[split.present] for split in splits])
     if len(truths) == 0:
         raise SaltrustError("the average mask needs an image with the finding; the splits hold none")
     return truths.mean(axis=0, dtype=np.float64)
@@ -159,7 +159,7 @@ def _unet_loss(
     """Focal + Dice (Arun et al., Methods). Dice is of the batch as a whole: an image without the finding has none."""
     from monai.losses import DiceFocalLoss
 
-    truth = torch.from_numpy(split.truth[indices]).to(images.device).float().unsqueeze(1)
+    truth = torch.from_numpy(split.require_truth()[indices]).to(images.device).float().unsqueeze(1)
     if maps is not None:
         truth = moved(truth, maps, mode="nearest", outside="zeros")
     with autocast(plan):

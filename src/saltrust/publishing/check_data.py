@@ -14,8 +14,8 @@ from saltrust.core.errors import SaltrustError
 from saltrust.core.progress import track
 from saltrust.datasets import files, images
 from saltrust.datasets.loaders import LOADERS
+from saltrust.datasets.quality import counts_by_finding, counts_by_reader, groups_apart
 from saltrust.datasets.quality import groups as groups_of
-from saltrust.datasets.quality import groups_apart
 from saltrust.datasets.records import Record
 from saltrust.datasets.shapes import Box
 
@@ -51,6 +51,8 @@ def check(card: Card, sample: int = 200, seed: int = 0) -> tuple[list[Line], lis
     missing = [str(record.file) for record in records if not record.file.is_file()]
     lines.append(Line("image files", _cases(missing, len(records), "missing"), not missing))
     lines += _labels(card, records)
+    for reader, (read, drew) in counts_by_reader(records).items():
+        lines.append(Line(f"reader {reader}", f"drew in {drew} of {read} images"))
     apart, groups = groups_apart(records), len(groups_of(records))
     told = _cases(apart, groups, "in several splits") if groups else "not told: which images belong together is unknown"
     lines.append(Line("patients (groups)", told, not apart if groups else None))
@@ -60,18 +62,20 @@ def check(card: Card, sample: int = 200, seed: int = 0) -> tuple[list[Line], lis
 
 def contact_sheet(card: Card, records: Sequence[Record]) -> Path:
     """Draw some images of the data set with their truth outlined, most of them with the finding; returns the file."""
+    import matplotlib.pyplot as plt
+
     from saltrust import plots
 
     present = [record for record in records if record.truth][: SHEET - 3]
     shown = present + [record for record in records if not record.truth][: SHEET - len(present)]
     pixels = [images.resized(images.read(record.file), SIDE) for record in shown]
-    truth = [files.drawn_truth(record, *images.size_of(record.file), SIDE) for record in shown]
+    truth = [files.drawn(record.truth or (), *images.size_of(record.file), SIDE) for record in shown]
     titles = [_title(card, record) for record in shown]
     figure = plots.image_grid(pixels, titles, np.stack(truth), columns=4)
     file = paths.RESULTS / "checks" / f"{card.name}.png"
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=110, bbox_inches="tight", facecolor="white")
-    plots.plt.close(figure)
+    plt.close(figure)
     return file
 
 
@@ -86,6 +90,9 @@ def _splits(card: Card, records: Sequence[Record]) -> list[Line]:
         if card.classes:
             named = Counter(card.classes[label] for label in labels)
             found += f" ({', '.join(f'{name} {named[name]}' for name in card.classes)})"
+        if card.findings:
+            here = [record for record in records if record.split == split]
+            found += f" ({', '.join(f'{name} {n}' for name, n in counts_by_finding(here, card.findings).items())})"
         expected = card.counts.get(split)
         if expected is None:
             lines.append(Line(split, found, bool(labels)))
@@ -102,7 +109,7 @@ def _labels(card: Card, records: Sequence[Record]) -> list[Line]:
     """Whether labels and truth agree, as far as the tables tell."""
     none = files.absent(card)
     used = [record for record in records if record.split in SPLITS]
-    bare = [record.id for record in used if record.label != none and not record.truth]
+    bare = [record.id for record in used if record.label != none and record.truth == ()]
     extra = [record.id for record in used if record.label == none and record.truth]
     return [
         Line("labels without truth", _cases(bare, len(used), f"with {card.finding}, no truth"), not bare),
@@ -117,14 +124,14 @@ def _open(card: Card, records: list[Record], sample: int, seed: int) -> tuple[li
     for record in track(chosen, f"opening images of {card.name}", len(chosen)):
         try:
             height, width = images.read(record.file).shape[:2]
-            truth = files.drawn_truth(record, width, height, SIDE)
+            truth = files.drawn(record.truth or (), width, height, SIDE)
         except SaltrustError as error:
             faults.append(f"{record.id}: {error}")
             continue
         if record.truth and not truth.any():
             faults.append(f"{record.id}: its truth covers none of its pixels")
             continue
-        boxes = [(shape, shape.cut(width, height)) for shape in record.truth if isinstance(shape, Box)]
+        boxes = [(shape, shape.cut(width, height)) for shape in record.truth or () if isinstance(shape, Box)]
         if any(min(cut.x1 - cut.x0, cut.y1 - cut.y0) < 1 for _, cut in boxes):
             faults.append(f"{record.id}: less than a pixel of a box lies in its {width} x {height} pixels")
             continue

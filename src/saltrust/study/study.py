@@ -53,6 +53,8 @@ class Study:
         self.store = store or Store()
         if not self.card.available:
             raise SaltrustError(f"data set '{dataset}' is not on this machine: nothing at {self.card.root}")
+        if self.card.truth == "none":
+            raise SaltrustError(f"data set '{dataset}' has labels alone (truth 'none'): no map can be judged by them")
         self.networks = networks_of(self.card, self.profile, seed, self.store)
         self.images = self.networks.images
         self._follow(chosen)
