@@ -5,7 +5,7 @@ from torch import nn
 _PLAIN = (nn.Sequential, nn.ModuleList)  # their subclasses may do more than hold modules
 
 
-class Frame:
+class Wrapper:
     """What is put around a network to fit it in, and is no block of it."""
 
 
@@ -15,14 +15,16 @@ def blocks(network: nn.Module) -> list[str]:
     They are the network's children, but that some are opened, which is to say that their own children stand in their
     place: plain sequences, lists (which do not run themselves), what is wrapped alone, and what holds more than half of
     all weights, such as a backbone beside its head. A parameter that an opened module holds itself is in no block.
-    A `Frame` around the network is none.
+    A `Wrapper` around the network is none.
     """
     return _within(network, "", sum(weight.numel() for weight in network.parameters()) / 2)
 
 
 def _within(module: nn.Module, path: str, half: float) -> list[str]:
     children = [
-        (f"{path}.{name}".lstrip("."), child) for name, child in module.named_children() if not isinstance(child, Frame)
+        (f"{path}.{name}".lstrip("."), child)
+        for name, child in module.named_children()
+        if not isinstance(child, Wrapper)
     ]
     if len(children) == 1 and not path:  # a wrapper around the network
         (name, child), *_ = children

@@ -8,11 +8,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from saltrust.core.errors import SaltrustError
-from saltrust.methods.explained import Explained, is_map
+from saltrust.methods.explained import Explained
+from saltrust.methods.network_runs import is_map
+from saltrust.methods.path_integrals import Key
 from saltrust.methods.registry import method
 
 Layer = Annotated[str | None, "module path of the layer; None for the model's cam_layer, else its coarsest scale"]
-Key = tuple[int, ...]
 
 NEW_SCALE = 0.75  # of the first grid of a scale: below it, a new scale begins
 MIN_GRID = 2  # positions along each side: one position sees no place

@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from saltrust.core.errors import SaltrustError
-from saltrust.methods.explained import Explained, Rules, Selection
+from saltrust.methods.explained import Explained, Rules
+from saltrust.methods.explained_scalar import Selection
 from saltrust.methods.gradient import from_baseline, from_baseline_set
 from saltrust.methods.operations import KINDS, Call, Operations, parse, place, rescaled
 from saltrust.methods.path_integrals import (
@@ -44,7 +45,7 @@ class Recorder(Rules):
         return func(*args, **(kwargs or {}))
 
 
-class Rescale(Operations):
+class RescaleRules(Operations):
     """The network on images, with each nonlinear operation's gradient replaced by its multiplier: the change of the
     output over the change of the input, from a reference to the image."""
 
@@ -175,7 +176,7 @@ def multipliers(model: Explained, images: Tensor, selection: Selection, baseline
     for items in torch.arange(len(images), device=images.device).split(model.batch_size):
         if not (parts and shared):
             calls = _record(model, baseline[:1] if shared else baseline[items], selection)
-        rules = Rescale(calls)
+        rules = RescaleRules(calls)
         with model.under(rules):
             parts.append(model.gradients(images[items], selection.take(items)))
         rules.finish()

@@ -1,9 +1,7 @@
 """The one place that runs a classifier for its gradients; every method is arithmetic on what this returns."""
 
-import copy
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from difflib import get_close_matches
 
 import torch
@@ -13,52 +11,12 @@ from torch.overrides import TorchFunctionMode
 from saltrust.core.devices import ON_CPU, measured_batch
 from saltrust.core.errors import SaltrustError, unknown_name
 from saltrust.core.modules import blocks
-from saltrust.core.registry import Registry
+from saltrust.methods.explained_scalar import SCALARS, Selection
 from saltrust.methods.fold_batchnorm import fold_batchnorm
+from saltrust.methods.network_runs import captured_outputs, evaluation_copy, is_map, isolated, only_output
 
 # Such blocks thin out what the one before them has found, and find nothing themselves.
 _PASSIVE = ("torch.nn.modules.pooling", "torch.nn.modules.dropout")
-
-
-@dataclass(frozen=True)
-class Scalar:
-    """A number to explain: `link` maps the model's outputs (n, n_outputs) to as many values, of which one is taken:
-    that of the target, or of the class that has this place (from 0) in the model's prediction for the image."""
-
-    link: Callable[[Tensor], Tensor]
-    place: int | None = None
-
-
-def _probabilities(outputs: Tensor) -> Tensor:
-    return outputs.sigmoid() if outputs.shape[1] == 1 else outputs.softmax(1)
-
-
-SCALARS: Registry[Scalar] = Registry("explained scalar")
-SCALARS.register("logit")(Scalar(lambda outputs: outputs))
-SCALARS.register("negated_logit")(Scalar(lambda outputs: -outputs))
-SCALARS.register("argmax_logit")(Scalar(lambda outputs: outputs, place=0))
-SCALARS.register("runner_up_logit")(Scalar(lambda outputs: outputs, place=1))
-SCALARS.register("probability")(Scalar(_probabilities))
-
-
-@dataclass(frozen=True)
-class Selection:
-    """What is explained, image by image: `sign` times value number `index`; both (n,).
-
-    It is settled on the image itself. Along a path, or under noise, the question must not change: otherwise the
-    attributions of a predicted class would not add up to the change of any one scalar.
-    """
-
-    index: Tensor
-    sign: Tensor
-
-    def take(self, items: Tensor | slice) -> "Selection":
-        return Selection(self.index[items], self.sign[items])
-
-    def pick(self, values: Tensor) -> Tensor:
-        """The explained scalar of each image (n,) from the model's values (n, n_outputs)."""
-        index, sign = self.index.clone(), self.sign.clone()  # autograd takes none made in the caller's inference mode
-        return sign * values.gather(1, index[:, None])[:, 0]
 
 
 class Rules(TorchFunctionMode):
@@ -110,8 +68,8 @@ class Explained:
         self.target = target
         self.cam_layer = cam_layer
         self.input_range = input_range
-        with _isolated(torch.device("cpu")):
-            self._model = _evaluation_copy(model)
+        with isolated(torch.device("cpu")):
+            self._model = evaluation_copy(model)
             if cam_layer is not None:
                 self._module(cam_layer)
             self._folded = fold_batchnorm(self._model, keep=cam_layer)
@@ -156,13 +114,13 @@ class Explained:
 
     def outputs(self, images: Tensor) -> Tensor:
         """The model's outputs (n, n_outputs), without gradients."""
-        with _isolated(self.device), torch.no_grad():
+        with isolated(self.device), torch.no_grad():
             return torch.cat([self._forward(images[batch]) for batch in self._batches(len(images))])
 
     def scalars(self, images: Tensor, selection: Selection | None = None) -> Tensor:
         """The explained scalar of each image (n,), without gradients."""
         selection = selection or self.select(images)
-        with _isolated(self.device), torch.no_grad():
+        with isolated(self.device), torch.no_grad():
             batches = ((images[b], selection.take(b)) for b in self._batches(len(images)))
             return torch.cat([one.pick(self._values(batch)) for batch, one in batches])
 
@@ -183,11 +141,11 @@ class Explained:
         Raises SaltrustError where a module does not exist, runs other than once, or its output was changed by folding.
         """
         layers = [self._whole(layer) for layer in layers]
-        with _isolated(self.device), torch.no_grad(), self._captured(layers) as captured:
+        with isolated(self.device), torch.no_grad(), self._captured(layers) as captured:
             for batch in self._batches(len(images)):
                 self._forward(images[batch])
         runs = -(-len(images) // self.batch_size)
-        return {layer: torch.cat(self._only(captured, layer, runs)) for layer in layers}
+        return {layer: torch.cat(only_output(captured, layer, runs)) for layer in layers}
 
     @property
     def blocks(self) -> list[str]:
@@ -258,18 +216,18 @@ class Explained:
 
     def output_shapes(self, layers: Sequence[str], images: Tensor) -> dict[str, tuple[int, ...]]:
         """Shape of the output of each of the modules for these images, from one forward pass."""
-        with _isolated(self.device), torch.no_grad(), self._captured(layers) as captured:
+        with isolated(self.device), torch.no_grad(), self._captured(layers) as captured:
             self._forward(images)
-        return {layer: tuple(self._only(captured, layer)[0].shape) for layer in layers}
+        return {layer: tuple(only_output(captured, layer)[0].shape) for layer in layers}
 
     def _differentiate(
         self, images: Tensor, selection: Selection, layer: str | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """(scalars, their gradient with respect to the variable, the variable): the image, or a module's output."""
-        with _isolated(self.device), self._captured([layer] if layer else []) as captured:
+        with isolated(self.device), self._captured([layer] if layer else []) as captured:
             images = images.clone(memory_format=torch.channels_last).requires_grad_()
             values = self._values(images.clone())  # a clone: the model may work in place
-            variable = self._only(captured, layer)[0] if layer else images
+            variable = only_output(captured, layer)[0] if layer else images
             scalars = selection.pick(values)
             differentiable = scalars.requires_grad
             gradient = torch.autograd.grad(scalars.sum(), variable, allow_unused=True)[0] if differentiable else None
@@ -299,31 +257,10 @@ class Explained:
     def _batches(self, n: int) -> Iterator[slice]:
         return (slice(first, min(first + self.batch_size, n)) for first in range(0, n, self.batch_size))
 
-    @contextmanager
-    def _captured(self, layers: Sequence[str], tensors_only: bool = True) -> Iterator[dict[str, list[Tensor]]]:
-        """Record what the modules return. The model goes on with a clone, since a later ReLU may work in place.
-
-        tensors_only: whether a module that returns anything else is an error, or passed over.
-        """
-        captured: dict[str, list[Tensor]] = {layer: [] for layer in layers}
-
-        def record(layer: str) -> Callable:
-            def hook(module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
-                if not isinstance(output, Tensor):
-                    if not tensors_only:
-                        return output
-                    raise SaltrustError(f"module '{layer}' returns a {type(output).__name__}, not a tensor")
-                captured[layer].append(output)
-                return output.clone()
-
-            return hook
-
-        handles = [self._module(layer).register_forward_hook(record(layer)) for layer in layers]
-        try:
-            yield captured
-        finally:
-            for handle in handles:
-                handle.remove()
+    def _captured(
+        self, layers: Sequence[str], tensors_only: bool = True
+    ) -> AbstractContextManager[dict[str, list[Tensor]]]:
+        return captured_outputs({layer: self._module(layer) for layer in layers}, tensors_only)
 
     def _cam_layer(self, layer: str | None) -> str:
         layer = layer or self.cam_layer
@@ -345,43 +282,3 @@ class Explained:
             near = get_close_matches(layer, modules, n=5) or [name for name, _ in self._model.named_children()]
             raise unknown_name("module of the model", layer, near)
         return modules[layer]
-
-    @staticmethod
-    def _only(captured: dict[str, list[Tensor]], layer: str, runs: int = 1) -> list[Tensor]:
-        if len(captured[layer]) != runs:
-            times = len(captured[layer]) / runs
-            raise SaltrustError(f"module '{layer}' runs {times:g} times in one pass; it must run once")
-        return captured[layer]
-
-
-def is_map(output: Tensor, images: Tensor) -> bool:
-    """Whether a module's output is (n, c, rows, columns). For square images unequal numbers in the place of rows and
-    columns, after two equal ones, are (rows, columns, c): some transformers have their channels last."""
-    if output.ndim != 4:
-        return False
-    square = images.shape[2] == images.shape[3]
-    return not (square and output.shape[1] == output.shape[2] != output.shape[3])
-
-
-def _evaluation_copy(model: nn.Module) -> nn.Module:
-    for name, module in model.named_modules():
-        if module._backward_hooks or module._backward_pre_hooks:
-            raise SaltrustError(f"module '{name}' carries a backward hook, which may change every map: remove it first")
-    try:
-        own = copy.deepcopy(model)
-    except Exception as error:  # deepcopy runs whatever the model's attributes define
-        raise SaltrustError(f"the model cannot be copied ({error}); explain a fresh instance of it") from error
-    return own.eval().requires_grad_(False).to(memory_format=torch.channels_last)
-
-
-@contextmanager
-def _isolated(device: torch.device) -> Iterator[None]:
-    """Gradients on, mixed precision off, whatever the caller has set; and the random state is given back as it was."""
-    devices = [device] if device.type == "cuda" else []
-    with (
-        torch.random.fork_rng(devices),
-        torch.inference_mode(False),
-        torch.enable_grad(),
-        torch.autocast(device.type, enabled=False),
-    ):
-        yield

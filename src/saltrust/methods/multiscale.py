@@ -12,14 +12,14 @@ from torch.nn import functional
 from saltrust.core.errors import SaltrustError
 from saltrust.core.registry import Registry
 from saltrust.methods.cam import enlarge, feature_maps, gradcam, gradcam_pp, scale_ends
-from saltrust.methods.explained import Explained, Selection
-from saltrust.methods.path_integrals import BASELINES
+from saltrust.methods.explained import Explained
+from saltrust.methods.explained_scalar import Selection
+from saltrust.methods.path_integrals import BASELINES, Key
 from saltrust.methods.registry import method
 
 Layers = Annotated[
     str, "module paths from the image to the output, comma-separated; empty: the last block of each scale"
 ]
-Key = tuple[int, ...]
 
 SMOE_WEIGHTS = (0.18, 0.15, 0.37, 0.4, 0.72)  # of the five scales of ResNet-50, from the finest (LLNL/fastcam, demos)
 SMOE_OFFSET = 1e-7  # added to the activations, against the logarithm of 0 (LLNL/fastcam, maps.py)

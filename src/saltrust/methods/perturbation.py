@@ -1,7 +1,7 @@
-"""Perturbation methods: hide parts of the image and watch the explained scalar. They need forward passes only."""
+"""LIME and Kernel SHAP: hide super-pixels of the image and watch the explained scalar. They run forward only."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
@@ -12,10 +12,10 @@ from torch import Tensor
 from saltrust.core.errors import SaltrustError
 from saltrust.methods.explained import Explained
 from saltrust.methods.gradient import difference
-from saltrust.methods.path_integrals import Key, Seed, check_keys, starts
+from saltrust.methods.hidden_parts import Hidden, hiding_baseline, responses
+from saltrust.methods.path_integrals import Key, Seed, check_keys
 from saltrust.methods.registry import method
 
-Hidden = Annotated[str | Tensor, "what hidden pixels become: black, white, grey or blur"]
 Samples = Annotated[int, "partly hidden images"]
 Segments = Annotated[int, "super-pixels asked for; their number follows the image"]
 
@@ -42,92 +42,6 @@ def superpixels(image: np.ndarray, count: int) -> np.ndarray:
     return np.unique(labels, return_inverse=True)[1].reshape(labels.shape)
 
 
-def _hiding(model: Explained, images: Tensor, baseline: str | Tensor) -> Tensor:
-    """The one baseline that stands in for hidden pixels, in the shape of the images."""
-    begins = starts(baseline, images, *model.input_range)
-    if len(begins) != 1:
-        raise SaltrustError(f"hidden pixels become one baseline, not several ('{baseline}')")
-    return begins[0].expand_as(images)
-
-
-def _responses(
-    model: Explained, images: Tensor, baseline: str | Tensor, source: Tensor, shown: Callable[[Tensor], Tensor]
-) -> np.ndarray:
-    """The explained scalar of m partly hidden images (m,), which are made in batches of model.batch_size.
-
-    Number j is images[source[j]] where shown(j) is true, and the baseline elsewhere; shown maps item numbers (b,) to
-    masks (b, 1, height, width).
-    """
-    hidden, selection = _hiding(model, images, baseline), model.select(images)
-    values = []
-    for items in torch.arange(len(source), device=images.device).split(model.batch_size):
-        which = source[items]
-        mixed = torch.where(shown(items), images[which], hidden[which])
-        values.append(model.scalars(mixed, selection.take(which)))
-    return torch.cat(values).cpu().double().numpy()
-
-
-def _positions(window: float, stride: float) -> int:
-    """Windows along one side of the image, the last of which reaches the border."""
-    if not 0 < stride <= window <= 1:
-        raise SaltrustError(f"shares of the image's side must be 0 < stride <= window <= 1, not {stride=}, {window=}")
-    return math.ceil(round((1 - window) / stride, 9)) + 1
-
-
-def _windows(side: int, window: float, stride: float) -> np.ndarray:
-    """Which of `side` pixels each window covers (positions, side); together all of them. The last may be cut off."""
-    first = np.arange(_positions(window, stride)) * stride * side
-    begin, end = (np.round(np.round(edge, 9)) for edge in (first, first + window * side))  # 10.4999... is a half
-    pixel = np.arange(side)
-    return (pixel >= begin[:, None]) & (pixel < end[:, None])
-
-
-@method(
-    "occlusion",
-    abbreviation="OCC",
-    title="Occlusion",
-    family="perturbation",
-    cite="zeiler2014visualizing",
-    formula=r"\frac{1}{|W_i|} \sum_{w \in W_i} \left(f(x) - f(x_{\setminus w})\right)",
-    backward=False,
-    passes=lambda p: _positions(p["window"], p["stride"]) ** 2 + 1,
-)
-def occlusion(
-    model: Explained,
-    images: Tensor,
-    keys: Sequence[Key],
-    *,
-    window: Annotated[float, "side of the window, as a share of the image's side"] = 1 / 8,
-    stride: Annotated[float, "step of the window, as a share of the image's side"] = 1 / 16,
-    baseline: Hidden = "grey",
-) -> Tensor:
-    """How far the explained scalar falls when a window hides the pixel (Zeiler & Fergus 2014, section 4.2), averaged
-    over the windows W_i that cover it, as captum does.
-
-    images: (n, channels, height, width) in the model's input range. The window takes its shares of the height and of
-    the width, rounded to pixels; windows at the far borders may be cut off. Returns (n, 1, height, width), in units of
-    the explained scalar.
-    """
-    accepted = model.accept(images)
-    height, width = accepted.shape[2:]
-    rows, columns = (
-        torch.as_tensor(_windows(side, window, stride), device=accepted.device) for side in (height, width)
-    )
-    side = len(rows)
-
-    def shown(items: Tensor) -> Tensor:
-        position = items % side**2
-        return ~(rows[position // side][:, None, :, None] & columns[position % side][:, None, None, :])
-
-    source = torch.arange(len(accepted), device=accepted.device)
-    clean = model.scalars(accepted, model.select(accepted)).cpu().double().numpy()
-    occluded = _responses(model, accepted, baseline, source.repeat_interleave(side**2), shown)
-    falls = clean[:, None, None] - occluded.reshape(-1, side, side)
-    rows, columns = rows.cpu().numpy().astype(float), columns.cpu().numpy().astype(float)
-    maps = rows.T @ falls @ columns / np.outer(rows.sum(0), columns.sum(0))
-    return torch.as_tensor(maps[:, None]).to(images.device, accepted.dtype)
-
-
 def _segmented(images: Tensor, keys: Sequence[Key], count: int) -> np.ndarray:
     """The labels of the images' super-pixels (n, height, width)."""
     check_keys(keys, len(images))
@@ -151,7 +65,7 @@ def _coalition_responses(
     def shown(items: Tensor) -> Tensor:
         return vectors[items].gather(1, regions[source[items]]).view(-1, 1, *images.shape[2:])
 
-    values = _responses(model, images, baseline, source, shown)
+    values = responses(model, images, baseline, source, shown)
     return np.split(values, np.cumsum(counts)[:-1])
 
 
@@ -256,6 +170,10 @@ def shapley_values(coalitions: np.ndarray, weights: np.ndarray, gains: np.ndarra
     return total / coalitions.shape[1] + np.linalg.lstsq(rows, scale * (gains - shares * total))[0]
 
 
+def _from_hidden(model: Explained, images: Tensor, *, baseline: str | Tensor = "grey", **_: object) -> Tensor:
+    return difference(model, images, [hiding_baseline(model, images, baseline)])
+
+
 @method(
     "kernel_shap",
     abbreviation="KSHAP",
@@ -266,7 +184,7 @@ def shapley_values(coalitions: np.ndarray, weights: np.ndarray, gains: np.ndarra
     r"\left(f(x_{S \cup i}) - f(x_S)\right)",
     backward=False,
     passes=lambda p: p["samples"] + 2,
-    total=lambda model, images, *, baseline="grey", **_: difference(model, images, [_hiding(model, images, baseline)]),
+    total=_from_hidden,
 )
 def kernel_shap(
     model: Explained,

@@ -90,11 +90,11 @@ class Study:
         """The models that were trained elsewhere, by name."""
         if not self.card.models:
             return {}
-        from saltrust.models.external.model import load, refuse_twins
+        from saltrust.models.external.model import load, refuse_duplicates
 
         card = self.card
         models = {model.name: load(model, card.folder, card.classes, card.finding) for model in card.models}
-        refuse_twins(models)
+        refuse_duplicates(models)
         return models
 
     @property
