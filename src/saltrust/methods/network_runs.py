@@ -11,8 +11,19 @@ from saltrust.core.errors import SaltrustError
 
 
 def is_map(output: Tensor, images: Tensor) -> bool:
-    """Whether a module's output is (n, c, rows, columns). For square images unequal numbers in the place of rows and
-    columns, after two equal ones, are (rows, columns, c): some transformers have their channels last."""
+    """Whether a module's output is a map (n, c, rows, columns).
+
+    For square images, unequal numbers in the place of rows and columns, after two equal ones, are (rows, columns, c):
+    some transformers have their channels last.
+
+    Args:
+        output: what the module returned.
+        images: the images (n, channels, height, width) that it was run on.
+
+    >>> images = torch.zeros(1, 3, 8, 8)
+    >>> is_map(torch.zeros(1, 5, 4, 4), images), is_map(torch.zeros(1, 4, 4, 5), images)
+    (True, False)
+    """
     if output.ndim != 4:
         return False
     square = images.shape[2] == images.shape[3]
@@ -20,6 +31,11 @@ def is_map(output: Tensor, images: Tensor) -> bool:
 
 
 def evaluation_copy(model: nn.Module) -> nn.Module:
+    """A copy of a model in evaluation mode, whose weights need no gradients.
+
+    Raises:
+        SaltrustError: the model carries a backward hook, which may change every map, or cannot be copied.
+    """
     for name, module in model.named_modules():
         if module._backward_hooks or module._backward_pre_hooks:
             raise SaltrustError(f"module '{name}' carries a backward hook, which may change every map: remove it first")
@@ -32,7 +48,7 @@ def evaluation_copy(model: nn.Module) -> nn.Module:
 
 @contextmanager
 def isolated(device: torch.device) -> Iterator[None]:
-    """Gradients on, mixed precision off, whatever the caller has set; and the random state is given back as it was."""
+    """Gradients on and mixed precision off, whatever the caller has set; the random state is given back as it was."""
     devices = [device] if device.type == "cuda" else []
     with (
         torch.random.fork_rng(devices),
@@ -45,9 +61,16 @@ def isolated(device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def captured_outputs(modules: Mapping[str, nn.Module], tensors_only: bool = True) -> Iterator[dict[str, list[Tensor]]]:
-    """Record what the modules return. The model goes on with a clone, since a later ReLU may work in place.
+    """Record what some modules return while the block runs.
 
-    tensors_only: whether a module that returns anything else is an error, or passed over.
+    The model goes on with a clone of each output, since a later ReLU may work in place.
+
+    Args:
+        modules: path -> module.
+        tensors_only: whether a module that returns anything but a tensor is an error, or passed over.
+
+    Yields:
+        Path -> the outputs so far, one for each run of the module.
     """
     captured: dict[str, list[Tensor]] = {path: [] for path in modules}
 
@@ -71,6 +94,19 @@ def captured_outputs(modules: Mapping[str, nn.Module], tensors_only: bool = True
 
 
 def only_output(captured: dict[str, list[Tensor]], layer: str, runs: int = 1) -> list[Tensor]:
+    """The outputs of a module that ran once in each pass.
+
+    Args:
+        captured: as from `captured_outputs`.
+        layer: path of the module.
+        runs: number of passes.
+
+    Returns:
+        One output for each pass.
+
+    Raises:
+        SaltrustError: the module ran more or less often.
+    """
     if len(captured[layer]) != runs:
         times = len(captured[layer]) / runs
         raise SaltrustError(f"module '{layer}' runs {times:g} times in one pass; it must run once")

@@ -49,12 +49,31 @@ def occlusion(
     stride: Annotated[float, "step of the window, as a share of the image's side"] = 1 / 16,
     baseline: Hidden = "grey",
 ) -> Tensor:
-    """How far the explained scalar falls when a window hides the pixel (Zeiler & Fergus 2014, section 4.2), averaged
-    over the windows W_i that cover it, as captum does.
+    """How far the explained scalar falls when a window hides the pixel, averaged over the windows that cover it.
 
-    images: (n, channels, height, width) in the model's input range. The window takes its shares of the height and of
-    the width, rounded to pixels; windows at the far borders may be cut off. Returns (n, 1, height, width), in units of
-    the explained scalar.
+    The window takes its shares of the height and of the width, rounded to pixels. Windows at the far borders may be cut
+    off.
+
+    Args:
+        model: the network.
+        images: (n, channels, height, width) in the model's input range.
+        keys: one noise key for each image; not used.
+        window: side of the window, as a share of the image's side, up to 1.
+        stride: step of the window, as a share of the image's side, above 0 and up to the window.
+        baseline: what hidden pixels become: a name in BASELINES, or a tensor that broadcasts to the images.
+
+    Returns:
+        Maps (n, 1, height, width), in units of the explained scalar.
+
+    Raises:
+        SaltrustError: window, stride or baseline is not allowed.
+
+    Source:
+        Zeiler & Fergus 2014, section 4.2; the average over windows as in captum.
+
+    >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> occlusion(Explained(network), torch.ones(1, 1, 2, 2), [(0,)], window=0.5, stride=0.5).tolist()
+    [[[[0.25, 0.25], [0.25, 0.25]]]]
     """
     accepted = model.accept(images)
     height, width = accepted.shape[2:]
