@@ -33,7 +33,9 @@ from saltrust.models.architectures import ARCHITECTURES
 from saltrust.models.classifiers import build, to_input
 from saltrust.models.localizers import LOCALIZERS, train_localizer
 from saltrust.models.recipes import classifier_plan, localizer_plan
-from saltrust.models.training import Descent, TrainingPlan, train_classifier
+from saltrust.models.training import train_classifier
+from saltrust.models.training_loop import TrainingLoop
+from saltrust.models.training_plan import TrainingPlan
 from saltrust.study.study import Study
 
 DATASETS = {"phantom-pneumothorax": "SIIM-ACR", "phantom-pneumonia": "RSNA"}  # card -> the data that it stands for
@@ -72,13 +74,13 @@ def timed_training(train: Callable[[], tuple[object, dict]], validated: int) -> 
     """Seconds of a training step but the first, the share of it that data loading takes, and seconds to validate one
     image."""
     steps: list[tuple[float, float]] = []
-    take = Descent.take
+    take = TrainingLoop.take
 
-    def watched(descent: Descent) -> tuple[float, float]:
-        steps.append(take(descent))
+    def watched(loop: TrainingLoop) -> tuple[float, float]:
+        steps.append(take(loop))
         return steps[-1]
 
-    with patch.object(Descent, "take", watched):
+    with patch.object(TrainingLoop, "take", watched):
         _, record = train()
     loading, step = np.median(steps[1:], axis=0)
     rest = record["seconds"] - sum(seconds for _, seconds in steps)

@@ -13,7 +13,8 @@ from benchmarks.harness import BENCHMARKS, Comparison, Size
 from benchmarks.inputs import CAM_LAYER, network, network_inputs, radiographs
 from saltrust.methods.explained import Explained
 from saltrust.methods.fold_batchnorm import fold_batchnorm
-from saltrust.methods.path_integrals import noise_sample, quadrature_rule
+from saltrust.methods.path_integrals import noise_sample
+from saltrust.methods.quadrature import quadrature_rule
 from saltrust.methods.registry import METHODS
 from saltrust.methods.xrai import segment
 from saltrust.models.classifiers import to_input

@@ -67,11 +67,11 @@ def test_workers_wait_for_the_classifiers_and_take_the_longest_first():
 
 def test_steps_are_timed_without_the_first(monkeypatch):
     seconds = iter([(1.0, 50.0), (0.2, 2.0), (0.2, 2.0), (0.5, 9.0)])
-    monkeypatch.setattr(full_profile.Descent, "take", lambda descent: next(seconds))
+    monkeypatch.setattr(full_profile.TrainingLoop, "take", lambda loop: next(seconds))
 
     def train():
         for _ in range(4):
-            full_profile.Descent.take(None)
+            full_profile.TrainingLoop.take(None)
         return {}, {"seconds": 73.0}
 
     assert timed_training(train, validated=20) == (2.0, 0.1, 0.5)

@@ -3,7 +3,7 @@
 import pytest
 from torch import nn
 
-from saltrust.core.modules import Frame, blocks
+from saltrust.core.modules import Wrapper, blocks
 
 
 class Wrapped(nn.Module):
@@ -13,7 +13,7 @@ class Wrapped(nn.Module):
             self.add_module(name, part)
 
 
-class Eye(Frame, nn.Identity):
+class Eye(Wrapper, nn.Identity):
     pass
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from saltrust.methods.cam import choose_cam_layer
+from saltrust.methods.cam_layers import choose_cam_layer
 from saltrust.methods.explained import Explained
 from saltrust.methods.registry import METHODS
 from saltrust.methods.xrai import segment

@@ -8,7 +8,8 @@ from torch import nn
 from torch.nn import functional
 
 from saltrust.core.errors import SaltrustError
-from saltrust.methods.cam import choose_cam_layer, first_component, gradcam, scale_ends
+from saltrust.methods.cam import first_component, gradcam
+from saltrust.methods.cam_layers import choose_cam_layer, scale_ends
 from saltrust.methods.explained import Explained
 from saltrust.methods.registry import METHODS
 from saltrust.models.torchvision_compat import torchvision  # first: pytorch_grad_cam imports it, too

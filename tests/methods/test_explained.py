@@ -7,7 +7,8 @@ from torch.nn import functional
 
 import saltrust.methods  # fills the registry
 from saltrust.core.errors import SaltrustError
-from saltrust.methods.explained import SCALARS, Explained
+from saltrust.methods.explained import Explained
+from saltrust.methods.explained_scalar import SCALARS
 from saltrust.methods.registry import METHODS
 
 KEYS = [(0, 0), (0, 1), (0, 2)]

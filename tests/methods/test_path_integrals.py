@@ -7,7 +7,8 @@ from torch import nn
 
 from saltrust.core.errors import SaltrustError
 from saltrust.methods.explained import Explained
-from saltrust.methods.path_integrals import BASELINES, QUADRATURES, noise_sample, path_attributions, quadrature_rule
+from saltrust.methods.path_integrals import BASELINES, noise_sample, path_attributions
+from saltrust.methods.quadrature import QUADRATURES, quadrature_rule
 
 
 class Curved(nn.Module):

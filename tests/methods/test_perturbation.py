@@ -15,11 +15,11 @@ from torch import nn
 
 from saltrust.core.errors import SaltrustError
 from saltrust.methods.explained import Explained
+from saltrust.methods.occlusion import occlusion
 from saltrust.methods.perturbation import (
     kernel_shap,
     lime,
     lime_coefficients,
-    occlusion,
     shapley_coalitions,
     shapley_values,
     superpixels,

@@ -16,7 +16,7 @@ from saltrust.models.architectures import ARCHITECTURES, DEEPER, Architecture, S
 from saltrust.models.branching import BranchPlan, EarlyStop, published_plan, train_base, train_branch
 from saltrust.models.classifiers import build, predict
 from saltrust.models.recipes import base_plan, branch_plan
-from saltrust.models.training import TrainingPlan, best_precision
+from saltrust.models.training_plan import TrainingPlan, best_precision
 
 
 def colours(n: int, seed: int, size: int = 16) -> Split:

@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 from torch import nn
 
 from saltrust.core.labelled_images import Split
-from saltrust.models import checkpoints, training
+from saltrust.models import checkpoints, training_loop
 from saltrust.models.architectures import ARCHITECTURES, Architecture, Stage
 from saltrust.models.branching import BranchPlan, train_base, train_branch
 from saltrust.models.checkpoints import FILE, Checkpoint, identity
 from saltrust.models.localizers import UNetPlan, train_localizer
-from saltrust.models.training import Descent, Objective, TrainingPlan, fit, train_classifier
+from saltrust.models.training import fit, train_classifier
+from saltrust.models.training_loop import Objective, TrainingLoop
+from saltrust.models.training_plan import TrainingPlan
 
 EPOCHS, STEPS = 3, 4
 
@@ -104,7 +106,7 @@ class KilledError(BaseException):
 @pytest.fixture
 def kill(monkeypatch):
     """kill(training, step, folder): run it until a step begins, which never ends; the steps that it took."""
-    take = Descent.take
+    take = TrainingLoop.take
 
     def until(train, step: int, folder: Path) -> int:
         taken = []
@@ -116,7 +118,7 @@ def kill(monkeypatch):
             return take(self)
 
         with monkeypatch.context() as patch, pytest.raises(KilledError):
-            patch.setattr(Descent, "take", limited)
+            patch.setattr(TrainingLoop, "take", limited)
             train(unfinished=folder)
         return len(taken)
 
@@ -181,8 +183,8 @@ sys.path.insert(0, {str(Path(__file__).parent)!r})
 import test_checkpoints as here
 here.checkpoints.INTERVAL = 0.0
 here.ARCHITECTURES["tiny"] = here.TINY
-take = here.Descent.take
-here.Descent.take = lambda self: take(self) if len(self.losses) < 6 else os.kill(os.getpid(), signal.SIGKILL)
+take = here.TrainingLoop.take
+here.TrainingLoop.take = lambda self: take(self) if len(self.losses) < 6 else os.kill(os.getpid(), signal.SIGKILL)
 here.train_classifier("tiny", here.TRAIN, here.VAL, here.PLAN, unfinished={str(tmp_path)!r})
 """
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -signal.SIGKILL
@@ -195,7 +197,7 @@ def test_a_signal_waits_for_the_step_and_is_then_obeyed(number, uninterrupted, m
     def stop(*_):
         raise KilledError
 
-    take = Descent.take
+    take = TrainingLoop.take
 
     def interrupted(self):
         if len(self.losses) == 5:
@@ -205,7 +207,7 @@ def test_a_signal_waits_for_the_step_and_is_then_obeyed(number, uninterrupted, m
     before = signal.signal(number, stop)
     try:
         with monkeypatch.context() as patch, pytest.raises(KilledError):
-            patch.setattr(Descent, "take", interrupted)
+            patch.setattr(TrainingLoop, "take", interrupted)
             TRAININGS["classifier"](unfinished=tmp_path)
         assert signal.getsignal(number) is stop
     finally:
@@ -319,10 +321,10 @@ def test_seconds_add_up_over_the_processes_that_a_training_ran_in(often, kill, t
 
 def test_the_estimate_is_said_once_after_a_few_steps(monkeypatch, tmp_path):
     said = []
-    monkeypatch.setattr(training, "say", said.append)
+    monkeypatch.setattr(training_loop, "say", said.append)
     seconds = iter([(5.0, 90.0)] + [(0.5, 2.0)] * 11)
-    take = Descent.take
-    monkeypatch.setattr(Descent, "take", lambda self: (take(self), next(seconds))[1])
+    take = TrainingLoop.take
+    monkeypatch.setattr(TrainingLoop, "take", lambda self: (take(self), next(seconds))[1])
     TRAININGS["classifier"]()
     (line,) = [line for line in said if "data loading" in line]
     assert line.startswith("training Tiny  about 0:12 for 6 of 3 x 4 steps on ")

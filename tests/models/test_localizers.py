@@ -9,6 +9,7 @@ from torch import nn
 
 from saltrust.core.errors import SaltrustError
 from saltrust.core.labelled_images import Split
+from saltrust.models.augmentation import moved
 from saltrust.models.localizers import (
     LOCALIZERS,
     RetinaNetPlan,
@@ -20,7 +21,6 @@ from saltrust.models.localizers import (
     moved_boxes,
     train_localizer,
 )
-from saltrust.models.training import moved
 
 UNET = UNetPlan(
     epochs=3, patience=3, batch_size=8, steps_per_epoch=12, features=(8, 8, 8, 16, 16, 8), learning_rate=0.03,

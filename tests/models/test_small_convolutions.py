@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from saltrust.models import small_convolutions
-from saltrust.models.small_convolutions import Product, small_as_products
+from saltrust.models.small_convolutions import MatrixProductConv2d, use_matrix_products
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ def test_product_and_convolution_agree(kernel, stride, padding, bias):
     layer = nn.Conv2d(5, 7, kernel, stride, padding, bias=bias).double()
     images = torch.randn(3, 5, 4, 4, dtype=torch.float64, requires_grad=True)
     leaves = [images, *layer.parameters()]
-    expected, found = layer(images), Product(layer)(images)
+    expected, found = layer(images), MatrixProductConv2d(layer)(images)
     assert found.shape == expected.shape
     assert torch.allclose(found, expected, atol=1e-12)
     outer = torch.randn_like(expected)
@@ -32,8 +32,8 @@ def test_only_wide_layers_on_small_grids_are_products(monkeypatch):
     wide, narrow = nn.Conv2d(256, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)
     dilated = nn.Conv2d(256, 8, 3, padding=2, dilation=2)
     model = nn.Sequential(nn.Sequential(wide), narrow, dilated)
-    small_as_products(model)
-    assert [type(layer) for layer in (model[0][0], model[1], model[2])] == [Product, nn.Conv2d, nn.Conv2d]
+    use_matrix_products(model)
+    assert [type(layer) for layer in (model[0][0], model[1], model[2])] == [MatrixProductConv2d, nn.Conv2d, nn.Conv2d]
     used = []
     product = small_convolutions.F.linear
     monkeypatch.setattr(
@@ -48,7 +48,7 @@ def test_weights_and_names_are_those_of_the_model(monkeypatch):
     monkeypatch.setattr(small_convolutions, "FEWEST_WEIGHTS", 1)
     model = nn.Sequential(nn.Conv2d(256, 4, 1), nn.ReLU())
     before = dict(model.named_parameters())
-    small_as_products(model)
+    use_matrix_products(model)
     after = dict(model.named_parameters())
     assert before.keys() == after.keys()
     assert all(before[name] is after[name] for name in before)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from saltrust.models.classifiers import build
-from saltrust.models.temporary_batchnorm import dismantle, scaffold
+from saltrust.models.temporary_batchnorm import fold, insert
 
 SIZE = 12
 
@@ -38,7 +38,7 @@ def unlike_at_the_start(model: nn.Module) -> None:
 
 def test_every_layer_but_the_last_is_normalized(images):
     model = plain()
-    scaffold(model, SIZE)
+    insert(model, SIZE)
     assert len(normalizations(model)) == 3
     assert type(model[3][-1]) is nn.Linear
     seen = []
@@ -51,11 +51,11 @@ def test_every_layer_but_the_last_is_normalized(images):
 @pytest.mark.parametrize("large", [2, 3, 5, 6, 7])
 def test_what_remains_is_the_plain_network_with_the_same_outputs(images, large):
     model = plain(large)
-    scaffold(model, SIZE)
+    insert(model, SIZE)
     unlike_at_the_start(model)
     model.train()(images)
     expected = model.eval()(images)
-    dismantle(model)
+    fold(model)
     assert not normalizations(model)
     untouched = plain(large).eval()
     untouched.load_state_dict(model.state_dict())
@@ -67,7 +67,7 @@ def test_the_first_linear_layer_reads_the_grid_where_pooling_only_spreads_it(ima
     """A grid of 3 x 3: pooled to 2 x 2, kept, spread so that the middle row is in no pixel alone (4), spread."""
     model, same = plain(large).eval(), plain(large).eval()
     same.load_state_dict(model.state_dict())
-    scaffold(model, SIZE)
+    insert(model, SIZE)
     linear = next(m for m in model.modules() if isinstance(m, nn.Linear))
     assert linear.in_features == inputs
     assert torch.allclose(model.eval()(images), same(images), atol=1e-4)  # normalizations at the start change nothing
@@ -84,11 +84,11 @@ def test_the_first_linear_layer_reads_the_grid_where_pooling_only_spreads_it(ima
 def test_a_weight_is_shared_out_among_the_copies_of_its_pixel(shares, large):
     shares = torch.tensor(shares)  # rows of the grid x rows of the spread one
     model = nn.Sequential(nn.AdaptiveAvgPool2d(large), nn.Flatten(), nn.Linear(3 * large**2, 5), nn.Linear(5, 2))
-    scaffold(model, len(shares))
+    insert(model, len(shares))
     trained = next(m for m in model.modules() if isinstance(m, nn.Linear)).weight
     nn.init.normal_(trained, generator=torch.Generator().manual_seed(0))
     trained = trained.detach().clone().view(5, 3, len(shares), len(shares))
-    dismantle(model)
+    fold(model)
     expected = torch.einsum("ocij,ik,jl->ockl", trained, shares, shares).flatten(1)
     assert torch.allclose(model[2].weight, expected, atol=1e-4)
 
@@ -96,8 +96,8 @@ def test_a_weight_is_shared_out_among_the_copies_of_its_pixel(shares, large):
 def test_a_network_that_normalizes_is_left_alone():
     model = nn.Sequential(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)), nn.Conv2d(4, 4, 3))
     names = list(model.state_dict())
-    scaffold(model, SIZE)
-    dismantle(model)
+    insert(model, SIZE)
+    fold(model)
     assert list(model.state_dict()) == names
 
 
@@ -107,10 +107,10 @@ def test_the_networks_of_the_paper_come_back(architecture):
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     model = build(architecture, 10).eval()
     shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
-    scaffold(model, 64)
+    insert(model, 64)
     assert model.state_dict()["classifier.1.0.weight"].shape == (4096, 256)
     unlike_at_the_start(model)
     expected = model.eval()(images)
-    dismantle(model)
+    fold(model)
     assert {name: tensor.shape for name, tensor in model.state_dict().items()} == shapes
     assert torch.allclose(model(images), expected, rtol=1e-4, atol=1e-4 * expected.abs().max().item())

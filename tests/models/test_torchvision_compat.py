@@ -90,7 +90,7 @@ try:
     import torchvision
 except RuntimeError:
     pass
-from saltrust.models.vision import torchvision
+from saltrust.models.torchvision_compat import torchvision
 import torch
 assert torchvision.ops.nms(torch.tensor([[0, 0, 1, 1.0]]), torch.ones(1), 0.5).tolist() == [0]
 torchvision.models.resnet18

@@ -11,12 +11,13 @@ from torch import nn
 from saltrust.core.errors import SaltrustError
 from saltrust.core.labelled_images import Split
 from saltrust.core.profiles import PROFILES
-from saltrust.models import training
 from saltrust.models.architectures import ARCHITECTURES, Architecture, Stage
 from saltrust.models.augmentation import balanced_batches, mirrored, moved, random_affine, relit, shuffled_batches
 from saltrust.models.classifiers import to_input
 from saltrust.models.recipes import classifier_plan, localizer_plan
-from saltrust.models.training import Objective, TrainingPlan, fit, train_classifier
+from saltrust.models.training import fit, train_classifier
+from saltrust.models.training_loop import Objective, TrainingLoop
+from saltrust.models.training_plan import OPTIMIZERS, SCHEDULES, TrainingPlan, best_precision
 
 
 def squares(n: int, seed: int, prevalence: float = 0.3, size: int = 32) -> Split:
@@ -81,8 +82,8 @@ def test_several_classes_are_learned_from_balanced_batches(architecture):
         train_classifier(architecture, squares(40, 0), three(30, 1), plan, classes=3)
 
 
-@pytest.mark.parametrize("optimizer", training.OPTIMIZERS)
-@pytest.mark.parametrize("schedule", training.SCHEDULES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("schedule", SCHEDULES)
 def test_same_plan_same_weights_and_the_caller_s_random_state_stays(architecture, optimizer, schedule):
     plan = dataclasses.replace(PLAN, epochs=2, steps_per_epoch=3, optimizer=optimizer, schedule=schedule)
     train, val = squares(40, 0), squares(20, 1)
@@ -187,7 +188,7 @@ def test_weight_decay_acts_in_adam():
     plan = TrainingPlan(epochs=1, steps_per_epoch=1, batch_size=2, learning_rate=0.1, weight_decay=0.5)
     model = one_weight()
     nn.init.ones_(model.weight)
-    optimizer = training.OPTIMIZERS["adam"](model.parameters(), plan)
+    optimizer = OPTIMIZERS["adam"](model.parameters(), plan)
     model.weight.grad = torch.zeros(1, 1)
     optimizer.step()
     assert model.weight.item() == pytest.approx(0.9)  # Adam's first step has the size of the learning rate
@@ -200,8 +201,8 @@ def test_early_stopping_on_a_loss_keeps_the_lowest():
 
 
 def learning_rates(plan: TrainingPlan, scores: list[float], steps: int) -> list[float]:
-    optimizer = training.OPTIMIZERS["sgd"](one_weight().parameters(), plan)
-    schedule = training.SCHEDULES[plan.schedule](optimizer, plan, len(scores) * steps)
+    optimizer = OPTIMIZERS["sgd"](one_weight().parameters(), plan)
+    schedule = SCHEDULES[plan.schedule](optimizer, plan, len(scores) * steps)
     rates = []
     for value in scores:
         for _ in range(steps):
@@ -330,13 +331,13 @@ def test_bad_names_in_a_plan_are_refused_before_training(architecture, field, va
 def test_a_gpu_trains_in_half_precision(bfloat16, precision, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bfloat16)
-    assert training.best_precision() == precision
+    assert best_precision() == precision
 
 
 def test_float16_scales_its_gradients_and_passes_over_the_step_that_overflows(architecture, monkeypatch):
     """The scale begins too high, at 2^16: as it falls, so many steps change nothing."""
     scales, steps = [], []
-    take = training.Descent.take
+    take = TrainingLoop.take
 
     def watched(self):
         before = self.model[6].weight.detach().clone()
@@ -345,7 +346,7 @@ def test_float16_scales_its_gradients_and_passes_over_the_step_that_overflows(ar
         steps.append(not torch.equal(before, self.model[6].weight))
         return times
 
-    monkeypatch.setattr(training.Descent, "take", watched)
+    monkeypatch.setattr(TrainingLoop, "take", watched)
     monkeypatch.setattr(torch.amp, "GradScaler", functools.partial(torch.amp.GradScaler, init_scale=2.0**40))
     plan = dataclasses.replace(PLAN, epochs=2, precision="float16")
     _, record = train_classifier(architecture, squares(40, 0), squares(20, 1), plan)

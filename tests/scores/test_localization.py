@@ -9,19 +9,17 @@ from sklearn.metrics import f1_score, jaccard_score
 from saltrust.core.errors import SaltrustError
 from saltrust.scores.localization import (
     LOCALIZATION,
-    area_cut,
-    best_cut,
     dice_best,
     hit_rate,
     iou_area,
     iou_best,
     iou_otsu,
     m_gt,
-    otsu_cut,
     pointing_game,
     relevance_mass_accuracy,
     relevance_rank_accuracy,
 )
+from saltrust.scores.masks import area_cut, best_cut, otsu_cut
 
 SHAPE = (5, 6)
 TIED = arrays(np.float64, SHAPE, elements=st.integers(-3, 3).map(float))

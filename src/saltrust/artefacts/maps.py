@@ -144,7 +144,7 @@ def _explained(maps: SaliencyMaps, get: Callable):
 
 def _load_explained(maps: SaliencyMaps, get: Callable):
     from saltrust.core.devices import device
-    from saltrust.methods.cam import choose_cam_layer
+    from saltrust.methods.cam_layers import choose_cam_layer
     from saltrust.methods.explained import Explained
     from saltrust.models.randomization import randomize
 

@@ -5,24 +5,35 @@ from torch import nn
 _PLAIN = (nn.Sequential, nn.ModuleList)  # their subclasses may do more than hold modules
 
 
-class Frame:
-    """What is put around a network to fit it in, and is no block of it."""
+class Wrapper:
+    """A module that is put around a network to fit it in, and is no block of it."""
 
 
 def blocks(network: nn.Module) -> list[str]:
     """Paths of the blocks of a network from the image to the output, in the order of their definition.
 
-    They are the network's children, but that some are opened, which is to say that their own children stand in their
-    place: plain sequences, lists (which do not run themselves), what is wrapped alone, and what holds more than half of
-    all weights, such as a backbone beside its head. A parameter that an opened module holds itself is in no block.
-    A `Frame` around the network is none.
+    The blocks are the network's children. Some children are opened: their own children stand in their place. These are
+    plain sequences, lists (which do not run themselves), what is wrapped alone, and what holds more than half of all
+    weights, such as a backbone beside its head. A parameter that an opened module holds itself is in no block. A
+    `Wrapper` around the network is none.
+
+    Args:
+        network: any module.
+
+    Returns:
+        Dotted paths of modules.
+
+    >>> blocks(nn.Sequential(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), nn.Flatten()))
+    ['0.0', '0.1', '1']
     """
     return _within(network, "", sum(weight.numel() for weight in network.parameters()) / 2)
 
 
 def _within(module: nn.Module, path: str, half: float) -> list[str]:
     children = [
-        (f"{path}.{name}".lstrip("."), child) for name, child in module.named_children() if not isinstance(child, Frame)
+        (f"{path}.{name}".lstrip("."), child)
+        for name, child in module.named_children()
+        if not isinstance(child, Wrapper)
     ]
     if len(children) == 1 and not path:  # a wrapper around the network
         (name, child), *_ = children

@@ -7,15 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from saltrust.core.errors import SaltrustError
-from saltrust.methods.explained import Explained, is_map
+from saltrust.methods.cam_layers import feature_maps, scale_ends
+from saltrust.methods.explained import Explained
+from saltrust.methods.path_integrals import Key
 from saltrust.methods.registry import method
 
 Layer = Annotated[str | None, "module path of the layer; None for the model's cam_layer, else its coarsest scale"]
-Key = tuple[int, ...]
-
-NEW_SCALE = 0.75  # of the first grid of a scale: below it, a new scale begins
-MIN_GRID = 2  # positions along each side: one position sees no place
 
 
 @method(
@@ -30,11 +27,28 @@ MIN_GRID = 2  # positions along each side: one position sees no place
     signed=False,
 )
 def gradcam(model: Explained, images: Tensor, keys: Sequence[Key], *, layer: Layer = None) -> Tensor:
-    """Grad-CAM (Selvaraju et al. 2017, equations 1 and 2), enlarged bilinearly to the size of the image.
+    """Grad-CAM, enlarged bilinearly to the size of the image.
 
-    images: (n, channels, height, width) in the model's input range. layer: dotted path of a module that returns
-    (n, c, rows, columns), by default the model's cam_layer, or where it has none, the end of its coarsest scale.
-    Returns (n, 1, height, width), non-negative.
+    Args:
+        model: the network.
+        images: (n, channels, height, width) in the model's input range.
+        keys: one noise key for each image; not used.
+        layer: dotted path of a module that returns (n, c, rows, columns); None for the model's cam_layer, or where it
+            has none, the end of its coarsest scale.
+
+    Returns:
+        Maps (n, 1, height, width), non-negative.
+
+    Raises:
+        SaltrustError: the layer does not exist, runs other than once, or returns no map.
+
+    Source:
+        Selvaraju et al. 2017, equations 1 and 2.
+
+    >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> maps = gradcam(Explained(network), torch.ones(1, 1, 4, 4), [(0,)], layer="0")
+    >>> maps.shape, float(maps.mean())
+    (torch.Size([1, 1, 4, 4]), 0.25)
     """
     activations, gradients = _activations(model, images, layer)
     influence = gradients.mean((2, 3), keepdim=True)
@@ -53,12 +67,31 @@ def gradcam(model: Explained, images: Tensor, keys: Sequence[Key], *, layer: Lay
     signed=False,
 )
 def gradcam_pp(model: Explained, images: Tensor, keys: Sequence[Key], *, layer: Layer = None) -> Tensor:
-    """Grad-CAM++ (Chattopadhay et al. 2018, equation 19), for the exponential of the explained scalar.
+    """Grad-CAM++, for the exponential of the explained scalar.
 
-    The weight of equation 19, g^2 / (2 g^2 + g^3 sum(A)), is 1 / (2 + g sum(A)): so written it needs no epsilon, which
+    The weight of equation 19, g^2 / (2 g^2 + g^3 sum(A)), is 1 / (2 + g sum(A)). So written it needs no epsilon, which
     in pytorch-grad-cam (1e-6, added to the denominator) flattens the weights of networks with small gradients. Only
-    positive gradients count and, as the paper takes the map after a ReLU, only positive activations enter the sum: no
-    denominator is below 2. The factor exp(f(x)), one number per image, is left out. Arguments and shapes as in gradcam.
+    positive gradients count. As the paper takes the map after a ReLU, only positive activations enter the sum: no
+    denominator is below 2. The factor exp(f(x)), one number for each image, is left out.
+
+    Args:
+        model: the network.
+        images: (n, channels, height, width) in the model's input range.
+        keys: one noise key for each image; not used.
+        layer: as in `gradcam`.
+
+    Returns:
+        Maps (n, 1, height, width), non-negative.
+
+    Raises:
+        SaltrustError: as `gradcam`.
+
+    Source:
+        Chattopadhay et al. 2018, equation 19.
+
+    >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> gradcam_pp(Explained(network), torch.ones(1, 1, 4, 4), [(0,)], layer="0").shape
+    torch.Size([1, 1, 4, 4])
     """
     activations, gradients = _activations(model, images, layer)
     helpful = gradients.relu()
@@ -77,9 +110,26 @@ def gradcam_pp(model: Explained, images: Tensor, keys: Sequence[Key], *, layer: 
     signed=False,
 )
 def layercam(model: Explained, images: Tensor, keys: Sequence[Key], *, layer: Layer = None) -> Tensor:
-    """LayerCAM (Jiang et al. 2021): each position is weighed by its own positive gradient.
+    """LayerCAM: each position is weighed by its own positive gradient.
 
-    Arguments and shapes as in gradcam.
+    Args:
+        model: the network.
+        images: (n, channels, height, width) in the model's input range.
+        keys: one noise key for each image; not used.
+        layer: as in `gradcam`.
+
+    Returns:
+        Maps (n, 1, height, width), non-negative.
+
+    Raises:
+        SaltrustError: as `gradcam`.
+
+    Source:
+        Jiang et al. 2021.
+
+    >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> float(layercam(Explained(network), torch.ones(1, 1, 4, 4), [(0,)], layer="0").mean())
+    0.25
     """
     activations, gradients = _activations(model, images, layer)
     return enlarge((gradients.relu() * activations).sum(1, keepdim=True).relu(), images)
@@ -98,12 +148,31 @@ def layercam(model: Explained, images: Tensor, keys: Sequence[Key], *, layer: La
     backward=False,
 )
 def eigencam(model: Explained, images: Tensor, keys: Sequence[Key], *, layer: Layer = None) -> Tensor:
-    """First principal component of the activations of a layer (Muhammad & Yeasin 2020).
+    """First principal component of the activations of a layer.
 
     It does not see the explained output: all classes share one map. As in pytorch-grad-cam, and unlike the paper, the
     activations are centred over positions and the negative part is cut off. Of the component's two signs, the one that
     rises with the sum over channels is taken, so that large means active, as it always does without centring;
-    pytorch-grad-cam leaves the sign to the linear algebra library. Arguments and shapes as in gradcam.
+    pytorch-grad-cam leaves the sign to the linear algebra library.
+
+    Args:
+        model: the network.
+        images: (n, channels, height, width) in the model's input range.
+        keys: one noise key for each image; not used.
+        layer: as in `gradcam`.
+
+    Returns:
+        Maps (n, 1, height, width), non-negative.
+
+    Raises:
+        SaltrustError: as `gradcam`.
+
+    Source:
+        Muhammad & Yeasin 2020.
+
+    >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> eigencam(Explained(network), torch.ones(1, 1, 4, 4), [(0,)], layer="0").shape
+    torch.Size([1, 1, 4, 4])
     """
     accepted = model.accept(images)
     chosen = _layer(model, accepted, layer)
@@ -123,10 +192,28 @@ def eigencam(model: Explained, images: Tensor, keys: Sequence[Key], *, layer: La
     signed=False,
 )
 def eigengradcam(model: Explained, images: Tensor, keys: Sequence[Key], *, layer: Layer = None) -> Tensor:
-    """First principal component of gradient times activation (EigenGradCAM of pytorch-grad-cam; no paper).
+    """First principal component of gradient times activation.
 
-    Centred, signed and cut as in eigencam: it rises with the sum of gradient times activation over the channels.
-    Arguments and shapes as in gradcam.
+    Centred, signed and cut as in `eigencam`: it rises with the sum of gradient times activation over the channels.
+
+    Args:
+        model: the network.
+        images: (n, channels, height, width) in the model's input range.
+        keys: one noise key for each image; not used.
+        layer: as in `gradcam`.
+
+    Returns:
+        Maps (n, 1, height, width), non-negative.
+
+    Raises:
+        SaltrustError: as `gradcam`.
+
+    Source:
+        EigenGradCAM of pytorch-grad-cam; there is no paper.
+
+    >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> eigengradcam(Explained(network), torch.ones(1, 1, 4, 4), [(0,)], layer="0").shape
+    torch.Size([1, 1, 4, 4])
     """
     activations, gradients = _activations(model, images, layer)
     return enlarge(first_component(gradients * activations).relu(), images)
@@ -135,8 +222,15 @@ def eigengradcam(model: Explained, images: Tensor, keys: Sequence[Key], *, layer
 def first_component(features: Tensor) -> Tensor:
     """Projection of the channels of each position, centred over positions, onto their first principal axis.
 
-    features: (n, channels, rows, columns). Returns (n, 1, rows, columns), with the sign whose sum over positions of
-    projection times (sum over channels) is positive. Features that do not vary give zeros.
+    Args:
+        features: (n, channels, rows, columns).
+
+    Returns:
+        A tensor (n, 1, rows, columns), with the sign whose sum over positions of projection times (sum over channels)
+        is positive. Features that do not vary give zeros.
+
+    >>> first_component(torch.tensor([[[[1.0, 3.0]]]])).tolist()
+    [[[[-1.0, 1.0]]]]
     """
     positions = features.flatten(2).mT
     centred = positions - positions.mean(1, keepdim=True)
@@ -146,70 +240,19 @@ def first_component(features: Tensor) -> Tensor:
 
 
 def enlarge(cams: Tensor, images: Tensor) -> Tensor:
-    """Maps (n, 1, rows, columns) at the size of the images and on their device, interpolated bilinearly between the
-    centres of the positions."""
+    """Maps at the size of the images and on their device, interpolated bilinearly between the centres of the positions.
+
+    Args:
+        cams: maps (n, 1, rows, columns).
+        images: (n, channels, height, width).
+
+    Returns:
+        Maps (n, 1, height, width).
+
+    >>> enlarge(torch.tensor([[[[0.0, 1.0]]]]), torch.zeros(1, 3, 1, 4)).tolist()
+    [[[[0.0, 0.25, 0.75, 1.0]]]]
+    """
     return functional.interpolate(cams, images.shape[2:], mode="bilinear", align_corners=False).to(images.device)
-
-
-def feature_maps(model: Explained, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-    """Outputs (n, c, rows, columns) of some layers, from forward runs alone. Raises SaltrustError where one is no map
-    of at least 2 x 2 positions."""
-    features = model.features(images, layers)
-    for layer, output in features.items():
-        if not is_map(output, images) or min(output.shape[2:]) < MIN_GRID:
-            raise SaltrustError(
-                f"module '{layer}' returns shape {tuple(output.shape)} for images of {tuple(images.shape[2:])} pixels; "
-                "a map (n, c, rows, columns) with at least 2 x 2 positions is needed"
-            )
-    return features
-
-
-def scale_ends(model: Explained, images: Tensor) -> list[str]:
-    """The last block of each scale of resolution, from the finest to the coarsest, for images of this size.
-
-    A scale begins where the grid falls below 0.75 of the first grid of the scale before it. Blocks of pooling or
-    dropout are passed over, as are grids below 2 x 2 and those that grow again. Raises SaltrustError where no block
-    returns a map.
-    """
-    ends: list[str] = []
-    first = last = float("inf")
-    for block, (rows, columns) in model.block_grids(images[:1]).items():
-        side = (rows * columns) ** 0.5
-        if min(rows, columns) < MIN_GRID or side > last:
-            continue
-        if not ends or side < NEW_SCALE * first:
-            ends.append(block)
-            first = side
-        ends[-1], last = block, side
-    if not ends:
-        blocks = model.blocks
-        names = blocks if len(blocks) <= 6 else [*blocks[:3], "…", *blocks[-2:]]
-        raise SaltrustError(
-            f"no block of the model ({', '.join(names)}) returns a map of 2 x 2 positions or more for images of "
-            f"{tuple(images.shape[2:])} pixels: name a layer inside a block"
-        )
-    return ends
-
-
-def choose_cam_layer(model: torch.nn.Module, candidates: Sequence[str], size: int, min_grid: int) -> str | None:
-    """The deepest layer whose map still has min_grid x min_grid positions for images of size x size pixels.
-
-    candidates: module paths from the output of the network downward; those that return no spatial map are passed over.
-    None where none returns one (a transformer). Raises SaltrustError where none is fine enough.
-    """
-    explained = Explained(model)
-    image = torch.zeros(1, 3, size, size, device=explained.device, dtype=explained.dtype)
-    candidates = [layer for layer in candidates if not layer.endswith(".")]  # a module without what is in it
-    grids = {layer: min(grid) for layer, grid in explained.grids(candidates, image).items()}
-    if not grids:
-        return None
-    for layer, grid in grids.items():
-        if grid >= min_grid:
-            return layer
-    raise SaltrustError(
-        f"no layer has a grid of {min_grid} x {min_grid} for images of {size} pixels; "
-        f"grids: {', '.join(f'{layer} {grid}' for layer, grid in grids.items())}"
-    )
 
 
 def _layer(model: Explained, images: Tensor, layer: str | None) -> str:

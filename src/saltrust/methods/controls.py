@@ -19,7 +19,20 @@ TRUNCATE = 4.0  # standard deviations after which the random field's kernel ends
 
 
 def luminance(images: np.ndarray) -> np.ndarray:
-    """Grey levels in [0, 1] (n, height, width) of uint8 images (n, height, width[, 3])."""
+    """Grey levels of images.
+
+    Args:
+        images: uint8 (n, height, width) or (n, height, width, 3).
+
+    Returns:
+        An array (n, height, width) in [0, 1].
+
+    Raises:
+        SaltrustError: the images have another shape or type.
+
+    >>> luminance(np.array([[[0, 255]]], np.uint8)).tolist()
+    [[[0.0, 1.0]]]
+    """
     colour = images.ndim == 4 and images.shape[3] == 3
     if images.dtype != np.uint8 or not (images.ndim == 3 or colour):
         raise SaltrustError(f"images are uint8 (n, height, width[, 3]), not {images.dtype} {images.shape}")
@@ -39,8 +52,17 @@ control = partial(method, family="control", signed=False, parts=lambda parameter
 def sobel(images: np.ndarray, keys: Sequence[Key], parts: Mapping[str, np.ndarray]) -> np.ndarray:
     """Strength of the image's edges: root mean square of its two Sobel derivatives, scaled as in scikit-image.
 
-    images: uint8 (n, height, width[, 3]). Returns (n, 1, height, width): the difference of grey levels in [0, 1] across
-    two pixels; exactly 0 where the image is even.
+    Args:
+        images: uint8 (n, height, width[, 3]).
+        keys: one noise key for each image; not used.
+        parts: none.
+
+    Returns:
+        Maps (n, 1, height, width): the difference of grey levels in [0, 1] across two pixels; exactly 0 where the image
+        is even.
+
+    >>> float(sobel(np.full((1, 4, 4), 128, np.uint8), [(0,)], {}).max())
+    0.0
     """
     edges = [np.hypot(derivative(grey, 0), derivative(grey, 1)) for grey in luminance(images)]
     return np.stack(edges)[:, None] / 4 / 2**0.5
@@ -62,10 +84,29 @@ def canny(
     low: Annotated[float, "Sobel sum at which an edge may go on, in grey levels of 255 (a step of 1 gives 4)"] = 30.0,
     high: Annotated[float, "Sobel sum at which an edge begins, in grey levels of 255"] = 90.0,
 ) -> np.ndarray:
-    """Where the image has edges, 1, and elsewhere 0 (Canny 1986; scikit-image): the low baseline of Venkatesh et al.
+    """Where the image has edges, 1, and elsewhere 0: the low baseline of Venkatesh et al.
 
     The defaults are those of their code, which blurs with a mean over 3 x 3 pixels: its standard deviation is 0.8.
-    images: uint8 (n, height, width[, 3]). Returns (n, 1, height, width).
+
+    Args:
+        images: uint8 (n, height, width[, 3]).
+        keys: one noise key for each image; not used.
+        parts: none.
+        sigma: standard deviation of the blur before, in pixels, at least 0.
+        low: Sobel sum at which an edge may go on, in grey levels of 255 (a step of 1 gives 4), at least 0.
+        high: Sobel sum at which an edge begins, in grey levels of 255, at least `low`.
+
+    Returns:
+        Maps (n, 1, height, width), 0 or 1.
+
+    Raises:
+        SaltrustError: a parameter is out of range.
+
+    Source:
+        Canny 1986, by scikit-image.
+
+    >>> float(canny(np.full((1, 8, 8), 128, np.uint8), [(0,)], {}).max())
+    0.0
     """
     if not (sigma >= 0 and 0 <= low <= high):
         raise SaltrustError(f"sigma is at least 0, and 0 <= low <= high; not {sigma=}, {low=}, {high=}")
@@ -87,7 +128,23 @@ def centre(
     *,
     sd: Annotated[float, "standard deviation, as a share of the image's height and of its width"] = 0.25,
 ) -> np.ndarray:
-    """A Gaussian around the middle of the image, whatever the image shows. Returns (n, 1, height, width) in (0, 1]."""
+    """A Gaussian around the middle of the image, whatever the image shows.
+
+    Args:
+        images: uint8 (n, height, width[, 3]).
+        keys: one noise key for each image; not used.
+        parts: none.
+        sd: standard deviation, as a share of the image's height and of its width, above 0.
+
+    Returns:
+        Maps (n, 1, height, width) in (0, 1].
+
+    Raises:
+        SaltrustError: sd is not above 0.
+
+    >>> centre(np.zeros((1, 3, 3), np.uint8), [(0,)], {})[0, 0, 1].round(2).tolist()
+    [0.41, 1.0, 0.41]
+    """
     if not sd > 0:
         raise SaltrustError(f"sd is {sd}; it must be above 0")
     grey = luminance(images)
@@ -103,7 +160,19 @@ def centre(
     formula="1",
 )
 def constant(images: np.ndarray, keys: Sequence[Key], parts: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The same everywhere: a map that says nothing. Returns ones (n, 1, height, width)."""
+    """The same everywhere: a map that says nothing.
+
+    Args:
+        images: uint8 (n, height, width[, 3]).
+        keys: one noise key for each image; not used.
+        parts: none.
+
+    Returns:
+        Ones (n, 1, height, width).
+
+    >>> constant(np.zeros((1, 1, 2), np.uint8), [(0,)], {}).tolist()
+    [[[[1.0, 1.0]]]]
+    """
     return np.ones_like(luminance(images)[:, None])
 
 
@@ -122,11 +191,27 @@ def random_field(
     length: Annotated[float, "correlation length, as a share of the image's shorter side"] = 0.1,
     seed: Annotated[int, "of the field"] = 0,
 ) -> np.ndarray:
-    """A smooth random map that knows nothing of the image: normal noise of unit variance, correlated over a distance r
-    as exp(-r^2 / (2 length^2)) everywhere, also at the border.
+    """A smooth random map that knows nothing of the image.
 
-    The field depends on (seed, key) and the size of the image alone. Returns (n, 1, height, width), each field shifted
-    so that its least value is 0.
+    It is normal noise of unit variance, correlated over a distance r as exp(-r^2 / (2 length^2)) everywhere, also at
+    the border. The field depends on (seed, key) and the size of the image alone.
+
+    Args:
+        images: uint8 (n, height, width[, 3]).
+        keys: one tuple of non-negative integers for each image.
+        parts: none.
+        length: correlation length, as a share of the image's shorter side, above 0.
+        seed: of the field.
+
+    Returns:
+        Maps (n, 1, height, width), each shifted so that its least value is 0.
+
+    Raises:
+        SaltrustError: length is not above 0, or keys are missing.
+
+    >>> field = random_field(np.zeros((1, 8, 8), np.uint8), [(0,)], {})
+    >>> field.shape, float(field.min())
+    ((1, 1, 8, 8), 0.0)
     """
     if not length > 0:
         raise SaltrustError(f"length is {length}; it must be above 0")
@@ -164,7 +249,23 @@ def image(
         "bright"
     ),
 ) -> np.ndarray:
-    """The image itself as a map, or its negative. Returns grey levels in [0, 1], (n, 1, height, width)."""
+    """The image itself as a map, or its negative.
+
+    Args:
+        images: uint8 (n, height, width[, 3]).
+        keys: one noise key for each image; not used.
+        parts: none.
+        polarity: which pixels rank high: "bright" ones, or "dark" ones, for a finding such as air.
+
+    Returns:
+        Maps (n, 1, height, width), grey levels in [0, 1].
+
+    Raises:
+        SaltrustError: the polarity is unknown.
+
+    >>> image(np.array([[[0, 255]]], np.uint8), [(0,)], {}, polarity="dark").tolist()
+    [[[[1.0, 0.0]]]]
+    """
     if polarity not in POLARITIES:
         raise unknown_name("polarity", polarity, POLARITIES)
     grey = luminance(images)[:, None]

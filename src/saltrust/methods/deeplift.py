@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from saltrust.core.errors import SaltrustError
-from saltrust.methods.explained import Explained, Rules, Selection
-from saltrust.methods.gradient import from_baseline, from_baseline_set
+from saltrust.methods.explained import Explained
+from saltrust.methods.explained_scalar import Selection
 from saltrust.methods.operations import KINDS, Call, Operations, parse, place, rescaled
 from saltrust.methods.path_integrals import (
     Baseline,
@@ -19,10 +19,12 @@ from saltrust.methods.path_integrals import (
     Seed,
     baseline_set,
     count_starts,
-    quadrature_rule,
     starts,
 )
+from saltrust.methods.quadrature import quadrature_rule
 from saltrust.methods.registry import method
+from saltrust.methods.rules import Rules
+from saltrust.methods.totals import from_baseline, from_baseline_set
 
 SOFTMAX_STEPS = 128  # a softmax is the last operation: points are cheap, and this many leave rounding alone
 
@@ -44,9 +46,14 @@ class Recorder(Rules):
         return func(*args, **(kwargs or {}))
 
 
-class Rescale(Operations):
-    """The network on images, with each nonlinear operation's gradient replaced by its multiplier: the change of the
-    output over the change of the input, from a reference to the image."""
+class RescaleRules(Operations):
+    """The network on images, with each nonlinear operation's gradient replaced by its multiplier.
+
+    The multiplier is the change of the output over the change of the input, from a reference to the image.
+
+    Args:
+        calls: the nonlinear operations of the run on the reference, as `Recorder` keeps them.
+    """
 
     def __init__(self, calls: Sequence[Reference]) -> None:
         super().__init__("DeepLIFT", {kind: self._against_reference(rule) for kind, rule in NONLINEAR.items()})
@@ -55,6 +62,7 @@ class Rescale(Operations):
         self._reference: Tensor | None = None
 
     def restart(self) -> None:
+        """Begin the recorded operations again, before the next run."""
         super().restart()
         self._waiting = iter(self._calls)
 
@@ -67,7 +75,11 @@ class Rescale(Operations):
         return super().__torch_function__(func, types, args, kwargs)
 
     def finish(self) -> None:
-        """Raises SaltrustError where the run on the reference had further operations."""
+        """Check that the run on the reference had no further operations.
+
+        Raises:
+            SaltrustError: it had.
+        """
         left = next(self._waiting, None)
         if left is not None:
             raise self._divergence("no further operation", left[0])
@@ -89,11 +101,26 @@ def _broadcasts(reference: Tensor, value: Tensor) -> bool:
 
 
 def rescale(call: Call, reference: Tensor) -> Tensor:
-    """The Rescale rule for a curve: multiplier (f(x) - f(r)) / (x - r) (Shrikumar et al. 2017, section 3.5.1).
+    """The Rescale rule for a curve: multiplier (f(x) - f(r)) / (x - r).
 
     The derivative at x, its limit, takes its place where |x - r| <= eps^(2/3) (|f(x)| + |f(r)|), eps the machine
     epsilon: there rounding of f would leave an error of eps^(1/3) or more in the multiplier. The bound is in units of
     f, so that where the bend of a ReLU lies between x and r the multiplier is exact, however close they are.
+
+    Args:
+        call: an elementwise operation on the image.
+        reference: its input r when the network runs on the reference; broadcasts to x.
+
+    Returns:
+        The operation's output, with the multiplier for a gradient.
+
+    Source:
+        Shrikumar et al. 2017, section 3.5.1.
+
+    >>> x = torch.tensor([3.0], requires_grad=True)
+    >>> rescale(parse(torch.relu, (x,), None), torch.tensor([-1.0])).sum().backward()
+    >>> x.grad.tolist()
+    [0.75]
     """
     x = call.dependent[0]
     with torch.enable_grad():
@@ -108,12 +135,27 @@ def rescale(call: Call, reference: Tensor) -> Tensor:
 
 
 def rescale_maximum(call: Call, reference: Tensor) -> Tensor:
-    """Max pooling: the gain over the reference, max(y, r) - r, goes to the window's winner in the image, the loss,
-    y - max(y, r), to its winner in the reference, as shap and captum share them out (there, where windows overlap, only
-    one window's share is kept).
+    """The Rescale rule for max pooling: gain and loss go to the window's winners.
 
-    Both multipliers, gain or loss over the winner's own change, lie in [0, 1]: at its winner the image changes by at
-    least the gain, and likewise for the loss.
+    The gain over the reference, max(y, r) - r, goes to the window's winner in the image. The loss, y - max(y, r), goes
+    to its winner in the reference. Both multipliers, gain or loss over the winner's own change, lie in [0, 1]: at its
+    winner the image changes by at least the gain, and likewise for the loss.
+
+    Args:
+        call: a maximum over windows of the image.
+        reference: its input when the network runs on the reference; broadcasts to that on the image.
+
+    Returns:
+        The operation's output, with the multipliers for gradients.
+
+    Source:
+        shap and captum, which share gain and loss out in the same way, but keep one window's share where windows
+        overlap.
+
+    >>> x = torch.tensor([[[1.0, 3.0]]], requires_grad=True)
+    >>> rescale_maximum(parse(functional.max_pool1d, (x, 2), None), torch.tensor([[[2.0, 0.0]]])).sum().backward()
+    >>> x.grad
+    tensor([[[0.0000, 0.3333]]])
     """
     x = call.dependent[0]
     (places, winner), (reference_places, rival) = _windows(call, x), _windows(call, reference)
@@ -145,10 +187,22 @@ def _ratio(part: Tensor, whole: Tensor) -> Tensor:
 
 
 def rescale_softmax(call: Call, reference: Tensor) -> Tensor:
-    """Softmax: the mean of its derivative along the straight line from reference to input.
+    """The Rescale rule for softmax: the mean of its derivative along the straight line from reference to input.
 
     For a function of one variable that mean is the Rescale rule. For several variables, too, the contributions add up
     to the change of each output; those of captum, which centres the multipliers of one variable, do not.
+
+    Args:
+        call: a softmax or log_softmax of what depends on the image.
+        reference: its input when the network runs on the reference; broadcasts to that on the image.
+
+    Returns:
+        The operation's output, with the mean derivative for a gradient.
+
+    >>> x = torch.tensor([[1.0, 0.0]], requires_grad=True)
+    >>> rescale_softmax(parse(torch.softmax, (x, 1), None), torch.zeros(1, 2))[0, 0].backward()
+    >>> x.grad  # times the change, 1 and 0: softmax(1, 0) - softmax(0, 0)
+    tensor([[ 0.2311, -0.2311]])
     """
     x = call.dependent[0]
     points, weights = quadrature_rule("gauss_legendre", SOFTMAX_STEPS)
@@ -167,15 +221,32 @@ NONLINEAR: dict[str, Callable[[Call, Tensor], Tensor]] = {
 
 
 def multipliers(model: Explained, images: Tensor, selection: Selection, baseline: Tensor) -> Tensor:
-    """Change of the explained scalar per change of each input value, from the baseline to the image; in the shape of
-    the images. baseline: broadcasts to them; where it is one for all, the network runs on it once."""
+    """Change of the explained scalar over the change of each input value, from the baseline to the image.
+
+    Args:
+        model: the network.
+        images: (n, channels, height, width), as accepted by the model.
+        selection: what is explained for each image.
+        baseline: broadcasts to the images; where it is one for all, the network runs on it once.
+
+    Returns:
+        A tensor of the images' shape.
+
+    Raises:
+        SaltrustError: an operation has no rule, or image and baseline do not meet the same operations.
+
+    >>> model = Explained(torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.Flatten()))
+    >>> images = torch.ones(1, 1, 2, 2)
+    >>> multipliers(model, images, model.select(images), torch.zeros(1, 1, 1, 1)).tolist()
+    [[[[0.25, 0.25], [0.25, 0.25]]]]
+    """
     baseline = baseline.expand(-1, *images.shape[1:])
     shared = bool((baseline == baseline[:1]).all())
     parts, calls = [], []
     for items in torch.arange(len(images), device=images.device).split(model.batch_size):
         if not (parts and shared):
             calls = _record(model, baseline[:1] if shared else baseline[items], selection)
-        rules = Rescale(calls)
+        rules = RescaleRules(calls)
         with model.under(rules):
             parts.append(model.gradients(images[items], selection.take(items)))
         rules.finish()
@@ -209,11 +280,27 @@ def _mean_over(model: Explained, images: Tensor, baselines: Sequence[Tensor]) ->
     from_protocol=lambda protocol, profile: {"baseline": protocol.baseline},
 )
 def deeplift(model: Explained, images: Tensor, keys: Sequence[Key], *, baseline: Baseline = "black") -> Tensor:
-    """DeepLIFT with the Rescale rule (Shrikumar et al. 2017, section 3.5.1).
+    """DeepLIFT with the Rescale rule.
 
-    images: (n, channels, height, width) in the model's input range. baseline: as in integrated_gradients. Returns the
-    shape of the images, in units of the explained scalar; an image's map adds up to f(image) - f(baseline), but for
-    rounding. Raises SaltrustError for operations without a rule, and where image and baseline do not meet the same.
+    Args:
+        model: the network.
+        images: (n, channels, height, width) in the model's input range.
+        keys: one noise key for each image; not used.
+        baseline: as in `integrated_gradients`.
+
+    Returns:
+        Maps of the images' shape, in units of the explained scalar. An image's map adds up to f(image) - f(baseline),
+        but for rounding.
+
+    Raises:
+        SaltrustError: an operation has no rule, or image and baseline do not meet the same operations.
+
+    Source:
+        Shrikumar et al. 2017, section 3.5.1.
+
+    >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> deeplift(Explained(network), torch.ones(1, 1, 2, 2), [(0,)], baseline="grey").tolist()
+    [[[[0.25, 0.25], [0.25, 0.25]]]]
     """
     accepted = model.accept(images)
     return _mean_over(model, images, starts(baseline, accepted, *model.input_range))
@@ -239,10 +326,29 @@ def deeplift_shap(
     references: References = 4,
     seed: Seed = 0,
 ) -> Tensor:
-    """DeepLIFT averaged over a set of baselines (Lundberg & Lee 2017, section 4.2; their code's DeepExplainer).
+    """DeepLIFT averaged over a set of baselines.
 
-    images: (n, channels, height, width) in the model's input range. Returns the shape of the images, in units of the
-    explained scalar; an image's map adds up to f(image) - mean of f(baseline), but for rounding. Raises as deeplift.
+    Args:
+        model: the network.
+        images: (n, channels, height, width) in the model's input range.
+        keys: one noise key for each image; not used.
+        distribution: the set of baselines, a name in DISTRIBUTIONS.
+        references: number of baselines, at least 1.
+        seed: of baselines that are drawn at random.
+
+    Returns:
+        Maps of the images' shape, in units of the explained scalar. An image's map adds up to f(image) - mean of
+        f(baseline), but for rounding.
+
+    Raises:
+        SaltrustError: as `deeplift`.
+
+    Source:
+        Lundberg & Lee 2017, section 4.2; their code's DeepExplainer.
+
+    >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> float(deeplift_shap(Explained(network), torch.ones(1, 1, 2, 2), [(0,)], references=3).sum())
+    1.0
     """
     accepted = model.accept(images)
     return _mean_over(model, images, baseline_set(distribution, accepted, references, seed, *model.input_range))

@@ -1,98 +1,51 @@
 """The one place that runs a classifier for its gradients; every method is arithmetic on what this returns."""
 
-import copy
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from difflib import get_close_matches
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from saltrust.core.devices import ON_CPU, measured_batch
 from saltrust.core.errors import SaltrustError, unknown_name
 from saltrust.core.modules import blocks
-from saltrust.core.registry import Registry
+from saltrust.methods.explained_scalar import SCALARS, Selection
 from saltrust.methods.fold_batchnorm import fold_batchnorm
+from saltrust.methods.network_runs import captured_outputs, evaluation_copy, is_map, isolated, only_output
+from saltrust.methods.rules import Rules
 
 # Such blocks thin out what the one before them has found, and find nothing themselves.
 _PASSIVE = ("torch.nn.modules.pooling", "torch.nn.modules.dropout")
 
 
-@dataclass(frozen=True)
-class Scalar:
-    """A number to explain: `link` maps the model's outputs (n, n_outputs) to as many values, of which one is taken:
-    that of the target, or of the class that has this place (from 0) in the model's prediction for the image."""
-
-    link: Callable[[Tensor], Tensor]
-    place: int | None = None
-
-
-def _probabilities(outputs: Tensor) -> Tensor:
-    return outputs.sigmoid() if outputs.shape[1] == 1 else outputs.softmax(1)
-
-
-SCALARS: Registry[Scalar] = Registry("explained scalar")
-SCALARS.register("logit")(Scalar(lambda outputs: outputs))
-SCALARS.register("negated_logit")(Scalar(lambda outputs: -outputs))
-SCALARS.register("argmax_logit")(Scalar(lambda outputs: outputs, place=0))
-SCALARS.register("runner_up_logit")(Scalar(lambda outputs: outputs, place=1))
-SCALARS.register("probability")(Scalar(_probabilities))
-
-
-@dataclass(frozen=True)
-class Selection:
-    """What is explained, image by image: `sign` times value number `index`; both (n,).
-
-    It is settled on the image itself. Along a path, or under noise, the question must not change: otherwise the
-    attributions of a predicted class would not add up to the change of any one scalar.
-    """
-
-    index: Tensor
-    sign: Tensor
-
-    def take(self, items: Tensor | slice) -> "Selection":
-        return Selection(self.index[items], self.sign[items])
-
-    def pick(self, values: Tensor) -> Tensor:
-        """The explained scalar of each image (n,) from the model's values (n, n_outputs)."""
-        index, sign = self.index.clone(), self.sign.clone()  # autograd takes none made in the caller's inference mode
-        return sign * values.gather(1, index[:, None])[:, 0]
-
-
-class Rules(TorchFunctionMode):
-    """Changes what the model's operations do, on the way forward or backward; used by `Explained.under`.
-
-    The calls themselves are seen, wherever they come from: modules, functions and methods, in place or not, in a module
-    that runs once or many times. The network's code is not rewritten. path: dotted path of the module that is running,
-    "" for the model itself and for the link from its outputs to the explained scalar.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.path = ""
-
-    def restart(self) -> None:
-        """Called before each run of the model."""
-
-
 class Explained:
     """A classifier, seen as a differentiable scalar function of the image.
 
-    model: maps images (n, channels, height, width) to outputs (n, n_outputs). It is copied, and only the copy is put
-    into evaluation mode, freed of its weights' gradients and run: the model itself is never touched, nor is the
-    global random state. Changes made to the model afterwards are not seen.
-    scalar: "logit", "negated_logit" and "probability" of output `target`; "argmax_logit", the logit of the class
-    predicted for the image (with a single output z: z where z >= 0, else -z); or "runner_up_logit", that of the class
-    which the model thinks next most likely (with a single output: minus the predicted one's). cam_layer: dotted path of
-    the module whose output the class activation maps use; None for the end of the coarsest scale. batch_size: images in
-    one pass; no result depends on it beyond rounding. None: what the free memory of the GPU allows, 32 without one.
-    input_range: (black, white) of the model's input.
+    The model is copied. Only the copy is put into evaluation mode, freed of its weights' gradients and run: the model
+    itself is never touched, nor is the global random state. Changes made to the model afterwards are not seen. All
+    methods but `accept` expect images as `accept` returns them.
 
-    All methods but `accept` expect images as `accept` returns them.
+    Args:
+        model: maps images (n, channels, height, width) to outputs (n, n_outputs).
+        scalar: what is explained. "logit", "negated_logit" and "probability" are of output `target`; "argmax_logit" is
+            the logit of the class predicted for the image (with a single output z: z where z >= 0, else -z);
+            "runner_up_logit" is that of the class which the model thinks next most likely (with a single output: minus
+            the predicted one's).
+        target: number of the output, from 0.
+        cam_layer: dotted path of the module whose output the class activation maps use; None for the end of the
+            coarsest scale.
+        batch_size: images in one pass, at least 1; no result depends on it beyond rounding. None for what the free
+            memory of the GPU allows, 32 without one.
+        input_range: (black, white) of the model's input.
 
-    Raises SaltrustError for an unknown scalar or module, and for a model that cannot be explained truthfully.
+    Raises:
+        SaltrustError: the scalar or module is unknown, or the model cannot be explained truthfully.
+
+    >>> network = nn.Sequential(nn.AvgPool2d(2), nn.Flatten())
+    >>> model = Explained(network, input_range=(0.0, 1.0))
+    >>> model.gradients(model.accept(torch.ones(1, 1, 2, 2))).tolist()
+    [[[[0.25, 0.25], [0.25, 0.25]]]]
     """
 
     def __init__(
@@ -110,8 +63,8 @@ class Explained:
         self.target = target
         self.cam_layer = cam_layer
         self.input_range = input_range
-        with _isolated(torch.device("cpu")):
-            self._model = _evaluation_copy(model)
+        with isolated(torch.device("cpu")):
+            self._model = evaluation_copy(model)
             if cam_layer is not None:
                 self._module(cam_layer)
             self._folded = fold_batchnorm(self._model, keep=cam_layer)
@@ -122,8 +75,17 @@ class Explained:
         self._to_be_measured = batch_size is None and self.device.type == "cuda"
 
     def accept(self, images: Tensor) -> Tensor:
-        """The images on the model's device and in its precision. Raises SaltrustError unless they are a non-empty
-        batch (n, channels, height, width), finite and within the input range."""
+        """The images on the model's device and in its precision.
+
+        Args:
+            images: floats (n, channels, height, width) in the input range, n at least 1.
+
+        Returns:
+            A tensor of the same shape.
+
+        Raises:
+            SaltrustError: the images are no such batch, not finite, or out of the input range.
+        """
         if images.ndim != 4 or not images.is_floating_point():
             raise SaltrustError(
                 f"images must be floats of shape (n, channels, height, width), not {images.dtype} {tuple(images.shape)}"
@@ -142,8 +104,14 @@ class Explained:
         return accepted
 
     def select(self, images: Tensor) -> Selection:
-        """What is explained for each of the images (n, channels, height, width): one forward pass where that depends on
-        the prediction, none for the other scalars."""
+        """What is explained for each image; one forward pass where that depends on the prediction, else none.
+
+        Args:
+            images: (n, channels, height, width).
+
+        Returns:
+            The selection for n images.
+        """
         sign = torch.ones(len(images), device=self.device, dtype=self.dtype)
         place = self.scalar.place
         if place is None:
@@ -155,23 +123,47 @@ class Explained:
         return Selection(torch.zeros_like(sign, dtype=torch.long), -predicted if place else predicted)
 
     def outputs(self, images: Tensor) -> Tensor:
-        """The model's outputs (n, n_outputs), without gradients."""
-        with _isolated(self.device), torch.no_grad():
+        """The model's outputs (n, n_outputs) for images (n, channels, height, width), without gradients."""
+        with isolated(self.device), torch.no_grad():
             return torch.cat([self._forward(images[batch]) for batch in self._batches(len(images))])
 
     def scalars(self, images: Tensor, selection: Selection | None = None) -> Tensor:
-        """The explained scalar of each image (n,), without gradients."""
+        """The explained scalar of each image, without gradients.
+
+        Args:
+            images: (n, channels, height, width).
+            selection: what is explained for each; None to ask `select`.
+
+        Returns:
+            A tensor (n,).
+        """
         selection = selection or self.select(images)
-        with _isolated(self.device), torch.no_grad():
+        with isolated(self.device), torch.no_grad():
             batches = ((images[b], selection.take(b)) for b in self._batches(len(images)))
             return torch.cat([one.pick(self._values(batch)) for batch, one in batches])
 
     def gradients(self, images: Tensor, selection: Selection | None = None) -> Tensor:
-        """Gradient of the explained scalar with respect to the image, in the shape of the images."""
+        """Gradient of the explained scalar with respect to the image.
+
+        Args:
+            images: (n, channels, height, width).
+            selection: what is explained for each; None to ask `select`.
+
+        Returns:
+            A tensor of the images' shape.
+        """
         return self.scalars_and_gradients(images, selection)[1]
 
     def scalars_and_gradients(self, images: Tensor, selection: Selection | None = None) -> tuple[Tensor, Tensor]:
-        """Both, from the same passes."""
+        """The explained scalars and their gradients, from the same passes.
+
+        Args:
+            images: (n, channels, height, width).
+            selection: what is explained for each; None to ask `select`.
+
+        Returns:
+            Tensors (n,) and of the images' shape.
+        """
         selection = selection or self.select(images)
         results = [self._differentiate(images[b], selection.take(b)) for b in self._batches(len(images))]
         scalars, gradients, _ = zip(*results, strict=True)
@@ -180,22 +172,33 @@ class Explained:
     def features(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         """Outputs of some modules, without gradients: one forward pass for each image.
 
-        Raises SaltrustError where a module does not exist, runs other than once, or its output was changed by folding.
+        Args:
+            images: (n, channels, height, width).
+            layers: dotted paths of modules.
+
+        Returns:
+            Path -> output (n, ...).
+
+        Raises:
+            SaltrustError: a module does not exist, runs other than once, or its output was changed by folding.
         """
         layers = [self._whole(layer) for layer in layers]
-        with _isolated(self.device), torch.no_grad(), self._captured(layers) as captured:
+        with isolated(self.device), torch.no_grad(), self._captured(layers) as captured:
             for batch in self._batches(len(images)):
                 self._forward(images[batch])
         runs = -(-len(images) // self.batch_size)
-        return {layer: torch.cat(self._only(captured, layer, runs)) for layer in layers}
+        return {layer: torch.cat(only_output(captured, layer, runs)) for layer in layers}
 
     @property
     def blocks(self) -> list[str]:
-        """Paths of the blocks that run one after the other from the image to the output (see `blocks.blocks`)."""
+        """Paths of the blocks that run one after the other from the image to the output (see `core.modules.blocks`)."""
         return blocks(self._model)
 
     def block_grids(self, images: Tensor) -> dict[str, tuple[int, int]]:
-        """Rows and columns of the blocks that run once and return a map of their own, from one forward pass."""
+        """Rows and columns of the blocks that run once and return a map of their own, from one forward pass.
+
+        Blocks of pooling or dropout are left out, as are those whose output was changed by folding.
+        """
         own = [
             block
             for block in self.blocks
@@ -204,7 +207,15 @@ class Explained:
         return self.grids(own, images)
 
     def grids(self, layers: Sequence[str], images: Tensor) -> dict[str, tuple[int, int]]:
-        """Rows and columns of those of the modules that run once and return a map (n, c, rows, columns)."""
+        """Rows and columns of those of the modules that run once and return a map.
+
+        Args:
+            layers: dotted paths of modules.
+            images: (n, channels, height, width).
+
+        Returns:
+            Path -> (rows, columns), in the order of the paths.
+        """
         with self._captured(layers, tensors_only=False) as captured:
             self.outputs(images)
         return {
@@ -217,34 +228,27 @@ class Explained:
     def under(self, rules: Rules) -> Iterator[None]:
         """Run the model under other rules for its operations; what `rules` learns about the runs stays in it.
 
-        They hold for the model and for the link to the explained scalar, not for the arithmetic around them.
+        The rules hold for the model and for the link to the explained scalar, not for the arithmetic around them.
         """
-        paths = {module: path for path, module in self._model.named_modules()}
-        running: list[str] = []
-
-        def enter(module: nn.Module, inputs: tuple) -> None:
-            running.append(rules.path)
-            rules.path = paths[module]
-
-        def leave(module: nn.Module, inputs: tuple, output: object) -> None:
-            rules.path = running.pop()
-
-        handles = []
-        try:
-            for module in paths:
-                handles += [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
+        with rules.following(self._model):
             self._rules = rules
-            yield
-        finally:
-            self._rules = None
-            for handle in handles:
-                handle.remove()
+            try:
+                yield
+            finally:
+                self._rules = None
 
     def activations(self, images: Tensor, layer: str | None = None) -> tuple[Tensor, Tensor]:
-        """Output of a module, and the gradient of the explained scalar with respect to it; both (n, c, rows, columns).
+        """Output of a module, and the gradient of the explained scalar with respect to it.
 
-        layer: dotted path, by default the cam_layer. Raises SaltrustError where the module does not exist, runs other
-        than once, or returns no spatial map.
+        Args:
+            images: (n, channels, height, width).
+            layer: dotted path of the module; None for the cam_layer.
+
+        Returns:
+            Two tensors (n, c, rows, columns).
+
+        Raises:
+            SaltrustError: the module does not exist, runs other than once, or returns no spatial map.
         """
         layer = self._cam_layer(layer)
         selection = self.select(images)
@@ -257,19 +261,27 @@ class Explained:
         return torch.cat(outputs), torch.cat(gradients)
 
     def output_shapes(self, layers: Sequence[str], images: Tensor) -> dict[str, tuple[int, ...]]:
-        """Shape of the output of each of the modules for these images, from one forward pass."""
-        with _isolated(self.device), torch.no_grad(), self._captured(layers) as captured:
+        """Shape of the output of each of the modules, from one forward pass.
+
+        Args:
+            layers: dotted paths of modules.
+            images: (n, channels, height, width).
+
+        Returns:
+            Path -> shape.
+        """
+        with isolated(self.device), torch.no_grad(), self._captured(layers) as captured:
             self._forward(images)
-        return {layer: tuple(self._only(captured, layer)[0].shape) for layer in layers}
+        return {layer: tuple(only_output(captured, layer)[0].shape) for layer in layers}
 
     def _differentiate(
         self, images: Tensor, selection: Selection, layer: str | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """(scalars, their gradient with respect to the variable, the variable): the image, or a module's output."""
-        with _isolated(self.device), self._captured([layer] if layer else []) as captured:
+        with isolated(self.device), self._captured([layer] if layer else []) as captured:
             images = images.clone(memory_format=torch.channels_last).requires_grad_()
             values = self._values(images.clone())  # a clone: the model may work in place
-            variable = self._only(captured, layer)[0] if layer else images
+            variable = only_output(captured, layer)[0] if layer else images
             scalars = selection.pick(values)
             differentiable = scalars.requires_grad
             gradient = torch.autograd.grad(scalars.sum(), variable, allow_unused=True)[0] if differentiable else None
@@ -299,31 +311,10 @@ class Explained:
     def _batches(self, n: int) -> Iterator[slice]:
         return (slice(first, min(first + self.batch_size, n)) for first in range(0, n, self.batch_size))
 
-    @contextmanager
-    def _captured(self, layers: Sequence[str], tensors_only: bool = True) -> Iterator[dict[str, list[Tensor]]]:
-        """Record what the modules return. The model goes on with a clone, since a later ReLU may work in place.
-
-        tensors_only: whether a module that returns anything else is an error, or passed over.
-        """
-        captured: dict[str, list[Tensor]] = {layer: [] for layer in layers}
-
-        def record(layer: str) -> Callable:
-            def hook(module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
-                if not isinstance(output, Tensor):
-                    if not tensors_only:
-                        return output
-                    raise SaltrustError(f"module '{layer}' returns a {type(output).__name__}, not a tensor")
-                captured[layer].append(output)
-                return output.clone()
-
-            return hook
-
-        handles = [self._module(layer).register_forward_hook(record(layer)) for layer in layers]
-        try:
-            yield captured
-        finally:
-            for handle in handles:
-                handle.remove()
+    def _captured(
+        self, layers: Sequence[str], tensors_only: bool = True
+    ) -> AbstractContextManager[dict[str, list[Tensor]]]:
+        return captured_outputs({layer: self._module(layer) for layer in layers}, tensors_only)
 
     def _cam_layer(self, layer: str | None) -> str:
         layer = layer or self.cam_layer
@@ -345,43 +336,3 @@ class Explained:
             near = get_close_matches(layer, modules, n=5) or [name for name, _ in self._model.named_children()]
             raise unknown_name("module of the model", layer, near)
         return modules[layer]
-
-    @staticmethod
-    def _only(captured: dict[str, list[Tensor]], layer: str, runs: int = 1) -> list[Tensor]:
-        if len(captured[layer]) != runs:
-            times = len(captured[layer]) / runs
-            raise SaltrustError(f"module '{layer}' runs {times:g} times in one pass; it must run once")
-        return captured[layer]
-
-
-def is_map(output: Tensor, images: Tensor) -> bool:
-    """Whether a module's output is (n, c, rows, columns). For square images unequal numbers in the place of rows and
-    columns, after two equal ones, are (rows, columns, c): some transformers have their channels last."""
-    if output.ndim != 4:
-        return False
-    square = images.shape[2] == images.shape[3]
-    return not (square and output.shape[1] == output.shape[2] != output.shape[3])
-
-
-def _evaluation_copy(model: nn.Module) -> nn.Module:
-    for name, module in model.named_modules():
-        if module._backward_hooks or module._backward_pre_hooks:
-            raise SaltrustError(f"module '{name}' carries a backward hook, which may change every map: remove it first")
-    try:
-        own = copy.deepcopy(model)
-    except Exception as error:  # deepcopy runs whatever the model's attributes define
-        raise SaltrustError(f"the model cannot be copied ({error}); explain a fresh instance of it") from error
-    return own.eval().requires_grad_(False).to(memory_format=torch.channels_last)
-
-
-@contextmanager
-def _isolated(device: torch.device) -> Iterator[None]:
-    """Gradients on, mixed precision off, whatever the caller has set; and the random state is given back as it was."""
-    devices = [device] if device.type == "cuda" else []
-    with (
-        torch.random.fork_rng(devices),
-        torch.inference_mode(False),
-        torch.enable_grad(),
-        torch.autocast(device.type, enabled=False),
-    ):
-        yield

@@ -20,11 +20,22 @@ _NEIGHBOURS = (  # right, below, and the two diagonals; the order decides ties, 
 
 
 def felzenszwalb(image: np.ndarray, scales: Sequence[float], sigma: float, min_size: int) -> list[np.ndarray]:
-    """Segmentations of an image (height, width, channels), float64, one for each scale: labels (height, width).
+    """Segmentations of an image, one for each scale.
 
     Pixels are joined along the smallest differences first, as long as the difference is less than that inside both
-    segments plus scale / (255 x their pixels): the higher the scale, the coarser. sigma: of the Gaussian smoothing, in
-    pixels. min_size: pixels; smaller segments are joined to a neighbour. Labels count from 0 in reading order.
+    segments plus scale / (255 x their pixels): the higher the scale, the coarser.
+
+    Args:
+        image: (height, width, channels), float64.
+        scales: each above 0.
+        sigma: standard deviation of the Gaussian smoothing, in pixels.
+        min_size: pixels; smaller segments are joined to a neighbour.
+
+    Returns:
+        For each scale, labels (height, width) that count from 0 in reading order.
+
+    Source:
+        Felzenszwalb & Huttenlocher 2004; label for label as in scikit-image.
     """
     smooth = gaussian_filter(image, (sigma, sigma, 0))
     pixels = np.arange(smooth[..., 0].size, dtype=np.int32).reshape(smooth.shape[:2])

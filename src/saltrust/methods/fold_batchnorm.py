@@ -10,9 +10,18 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 def fold_batchnorm(model: nn.Module, keep: str | None = None) -> frozenset[str]:
     """Fold, in place, each BatchNorm2d of a model in evaluation mode into the Conv2d whose only user it is.
 
-    keep: path of a convolution whose own output is needed, and which is left alone. Returns the paths of the
-    convolutions that were folded: their output is now that of their batch normalization. A model that torch.fx cannot
-    trace is left as it is, as are modules that are called twice, carry hooks or are parametrized.
+    A model that torch.fx cannot trace is left as it is, as are modules that are called twice, carry hooks or are
+    parametrized.
+
+    Args:
+        model: in evaluation mode.
+        keep: path of a convolution whose own output is needed, and which is left alone; None for none.
+
+    Returns:
+        Paths of the convolutions that were folded: their output is now that of their batch normalization.
+
+    >>> fold_batchnorm(nn.Sequential(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1)).eval())
+    frozenset({'0'})
     """
     try:
         graph = fx.symbolic_trace(model).graph

@@ -21,10 +21,11 @@ from saltrust.methods.path_integrals import (
     count_starts,
     noise_sample,
     path_attributions,
-    quadrature_rule,
     starts,
 )
+from saltrust.methods.quadrature import quadrature_rule
 from saltrust.methods.registry import method
+from saltrust.methods.totals import from_baseline, from_baseline_set
 
 Samples = Annotated[int, "noisy copies of the image"]
 Noise = Annotated[float, "standard deviation of the noise, as a share of `spread`"]
@@ -32,26 +33,6 @@ Spread = Annotated[str, 'what the noise is a share of: the range of the "input",
 Power = Annotated[int, "1: mean over the samples; 2: mean of their squares"]
 Steps = Annotated[int, "points on the path"]
 Quadrature = Annotated[str, "how the points on the path are placed and weighed"]
-
-
-def difference(model: Explained, images: Tensor, baselines: Sequence[Tensor]) -> Tensor:
-    """f(image) - f(baseline), averaged over the baselines, per image (n,): what a complete map adds up to
-    (Sundararajan et al. 2017, proposition 1). Each baseline broadcasts to the images."""
-    selection = model.select(images)
-    at_baselines = [model.scalars(baseline.expand_as(images), selection) for baseline in baselines]
-    return model.scalars(images, selection) - sum(at_baselines) / len(at_baselines)
-
-
-def from_baseline(model: Explained, images: Tensor, baseline: str | Tensor, **_: object) -> Tensor:
-    """The total of a method that compares the image with `baseline`."""
-    return difference(model, images, starts(baseline, images, *model.input_range))
-
-
-def from_baseline_set(
-    model: Explained, images: Tensor, distribution: str, references: int, seed: int, **_: object
-) -> Tensor:
-    """The total of a method that compares the image with a set of baselines."""
-    return difference(model, images, baseline_set(distribution, images, references, seed, *model.input_range))
 
 
 def _smooth_gradient(model: Explained, images: Tensor, keys: Sequence[Key], **smoothing: object) -> Tensor:
@@ -99,9 +80,22 @@ def _path(protocol, profile) -> dict[str, object]:
     formula=r"\frac{\partial f(x)}{\partial x}",
 )
 def gradient(model: Explained, images: Tensor, keys: Sequence[Key]) -> Tensor:
-    """The gradient of the explained scalar with respect to the image (Simonyan et al. 2014, section 3).
+    """The gradient of the explained scalar with respect to the image.
 
-    images: (n, channels, height, width) in the model's input range. Returns the same shape.
+    Args:
+        model: the network.
+        images: (n, channels, height, width) in the model's input range.
+        keys: one noise key for each image; not used.
+
+    Returns:
+        Maps of the images' shape.
+
+    Source:
+        Simonyan et al. 2014, section 3.
+
+    >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> gradient(Explained(network), torch.ones(1, 1, 2, 2), [(0,)]).tolist()
+    [[[[0.25, 0.25], [0.25, 0.25]]]]
     """
     return model.gradients(model.accept(images)).to(images.device)
 
@@ -115,11 +109,25 @@ def gradient(model: Explained, images: Tensor, keys: Sequence[Key]) -> Tensor:
     formula=r"x \odot \frac{\partial f(x)}{\partial x}",
 )
 def input_x_gradient(model: Explained, images: Tensor, keys: Sequence[Key]) -> Tensor:
-    """The gradient times the image, in the units of the model's input (Shrikumar et al. 2017, section 2.2).
+    """The gradient times the image, in the units of the model's input.
 
     What is 0 in those units gets 0: mid-grey for an input in [-1, 1], black for one in [0, 1]. On a model without
-    biases, made of linear layers, ReLU and pooling, the map adds up to the explained scalar. images: (n, channels,
-    height, width) in the model's input range. Returns the same shape, in units of the explained scalar.
+    biases, made of linear layers, ReLU and pooling, the map adds up to the explained scalar.
+
+    Args:
+        model: the network.
+        images: (n, channels, height, width) in the model's input range.
+        keys: one noise key for each image; not used.
+
+    Returns:
+        Maps of the images' shape, in units of the explained scalar.
+
+    Source:
+        Shrikumar et al. 2017, section 2.2.
+
+    >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> input_x_gradient(Explained(network), torch.full((1, 1, 2, 2), 0.5), [(0,)]).tolist()
+    [[[[0.125, 0.125], [0.125, 0.125]]]]
     """
     accepted = model.accept(images)
     return (accepted * model.gradients(accepted)).to(images.device)
@@ -147,11 +155,30 @@ def smoothgrad(
     power: Power = 1,
     seed: Seed = 0,
 ) -> Tensor:
-    """Mean over noisy copies of the gradient (`power` 1; Smilkov et al. 2017, section 2), or of its square (`power` 2,
-    the default of PAIR saliency).
+    """Mean over noisy copies of the gradient, or of its square.
 
-    images: (n, channels, height, width) in the model's input range. samples: noisy copies. noise: standard deviation as
-    a fraction of the range of the "input", or of each "image" (`spread`). Returns the shape of the images.
+    Args:
+        model: the network.
+        images: (n, channels, height, width) in the model's input range.
+        keys: one tuple of non-negative integers for each image, which its noise depends on.
+        samples: noisy copies of the image, at least 1.
+        noise: standard deviation of the noise, as a share of `spread`, at least 0.
+        spread: the range of the "input", or of each "image" itself.
+        power: 1 for the mean of the gradients; 2 for the mean of their squares, the default of PAIR saliency.
+        seed: of the noise.
+
+    Returns:
+        Maps of the images' shape.
+
+    Raises:
+        SaltrustError: a parameter is out of range.
+
+    Source:
+        Smilkov et al. 2017, section 2.
+
+    >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> smoothgrad(Explained(network), torch.ones(1, 1, 2, 2), [(0,)], samples=4).tolist()
+    [[[[0.25, 0.25], [0.25, 0.25]]]]
     """
     return _smooth_gradient(model, images, keys, samples=samples, noise=noise, spread=spread, power=power, seed=seed)
 
@@ -176,12 +203,29 @@ def integrated_gradients(
     baseline: Baseline = "black",
     quadrature: Quadrature = "gauss_legendre",
 ) -> Tensor:
-    """Path integral of the gradient from a baseline to the image (Sundararajan et al. 2017, equation 1).
+    """Path integral of the gradient from a baseline to the image.
 
-    images: (n, channels, height, width) in the model's input range. steps: points of the quadrature. baseline: names in
-    BASELINES joined by "+", whose maps are averaged, or a tensor that broadcasts to the images. Returns attributions of
-    the images' shape, in units of the explained scalar; their sum over an image approaches f(image) - f(baseline) as
-    `steps` grows.
+    Args:
+        model: the network.
+        images: (n, channels, height, width) in the model's input range.
+        keys: one noise key for each image; not used.
+        steps: points of the quadrature, at least 1.
+        baseline: names in BASELINES joined by "+", whose maps are averaged, or a tensor that broadcasts to the images.
+        quadrature: how the points are placed and weighed, a name in QUADRATURES.
+
+    Returns:
+        Maps of the images' shape, in units of the explained scalar. Their sum over an image approaches f(image) -
+        f(baseline) as `steps` grows.
+
+    Raises:
+        SaltrustError: a parameter is not allowed.
+
+    Source:
+        Sundararajan et al. 2017, equation 1.
+
+    >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> float(integrated_gradients(Explained(network), torch.ones(1, 1, 2, 2), [(0,)], steps=1, baseline="grey").sum())
+    1.0
     """
     return _smooth_integral(model, images, keys, steps, baseline, quadrature)
 
@@ -213,8 +257,33 @@ def smooth_integrated_gradients(
 ) -> Tensor:
     """Mean over noisy copies of Integrated Gradients, or of its square.
 
-    Each path runs from the baseline, which has no noise, to the noisy image. Parameters as in smoothgrad and
-    integrated_gradients; returns the shape of the images.
+    Each path runs from the baseline, which has no noise, to the noisy image.
+
+    Args:
+        model: the network.
+        images: (n, channels, height, width) in the model's input range.
+        keys: one tuple of non-negative integers for each image, which its noise depends on.
+        samples: noisy copies of the image, at least 1.
+        noise: standard deviation of the noise, as a share of `spread`, at least 0.
+        spread: the range of the "input", or of each "image" itself.
+        power: 1 for the mean of the maps; 2 for the mean of their squares.
+        seed: of the noise.
+        steps: points of the quadrature, at least 1.
+        baseline: as in `integrated_gradients`.
+        quadrature: how the points are placed and weighed, a name in QUADRATURES.
+
+    Returns:
+        Maps of the images' shape, in units of the explained scalar, or of its square.
+
+    Raises:
+        SaltrustError: a parameter is not allowed.
+
+    Source:
+        Smilkov et al. 2017, section 2.
+
+    >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> smooth_integrated_gradients(Explained(network), torch.ones(1, 1, 2, 2), [(0,)], samples=2, steps=2).shape
+    torch.Size([1, 1, 2, 2])
     """
     smoothing = {"samples": samples, "noise": noise, "spread": spread, "power": power, "seed": seed}
     return _smooth_integral(model, images, keys, steps, baseline, quadrature, **smoothing)
@@ -248,11 +317,32 @@ def gradient_shap(
     spread: Spread = "input",
     seed: Seed = 0,
 ) -> Tensor:
-    """Expected gradients: Integrated Gradients averaged over baselines, each sample at one random point of one path
-    (Erion et al. 2021, equation 3; the GradientExplainer of Lundberg & Lee's code, captum's GradientShap).
+    """Expected gradients: Integrated Gradients averaged over baselines, each sample at one random point of one path.
 
-    images: (n, channels, height, width) in the model's input range. Returns the same shape, in units of the explained
-    scalar. Its sum has the expected value f(image) - mean of f(baseline), and the error of `samples` draws.
+    Args:
+        model: the network.
+        images: (n, channels, height, width) in the model's input range.
+        keys: one tuple of non-negative integers for each image, which its samples depend on.
+        samples: random points, each on the path from a random baseline, at least 1.
+        distribution: the set of baselines, a name in DISTRIBUTIONS.
+        references: number of baselines, at least 1.
+        noise: standard deviation of noise on the image, as a share of `spread`, at least 0.
+        spread: the range of the "input", or of each "image" itself.
+        seed: of all that is drawn at random.
+
+    Returns:
+        Maps of the images' shape, in units of the explained scalar. The sum over an image has the expected value
+        f(image) - mean of f(baseline), and the error of `samples` draws.
+
+    Raises:
+        SaltrustError: a parameter is not allowed.
+
+    Source:
+        Erion et al. 2021, equation 3; the GradientExplainer of Lundberg & Lee's code; captum's GradientShap.
+
+    >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> gradient_shap(Explained(network), torch.ones(1, 1, 2, 2), [(0,)], samples=2).shape
+    torch.Size([1, 1, 2, 2])
     """
     accepted = model.accept(images)
     if samples < 1 or noise < 0:

@@ -7,10 +7,11 @@ import numpy as np
 from torch import Tensor
 
 from saltrust.core.errors import SaltrustError, unknown_name
-from saltrust.methods.explained import Explained, Rules
+from saltrust.methods.explained import Explained
 from saltrust.methods.operations import KINDS, Call, apply, parse, place, rescaled
 from saltrust.methods.preparation import prepare
 from saltrust.methods.registry import method
+from saltrust.methods.rules import Rules
 
 # The rules are defined for ReLU: among others, a map would be neither the gradient nor guided.
 SATURATING = frozenset({"sigmoid", "log_sigmoid", "hardsigmoid", "tanh", "softsign"})
@@ -28,7 +29,13 @@ Gate = Callable[[Tensor, Tensor], Tensor]
 
 
 class GatedReLU(Rules):
-    """No ReLU passes the gradient on but through the gate. rectifiers: what is done with others, of RECTIFIERS."""
+    """No ReLU passes the gradient on but through the gate.
+
+    Args:
+        method: what errors call the method.
+        gate: function of the gradient at a ReLU's output and of where the ReLU fired.
+        rectifiers: what is done with other rectifiers, of RECTIFIERS.
+    """
 
     def __init__(self, method: str, gate: Gate, rectifiers: str) -> None:
         super().__init__()
@@ -99,12 +106,29 @@ def _gated_gradients(model: Explained, images: Tensor, method: str, gate: Gate, 
 def guided_backprop(
     model: Explained, images: Tensor, keys: Sequence[tuple[int, ...]], *, rectifiers: Rectifiers = "refuse"
 ) -> Tensor:
-    """The gradient where each ReLU that fired passes positive gradients on, and nothing else (Springenberg et al. 2015,
-    section 3.4).
+    """The gradient where each ReLU that fired passes positive gradients on, and nothing else.
 
-    images: (n, channels, height, width) in the model's input range. Returns the same shape. Raises SaltrustError where
-    the model calls no ReLU, calls other rectifiers that are not to pass their gradient, or the map would equal the
-    plain gradient.
+    Args:
+        model: the network.
+        images: (n, channels, height, width) in the model's input range.
+        keys: one noise key for each image; not used.
+        rectifiers: what is done with rectifiers other than ReLU: "refuse", or "gradient" to let them pass their own.
+
+    Returns:
+        Maps of the images' shape.
+
+    Raises:
+        SaltrustError: the model calls no ReLU, or calls other rectifiers that are not to pass their gradient, or the
+            map would equal the plain gradient.
+
+    Source:
+        Springenberg et al. 2015, section 3.4.
+
+    >>> from torch import nn, ones
+    >>> network = nn.Sequential(nn.ReLU(), nn.AvgPool2d(2), nn.Flatten())
+    >>> model = Explained(network, scalar="negated_logit")  # whose gradient is -0.25 everywhere
+    >>> guided_backprop(model, ones(1, 1, 2, 2), [(0,)]).tolist()
+    [[[[0.0, 0.0], [0.0, 0.0]]]]
     """
     return _gated_gradients(
         model, images, "guided backpropagation", lambda g, fired: g.clamp(min=0) * fired, rectifiers
@@ -123,13 +147,29 @@ def guided_backprop(
 def deconvolution(
     model: Explained, images: Tensor, keys: Sequence[tuple[int, ...]], *, rectifiers: Rectifiers = "refuse"
 ) -> Tensor:
-    """The gradient where each ReLU, fired or not, passes positive gradients on, and nothing else (Zeiler & Fergus 2014,
-    section 2.1; as a rule for gradients, Springenberg et al. 2015, section 3.4).
+    """The gradient where each ReLU, fired or not, passes positive gradients on, and nothing else.
 
-    Max pooling passes signals back to where the maximum was: the switches of the deconvolutional network. images: (n,
-    channels, height, width) in the model's input range. Returns the same shape. Raises SaltrustError where the model
-    calls no ReLU, calls other rectifiers that are not to pass their gradient, or the map would equal the plain
-    gradient.
+    Max pooling passes signals back to where the maximum was: the switches of the deconvolutional network.
+
+    Args:
+        model: the network.
+        images: (n, channels, height, width) in the model's input range.
+        keys: one noise key for each image; not used.
+        rectifiers: what is done with rectifiers other than ReLU: "refuse", or "gradient" to let them pass their own.
+
+    Returns:
+        Maps of the images' shape.
+
+    Raises:
+        SaltrustError: as `guided_backprop`.
+
+    Source:
+        Zeiler & Fergus 2014, section 2.1; as a rule for gradients, Springenberg et al. 2015, section 3.4.
+
+    >>> from torch import nn, ones
+    >>> network = nn.Sequential(nn.ReLU(), nn.AvgPool2d(2), nn.Flatten())
+    >>> deconvolution(Explained(network), -ones(1, 1, 2, 2), [(0,)]).tolist()  # no ReLU fires
+    [[[[0.25, 0.25], [0.25, 0.25]]]]
     """
     return _gated_gradients(model, images, "deconvolution", lambda g, fired: g.clamp(min=0), rectifiers)
 
@@ -156,11 +196,29 @@ def guided_gradcam(
     maps: Annotated[str, '"raw" maps, or as "displayed"'] = "raw",
     rectifiers: Rectifiers = "refuse",
 ) -> np.ndarray:
-    """Grad-CAM times guided backpropagation, pixel by pixel (Selvaraju et al. 2017, section 3.2).
+    """Grad-CAM times guided backpropagation, pixel by pixel.
 
-    parts: "gradcam" (n, 1, height, width) and "guided_backprop" (n, channels, height, width). maps: "raw" for the maps
-    themselves, "displayed" for both as they are shown (absolute sum over channels, clipped at the 99th percentile,
-    rescaled to [0, 1]), as the code of Arun et al. does. Returns (n, channels or 1, height, width).
+    Args:
+        images: uint8 (n, height, width[, 3]); not used.
+        keys: one noise key for each image; not used.
+        parts: "gradcam" (n, 1, height, width) and "guided_backprop" (n, channels, height, width).
+        layer: module path of Grad-CAM's layer, which its part was made with; None for the model's cam_layer.
+        maps: "raw" for the maps themselves, "displayed" for both as they are shown (absolute sum over channels, clipped
+            at the 99th percentile, rescaled to [0, 1]), as the code of Arun et al. does.
+        rectifiers: as in `guided_backprop`, which its part was made with.
+
+    Returns:
+        Maps (n, channels or 1, height, width).
+
+    Raises:
+        SaltrustError: the kind of maps is unknown.
+
+    Source:
+        Selvaraju et al. 2017, section 3.2.
+
+    >>> parts = {"gradcam": np.full((1, 1, 1, 2), 2.0), "guided_backprop": np.array([[[[0.5, -1.0]]]])}
+    >>> guided_gradcam(np.zeros((1, 1, 2), np.uint8), [(0,)], parts).tolist()
+    [[[[1.0, -2.0]]]]
     """
     cam, guided = parts["gradcam"], parts["guided_backprop"]
     if maps == "raw":

@@ -32,17 +32,50 @@ def _share(operand: Tensor) -> Tensor:
 
 
 def epsilon_rule(call: Call, small: float) -> Tensor:
-    """R_i = sum_j x_i w_ij / (z_j + small sign z_j) R_j, with sign 0 = 1 (Bach et al. 2015, equation 58).
+    """R_i = sum_j x_i w_ij / (z_j + small sign z_j) R_j, with sign 0 = 1.
 
     z includes the bias, whose share of the relevance is lost, as in captum and zennit.
+
+    Args:
+        call: an operation that is linear in what depends on the image.
+        small: added to the size of each denominator, above 0.
+
+    Returns:
+        The operation's output, through which relevance flows back.
+
+    Source:
+        Bach et al. 2015, equation 58.
+
+    >>> from saltrust.methods.operations import parse
+    >>> x = torch.tensor([[1.0, 3.0]], requires_grad=True)
+    >>> epsilon_rule(parse(torch.nn.functional.linear, (x, torch.ones(1, 2)), None), 1e-6).sum().backward()
+    >>> x.grad.round(decimals=3).tolist()
+    [[0.25, 0.75]]
     """
     total = call.run(_share)
     return _shared_by(total, total, small)
 
 
 def z_plus_rule(call: Call, small: float) -> Tensor:
-    """The epsilon rule for the positive contributions x_i w_ij and bias alone (Bach et al. 2015, equation 60, alpha 1
-    and beta 0; with negative inputs, as zennit's ZPlus)."""
+    """The epsilon rule for the positive contributions x_i w_ij and bias alone.
+
+    Args:
+        call: a convolution or linear layer.
+        small: added to the size of each denominator, above 0.
+
+    Returns:
+        The operation's output, through which relevance flows back.
+
+    Source:
+        Bach et al. 2015, equation 60, with alpha 1 and beta 0; with negative inputs, as zennit's ZPlus.
+
+    >>> from saltrust.methods.operations import parse
+    >>> x = torch.tensor([[1.0, 3.0]], requires_grad=True)
+    >>> layer = parse(torch.nn.functional.linear, (x, torch.tensor([[1.0, -0.1]])), None)
+    >>> z_plus_rule(layer, 1e-6).sum().backward()
+    >>> bool(x.grad[0, 0] > 0), float(x.grad[0, 1])
+    (True, 0.0)
+    """
     x = call.dependent[0]
     positive, negative = x.detach().clamp(min=0), x.detach().clamp(max=0)
     total = _weighted(call, rescaled(x, positive, positive), lambda w: w.clamp(min=0), lambda b: b.clamp(min=0))
@@ -52,14 +85,44 @@ def z_plus_rule(call: Call, small: float) -> Tensor:
 
 
 def flat_rule(call: Call, small: float) -> Tensor:
-    """The same share for every input of an output, whatever values and weights (Lapuschkin et al. 2019)."""
+    """The same share for every input of an output, whatever values and weights.
+
+    Args:
+        call: a convolution or linear layer.
+        small: added to the size of each denominator, above 0.
+
+    Returns:
+        The operation's output, through which relevance flows back.
+
+    Source:
+        Lapuschkin et al. 2019.
+
+    >>> from saltrust.methods.operations import parse
+    >>> x = torch.tensor([[1.0, 3.0]], requires_grad=True)
+    >>> flat_rule(parse(torch.nn.functional.linear, (x, torch.ones(1, 2)), None), 1e-6).sum().backward()
+    >>> bool(x.grad[0, 0] == x.grad[0, 1])
+    True
+    """
     x = call.dependent[0]
     total = _weighted(call, rescaled(x, torch.ones_like(x)), torch.ones_like, lambda b: None)
     return _shared_by(total, call.run(Tensor.detach), small)
 
 
 def pass_rule(call: Call) -> Tensor:
-    """Relevance as it is, from each value to the value it was computed from."""
+    """Relevance as it is, from each value to the value it was computed from.
+
+    Args:
+        call: an operation on each value by itself.
+
+    Returns:
+        The operation's output, through which relevance flows back.
+
+    >>> from saltrust.methods.operations import parse
+    >>> x = torch.tensor([-1.0, 3.0], requires_grad=True)
+    >>> pass_rule(parse(torch.relu, (x,), None)).sum().backward()
+    >>> x.grad.tolist()
+    [1.0, 1.0]
+    """
     value = call.run(Tensor.detach)
     return rescaled(call.dependent[0].expand_as(value), value)
 
@@ -77,8 +140,14 @@ def _weighted(
 
 
 class Composite(Operations):
-    """One rule per kind of operation, and for the first convolution that runs a rule of its own: the first that looks
-    at more than one position, and those that mix the colours before it."""
+    """One rule for each kind of operation, and a rule of its own for the first convolution that runs.
+
+    The first convolution is the first that looks at more than one position, and those that mix the colours before it.
+
+    Args:
+        rules: kind of operation -> rule.
+        first: the rule of the first convolution.
+    """
 
     def __init__(self, rules: Mapping[str, Rule], first: Rule) -> None:
         super().__init__("LRP", {**rules, "convolution": self._convolution})
@@ -86,6 +155,7 @@ class Composite(Operations):
         self._begun = False
 
     def restart(self) -> None:
+        """Await the first convolution again, before the next run."""
         super().restart()
         self._begun = False
 
@@ -126,12 +196,30 @@ _LINEAR = ("convolution", "dense", "product", "pool", "sum", "affine")
     total=lambda model, images, **_: model.scalars(images),
 )
 def lrp(model: Explained, images: Tensor, keys: Sequence[tuple[int, ...]], *, epsilon: Epsilon = 1e-6) -> Tensor:
-    """LRP with the epsilon rule in every layer (Bach et al. 2015, equation 58).
+    """LRP with the epsilon rule in every layer.
 
-    Activations, and the link to a probability, pass relevance on as it is; pooling shares it by value, or gives all to
-    the maximum; batch normalization is part of the convolution before it, or else an affine layer. images: (n,
-    channels, height, width) in the model's input range. Returns the same shape, in units of the explained scalar; the
-    sum is f(image), but for what biases and epsilon absorb. Raises SaltrustError for operations without a rule.
+    Activations, and the link to a probability, pass relevance on as it is. Pooling shares it by value, or gives all to
+    the maximum. Batch normalization is part of the convolution before it, or else an affine layer.
+
+    Args:
+        model: the network.
+        images: (n, channels, height, width) in the model's input range.
+        keys: one noise key for each image; not used.
+        epsilon: added to the size of each denominator, in units of the layer's output, above 0.
+
+    Returns:
+        Maps of the images' shape, in units of the explained scalar. The sum is f(image), but for what biases and
+        epsilon absorb.
+
+    Raises:
+        SaltrustError: an operation has no rule, or epsilon is not above 0.
+
+    Source:
+        Bach et al. 2015, equation 58.
+
+    >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> round(float(lrp(Explained(network), torch.ones(1, 1, 2, 2), [(0,)]).sum()), 4)
+    1.0
     """
     rule = _with(epsilon_rule, epsilon)
     return _relevance(model, images, Operations("LRP", {**_UNCHANGED, **dict.fromkeys(_LINEAR, rule)}))
@@ -149,13 +237,30 @@ def lrp(model: Explained, images: Tensor, keys: Sequence[tuple[int, ...]], *, ep
 def lrp_composite(
     model: Explained, images: Tensor, keys: Sequence[tuple[int, ...]], *, epsilon: Epsilon = 1e-6
 ) -> Tensor:
-    """LRP with the epsilon rule in dense layers, z+ in convolutions and flat shares in the first convolution (Montavon
-    et al. 2019, section 10.3; Kohlbrenner et al. 2020), the EpsilonPlusFlat of zennit.
+    """LRP with epsilon in dense layers, z+ in convolutions, and flat shares in the first convolution.
 
     A network without convolutions has no flat layer: a dense one would give every pixel the same. Sums and average
-    pooling share relevance by value; activations, and batch normalization that is not part of a convolution, pass it on
-    as it is. epsilon: of the dense layers. images: (n, channels, height, width) in the model's input range. Returns the
-    same shape, in units of the explained scalar. Raises SaltrustError as lrp.
+    pooling share relevance by value. Activations, and batch normalization that is not part of a convolution, pass it on
+    as it is.
+
+    Args:
+        model: the network.
+        images: (n, channels, height, width) in the model's input range.
+        keys: one noise key for each image; not used.
+        epsilon: of the dense layers, in units of the layer's output, above 0.
+
+    Returns:
+        Maps of the images' shape, in units of the explained scalar.
+
+    Raises:
+        SaltrustError: as `lrp`.
+
+    Source:
+        Montavon et al. 2019, section 10.3; Kohlbrenner et al. 2020; the EpsilonPlusFlat of zennit.
+
+    >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> round(float(lrp_composite(Explained(network), torch.ones(1, 1, 2, 2), [(0,)]).sum()), 4)
+    1.0
     """
     norm = _with(epsilon_rule, STABILIZER)
     rules = {

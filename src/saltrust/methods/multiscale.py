@@ -11,15 +11,16 @@ from torch.nn import functional
 
 from saltrust.core.errors import SaltrustError
 from saltrust.core.registry import Registry
-from saltrust.methods.cam import enlarge, feature_maps, gradcam, gradcam_pp, scale_ends
-from saltrust.methods.explained import Explained, Selection
-from saltrust.methods.path_integrals import BASELINES
+from saltrust.methods.cam import enlarge, gradcam, gradcam_pp
+from saltrust.methods.cam_layers import feature_maps, scale_ends
+from saltrust.methods.explained import Explained
+from saltrust.methods.explained_scalar import Selection
+from saltrust.methods.path_integrals import BASELINES, Key
 from saltrust.methods.registry import method
 
 Layers = Annotated[
     str, "module paths from the image to the output, comma-separated; empty: the last block of each scale"
 ]
-Key = tuple[int, ...]
 
 SMOE_WEIGHTS = (0.18, 0.15, 0.37, 0.4, 0.72)  # of the five scales of ResNet-50, from the finest (LLNL/fastcam, demos)
 SMOE_OFFSET = 1e-7  # added to the activations, against the logarithm of 0 (LLNL/fastcam, maps.py)
@@ -35,8 +36,12 @@ CAMS.register("gradcam_pp")(gradcam_pp)
 
 @dataclass(frozen=True)
 class Variant:
-    """What is asked of a channel: what the part of the image that it sees adds to nothing (`kept`), and what its loss
-    costs the whole (`removed`)."""
+    """What is asked of a channel.
+
+    Attributes:
+        kept: whether to ask what the part of the image that the channel sees adds to nothing.
+        removed: whether to ask what its loss costs the whole.
+    """
 
     kept: bool
     removed: bool
@@ -68,14 +73,34 @@ def fastcam(
     layers: Layers = "",
     cam: Annotated[str, "what the map is multiplied by: gradcam, gradcam_pp or none"] = "gradcam",
 ) -> Tensor:
-    """SMOE Scale maps of several layers, each mapped to [0, 1] by a normal distribution function, averaged, and times a
-    class activation map rescaled to [0, 1] (Mundhenk et al. 2019; LLNL/fastcam, maps.py and norm.py).
+    """SMOE Scale maps of several layers, averaged, and times a class activation map.
 
-    With `cam` "none" the first factor is left alone: it runs forward only and does not see the explained output, so
-    that all classes share one map. layers: by default the last block of each scale; their weights are those of the
-    authors for the five scales of ResNet-50, interpolated over depth where there are more scales or fewer. A map that
-    does not vary counts as 1/2 (NaN in the reference). images: (n, channels, height, width) in the model's input range.
-    Returns (n, 1, height, width), in [0, 1].
+    Each SMOE Scale map is mapped to [0, 1] by a normal distribution function; the class activation map is rescaled to
+    [0, 1]. With `cam` "none" the first factor is left alone: it runs forward only and does not see the explained
+    output, so that all classes share one map. The weights of the layers are those of the authors for the five scales of
+    ResNet-50, interpolated over depth where there are more scales or fewer. A map that does not vary counts as 1/2 (NaN
+    in the reference).
+
+    Args:
+        model: the network.
+        images: (n, channels, height, width) in the model's input range.
+        keys: one noise key for each image; not used.
+        layers: module paths from the image to the output, comma-separated; "" for the last block of each scale.
+        cam: what the map is multiplied by: "gradcam", "gradcam_pp" or "none".
+
+    Returns:
+        Maps (n, 1, height, width) in [0, 1].
+
+    Raises:
+        SaltrustError: a layer returns no map, or cam is unknown.
+
+    Source:
+        Mundhenk et al. 2019; LLNL/fastcam, maps.py and norm.py.
+
+    >>> layers = [torch.nn.AvgPool2d(2), torch.nn.AvgPool2d(2), torch.nn.Flatten()]
+    >>> model = Explained(torch.nn.Sequential(*layers))
+    >>> float(fastcam(model, torch.ones(1, 1, 4, 4), [(0,)], layers="0", cam="none").mean())
+    0.5
     """
     factor = CAMS[cam]
     accepted = model.accept(images)
@@ -93,9 +118,21 @@ def fastcam(
 
 
 def smoe_scale(features: Tensor) -> Tensor:
-    """How much the channels of a position differ: m (log2 m - mean(log2 A)), m the mean over channels of the positive
-    activations A (Mundhenk et al. 2019, SMOE Scale). features: (n, c, rows, columns). Returns (n, 1, rows, columns),
-    >= 0, in units of the activations: 0 where all channels agree, most where few of many fire."""
+    """How much the channels of a position differ: m (log2 m - mean(log2 A)), m the mean of the positive activations A.
+
+    Args:
+        features: activations (n, c, rows, columns).
+
+    Returns:
+        A tensor (n, 1, rows, columns), at least 0, in units of the activations: 0 where all channels agree, most where
+        few of many fire.
+
+    Source:
+        Mundhenk et al. 2019, SMOE Scale.
+
+    >>> smoe_scale(torch.tensor([[[[1.0]], [[1.0]]]])).abs().round(decimals=4).tolist()
+    [[[[0.0]]]]
+    """
     positive = features.relu() + SMOE_OFFSET
     mean = positive.mean(1, keepdim=True)
     return mean * (mean.log2() - positive.log2().mean(1, keepdim=True))
@@ -128,22 +165,41 @@ def polycam(
     baseline: Annotated[str, "what masked pixels fade to: a name in BASELINES"] = "grey",
     layers: Layers = "",
 ) -> Tensor:
-    """Poly-CAM, PCAM± by default: the map of the coarsest layer, refined by each finer one in turn (Englebert et al.
-    2022; aenglebert/polycam, core.py and polycam.py).
+    """Poly-CAM: the map of the coarsest layer, refined by each finer one in turn.
 
     Each channel, rescaled to [0, 1], masks the image; its weight is the change of confidence, if positive and more than
     rounding. A layer's map L is divided by its own local mean at the resolution of the coarser map C (LNorm), and
-    multiplied by C. It runs forward only: once per channel of each layer, twice for "plus_minus"; thousands of times
-    for a whole network.
+    multiplied by C. It runs forward only: once for each channel of each layer, twice for "plus_minus"; thousands of
+    times for a whole network.
 
     Confidence is the explained scalar, as for all methods here, so that they answer one question; the authors take the
-    softmax output, which is the scalar "probability". Other departures: what the baseline alone scores is subtracted
-    (Score-CAM's increase of confidence), so that a constant added to a logit changes nothing; masked pixels fade to
-    `baseline`, where the authors multiply the input, whose 0 is grey, too, in an input range of -1 to 1; masks are
-    divided by the range of the channel, not its maximum; LNorm takes area means, which equal the authors' bilinear
-    reduction where the grid halves, and never divide by 0 elsewhere; the map is not rescaled at the end. images: (n,
-    channels, height, width) in the model's input range. Returns (n, 1, height, width), non-negative; zeros where no
-    channel of some layer raises the confidence. Raises SaltrustError for an unknown variant or fewer than one channel.
+    softmax output, which is the scalar "probability". There are further departures. What the baseline alone scores is
+    subtracted (Score-CAM's increase of confidence), so that a constant added to a logit changes nothing. Masked pixels
+    fade to `baseline`, where the authors multiply the input, whose 0 is grey, too, in an input range of -1 to 1. Masks
+    are divided by the range of the channel, not its maximum. LNorm takes area means, which equal the authors' bilinear
+    reduction where the grid halves, and never divide by 0 elsewhere. The map is not rescaled at the end.
+
+    Args:
+        model: the network.
+        images: (n, channels, height, width) in the model's input range.
+        keys: one noise key for each image; not used.
+        variant: what a channel is weighed by: "plus", what it keeps; "minus", what it removes; or "plus_minus".
+        channels: channels of each layer, the most active, at least 1; None for all, as in the paper.
+        baseline: what masked pixels fade to, a name in BASELINES.
+        layers: module paths from the image to the output, comma-separated; "" for the last block of each scale.
+
+    Returns:
+        Maps (n, 1, height, width), non-negative; zeros where no channel of some layer raises the confidence.
+
+    Raises:
+        SaltrustError: the variant is unknown, or channels is below 1.
+
+    Source:
+        Englebert et al. 2022; aenglebert/polycam, core.py and polycam.py.
+
+    >>> layers = [torch.nn.AvgPool2d(2), torch.nn.AvgPool2d(2), torch.nn.Flatten()]
+    >>> polycam(Explained(torch.nn.Sequential(*layers)), torch.ones(1, 1, 4, 4), [(0,)], layers="0").shape
+    torch.Size([1, 1, 4, 4])
     """
     chosen = VARIANTS[variant]
     if channels is not None and channels < 1:

@@ -1,4 +1,4 @@
-"""Every operation of a network, by kind: what DeepLift and LRP state their rules for."""
+"""Every operation of a network by its kind, and how it is run by the rule of its kind: what DeepLIFT and LRP need."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from saltrust.core.errors import SaltrustError
-from saltrust.methods.explained import Rules
+from saltrust.methods.rules import Rules
 
 _KINDS = {
     # Values change place, are copied or left out; none is changed.
@@ -54,8 +54,12 @@ RANDOM_IN_TRAINING = frozenset({name for name in KINDS if "dropout" in name} | {
 class Call:
     """A call of a torch function.
 
-    name: without the marks of in-place forms. function: the out-of-place form. target: the tensor that the model's own
-    call overwrites, None where it overwrites none.
+    Attributes:
+        name: of the function, without the marks of in-place forms.
+        function: its out-of-place form.
+        args: its positional arguments.
+        kwargs: its named arguments.
+        target: the tensor that the model's own call overwrites; None where it overwrites none.
     """
 
     name: str
@@ -66,6 +70,7 @@ class Call:
 
     @property
     def tensors(self) -> list[Tensor]:
+        """The tensors among the arguments, also in lists and tuples."""
         return _tensors([*self.args, *self.kwargs.values()])
 
     @property
@@ -75,8 +80,11 @@ class Call:
 
     @property
     def kind(self) -> str | None:
-        """Kind of operation, None for one without a kind, or without one on these operands: the product of two tensors
-        that both depend on the image is not affine."""
+        """Kind of operation, a value of KINDS or "sum"; None for an operation without a kind.
+
+        It is None as well for an operation that has no kind on these operands: the product of two tensors that both
+        depend on the image is not affine.
+        """
         kind, dependent = KINDS.get(self.name), self.dependent
         if kind == "move" or not dependent:
             return kind
@@ -98,7 +106,20 @@ class Call:
 
 
 def parse(function: Callable, args: tuple, kwargs: Mapping[str, Any] | None) -> Call:
-    """A call as torch shows it to a mode: of a function or a method, in place by its name or by the flag `inplace`."""
+    """A call as torch shows it to a mode: of a function or a method, in place by its name or by the flag `inplace`.
+
+    Args:
+        function: the torch function or method.
+        args: its positional arguments.
+        kwargs: its named arguments; None for none.
+
+    Returns:
+        The call, its function in the out-of-place form.
+
+    >>> call = parse(torch.Tensor.relu_, (torch.zeros(1),), None)
+    >>> call.name, call.target.tolist()
+    ('relu', [0.0])
+    """
     kwargs = dict(kwargs or {})
     written = getattr(function, "__name__", str(function))
     name = written.strip("_")
@@ -112,8 +133,17 @@ def parse(function: Callable, args: tuple, kwargs: Mapping[str, Any] | None) -> 
 
 
 def apply(call: Call, rule: Callable[[Call], Tensor]) -> Tensor:
-    """The call's output by a rule; one that the model computes in place is written to its target, also where the model
-    makes no use of what is returned."""
+    """The call's output by a rule.
+
+    What the model computes in place is written to its target, also where the model makes no use of what is returned.
+
+    Args:
+        call: the call.
+        rule: function of the call that returns its output, out of place.
+
+    Returns:
+        The output, or the target with the output in it.
+    """
     if call.target is None:
         return rule(call)
     own = call.target.clone()  # the rule may need the values that are about to be overwritten
@@ -133,18 +163,35 @@ class _Rescaled(torch.autograd.Function):
 
 
 def rescaled(source: Tensor, value: Tensor, factor: Tensor | None = None) -> Tensor:
-    """A tensor of any value, in the shape of the source, whose gradient reaches the source times `factor`, or as it
-    is."""
+    """A tensor of any value, whose gradient reaches the source times a factor.
+
+    Args:
+        source: where the gradient goes.
+        value: what the tensor holds, in the shape of the source.
+        factor: of that shape; None to pass the gradient as it is.
+
+    Returns:
+        A tensor with that value.
+
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> rescaled(x, torch.zeros(2), torch.tensor([2.0, 3.0])).sum().backward()
+    >>> x.grad.tolist()
+    [2.0, 3.0]
+    """
     return _Rescaled.apply(source, (value.detach(),), factor)
 
 
 class Operations(Rules):
     """Runs each operation that depends on the image by the rule of its kind, and the kinds without a rule as they are.
 
-    method: what the errors call it. rules: kind -> function of the call that returns its output. Refused, because a map
-    that follows the rules only in part of the network would be wrong without a word: operations of no kind; operations
-    that mix a signal with what depends on the image, but has no gradient (a mask `x > 0`, a detached copy); and
-    operations on what was computed out of sight (by a custom autograd function, by compiled code).
+    A map that follows the rules only in part of the network would be wrong without a word. So three things are refused:
+    operations of no kind; operations that mix a signal with what depends on the image, but has no gradient (a mask `x >
+    0`, a detached copy); and operations on what was computed out of sight (by a custom autograd function, by compiled
+    code).
+
+    Args:
+        method: what errors call the method.
+        rules: kind -> function of the call that returns its output.
     """
 
     def __init__(self, method: str, rules: Mapping[str, Callable[[Call], Tensor]]) -> None:
@@ -154,6 +201,7 @@ class Operations(Rules):
         self._image: Tensor | None = None
 
     def restart(self) -> None:
+        """Forget the image of the last run."""
         self._image = None
 
     def __torch_function__(self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:

@@ -1,4 +1,4 @@
-"""The stream of passes behind all path-based methods: noisy samples, points on straight paths, fixed-size batches."""
+"""Gradients along straight paths: baselines, points and weights, noisy samples, and their passes in fixed-size batches."""
 
 from collections.abc import Callable, Sequence
 from typing import Annotated
@@ -32,15 +32,43 @@ BASELINES.register("image_max")(lambda images, black, white: images.amax((1, 2, 
 
 @BASELINES.register("blur")
 def blurred(images: Tensor, black: float, white: float) -> Tensor:
-    """The image without its detail: same tones, same places, no edges (Sturmfels et al. 2020)."""
+    """The image without its detail: same tones, same places, no edges.
+
+    Args:
+        images: (n, channels, height, width).
+        black: not used; baselines are called alike.
+        white: not used.
+
+    Returns:
+        A tensor of the images' shape.
+
+    Source:
+        Sturmfels et al. 2020.
+
+    >>> blurred(torch.ones(1, 1, 4, 4), -1.0, 1.0).mean().item()
+    1.0
+    """
     sd = BLUR * min(images.shape[2:])
     return torch.as_tensor(gaussian_filter(images.cpu().numpy(), (0, 0, sd, sd))).to(images)
 
 
 def starts(baseline: str | Tensor, images: Tensor, black: float, white: float) -> tuple[Tensor, ...]:
-    """The baselines of a name in BASELINES, of several joined by "+" ("black+white"), or of a tensor of one's own.
+    """The baselines of a name, of several names joined by "+", or of a tensor of one's own.
 
-    Each broadcasts to the images. Raises SaltrustError for an unknown name or a tensor that does not fit.
+    Args:
+        baseline: names in BASELINES ("black+white"), or a tensor.
+        images: (n, channels, height, width).
+        black: the model's input for black.
+        white: the model's input for white.
+
+    Returns:
+        Tensors that broadcast to the images.
+
+    Raises:
+        SaltrustError: a name is unknown, or the tensor does not fit.
+
+    >>> [start.item() for start in starts("black+white", torch.zeros(1, 1, 2, 2), -1.0, 1.0)]
+    [-1.0, 1.0]
     """
     if isinstance(baseline, str):
         return tuple(BASELINES[name](images, black, white) for name in baseline.split("+"))
@@ -54,7 +82,11 @@ def starts(baseline: str | Tensor, images: Tensor, black: float, white: float) -
 
 
 def count_starts(baseline: str | Tensor) -> int:
-    """How many baselines `starts` will return."""
+    """How many baselines `starts` will return.
+
+    >>> count_starts("black+white")
+    2
+    """
     return baseline.count("+") + 1 if isinstance(baseline, str) else 1
 
 
@@ -64,20 +96,69 @@ DISTRIBUTIONS: Registry[Callable[[Tensor, int, int, float, float], Tensor]] = Re
 
 @DISTRIBUTIONS.register("greys")
 def greys(images: Tensor, count: int, seed: int, black: float, white: float) -> Tensor:
-    """Uniform images at grey levels evenly spread from black to white."""
+    """Uniform images at grey levels evenly spread from black to white.
+
+    Args:
+        images: (n, channels, height, width); only their type and device matter.
+        count: number of baselines.
+        seed: not used; sets of baselines are called alike.
+        black: the model's input for black.
+        white: the model's input for white.
+
+    Returns:
+        A tensor (count, 1, 1, 1, 1).
+
+    >>> greys(torch.zeros(1, 1, 2, 2), 3, 0, -1.0, 1.0).flatten().tolist()
+    [-1.0, 0.0, 1.0]
+    """
     levels = torch.linspace(black, white, count, dtype=images.dtype, device=images.device)
     return levels[:, None, None, None, None]
 
 
 @DISTRIBUTIONS.register("near_black")
 def near_black(images: Tensor, count: int, seed: int, black: float, white: float) -> Tensor:
-    """Black with normal noise of a thousandth of the input range, as in Tjoa & Guan's code."""
+    """Black with normal noise of a thousandth of the input range.
+
+    Args:
+        images: (n, channels, height, width).
+        count: number of baselines.
+        seed: of the noise.
+        black: the model's input for black.
+        white: the model's input for white.
+
+    Returns:
+        A tensor (count, 1, channels, height, width).
+
+    Source:
+        Tjoa & Guan's code.
+
+    >>> near_black(torch.zeros(1, 1, 2, 2), 3, 0, -1.0, 1.0).shape
+    torch.Size([3, 1, 1, 2, 2])
+    """
     noise = torch.stack([noise_sample(images.shape[1:], seed, (), k) for k in range(count)])
     return black + 0.001 * (white - black) * noise.to(images)[:, None]
 
 
 def baseline_set(distribution: str, images: Tensor, count: int, seed: int, black: float, white: float) -> Tensor:
-    """`count` baselines from a distribution, the same for all images: (count, 1, c or 1, h or 1, w or 1)."""
+    """Baselines from a distribution, the same for all images.
+
+    Args:
+        distribution: a name in DISTRIBUTIONS.
+        images: (n, channels, height, width).
+        count: number of baselines, at least 1.
+        seed: of baselines that are drawn at random.
+        black: the model's input for black.
+        white: the model's input for white.
+
+    Returns:
+        A tensor (count, 1, c or 1, h or 1, w or 1).
+
+    Raises:
+        SaltrustError: the distribution is unknown, or count is below 1.
+
+    >>> baseline_set("greys", torch.zeros(1, 1, 2, 2), 2, 0, 0.0, 1.0).flatten().tolist()
+    [0.0, 1.0]
+    """
     if count < 1:
         raise SaltrustError(f"there are {count} baselines; at least one is needed")
     return DISTRIBUTIONS[distribution](images, count, seed, black, white)
@@ -88,63 +169,36 @@ SPREADS: Registry[Callable[[Tensor, float, float], Tensor]] = Registry("noise sp
 SPREADS.register("input")(lambda images, black, white: torch.full_like(images[:, :1, :1, :1], white - black))
 SPREADS.register("image")(lambda images, black, white: images.amax((1, 2, 3), True) - images.amin((1, 2, 3), True))
 
-QUADRATURES: Registry[Callable[[int], tuple[np.ndarray, np.ndarray]]] = Registry("quadrature")
-"""Rules on [0, 1]: number of points -> (points, weights), the weights adding up to 1."""
-
-
-@QUADRATURES.register("gauss_legendre")
-def gauss_legendre(steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Exact for polynomials up to degree 2 steps - 1."""
-    points, weights = np.polynomial.legendre.leggauss(steps)
-    return (points + 1) / 2, weights / 2
-
-
-@QUADRATURES.register("riemann")
-def riemann(steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Both ends included and every point weighed alike, as PAIR saliency does (core/integrated_gradients.py)."""
-    return np.linspace(0, 1, steps), np.full(steps, 1 / steps)
-
-
-@QUADRATURES.register("riemann_left")
-def riemann_left(steps: int) -> tuple[np.ndarray, np.ndarray]:
-    return np.arange(steps) / steps, np.full(steps, 1 / steps)
-
-
-@QUADRATURES.register("riemann_right")
-def riemann_right(steps: int) -> tuple[np.ndarray, np.ndarray]:
-    return np.arange(1, steps + 1) / steps, np.full(steps, 1 / steps)
-
-
-@QUADRATURES.register("riemann_middle")
-def riemann_middle(steps: int) -> tuple[np.ndarray, np.ndarray]:
-    return (np.arange(steps) + 0.5) / steps, np.full(steps, 1 / steps)
-
-
-@QUADRATURES.register("riemann_trapezoid")
-def riemann_trapezoid(steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """The trapezoidal rule. (captum's weights of this name add up to (steps - 1) / steps.)"""
-    weights = np.ones(steps)
-    weights[[0, -1]] = 0.5
-    return np.linspace(0, 1, steps), weights / weights.sum()
-
-
-def quadrature_rule(name: str, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Points and weights of a rule in QUADRATURES. Raises SaltrustError for too few steps."""
-    least = 2 if name in ("riemann", "riemann_trapezoid") else 1
-    rule = QUADRATURES[name]
-    if steps < least:
-        raise SaltrustError(f"steps is {steps}; quadrature '{name}' needs at least {least}")
-    return rule(steps)
-
 
 def check_keys(keys: Sequence[Key], images: int) -> None:
-    """Raises SaltrustError unless there is one noise key for each image."""
+    """Check that there is one noise key for each image.
+
+    Args:
+        keys: the noise keys.
+        images: number of images.
+
+    Raises:
+        SaltrustError: their numbers differ.
+    """
     if len(keys) != images:
         raise SaltrustError(f"{images} images need as many noise keys, not {len(keys)}")
 
 
 def noise_sample(shape: Sequence[int], seed: int, key: Key, sample: int) -> Tensor:
-    """Standard normal noise (float32) that depends on (seed, key, sample) alone, all of them non-negative integers."""
+    """Standard normal noise that depends on (seed, key, sample) alone.
+
+    Args:
+        shape: of the noise.
+        seed: non-negative integer.
+        key: non-negative integers, of the image.
+        sample: non-negative integer.
+
+    Returns:
+        A tensor of the shape, float32.
+
+    >>> torch.equal(noise_sample((2, 2), 0, (1,), 0), noise_sample((2, 2), 0, (1,), 0))
+    True
+    """
     state = np.random.SeedSequence(seed, spawn_key=(*key, sample)).generate_state(1, np.uint64)
     return torch.randn(tuple(shape), generator=torch.Generator().manual_seed(int(state[0])))
 
@@ -166,10 +220,34 @@ def path_attributions(
 ) -> Tensor:
     """Mean over noisy samples of the power of the weighted sum of gradients along straight paths.
 
-    Sample s of image i runs from start[i] to images[i] + noise; `points` on it are fractions of its length; the
-    gradients there are summed with `weights` and, for `times_path`, multiplied by (end - start). All (image, sample,
-    point) triples form one stream that is cut into batches of model.batch_size, so that memory does not grow with
-    samples or points. noise: standard deviation as a fraction of `spread`. Returns (n, channels, height, width).
+    Sample s of image i runs from start[i] to images[i] + noise. The gradients at points of it are summed with weights
+    and, for `times_path`, multiplied by (end - start). All (image, sample, point) triples form one stream that is cut
+    into batches of model.batch_size, so that memory does not grow with samples or points.
+
+    Args:
+        model: the network.
+        images: (n, channels, height, width), as accepted by the model.
+        keys: one tuple of non-negative integers for each image.
+        start: where the paths start; broadcasts to the images but for its first axis, which is n.
+        points: fractions of the path's length (k,), 0 to 1.
+        weights: of the points (k,).
+        times_path: whether to multiply by (end - start).
+        samples: noisy samples, at least 1.
+        noise: standard deviation, as a share of `spread`, at least 0.
+        spread: what the noise is a share of, a name in SPREADS.
+        power: 1 or 2.
+        seed: of the noise.
+
+    Returns:
+        A tensor of the images' shape.
+
+    Raises:
+        SaltrustError: a parameter is out of range, or keys are missing.
+
+    >>> model = Explained(torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.Flatten()))
+    >>> rule = {"points": np.array([0.5]), "weights": np.array([1.0]), "times_path": True}
+    >>> path_attributions(model, torch.ones(1, 1, 2, 2), [(0,)], start=torch.zeros(1, 1, 1, 1), **rule).sum().item()
+    1.0
     """
     if power not in (1, 2) or samples < 1 or noise < 0:
         raise SaltrustError(f"power is 1 or 2, samples >= 1, noise >= 0; not {power=}, {samples=}, {noise=}")

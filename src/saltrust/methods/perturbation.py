@@ -1,7 +1,7 @@
-"""Perturbation methods: hide parts of the image and watch the explained scalar. They need forward passes only."""
+"""LIME and Kernel SHAP: hide super-pixels of the image and watch the explained scalar. They run forward only."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
@@ -11,11 +11,11 @@ from torch import Tensor
 
 from saltrust.core.errors import SaltrustError
 from saltrust.methods.explained import Explained
-from saltrust.methods.gradient import difference
-from saltrust.methods.path_integrals import Key, Seed, check_keys, starts
+from saltrust.methods.hidden_parts import Hidden, hiding_baseline, responses
+from saltrust.methods.path_integrals import Key, Seed, check_keys
 from saltrust.methods.registry import method
+from saltrust.methods.totals import difference
 
-Hidden = Annotated[str | Tensor, "what hidden pixels become: black, white, grey or blur"]
 Samples = Annotated[int, "partly hidden images"]
 Segments = Annotated[int, "super-pixels asked for; their number follows the image"]
 
@@ -25,11 +25,26 @@ PENALTY = 1.0  # of LIME's ridge regression, as in the code of Ribeiro et al.
 
 
 def superpixels(image: np.ndarray, count: int) -> np.ndarray:
-    """Connected regions of about equal size and even tone: SLIC (Achanta et al. 2012; scikit-image).
+    """Connected regions of about equal size and even tone.
 
-    image: (h, w) or (h, w, channels), in any range: its own minimum and maximum are black and white. A grey image
-    counts as three equal channels. count: regions asked for; there may be some fewer, and in a very small image more.
-    Returns labels (h, w) from 0 up, none left out. Deterministic; a constant image falls into a grid.
+    The result is deterministic; a constant image falls into a grid.
+
+    Args:
+        image: (h, w) or (h, w, channels), in any range: its own minimum and maximum are black and white. A grey image
+            counts as three equal channels.
+        count: regions asked for, at least 1; there may be some fewer, and in a very small image more.
+
+    Returns:
+        Labels (h, w), integers from 0 up, none left out.
+
+    Raises:
+        SaltrustError: the image has another shape, or the count is below 1.
+
+    Source:
+        Achanta et al. 2012 (SLIC), by scikit-image.
+
+    >>> superpixels(np.zeros((8, 8)), 4)[[0, 7]][:, [0, 7]].tolist()  # the corners
+    [[0, 1], [2, 3]]
     """
     if image.ndim not in (2, 3) or 0 in image.shape:
         raise SaltrustError(f"an image has shape (height, width) or (height, width, channels), not {image.shape}")
@@ -40,92 +55,6 @@ def superpixels(image: np.ndarray, count: int) -> np.ndarray:
     count = min(count, colour[..., 0].size)
     labels = slic(colour, n_segments=count, compactness=COMPACTNESS, sigma=SIGMA, start_label=0)
     return np.unique(labels, return_inverse=True)[1].reshape(labels.shape)
-
-
-def _hiding(model: Explained, images: Tensor, baseline: str | Tensor) -> Tensor:
-    """The one baseline that stands in for hidden pixels, in the shape of the images."""
-    begins = starts(baseline, images, *model.input_range)
-    if len(begins) != 1:
-        raise SaltrustError(f"hidden pixels become one baseline, not several ('{baseline}')")
-    return begins[0].expand_as(images)
-
-
-def _responses(
-    model: Explained, images: Tensor, baseline: str | Tensor, source: Tensor, shown: Callable[[Tensor], Tensor]
-) -> np.ndarray:
-    """The explained scalar of m partly hidden images (m,), which are made in batches of model.batch_size.
-
-    Number j is images[source[j]] where shown(j) is true, and the baseline elsewhere; shown maps item numbers (b,) to
-    masks (b, 1, height, width).
-    """
-    hidden, selection = _hiding(model, images, baseline), model.select(images)
-    values = []
-    for items in torch.arange(len(source), device=images.device).split(model.batch_size):
-        which = source[items]
-        mixed = torch.where(shown(items), images[which], hidden[which])
-        values.append(model.scalars(mixed, selection.take(which)))
-    return torch.cat(values).cpu().double().numpy()
-
-
-def _positions(window: float, stride: float) -> int:
-    """Windows along one side of the image, the last of which reaches the border."""
-    if not 0 < stride <= window <= 1:
-        raise SaltrustError(f"shares of the image's side must be 0 < stride <= window <= 1, not {stride=}, {window=}")
-    return math.ceil(round((1 - window) / stride, 9)) + 1
-
-
-def _windows(side: int, window: float, stride: float) -> np.ndarray:
-    """Which of `side` pixels each window covers (positions, side); together all of them. The last may be cut off."""
-    first = np.arange(_positions(window, stride)) * stride * side
-    begin, end = (np.round(np.round(edge, 9)) for edge in (first, first + window * side))  # 10.4999... is a half
-    pixel = np.arange(side)
-    return (pixel >= begin[:, None]) & (pixel < end[:, None])
-
-
-@method(
-    "occlusion",
-    abbreviation="OCC",
-    title="Occlusion",
-    family="perturbation",
-    cite="zeiler2014visualizing",
-    formula=r"\frac{1}{|W_i|} \sum_{w \in W_i} \left(f(x) - f(x_{\setminus w})\right)",
-    backward=False,
-    passes=lambda p: _positions(p["window"], p["stride"]) ** 2 + 1,
-)
-def occlusion(
-    model: Explained,
-    images: Tensor,
-    keys: Sequence[Key],
-    *,
-    window: Annotated[float, "side of the window, as a share of the image's side"] = 1 / 8,
-    stride: Annotated[float, "step of the window, as a share of the image's side"] = 1 / 16,
-    baseline: Hidden = "grey",
-) -> Tensor:
-    """How far the explained scalar falls when a window hides the pixel (Zeiler & Fergus 2014, section 4.2), averaged
-    over the windows W_i that cover it, as captum does.
-
-    images: (n, channels, height, width) in the model's input range. The window takes its shares of the height and of
-    the width, rounded to pixels; windows at the far borders may be cut off. Returns (n, 1, height, width), in units of
-    the explained scalar.
-    """
-    accepted = model.accept(images)
-    height, width = accepted.shape[2:]
-    rows, columns = (
-        torch.as_tensor(_windows(side, window, stride), device=accepted.device) for side in (height, width)
-    )
-    side = len(rows)
-
-    def shown(items: Tensor) -> Tensor:
-        position = items % side**2
-        return ~(rows[position // side][:, None, :, None] & columns[position % side][:, None, None, :])
-
-    source = torch.arange(len(accepted), device=accepted.device)
-    clean = model.scalars(accepted, model.select(accepted)).cpu().double().numpy()
-    occluded = _responses(model, accepted, baseline, source.repeat_interleave(side**2), shown)
-    falls = clean[:, None, None] - occluded.reshape(-1, side, side)
-    rows, columns = rows.cpu().numpy().astype(float), columns.cpu().numpy().astype(float)
-    maps = rows.T @ falls @ columns / np.outer(rows.sum(0), columns.sum(0))
-    return torch.as_tensor(maps[:, None]).to(images.device, accepted.dtype)
 
 
 def _segmented(images: Tensor, keys: Sequence[Key], count: int) -> np.ndarray:
@@ -151,7 +80,7 @@ def _coalition_responses(
     def shown(items: Tensor) -> Tensor:
         return vectors[items].gather(1, regions[source[items]]).view(-1, 1, *images.shape[2:])
 
-    values = _responses(model, images, baseline, source, shown)
+    values = responses(model, images, baseline, source, shown)
     return np.split(values, np.cumsum(counts)[:-1])
 
 
@@ -166,11 +95,27 @@ def _generator(seed: int, key: Key) -> np.random.Generator:
 
 
 def lime_coefficients(shown: np.ndarray, answers: np.ndarray, width: float) -> np.ndarray:
-    """Ridge regression of the answers (m,) on which super-pixels were shown (m, k) bool, near images counting more.
+    """Ridge regression of answers on which super-pixels were shown, near images counting more.
 
-    Weights are exp(-d^2 / (2 width^2)), d the cosine distance to the whole image; the penalty is 1 and spares the
-    intercept: the regression of the code of Ribeiro et al. (lime_image.py, lime_base.py). (Their paper, section 3.4,
-    has no 2.) Returns (k,), in units of the answers.
+    Weights are exp(-d^2 / (2 width^2)), d the cosine distance to the whole image. The penalty is 1 and spares the
+    intercept.
+
+    Args:
+        shown: which of k super-pixels each of m images shows (m, k), boolean.
+        answers: the explained scalar of each image (m,).
+        width: of the kernel, in cosine distance, above 0.
+
+    Returns:
+        An array (k,), in units of the answers.
+
+    Raises:
+        SaltrustError: the width is not above 0.
+
+    Source:
+        The code of Ribeiro et al. (lime_image.py, lime_base.py). Their paper, section 3.4, has no 2.
+
+    >>> lime_coefficients(np.array([[True, True], [True, False]]), np.array([1.0, 1.0]), 0.25).tolist()
+    [0.0, 0.0]
     """
     if not width > 0:
         raise SaltrustError(f"width is {width}; it must be above 0")
@@ -204,11 +149,32 @@ def lime(
     width: Annotated[float, "of the kernel, in cosine distance from the whole image"] = 0.25,
     seed: Seed = 0,
 ) -> Tensor:
-    """Coefficients of a linear model of the network around the image (Ribeiro et al. 2016, section 3).
+    """Coefficients of a linear model of the network around the image.
 
-    samples: versions of the image, the first whole, in the others each super-pixel shown or hidden with probability
-    1/2. images: (n, channels, height, width) in the model's input range. Returns (n, 1, height, width): a
-    super-pixel's coefficient, in units of the explained scalar, divided by its number of pixels, as in kernel_shap.
+    Args:
+        model: the network.
+        images: (n, channels, height, width) in the model's input range.
+        keys: one tuple of non-negative integers for each image, which its samples depend on.
+        samples: versions of the image, at least 1; the first is whole, in the others each super-pixel is shown or
+            hidden with probability 1/2.
+        segments: super-pixels asked for.
+        baseline: what hidden pixels become: a name in BASELINES, or a tensor that broadcasts to the images.
+        width: of the kernel, in cosine distance, above 0.
+        seed: of the samples.
+
+    Returns:
+        Maps (n, 1, height, width): a super-pixel's coefficient, in units of the explained scalar, over its number of
+        pixels, as in `kernel_shap`.
+
+    Raises:
+        SaltrustError: samples, segments, width or baseline is not allowed.
+
+    Source:
+        Ribeiro et al. 2016, section 3.
+
+    >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(4), torch.nn.Flatten())
+    >>> lime(Explained(network), torch.ones(1, 1, 4, 4), [(0,)], samples=8, segments=4).shape
+    torch.Size([1, 1, 4, 4])
     """
     if samples < 1:
         raise SaltrustError(f"samples is {samples}; LIME needs at least 1")
@@ -225,11 +191,25 @@ def lime(
 
 
 def shapley_coalitions(players: int, samples: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Coalitions (m, players) bool that are neither empty nor full, and their weights (m,) in the regression.
+    """Coalitions that are neither empty nor full, and their weights in the regression.
 
-    All 2^players - 2 of them, with the Shapley kernel (Lundberg & Lee 2017, theorem 2) as weights, where `samples`
-    allows; else `samples` of them drawn from that kernel, each followed by its complement (the paired sampling of
-    Covert & Lee 2021), all weighed alike.
+    These are all 2^players - 2 of them, with the Shapley kernel as weights, where `samples` allows. Else `samples` of
+    them are drawn from that kernel, each followed by its complement (paired sampling), all weighed alike.
+
+    Args:
+        players: number of players, at least 1.
+        samples: number of coalitions, at least 2.
+        rng: source of the random draws.
+
+    Returns:
+        Coalitions (m, players), boolean, and weights (m,).
+
+    Source:
+        Lundberg & Lee 2017, theorem 2 (kernel); Covert & Lee 2021 (paired sampling).
+
+    >>> coalitions, weights = shapley_coalitions(2, 10, np.random.default_rng(0))
+    >>> coalitions.tolist(), weights.tolist()
+    ([[True, False], [False, True]], [0.5, 0.5])
     """
     if 2**players - 2 <= samples:
         coalitions = (np.arange(1, 2**players - 1)[:, None] >> np.arange(players)) % 2 == 1
@@ -246,15 +226,32 @@ def shapley_coalitions(players: int, samples: int, rng: np.random.Generator) -> 
 
 
 def shapley_values(coalitions: np.ndarray, weights: np.ndarray, gains: np.ndarray, total: float) -> np.ndarray:
-    """The values (k,), adding up to `total`, whose sums over coalitions (m, k) fit the gains (m,) best.
+    """The values, adding up to a total, whose sums over coalitions fit the gains best.
 
-    Weighted least squares; of several best fits the one nearest to equal shares. The constraint is exact: what differs
-    from equal shares is sought among the vectors that add up to 0 alone. NaN where a gain is not finite.
+    The fit is by weighted least squares; of several best fits the one nearest to equal shares is taken. The constraint
+    is exact: what differs from equal shares is sought among the vectors that add up to 0 alone.
+
+    Args:
+        coalitions: (m, k), boolean.
+        weights: of the coalitions (m,).
+        gains: of the coalitions (m,).
+        total: what the values add up to.
+
+    Returns:
+        An array (k,), in units of the gains; NaN where a gain is not finite.
+
+    >>> values = shapley_values(np.array([[True, False], [False, True]]), np.ones(2), np.array([1.0, 3.0]), 4.0)
+    >>> values.round(6).tolist()
+    [1.0, 3.0]
     """
     shares = coalitions.mean(1)
     scale = np.sqrt(weights)
     rows = scale[:, None] * (coalitions - shares[:, None])
     return total / coalitions.shape[1] + np.linalg.lstsq(rows, scale * (gains - shares * total))[0]
+
+
+def _from_hidden(model: Explained, images: Tensor, *, baseline: str | Tensor = "grey", **_: object) -> Tensor:
+    return difference(model, images, [hiding_baseline(model, images, baseline)])
 
 
 @method(
@@ -267,7 +264,7 @@ def shapley_values(coalitions: np.ndarray, weights: np.ndarray, gains: np.ndarra
     r"\left(f(x_{S \cup i}) - f(x_S)\right)",
     backward=False,
     passes=lambda p: p["samples"] + 2,
-    total=lambda model, images, *, baseline="grey", **_: difference(model, images, [_hiding(model, images, baseline)]),
+    total=_from_hidden,
     from_protocol=lambda protocol, profile: {"samples": profile.perturbations},
 )
 def kernel_shap(
@@ -280,12 +277,33 @@ def kernel_shap(
     baseline: Hidden = "grey",
     seed: Seed = 0,
 ) -> Tensor:
-    """Shapley values of super-pixels, by regression (Lundberg & Lee 2017, section 4.1; Covert & Lee 2021).
+    """Shapley values of super-pixels, by regression.
 
-    samples: coalitions of super-pixels, beside the whole image and the baseline; where they suffice for all coalitions,
-    each is run once and the values are exact. images: (n, channels, height, width) in the model's input range. Returns
-    (n, 1, height, width): a super-pixel's value, in units of the explained scalar, divided by its number of pixels, so
-    that a map adds up to f(image) - f(baseline).
+    Where the samples suffice for all coalitions, each is run once and the values are exact.
+
+    Args:
+        model: the network.
+        images: (n, channels, height, width) in the model's input range.
+        keys: one tuple of non-negative integers for each image, which its samples depend on.
+        samples: coalitions of super-pixels, at least 2, beside the whole image and the baseline.
+        segments: super-pixels asked for.
+        baseline: what hidden pixels become: a name in BASELINES, or a tensor that broadcasts to the images.
+        seed: of the samples.
+
+    Returns:
+        Maps (n, 1, height, width): a super-pixel's value, in units of the explained scalar, over its number of pixels,
+        so that a map adds up to f(image) - f(baseline).
+
+    Raises:
+        SaltrustError: samples, segments or baseline is not allowed.
+
+    Source:
+        Lundberg & Lee 2017, section 4.1; Covert & Lee 2021.
+
+    >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(4), torch.nn.Flatten())
+    >>> maps = kernel_shap(Explained(network), torch.ones(1, 1, 4, 4), [(0,)], samples=20, segments=4)
+    >>> round(float(maps.sum()), 4)
+    1.0
     """
     if samples < 2:
         raise SaltrustError(f"samples is {samples}; Kernel SHAP needs at least 2, a coalition and its complement")

@@ -21,12 +21,26 @@ RESCALINGS = ("minmax", "none")
 
 
 def prepare(raw: np.ndarray, channels: str, clip: float | None = None, rescale: str = "minmax") -> np.ndarray:
-    """Join the channels of raw maps (n, c, h, w), cut them above a percentile and rescale each to [0, 1].
+    """Join the channels of raw maps, cut them above a percentile and rescale each to [0, 1].
 
-    channels: a name in CHANNELS. clip: percentile (0 to 100] of the map's pixels above which values are cut, None for
-    no cut. rescale: "minmax" or "none". Returns (n, h, w) float64. Every step is monotone in the joined value. A
-    constant map becomes zeros; NaN pixels stay NaN and are left out of percentile, minimum and maximum. Where the
-    percentile is the minimum itself (a sparse map), all that lies above it becomes 1: the limit of a cut just above.
+    Every step is monotone in the joined value. A constant map becomes zeros. NaN pixels stay NaN and are left out of
+    percentile, minimum and maximum. Where the percentile is the minimum itself (a sparse map), all that lies above it
+    becomes 1: the limit of a cut just above.
+
+    Args:
+        raw: maps (n, c, h, w), any real numbers.
+        channels: how channels are joined, a name in CHANNELS.
+        clip: percentile (0 to 100] of the map's pixels above which values are cut; None for no cut.
+        rescale: "minmax" or "none".
+
+    Returns:
+        Maps (n, h, w), float64.
+
+    Raises:
+        SaltrustError: the maps have another shape, or a setting is not allowed.
+
+    >>> prepare(np.array([[[[0.0, 1.0]], [[0.0, -3.0]]]]), "sum_abs").tolist()
+    [[[0.0, 1.0]]]
     """
     raw = np.asarray(raw)
     if raw.ndim != 4:
@@ -40,7 +54,18 @@ def prepare(raw: np.ndarray, channels: str, clip: float | None = None, rescale: 
 
 
 def resized(maps: np.ndarray, size: int) -> np.ndarray:
-    """Maps (n, h, w) at size x size pixels, by linear interpolation, smoothed first where they shrink."""
+    """Maps at another size, by linear interpolation, smoothed first where they shrink.
+
+    Args:
+        maps: (n, h, w).
+        size: side of the new maps in pixels.
+
+    Returns:
+        Maps (n, size, size).
+
+    >>> resized(np.ones((1, 4, 4)), 2).round(6).tolist()
+    [[[1.0, 1.0], [1.0, 1.0]]]
+    """
     if maps.shape[1:] == (size, size):
         return maps
     return np.stack([resize(one, (size, size), order=1, anti_aliasing=size < one.shape[0]) for one in maps])

@@ -27,22 +27,34 @@ FAMILIES.register("control")("Controls")
 class Method:
     """A saliency method.
 
-    A method on a model has the function `f(model, images, keys, **parameters)`: model an Explained, images a float
-    tensor (n, channels, height, width) in the model's input range, keys one tuple of non-negative integers per image
-    that its noise depends on. It returns a tensor (n, c, height, width): raw, signed, not post-processed.
+    A method on a model has the function `f(model, images, keys, **parameters)`. model is an Explained; images is a
+    float tensor (n, channels, height, width) in the model's input range; keys holds one tuple of non-negative integers
+    for each image, which its noise depends on. It returns a tensor (n, c, height, width): raw, signed, not
+    post-processed.
 
-    A composition has the function `f(images, keys, parts, **parameters)`: images uint8 (n, height, width[, 3]), parts
-    the arrays that `parts(parameters)` asks for, each (n, c, height, width), and, for a method with `segments`,
-    parts["segments"]: n stacks (k, height, width) of boolean masks. It returns an array (n, c, height, width). Controls
-    are compositions of nothing but the image.
+    A composition has the function `f(images, keys, parts, **parameters)`. images is uint8 (n, height, width[, 3]);
+    parts holds the arrays that `parts(parameters)` asks for, each (n, c, height, width), and, for a method with
+    `segments`, parts["segments"]: n stacks (k, height, width) of boolean masks. It returns an array (n, c, height,
+    width). Controls are compositions of nothing but the image.
 
-    abbreviation: as in the figures ("GRAD"). family: a name in FAMILIES. cite: BibTeX key, "" for a control of ours.
-    formula: LaTeX, without the dollars. needs: what a network must offer, beyond a differentiable output. signed:
-    whether a negative value is evidence against the explained output, as opposed to a low rank or a value that cannot
-    occur. backward: whether each pass also runs backward. total: for a method whose map adds up to a known number,
-    `total(model, images, **parameters)` gives it (n,), in units of the explained scalar; images as accepted by the
-    model. segments: whether a composition also takes the regions of its images, as parts["segments"]. from_protocol:
-    the parameters that the protocols decide, cut to the profile's size.
+    Attributes:
+        name: in the registry.
+        abbreviation: as in the figures ("GRAD").
+        title: as in prose.
+        family: a name in FAMILIES.
+        cite: BibTeX key, "" for a control of ours.
+        formula: LaTeX, without the dollars.
+        needs: what a network must offer, beyond a differentiable output.
+        signed: whether a negative value is evidence against the explained output, as opposed to a low rank or a value
+            that cannot occur.
+        backward: whether each pass also runs backward.
+        function: what computes the maps.
+        cost: complete parameters -> passes through the model for each image, without those of parts.
+        total: for a method whose map adds up to a known number, `total(model, images, **parameters)` gives it (n,), in
+            units of the explained scalar; images as accepted by the model.
+        components: of a composition, complete parameters -> its parts.
+        segments: whether a composition also takes the regions of its images, as parts["segments"].
+        from_protocol: (protocol, profile) -> the parameters that the protocols decide, cut to the profile's size.
     """
 
     name: str
@@ -81,7 +93,14 @@ class Method:
     def complete(self, parameters: Parameters) -> dict[str, Any]:
         """All parameters of the method: those given, and the defaults of the others.
 
-        Raises SaltrustError for a parameter that the method does not have.
+        Args:
+            parameters: name -> value.
+
+        Returns:
+            Name -> value of every parameter.
+
+        Raises:
+            SaltrustError: the method does not have a parameter of that name.
         """
         defaults = self.defaults
         for name in parameters:
@@ -90,13 +109,25 @@ class Method:
         return defaults | dict(parameters)
 
     def passes(self, parameters: Parameters | None = None) -> int:
-        """Passes through the model per image, those of a composition's parts included; each runs forward and, where
-        `backward`, backward. 0 where there is no model, or where the number depends on the network."""
+        """Passes through the model for each image, those of a composition's parts included.
+
+        Each runs forward and, where `backward`, backward.
+
+        Args:
+            parameters: name -> value; what is not given has its default.
+
+        Returns:
+            A number, 0 where there is no model or where the number depends on the network.
+        """
         complete = self.complete(parameters or {})
         return self.cost(complete) + sum(METHODS[name].passes(given) for name, given in self.parts(complete).values())
 
     def parts(self, parameters: Parameters | None = None) -> Parts:
-        """What a composition is made of: name of the part -> (method, its parameters). Empty for other methods."""
+        """What a composition is made of: name of the part -> (method, its parameters). Empty for other methods.
+
+        Args:
+            parameters: name -> value; what is not given has its default.
+        """
         return self.components(self.complete(parameters or {})) if self.components else {}
 
 
@@ -125,8 +156,12 @@ def by_family() -> list[Method]:
 
 
 def catalogue() -> list[dict[str, Any]]:
-    """What a reader must know of each method, as plain data for JSON. passes: runs of the network per image with the
-    default parameters, each forward and, where `backward`, backward."""
+    """What a reader must know of each method, as plain data for JSON.
+
+    Returns:
+        One dict for each method. Its "passes" are the runs of the network for each image with the default parameters,
+        each forward and, where "backward", backward.
+    """
     return [
         {key: getattr(method, key) for key in ("name", "abbreviation", "title", "family", "formula", "needs")}
         | {"citation": method.cite, "passes": method.passes(), "backward": method.backward}
@@ -152,10 +187,29 @@ def method(
     segments: bool = False,
     from_protocol: FromProtocol = lambda protocol, profile: {},
 ) -> Callable[[Callable], Callable]:
-    """Register a function as the saliency method `name`; arguments as the fields of `Method`.
+    """Register a function as a saliency method.
 
-    The method's parameters are the function's keyword-only arguments, each annotated with what it means:
-    `steps: Annotated[int, "points on the path"] = 25`.
+    The method's parameters are the function's keyword-only arguments, each annotated with what it means: `steps:
+    Annotated[int, "points on the path"] = 25`.
+
+    Args:
+        name: in the registry.
+        abbreviation: as in the figures ("GRAD").
+        title: as in prose.
+        family: a name in FAMILIES.
+        cite: BibTeX key, "" for none.
+        formula: LaTeX, without the dollars.
+        needs: what a network must offer, beyond a differentiable output.
+        signed: whether a negative value is evidence against the explained output.
+        backward: whether each pass also runs backward.
+        passes: complete parameters -> passes through the model for each image.
+        total: what a map adds up to, see `Method`.
+        parts: of a composition, complete parameters -> its parts, see `Method`.
+        segments: whether a composition also takes the regions of its images.
+        from_protocol: (protocol, profile) -> the parameters that these decide, see `Method`.
+
+    Returns:
+        A decorator that leaves the function as it is.
     """
     FAMILIES[family]
 
@@ -173,9 +227,20 @@ def method(
 
 
 def select(methods: str) -> list[str]:
-    """Names of methods from a comma-separated list of names and groups, each once and in that order.
+    """Names of methods from a list of names and groups, each once and in that order.
 
-    Groups: "paper" for the eight of Arun et al., "all", and the families. Raises SaltrustError for an unknown name.
+    Args:
+        methods: comma-separated names and groups: "paper" for the eight of Arun et al., "all", and the families.
+
+    Returns:
+        Names in the registry.
+
+    Raises:
+        SaltrustError: a name is unknown.
+
+    >>> import saltrust.methods  # fills the registry
+    >>> select("grad,ig,grad")
+    ['grad', 'ig']
     """
     groups = {family: [m.name for m in by_family() if m.family == family] for family in FAMILIES}
     groups |= {"all": [m.name for m in by_family()], "paper": list(PAPER_EIGHT)}
@@ -190,6 +255,7 @@ def select(methods: str) -> list[str]:
 def label_of(method: str) -> str:
     """What a method is called in figures; controls and localizers in capitals, titles as they are.
 
+    >>> import saltrust.methods  # fills the registry
     >>> label_of("smoothgrad"), label_of("unet")
     ('SG', 'U-Net')
     """

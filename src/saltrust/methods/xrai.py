@@ -23,11 +23,26 @@ MIN_GAIN_PIXELS = 50  # a region that would add fewer is dropped
 
 
 def segment(image: np.ndarray) -> np.ndarray:
-    """Overlapping regions of an image (h, w) or (h, w, channels): a stack (k, h, w) of boolean masks.
+    """Overlapping regions of an image.
 
-    Felzenszwalb segmentations at six scales on the image resized to 224 x 224 and scaled to [-1, 1], each segment
-    dilated by 5 pixels: the parameters and, segment for segment, the result of PAIR saliency (core/xrai.py), but for
-    segments that vanish in resizing. A grey image counts as three equal channels. A constant image is one region.
+    They are Felzenszwalb segmentations at six scales on the image resized to 224 x 224 and scaled to [-1, 1], each
+    segment dilated by 5 pixels. A constant image is one region.
+
+    Args:
+        image: (h, w) or (h, w, channels), in any range. A grey image counts as three equal channels.
+
+    Returns:
+        A stack (k, h, w) of boolean masks.
+
+    Raises:
+        SaltrustError: the image has another shape.
+
+    Source:
+        PAIR saliency (core/xrai.py): its parameters and, segment for segment, its result, but for segments that vanish
+        in resizing.
+
+    >>> segment(np.zeros((4, 4))).shape
+    (1, 4, 4)
     """
     from saltrust.methods.felzenszwalb import felzenszwalb  # imports numba, which whoever has the segments can spare
 
@@ -46,9 +61,17 @@ def segment(image: np.ndarray) -> np.ndarray:
 
 
 def dilated_masks(segmentations: Sequence[np.ndarray], radius: int) -> np.ndarray:
-    """Mask of each label of each segmentation (h, w), integers from 0: (k, h, w), each dilated as by `dilate`.
+    """Mask of each label of each segmentation, dilated. A label that does not occur has no mask.
 
-    A label that does not occur has no mask.
+    Args:
+        segmentations: label images (h, w), integers from 0.
+        radius: of the dilation, see `dilate`.
+
+    Returns:
+        A stack (k, h, w) of boolean masks.
+
+    >>> dilated_masks([np.array([[0, 0, 1, 1]])], 1).astype(int).tolist()
+    [[[1, 1, 1, 0]], [[0, 1, 1, 1]]]
     """
     found = [(labels, *one) for labels in segmentations for one in enumerate(find_objects(labels + 1)) if one[1]]
     masks = np.zeros((len(found), *segmentations[0].shape), dtype=bool)
@@ -59,9 +82,19 @@ def dilated_masks(segmentations: Sequence[np.ndarray], radius: int) -> np.ndarra
 
 
 def dilate(mask: np.ndarray, radius: int) -> np.ndarray:
-    """Dilate a boolean mask (h, w) by a disk {(x, y): x^2 + y^2 <= radius^2}, in pixels.
+    """Dilate a mask by a disk {(x, y): x^2 + y^2 <= radius^2}.
 
-    The disk is a pile of horizontal runs, so that a shift per row suffices.
+    The disk is a pile of horizontal runs, so that a shift for each row suffices.
+
+    Args:
+        mask: (h, w), boolean.
+        radius: in pixels, a whole number from 0.
+
+    Returns:
+        The dilated mask (h, w).
+
+    >>> dilate(np.array([[False, False, True, False]]), 1).astype(int).tolist()
+    [[0, 1, 1, 1]]
     """
     height, width = mask.shape
     padded = np.zeros((height + 2 * radius, width + 2 * radius), dtype=bool)
@@ -127,13 +160,32 @@ def _by_mean_over_all_pixels(values: np.ndarray, segments: list[np.ndarray], min
 def rank_regions(
     attribution: np.ndarray, segments: np.ndarray, algorithm: str = "full", min_pixels: int = MIN_GAIN_PIXELS
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cover the image with regions, the most attributed first (Kapishnikov et al. 2019, algorithm 1).
+    """Cover the image with regions, the most attributed first.
 
-    attribution: (h, w). segments: (k, h, w) bool. algorithm: "full" weighs, each time anew, the pixels that a region
-    would add; "fast" ranks the regions once, by all of their pixels. Both are those of PAIR saliency (core/xrai.py). A
-    region that would add fewer than min_pixels is dropped for good. Returns (gains, ranks), both (h, w): the mean
-    attribution of the region that covered the pixel, and the rank of that gain from 1. Pixels that no region covers
-    share their own mean, and the last rank. All are NaN, and 0, where the attribution is not finite.
+    A region that would add fewer than min_pixels is dropped for good. Pixels that no region covers share their own
+    mean, and the last rank.
+
+    Args:
+        attribution: (h, w), any real numbers.
+        segments: regions (k, h, w), boolean, at least one.
+        algorithm: "full" weighs, each time anew, the pixels that a region would add; "fast" ranks the regions once, by
+            all of their pixels. Both are those of PAIR saliency (core/xrai.py).
+        min_pixels: fewest pixels that a region may add.
+
+    Returns:
+        Gains (h, w), the mean attribution of the region that covered the pixel, and ranks (h, w), the rank of that gain
+        from 1. They are NaN, and 0, where the attribution is not finite anywhere.
+
+    Raises:
+        SaltrustError: the segments do not fit the attribution.
+
+    Source:
+        Kapishnikov et al. 2019, algorithm 1.
+
+    >>> halves = np.array([[[True, True, False, False]], [[False, False, True, True]]])
+    >>> gains, ranks = rank_regions(np.array([[0.0, 1.0, 2.0, 4.0]]), halves, min_pixels=1)
+    >>> gains.tolist(), ranks.tolist()
+    ([[0.5, 0.5, 3.0, 3.0]], [[2, 2, 1, 1]])
     """
     if segments.ndim != 3 or not len(segments) or segments.shape[1:] != attribution.shape:
         raise SaltrustError(f"segments {segments.shape} do not fit the attribution map {attribution.shape}: (k, h, w)")
@@ -187,12 +239,31 @@ def xrai(
     channels: Annotated[str, "how the channels of the attribution are joined"] = "max",
     algorithm: Annotated[str, '"full", or "fast": regions ranked once, whatever is already covered'] = "full",
 ) -> np.ndarray:
-    """Regions ranked by their Integrated Gradients, averaged over baselines (Kapishnikov et al. 2019, section 3).
+    """Regions ranked by their Integrated Gradients, averaged over baselines.
 
-    images: (n, height, width[, channels]). parts: "ig_<baseline>" of each baseline (n, channels, height, width), and
-    "segments", n stacks (k, height, width) of boolean masks as from `segment`. channels: how those of the attribution
-    are joined; PAIR saliency takes the "max". steps and quadrature are those of the parts. algorithm: as in
-    `rank_regions`. Returns (n, 1, height, width): for each pixel the mean attribution that its region added.
+    Args:
+        images: uint8 (n, height, width[, 3]); not used.
+        keys: one noise key for each image; not used.
+        parts: "ig_<baseline>" of each baseline (n, channels, height, width), and "segments", n stacks (k, height,
+            width) of boolean masks as from `segment`.
+        steps: points on each path, which the parts were made with.
+        quadrature: how the points are placed and weighed, which the parts were made with.
+        baselines: where the paths start, at least one; their attributions are averaged.
+        channels: how the channels of the attribution are joined, a name in CHANNELS; PAIR saliency takes the "max".
+        algorithm: "full" or "fast", as in `rank_regions`.
+
+    Returns:
+        Maps (n, 1, height, width): for each pixel the mean attribution that its region added.
+
+    Raises:
+        SaltrustError: there is no baseline, or a name is unknown.
+
+    Source:
+        Kapishnikov et al. 2019, section 3.
+
+    >>> parts = {"ig_black": np.ones((1, 1, 8, 8)), "segments": [np.ones((1, 8, 8), bool)]}
+    >>> xrai(np.zeros((1, 8, 8), np.uint8), [(0,)], parts, baselines=("black",))[0, 0, 0, 0].item()
+    1.0
     """
     if not baselines:
         raise SaltrustError("XRAI needs at least one baseline")

@@ -22,13 +22,15 @@ from saltrust.core.devices import device
 from saltrust.core.errors import SaltrustError, unknown_name
 from saltrust.core.labelled_images import Split
 from saltrust.core.progress import say
-from saltrust.models.architectures import ARCHITECTURES, DEEPER, deepened
+from saltrust.models import temporary_batchnorm
+from saltrust.models.architectures import ARCHITECTURES, DEEPER, State, deepened
 from saltrust.models.augmentation import mirrored, shuffled_batches
 from saltrust.models.checkpoints import Checkpoint, identity
 from saltrust.models.classifiers import build, provenance, to_input
-from saltrust.models.small_convolutions import small_as_products
-from saltrust.models.temporary_batchnorm import dismantle, scaffold
-from saltrust.models.training import Descent, Objective, State, TrainingPlan, autocast, epoch_text, logits, stored
+from saltrust.models.small_convolutions import use_matrix_products
+from saltrust.models.training import logits, stored
+from saltrust.models.training_loop import Objective, TrainingLoop, epoch_text
+from saltrust.models.training_plan import TrainingPlan, autocast
 
 _PAPER = TrainingPlan(epochs=16, batch_size=16, learning_rate=1e-4, weight_decay=1e-5, optimizer="adam", augment=False)
 
@@ -142,27 +144,27 @@ def train_base(
     phase = plan.base
     model = build(architecture, len(train.classes), pretrained, phase.seed)
     if plan.scaffolded:
-        scaffold(model, train.pixels.shape[1])
+        temporary_batchnorm.insert(model, train.pixels.shape[1])
     if start is not None:
         model.load_state_dict(deepened(start, DEEPER[architecture]))
     title = f"training {ARCHITECTURES[architecture].title}"
-    descent = _descent(model, architecture, train, phase, plan.dropout, title, unfinished)
+    loop = _training_loop(model, architecture, train, phase, plan.dropout, title, unfinished)
     notes: dict[str, Any] = {"curves": {"loss": []}}
-    with descent.under_way(notes):
-        for step in descent.steps(notes):
-            if step % descent.per_epoch:
+    with loop.under_way(notes):
+        for step in loop.steps(notes):
+            if step % loop.per_epoch:
                 continue
-            epoch = step // descent.per_epoch
-            notes["curves"]["loss"].append(float(np.mean(descent.losses[-descent.per_epoch :])))
-            left = descent.checkpoint.seconds / epoch * (phase.epochs - epoch)
+            epoch = step // loop.per_epoch
+            notes["curves"]["loss"].append(float(np.mean(loop.losses[-loop.per_epoch :])))
+            left = loop.checkpoint.seconds / epoch * (phase.epochs - epoch)
             say(epoch_text(title, epoch, phase.epochs, notes["curves"], left))
     record = {
         "curves": notes["curves"],
         "epochs": phase.epochs,
-        "steps": len(descent.losses),
+        "steps": len(loop.losses),
         "images": len(train),
         "seed": phase.seed,
-        "seconds": descent.checkpoint.seconds,
+        "seconds": loop.checkpoint.seconds,
         "precision": phase.precision,
         **(provenance(pretrained) if start is None else {"weights": "alexnet"}),
     }
@@ -190,19 +192,19 @@ def train_branch(
     model = build(architecture, len(train.classes))
     scaffolded = base_state.keys() != model.state_dict().keys()
     if scaffolded:
-        scaffold(model, train.pixels.shape[1])
+        temporary_batchnorm.insert(model, train.pixels.shape[1])
     model.load_state_dict(base_state)
     shards = np.array_split(np.arange(len(val)), max(1, round(len(val) / plan.shard)))
     draw = np.random.default_rng((seed, 2))
     title = f"branch {seed} of {ARCHITECTURES[architecture].title}"
-    descent = _descent(model, architecture, train, phase, plan.dropout, title, unfinished)
+    loop = _training_loop(model, architecture, train, phase, plan.dropout, title, unfinished)
     notes: dict[str, Any] = {"curves": {"step": [], "accuracy": [], "counter": []}, "best": base_state, "best_step": 0}
-    with descent.under_way(notes):
+    with loop.under_way(notes):
         curves = notes["curves"]
         stop = reduce(EarlyStop.after, curves["accuracy"], EarlyStop(plan.target, plan.limit, plan.refresh))
         for _ in curves["step"]:  # of an interrupted training
             draw.integers(len(shards))
-        for step in descent.steps(notes):
+        for step in loop.steps(notes):
             if step % plan.every:
                 continue
             accuracy = _accuracy(model, architecture, val, shards[draw.integers(len(shards))], phase)
@@ -215,24 +217,24 @@ def train_branch(
                 break
         model.load_state_dict(notes["best"])
         if scaffolded:
-            dismantle(model)
+            temporary_batchnorm.fold(model)
         val_accuracy = _accuracy(model, architecture, val, np.arange(len(val)), phase)
-    steps = len(descent.losses)
+    steps = len(loop.losses)
     say(f"{title}  {stop.reason or 'epochs'} after {steps} steps  validation accuracy {val_accuracy:.3f}")
     record = {
-        "curves": {"loss": descent.losses, **curves},
+        "curves": {"loss": loop.losses, **curves},
         "stopped": stop.reason or "epochs",
         "steps": steps,
         "best_step": notes["best_step"],
         "val_accuracy": val_accuracy,
         "seed": seed,
-        "seconds": descent.checkpoint.seconds,
+        "seconds": loop.checkpoint.seconds,
         "precision": phase.precision,
     }
     return stored(model.state_dict()), record
 
 
-def _descent(
+def _training_loop(
     model: nn.Module,
     architecture: str,
     train: Split,
@@ -240,13 +242,13 @@ def _descent(
     dropout: bool,
     title: str,
     unfinished: Path | None,
-) -> Descent:
+) -> TrainingLoop:
     """How the model, in place, trains through all epochs."""
     spec = ARCHITECTURES[architecture]
     labels = torch.from_numpy(train.labels)
     known = identity(model.state_dict(), title, plan, dropout, train.labels.tolist()) if unfinished else ""
     if device().type == "cpu":
-        small_as_products(model)
+        use_matrix_products(model)
 
     def batch(indices: np.ndarray, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         images = to_input(train.pixels[indices], spec.input_range, device())
@@ -262,11 +264,11 @@ def _descent(
 
     batches = shuffled_batches(len(train), plan.batch_size, np.random.default_rng((plan.seed, 1)))
     per_epoch = plan.steps(len(train))
-    descent = Descent(model, Objective(batch, loss), batches, plan, per_epoch, title, Checkpoint(unfinished, known))
+    loop = TrainingLoop(model, Objective(batch, loss), batches, plan, per_epoch, title, Checkpoint(unfinished, known))
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.train(dropout)
-    return descent
+    return loop
 
 
 def _accuracy(model: nn.Module, architecture: str, split: Split, indices: np.ndarray, plan: TrainingPlan) -> float:

@@ -20,10 +20,13 @@ from saltrust.core.devices import device
 from saltrust.core.errors import SaltrustError
 from saltrust.core.labelled_images import Split
 from saltrust.core.registry import Registry
+from saltrust.models.architectures import State
 from saltrust.models.augmentation import moved, random_affine, relit
 from saltrust.models.classifiers import evaluating, seeded, to_input
 from saltrust.models.torchvision_compat import torchvision
-from saltrust.models.training import Objective, State, TrainingPlan, autocast, fit
+from saltrust.models.training import fit
+from saltrust.models.training_loop import Objective
+from saltrust.models.training_plan import TrainingPlan, autocast
 
 BOX_THRESHOLD = 0.01  # a box counts from this score on (Arun et al., Methods)
 BATCH = 32  # images of a forward pass when nothing is learned

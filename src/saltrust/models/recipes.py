@@ -6,7 +6,7 @@ from saltrust.core.profiles import Profile, Training
 from saltrust.models.architectures import ARCHITECTURES, DEEPER
 from saltrust.models.branching import BranchPlan, published_plan
 from saltrust.models.localizers import LOCALIZERS, RetinaNetPlan, UNetPlan
-from saltrust.models.training import TrainingPlan, best_precision
+from saltrust.models.training_plan import TrainingPlan, best_precision
 
 # From scratch, on some thousand images: a large rate that rises and falls once. From ImageNet weights: the paper's.
 FROM_SCRATCH = {"optimizer": "adamw", "schedule": "one_cycle", "weight_decay": 1e-2, "learning_rate": 1e-3}

@@ -15,7 +15,7 @@ FEWEST_WEIGHTS = 1_000_000  # of a layer, and largest side of its output in pixe
 LARGEST_GRID = 4
 
 
-class Product(nn.Conv2d):
+class MatrixProductConv2d(nn.Conv2d):
     """A convolution with the weights of another, which it shares; the result is the same to rounding."""
 
     def __init__(self, layer: nn.Conv2d):
@@ -41,7 +41,7 @@ class Product(nn.Conv2d):
         return F.linear(torch.cat(patches, 3), weight, self.bias).permute(0, 3, 1, 2)
 
 
-def small_as_products(model: nn.Module) -> None:
+def use_matrix_products(model: nn.Module) -> None:
     """Let, in place, the convolutions of a model with many weights compute matrix products where their grid is small.
 
     Names and tensors of the state stay what they were. Convolutions in groups, dilated or with a border other than
@@ -51,4 +51,4 @@ def small_as_products(model: nn.Module) -> None:
         if type(layer) is not nn.Conv2d or layer.weight.numel() < FEWEST_WEIGHTS:
             continue
         if (layer.groups, layer.dilation, layer.padding_mode) == (1, (1, 1), "zeros"):
-            model.set_submodule(path, Product(layer))
+            model.set_submodule(path, MatrixProductConv2d(layer))

@@ -44,7 +44,7 @@ class _Condensed(nn.Linear):
         return layer
 
 
-def scaffold(model: nn.Module, size: int) -> None:
+def insert(model: nn.Module, size: int) -> None:
     """Put, in place, a normalization after every convolution and linear layer but the last, and condense the first
     linear layer for images of size x size pixels.
 
@@ -61,7 +61,7 @@ def scaffold(model: nn.Module, size: int) -> None:
         model.set_submodule(path, _Pair(layer, norm(layer.weight.shape[0])))
 
 
-def dismantle(model: nn.Module) -> None:
+def fold(model: nn.Module) -> None:
     """Take, in place, a scaffold away: each normalization goes into its layer, which is then at its path again, and the
     first linear layer has all its weights.
 

@@ -5,7 +5,7 @@ A CPU-only torch beside torchvision's default wheel leaves torchvision's compile
 torchvision is Python, but for non-maximum suppression. So where the operators are missing they are declared here, with
 a plain-PyTorch implementation, before the import. Always write
 
-    from saltrust.models.vision import torchvision
+    from saltrust.models.torchvision_compat import torchvision
 """
 
 from __future__ import annotations

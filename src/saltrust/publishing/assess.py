@@ -46,7 +46,7 @@ def assess(card: Card, profile: str, protocol: str, methods: str, seed: int, tel
     Raises SaltrustError, before any chapter runs, for a model that cannot be judged or that no method can explain.
     """
     PROFILES[profile], PROTOCOLS[protocol], select(methods)  # wrong names are told before any model is loaded
-    from saltrust.methods.cam import choose_cam_layer
+    from saltrust.methods.cam_layers import choose_cam_layer
     from saltrust.models.external.model import load
     from saltrust.study.explainable import explainable
 

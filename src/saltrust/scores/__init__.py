@@ -1,1 +1,8 @@
-"""Pure functions on arrays: a map against a truth mask, or a map against a map."""
+"""Scores of maps: pure functions on arrays.
+
+A map is scored against a truth (`localization`, `auprc`, `five_band`) or against another map (`similarity`).
+
+The package may import `core` and no other library. A score knows nothing of networks, methods or data sets: whatever
+gives an array can be scored, and each score is tested against a second implementation. All scores of a kind stand in
+one registry (`LOCALIZATION`, `AUPRC`, `SIMILARITY`), which tables and settings read: a new score is one function.
+"""

@@ -1,7 +1,7 @@
 """The five-band score of Tjoa & Guan (2020, section III-C): a signed map against a truth with two grades.
 
-The sets of the text overlap: a pixel of the cell in band 0 is a false negative, and by "truth != 0 and another band" a
-false positive as well. The counts are kept apart, so that both readings can be had.
+The sets of the text overlap. A pixel of the cell in band 0 is a false negative; by "truth != 0 and another band" it is
+a false positive as well. The counts are kept apart, so that both readings can be had.
 """
 
 from dataclasses import dataclass
@@ -15,12 +15,27 @@ ORDERS = ("published", "as_run")
 
 
 def adjust(raw: np.ndarray, clamp: float | None = None, order: str = "published") -> np.ndarray:
-    """Channel adjustment: maps over their largest magnitude, summed over the channels, over it again (section III-C).
+    """Channel adjustment: each map over its largest magnitude, summed over the channels, and over that magnitude again.
 
-    raw: (n, c, h, w), any real numbers. clamp: largest magnitude that a value keeps, above 0; None for no clamping.
-    order: "published" clamps after the first normalization (section IV-A), "as_run" the raw attributions, as the
-    authors' code does. Returns (n, h, w) float64 in [-1, 1]. A map of zeros, or one whose channels cancel, stays zero;
-    one that holds NaN or infinite values is NaN all over. Raises SaltrustError for another shape, clamp or order.
+    A map of zeros, or one whose channels cancel, stays zero. A map that holds NaN or infinite values is NaN all over.
+
+    Args:
+        raw: maps (n, c, h, w), any real numbers.
+        clamp: largest magnitude that a value keeps, above 0; None for no clamping.
+        order: when values are clamped: "published" after the first normalization (section IV-A), "as_run" before it, as
+            the authors' code does.
+
+    Returns:
+        Adjusted maps (n, h, w), float64 in [-1, 1].
+
+    Raises:
+        SaltrustError: the maps have another shape, or clamp or order is not allowed.
+
+    Source:
+        Tjoa & Guan 2020, section III-C.
+
+    >>> adjust(np.array([[[[1.0, -4.0]], [[1.0, 0.0]]]])).tolist()
+    [[[0.5, -1.0]]]
     """
     values = np.asarray(raw, dtype=np.float64)
     if values.ndim != 4:
@@ -53,10 +68,18 @@ def _require(holds: bool, expected: str, found: str) -> None:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Pairs of thresholds that start at (inner, outer) and both fall by `step`, `count` times in all.
+    """Pairs of thresholds that start at (inner, outer) and fall together, step by step.
 
-    inner: between background and body. outer: between body and feature. All pairs lie within (0, 1), where maps have
-    their values. Raises SaltrustError for thresholds out of order or out of that range.
+    All pairs lie within (0, 1), where maps have their values.
+
+    Attributes:
+        inner: threshold between background and body, in (0, 1).
+        outer: threshold between body and feature, above inner and below 1.
+        step: how far both fall each time, above 0.
+        count: number of pairs, at least 1.
+
+    Raises:
+        SaltrustError: the thresholds are out of order or leave that range.
     """
 
     inner: float = 0.3
@@ -72,7 +95,7 @@ class Thresholds:
         _require(last > 0, "an inner threshold that stays above 0", f"{last:g} after {self.count - 1} steps")
 
     def pairs(self) -> np.ndarray:
-        """The pairs (inner, outer), (count, 2), the strictest first."""
+        """The pairs (inner, outer), an array (count, 2), the strictest first."""
         return np.array([self.inner, self.outer]) - self.step * np.arange(self.count)[:, None]
 
 
@@ -83,10 +106,27 @@ CLAMPED = Thresholds(0.5, 0.9, 0.01, 41)
 
 
 def stratify(adjusted: np.ndarray, inner: float, outer: float) -> np.ndarray:
-    """The band of each value, -2 to 2, as int8: 0 around zero, 1 beyond `inner`, 2 beyond `outer`, negative below zero.
+    """The band of each value: 0 around zero, 1 beyond `inner`, 2 beyond `outer`, negative below zero.
 
-    Each band holds its upper bound and not its lower one: 2 is h > outer and -2 is h <= -outer, as the text says; where
-    it leaves bounds out, h = outer is 1, h = inner is 0 and h = -inner is -1. Raises SaltrustError for NaN.
+    Each band holds its upper bound and not its lower one: 2 is h > outer and -2 is h <= -outer, as the text says. Where
+    the text leaves bounds out, h = outer is 1, h = inner is 0 and h = -inner is -1.
+
+    Args:
+        adjusted: maps of any shape, in [-1, 1].
+        inner: threshold between background and body, in (0, 1).
+        outer: threshold between body and feature, in (inner, 1).
+
+    Returns:
+        Bands in the shape of the maps, int8, -2 to 2.
+
+    Raises:
+        SaltrustError: a map holds NaN.
+
+    Source:
+        Tjoa & Guan 2020, section III-C.
+
+    >>> stratify(np.array([-0.9, -0.4, 0.0, 0.4, 0.9]), 0.3, 0.5).tolist()
+    [-2, -1, 0, 1, 2]
     """
     if np.isnan(adjusted).any():
         raise SaltrustError("a map that holds NaN has no bands")
@@ -98,13 +138,16 @@ def stratify(adjusted: np.ndarray, inner: float, outer: float) -> np.ndarray:
 class Confusion:
     """Pixels by truth and band, each (n, m) integers for n maps and m pairs of thresholds. A pixel is in one of them.
 
-    hit: cell, in the band of its grade. missed: cell, in band 0. misjudged: cell, in any other band. false_alarm:
-    background, in any band but 0. true_negative: background, in band 0. All are 0 for a map that holds NaN, and its
-    scores are NaN.
+    All are 0 for a map that holds NaN, and its scores are NaN. The scores (n, m) are those of section III-C. Without a
+    cell there is nothing to hit: precision and recall are then 0, whatever the map; such images are to be reported
+    apart.
 
-    The scores (n, m) are those of section III-C. overlap: whether missed pixels are false positives too, as the text
-    is written, or false negatives alone. Without a cell there is nothing to hit: precision and recall are then 0,
-    whatever the map; such images are to be reported apart.
+    Attributes:
+        hit: pixels of the cell in the band of their grade.
+        missed: pixels of the cell in band 0.
+        misjudged: pixels of the cell in any other band.
+        false_alarm: pixels of the background in any band but 0.
+        true_negative: pixels of the background in band 0.
     """
 
     hit: np.ndarray
@@ -119,24 +162,31 @@ class Confusion:
         return self.hit + self.missed + self.misjudged + self.false_alarm + self.true_negative
 
     def false_positive(self, overlap: bool) -> np.ndarray:
-        """False positives (n, m), in pixels."""
+        """False positives (n, m), in pixels.
+
+        Args:
+            overlap: whether missed pixels are false positives too, as the text is written, or false negatives alone.
+        """
         return self.false_alarm + self.misjudged + self.missed * overlap
 
     def precision(self, overlap: bool) -> np.ndarray:
-        """TP / (TP + FP)."""
+        """TP / (TP + FP), an array (n, m) in [0, 1]; overlap: see `false_positive`."""
         return self._share(self.hit, self.hit + self.false_positive(overlap))
 
     def recall(self) -> np.ndarray:
-        """TP / (TP + FN). Misjudged pixels are in neither."""
+        """TP / (TP + FN), an array (n, m) in [0, 1]. Misjudged pixels are in neither."""
         return self._share(self.hit, self.hit + self.missed)
 
     def fpr(self, overlap: bool) -> np.ndarray:
-        """FP / (FP + TN). FP has pixels of the cell, so that this is no share of the background."""
+        """FP / (FP + TN), an array (n, m) in [0, 1]; overlap: see `false_positive`.
+
+        FP has pixels of the cell, so that this is no share of the background.
+        """
         alarms = self.false_positive(overlap)
         return self._share(alarms, alarms + self.true_negative)
 
     def accuracy(self) -> np.ndarray:
-        """Share of the pixels that are in the band of their truth."""
+        """Share of the pixels that are in the band of their truth, an array (n, m) in [0, 1]."""
         return self._share(self.hit + self.true_negative, self.pixels, epsilon=0)
 
     def _share(self, part: np.ndarray, whole: np.ndarray, epsilon: float = EPSILON) -> np.ndarray:
@@ -147,9 +197,22 @@ class Confusion:
 def confusion(adjusted: np.ndarray, grades: np.ndarray, thresholds: Thresholds = SOFT) -> Confusion:
     """Count the pixels of adjusted maps by truth and band, at all thresholds at once.
 
-    adjusted: (n, h, w) in [-1, 1]. grades: (n, h, w) uint8, 0 background, 1 body, 2 feature. The pixels of each
-    grade are sorted once; a threshold is then a place in their order. Raises SaltrustError where shapes, grades or the
-    range of the maps are others.
+    The pixels of each grade are sorted once; a threshold is then a place in their order.
+
+    Args:
+        adjusted: maps (n, h, w) in [-1, 1], as from `adjust`; NaN is allowed.
+        grades: truth (n, h, w), uint8: 0 background, 1 body, 2 feature.
+        thresholds: the m pairs of thresholds.
+
+    Returns:
+        The counts, each (n, m).
+
+    Raises:
+        SaltrustError: shapes or grades do not fit, or a map leaves [-1, 1].
+
+    >>> found = confusion(np.array([[[0.0, 0.4, 0.9]]]), np.array([[[0, 1, 2]]], np.uint8), Thresholds(count=1))
+    >>> found.hit.tolist(), found.accuracy().tolist()
+    ([[2]], [[1.0]])
     """
     adjusted, grades = np.asarray(adjusted), np.asarray(grades)
     if adjusted.ndim != 3 or adjusted.shape != grades.shape:
@@ -187,9 +250,21 @@ def _up_to(bounds: np.ndarray, adjusted: np.ndarray, grades: np.ndarray) -> np.n
 
 
 def soft(values: np.ndarray, divisor: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Average and best over the thresholds of a score (n, m): two arrays (n,) (section III-C).
+    """Average and best of a score over the thresholds.
 
-    divisor: what the sum is divided by; None for the number of thresholds. The text sums t_0 to t_55 and divides by
-    n_soft = 55. Best is by score: the best precision and the best recall of a map may be at different thresholds.
+    The best is by score: the best precision and the best recall of a map may be at different thresholds.
+
+    Args:
+        values: a score (n, m) of n maps at m pairs of thresholds.
+        divisor: what the sum is divided by; None for m. (The text sums t_0 to t_55 and divides by n_soft = 55.)
+
+    Returns:
+        Two arrays (n,): average and best.
+
+    Source:
+        Tjoa & Guan 2020, section III-C.
+
+    >>> [part.tolist() for part in soft(np.array([[0.2, 0.6]]))]
+    [[0.4], [0.6]]
     """
     return values.sum(axis=1) / (divisor or values.shape[1]), values.max(axis=1)

@@ -10,10 +10,24 @@ from saltrust.core.errors import SaltrustError
 def for_each_pair(
     score: Callable[[np.ndarray, np.ndarray], float], first: np.ndarray, second: np.ndarray
 ) -> np.ndarray:
-    """score(map, map) of each pair of maps, float64, of the stacks' leading shape.
+    """The score of each pair of maps in two stacks.
 
-    first, second: (..., height, width). Pairs are scored one after the other: what one pair needs fits the processor's
-    cache, and memory does not grow with their number. Raises SaltrustError for stacks of different shapes.
+    Pairs are scored one after the other: what one pair needs fits the processor's cache, and memory does not grow with
+    their number.
+
+    Args:
+        score: function of two maps (height, width) that returns a number.
+        first: maps (..., height, width).
+        second: maps of the same shape.
+
+    Returns:
+        An array (...), float64, of the stacks' leading shape.
+
+    Raises:
+        SaltrustError: the stacks have different shapes.
+
+    >>> for_each_pair(lambda x, y: float((x - y).max()), np.ones((2, 3, 3)), np.zeros((2, 3, 3))).tolist()
+    [1.0, 1.0]
     """
     if first.shape != second.shape:
         raise SaltrustError(f"a similarity needs maps of one shape, not {first.shape} and {second.shape}")

@@ -1,4 +1,4 @@
-"""Counts behind scores that read a map as a pixel classifier: who is marked when the map is cut at a value?"""
+"""Counts behind the scores that read a map as a pixel classifier: who is marked when the map is cut at a value?"""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,11 @@ from saltrust.core.errors import SaltrustError
 class Counts:
     """What is marked at or above each distinct value of the true pixels, from the highest value to the lowest.
 
-    hits: true pixels at or above. alarms: false pixels at or above. alarms_above: false pixels strictly above.
+    Attributes:
+        values: the distinct values of the true pixels (k,), descending.
+        hits: true pixels at or above each value (k,).
+        alarms: false pixels at or above each value (k,).
+        alarms_above: false pixels strictly above each value (k,).
     """
 
     values: np.ndarray
@@ -26,9 +30,23 @@ class Counts:
 
 
 def counts(scores: np.ndarray, truth: np.ndarray) -> Counts:
-    """Counts at the values of the true pixels: between two of them a lower cut adds false pixels only.
+    """Count what is marked at each value of the true pixels: between two of them a lower cut adds false pixels only.
 
-    Two sorts and a search in them: several times faster than an argsort of all pixels. Raises as `checked`.
+    Two sorts and a search in them are several times faster than an argsort of all pixels.
+
+    Args:
+        scores: array of any shape, finite numbers.
+        truth: array of the same shape, boolean, with at least one True.
+
+    Returns:
+        The counts at each distinct value.
+
+    Raises:
+        SaltrustError: as `checked`.
+
+    >>> found = counts(np.array([3, 2, 1]), np.array([True, False, True]))
+    >>> found.values.tolist(), found.hits.tolist(), found.alarms.tolist()
+    ([3, 1], [1, 2], [0, 1])
     """
     scores, truth = checked(scores, truth)
     true, false = np.sort(scores[truth]), np.sort(scores[~truth])
@@ -43,9 +61,20 @@ def counts(scores: np.ndarray, truth: np.ndarray) -> Counts:
 
 
 def checked(scores: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The map and its truth, as boolean.
+    """The map and its truth as arrays, the truth as boolean, once they are known to fit.
 
-    Raises SaltrustError when their shapes differ, the truth is empty or the map holds NaN or infinite values.
+    Args:
+        scores: array of any shape.
+        truth: array of the same shape.
+
+    Returns:
+        The two arrays.
+
+    Raises:
+        SaltrustError: the shapes differ, the truth is empty, or the map holds NaN or infinite values.
+
+    >>> checked([0.5, 0.2], [1, 0])[1].tolist()
+    [True, False]
     """
     scores, truth = np.asarray(scores), np.asarray(truth, dtype=bool)
     if scores.shape != truth.shape:

@@ -1,8 +1,8 @@
-"""How alike are two maps? The four measures of Adebayo et al. 2018, sec. 2: rank correlations, HOG and SSIM.
+"""How alike are two maps? The four measures of Adebayo et al. 2018, section 2: rank correlations, HOG and SSIM.
 
 All are called `score(first, second, **settings)` with stacks of maps (..., height, width), and give one number for each
-pair, 1 for equal maps. `ssim` alone needs a setting, its data range. Where a map has nothing to be correlated (it is
-constant) or holds NaN, the correlations are NaN.
+pair, 1 for equal maps. `ssim` alone needs a setting, its data range. The correlations are NaN where a map is constant,
+so that there is nothing to correlate, or holds NaN.
 """
 
 from collections.abc import Callable
@@ -24,28 +24,78 @@ _CELLS = 3  # cells along each side of a block in which HOG normalizes contrast;
 
 @SIMILARITY.register("spearman")
 def spearman(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Rank correlation of the pixels' values, -1 to 1, of each pair of maps; ties share their mean rank.
+    """Rank correlation of the pixels' values of each pair of maps; ties share their mean rank.
 
     For signed maps this is the "diverging" correlation of Adebayo et al. Equals `scipy.stats.spearmanr`.
+
+    Args:
+        first: maps (..., height, width).
+        second: maps of the same shape.
+
+    Returns:
+        An array (...), float64, -1 to 1.
+
+    Raises:
+        SaltrustError: the stacks have different shapes.
+
+    Source:
+        Adebayo et al. 2018, section 2.
+
+    >>> spearman(np.array([[[1, 2, 3]]]), np.array([[[10, 20, 30]]])).tolist()
+    [1.0]
     """
     return for_each_pair(lambda x, y: _pearson(rankdata(x), rankdata(y)), first, second)
 
 
 @SIMILARITY.register("spearman_abs")
 def spearman_abs(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Rank correlation of the pixels' absolute values, -1 to 1: blind to signs, which re-initialized weights flip."""
+    """Rank correlation of the pixels' absolute values: blind to signs, which re-initialized weights flip.
+
+    Args:
+        first: maps (..., height, width).
+        second: maps of the same shape.
+
+    Returns:
+        An array (...), float64, -1 to 1.
+
+    Raises:
+        SaltrustError: the stacks have different shapes.
+
+    Source:
+        Adebayo et al. 2018, section 2.
+
+    >>> spearman_abs(np.array([[[1, 2, 3]]]), np.array([[[-1, -2, -3]]])).tolist()
+    [1.0]
+    """
     return spearman(np.abs(first), np.abs(second))
 
 
 @SIMILARITY.register("hog")
 def hog(first: np.ndarray, second: np.ndarray, *, cell: int = 16) -> np.ndarray:
-    """Pearson correlation of the maps' histograms of oriented gradients, -1 to 1, of each pair of maps.
+    """Pearson correlation of the histograms of oriented gradients of each pair of maps.
 
-    As in Adebayo et al. 2018, app. B: scikit-image's `hog` with cells of 16 x 16 pixels, of maps scaled to [-1, 1].
-    Each is divided by its largest absolute value, so that the unit of a raw map does not count. The rest are
-    scikit-image's defaults (9 orientations, blocks of 3 x 3 cells, L2-Hys), about which the paper is silent. Histograms
-    are never negative, so unrelated maps may score somewhat above 0. Raises SaltrustError for maps smaller than one
-    block, three cells: take smaller cells there.
+    Each map is divided by its largest absolute value, so that the unit of a raw map does not count. Histograms are
+    never negative, so unrelated maps may score somewhat above 0.
+
+    Args:
+        first: maps (..., height, width).
+        second: maps of the same shape.
+        cell: side of a cell in pixels, at least 1; a map must hold one block of 3 x 3 cells.
+
+    Returns:
+        An array (...), float64, -1 to 1.
+
+    Raises:
+        SaltrustError: a map is smaller than one block (take smaller cells), or the stacks have different shapes.
+
+    Source:
+        Adebayo et al. 2018, appendix B: scikit-image's `hog` with cells of 16 x 16 pixels, of maps scaled to [-1, 1].
+        The rest are scikit-image's defaults (9 orientations, blocks of 3 x 3 cells, L2-Hys), about which the paper is
+        silent.
+
+    >>> maps = np.arange(64.0).reshape(1, 8, 8) ** 2
+    >>> hog(maps, maps, cell=2).round(6).tolist()
+    [1.0]
     """
     if cell < 1 or min(first.shape[-2:]) < _CELLS * cell:
         raise SaltrustError(

@@ -15,7 +15,18 @@ _BLOCK = 16  # pixels that one matrix product smooths: the fastest size measured
 
 @WINDOWS.register("gaussian")
 def gaussian(size: int, sigma: float) -> np.ndarray:
-    """Weights (size,) of a Gaussian with that standard deviation in pixels, summing to 1."""
+    """Weights of a Gaussian window, summing to 1.
+
+    Args:
+        size: number of weights, in pixels.
+        sigma: standard deviation in pixels, above 0.
+
+    Returns:
+        An array (size,).
+
+    >>> gaussian(3, 1.0).round(3).tolist()
+    [0.274, 0.452, 0.274]
+    """
     x = np.arange(size) - size // 2
     weights = np.exp(-0.5 * (x / sigma) ** 2)
     return weights / weights.sum()
@@ -23,7 +34,18 @@ def gaussian(size: int, sigma: float) -> np.ndarray:
 
 @WINDOWS.register("uniform")
 def uniform(size: int, sigma: float) -> np.ndarray:
-    """Equal weights (size,) summing to 1; sigma is not used."""
+    """Equal weights, summing to 1.
+
+    Args:
+        size: number of weights, in pixels.
+        sigma: not used; windows are called alike.
+
+    Returns:
+        An array (size,).
+
+    >>> uniform(4, 1.5).tolist()
+    [0.25, 0.25, 0.25, 0.25]
+    """
     return np.full(size, 1 / size)
 
 
@@ -36,13 +58,32 @@ def ssim(
     size: int = 11,
     sigma: float = 1.5,
 ) -> np.ndarray:
-    """Mean structural similarity of each pair of maps: 1 for equal maps, about 0 for unrelated structure, at least -1.
+    """Mean structural similarity of each pair of maps.
 
-    first, second: (..., height, width). data_range: the maps' possible maximum minus minimum; it sets the constants
-    that keep flat regions from dividing by zero, so a range too large makes unlike maps look alike. window, size
-    (odd, pixels), sigma (pixels): the neighbourhood. Local means and population covariances are taken where the whole
-    window lies inside the map. Equals scikit-image's `structural_similarity` with `use_sample_covariance=False`.
-    Raises SaltrustError for maps of different shapes or smaller than the window.
+    Local means and population covariances are taken where the whole window lies inside the map. Equals scikit-image's
+    `structural_similarity` with `use_sample_covariance=False`.
+
+    Args:
+        first: maps (..., height, width).
+        second: maps of the same shape.
+        data_range: the maps' possible maximum minus minimum. It sets the constants that keep flat regions from dividing
+            by zero, so a range too large makes unlike maps look alike.
+        window: how neighbours are weighed, a name in WINDOWS.
+        size: side of the window in pixels, odd and no larger than the map.
+        sigma: standard deviation of the Gaussian window in pixels.
+
+    Returns:
+        An array (...), float64: 1 for equal maps, about 0 for unrelated structure, at least -1.
+
+    Raises:
+        SaltrustError: the maps have different shapes or are smaller than the window, or the window is even.
+
+    Source:
+        Wang et al. 2004.
+
+    >>> maps = np.random.default_rng(0).random((1, 16, 16))
+    >>> ssim(maps, maps, data_range=1.0).round(6).tolist()
+    [1.0]
     """
     if size % 2 == 0 or min(first.shape[-2:]) < size:
         raise SaltrustError(f"SSIM window {size}: must be odd and no larger than the map, {first.shape[-2:]}")

@@ -1,4 +1,4 @@
-"""Summaries with bootstrap intervals. Images are the unit of resampling, or what they belong to: their patients."""
+"""Summaries with bootstrap intervals. The unit of resampling is the image, or what images belong to: their patients."""
 
 from collections.abc import Iterable, Mapping
 
@@ -10,10 +10,20 @@ LEVEL = 0.95
 
 
 def bootstrap_means(values: np.ndarray, n_boot: int, seed: int, clusters: np.ndarray | None = None) -> np.ndarray:
-    """Means (n_boot,) of resamples with replacement of values (n,).
+    """Means of resamples with replacement.
 
-    clusters (n,): what each value belongs to, a patient for example; then whole clusters are drawn, and a mean is over
-    all their values.
+    Args:
+        values: the values (n,).
+        n_boot: number of resamples.
+        seed: of the random draws.
+        clusters: what each value belongs to (n,), for example a patient; then whole clusters are drawn, and a mean is
+            over all their values. None to draw the values themselves.
+
+    Returns:
+        An array (n_boot,), in units of the values.
+
+    >>> bootstrap_means(np.array([2.0, 2.0]), n_boot=3, seed=0).tolist()
+    [2.0, 2.0, 2.0]
     """
     members = np.arange(len(values)) if clusters is None else np.unique(clusters, return_inverse=True)[1]
     totals, sizes = np.bincount(members, values), np.bincount(members)
@@ -22,7 +32,18 @@ def bootstrap_means(values: np.ndarray, n_boot: int, seed: int, clusters: np.nda
 
 
 def interval(means: np.ndarray) -> tuple[float, float]:
-    """The central 95 % of bootstrap means (percentile interval)."""
+    """The central 95 % of bootstrap means (percentile interval).
+
+    Args:
+        means: bootstrap means (n_boot,).
+
+    Returns:
+        The lower and the upper end.
+
+    >>> low, high = interval(np.arange(101.0))
+    >>> round(low, 6), round(high, 6)
+    (2.5, 97.5)
+    """
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
@@ -35,11 +56,24 @@ def summarize(
     seed: int = 0,
     clusters: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
-    """One row for each group: mean, sd, ci_low, ci_high of `score`, and n, the number of images behind them.
+    """Mean, standard deviation and interval of a score, one row for each group.
 
-    frame: tidy, with a column `image`; several rows of one image (replicates) are averaged first. clusters: what each
-    image belongs to, see `bootstrap_means`. Missing scores are left out of the mean and shown by a smaller n. The order
-    of the groups is that of the frame.
+    Missing scores are left out of the mean and shown by a smaller n. The order of the groups is that of the frame.
+
+    Args:
+        frame: tidy, with a column `image`; several rows of one image (replicates) are averaged first.
+        score: name of the column to summarize.
+        by: names of the columns that make the groups.
+        n_boot: number of resamples.
+        seed: of the random draws.
+        clusters: what each image belongs to, see `bootstrap_means`.
+
+    Returns:
+        Columns `by`, mean, sd, ci_low, ci_high, and n, the number of images behind them.
+
+    >>> frame = pd.DataFrame({"method": "grad", "image": ["a", "b"], "auprc": [0.2, 0.4]})
+    >>> summarize(frame, "auprc", ["method"], n_boot=10)[["method", "n"]].values.tolist()
+    [['grad', 2]]
     """
     rows = []
     for key, group in frame.groupby(by, sort=False):
@@ -60,14 +94,36 @@ def summarize(
 
 
 def clusters_of(images: Iterable[str], clusters: Mapping[str, str] | None) -> np.ndarray | None:
-    """What each of the images belongs to; None without clusters. An image without one is a cluster of its own."""
+    """What each of the images belongs to. An image without a cluster is one of its own.
+
+    Args:
+        images: names of images.
+        clusters: image -> what it belongs to; None where there are no clusters.
+
+    Returns:
+        An array (images,), or None without clusters.
+
+    >>> clusters_of(["a", "b"], {"a": "patient 1"}).tolist()
+    ['patient 1', 'b']
+    """
     return None if clusters is None else np.array([clusters.get(image, image) for image in images])
 
 
 def crossed_means(values: np.ndarray, n_boot: int, seed: int) -> np.ndarray:
-    """Means (n_boot,) of values (branches, images), both resampled with replacement, each apart from the other.
+    """Means of a table whose branches and images are resampled with replacement, each apart from the other.
 
     The same seed draws the same branches and images for every table of one shape, so that means can be compared.
+
+    Args:
+        values: table (branches, images).
+        n_boot: number of resamples.
+        seed: of the random draws.
+
+    Returns:
+        An array (n_boot,), in units of the values.
+
+    >>> crossed_means(np.full((2, 3), 0.5), n_boot=2, seed=0).round(6).tolist()
+    [0.5, 0.5]
     """
     rng = np.random.default_rng(seed)
     shares = [rng.multinomial(n, np.full(n, 1 / n), size=n_boot) / n for n in values.shape]
@@ -75,8 +131,18 @@ def crossed_means(values: np.ndarray, n_boot: int, seed: int) -> np.ndarray:
 
 
 def crossed(frame: pd.DataFrame, scores: list[str], by: list[str], n_boot: int = 1000, seed: int = 0) -> pd.DataFrame:
-    """One row for each group: the mean of each score and its interval over branches and images, as <score>,
-    <score>_low, <score>_high. frame: tidy, a row for each image and branch, with columns `image` and `branch`."""
+    """Means of scores and their intervals over branches and images, one row for each group.
+
+    Args:
+        frame: tidy, one row for each image and branch, with columns `image` and `branch`.
+        scores: names of the columns to summarize.
+        by: names of the columns that make the groups.
+        n_boot: number of resamples.
+        seed: of the random draws.
+
+    Returns:
+        Columns `by`, and <score>, <score>_low, <score>_high of each score.
+    """
     rows = []
     for key, group in frame.groupby(by, sort=False):
         row = dict(zip(by, key, strict=True))
@@ -91,10 +157,16 @@ def crossed(frame: pd.DataFrame, scores: list[str], by: list[str], n_boot: int =
 def rank_correlation(
     first: tuple[pd.DataFrame, str], second: tuple[pd.DataFrame, str], n_boot: int, seed: int
 ) -> dict[str, float]:
-    """Spearman's correlation over the methods between the means of two scores, and its interval over branches and
-    images: correlation, ci_low, ci_high.
+    """Spearman's correlation over the methods between the means of two scores.
 
-    first, second: (frame, score); frames as in `crossed`, with a column `method`, of the same images and branches.
+    Args:
+        first: a frame as in `crossed`, with a column `method`, and the name of a score in it.
+        second: the same for the other score, of the same images and branches.
+        n_boot: number of resamples, of branches and images.
+        seed: of the random draws.
+
+    Returns:
+        correlation, -1 to 1, with its interval ci_low, ci_high.
     """
     resampled, means = [], []
     for frame, score in (first, second):
@@ -120,10 +192,22 @@ def difference(
     seed: int,
     clusters: np.ndarray | None = None,
 ) -> dict[str, float]:
-    """Mean of `first` minus mean of `second`, with its bootstrap interval: difference, ci_low, ci_high.
+    """Mean of one sample minus mean of another, with its bootstrap interval.
 
-    paired: the two are of the same images in the same order (or `second` is one number), so images are resampled as
-    pairs; else each sample is resampled by itself. clusters: of the images of `first`, see `bootstrap_means`.
+    Args:
+        first: sample (n,).
+        second: sample (m,), or one number.
+        paired: whether both are of the same images in the same order (or `second` is one number). Then images are
+            resampled as pairs, and pairs with NaN are left out; else each sample is resampled by itself.
+        n_boot: number of resamples.
+        seed: of the random draws.
+        clusters: of the images of `first` (n,), see `bootstrap_means`.
+
+    Returns:
+        difference, ci_low, ci_high.
+
+    >>> difference(np.array([1.0, 3.0]), np.array([0.0, 2.0]), paired=True, n_boot=10, seed=0)
+    {'difference': 1.0, 'ci_low': 1.0, 'ci_high': 1.0}
     """
     if paired:
         gaps = np.asarray(first) - second
@@ -139,7 +223,20 @@ def difference(
 
 
 def roc_auc(labels: np.ndarray, scores: np.ndarray, n_boot: int = 1000, seed: int = 0) -> dict[str, float]:
-    """Area under the ROC curve with a bootstrap interval by image: auc, ci_low, ci_high. labels: 0 or 1."""
+    """Area under the ROC curve, with a bootstrap interval by image.
+
+    Args:
+        labels: (n,), 0 or 1; both occur.
+        scores: (n,), the higher, the more likely 1.
+        n_boot: number of resamples, each with as many of either label as there are.
+        seed: of the random draws.
+
+    Returns:
+        auc, 0 to 1, with its interval ci_low, ci_high.
+
+    >>> roc_auc(np.array([0, 0, 1]), np.array([0.1, 0.2, 0.9]), n_boot=10)
+    {'auc': 1.0, 'ci_low': 1.0, 'ci_high': 1.0}
+    """
     from sklearn.metrics import roc_auc_score
 
     rng = np.random.default_rng(seed)
@@ -152,9 +249,19 @@ def roc_auc(labels: np.ndarray, scores: np.ndarray, n_boot: int = 1000, seed: in
 
 
 def macro_auc(labels: np.ndarray, scores: np.ndarray, n_boot: int = 1000, seed: int = 0) -> dict[str, float]:
-    """Mean over the classes of the area under the ROC curve of each class against the others, with a bootstrap interval
-    by image: auc, ci_low, ci_high. labels (n,): columns of scores (n, classes). A resample keeps the sizes of the
-    classes.
+    """Mean over the classes of the area under the ROC curve of each against the others, with a bootstrap interval.
+
+    Args:
+        labels: (n,), each a column of the scores.
+        scores: (n, classes), the higher, the more likely of that class.
+        n_boot: number of resamples by image; each keeps the sizes of the classes.
+        seed: of the random draws.
+
+    Returns:
+        auc, 0 to 1, with its interval ci_low, ci_high.
+
+    >>> macro_auc(np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]]), n_boot=10)
+    {'auc': 1.0, 'ci_low': 1.0, 'ci_high': 1.0}
     """
     rng = np.random.default_rng(seed)
     labels, scores = np.asarray(labels), np.asarray(scores)

@@ -2,10 +2,10 @@
 
 y = X b + sum_k Z_k u_k + e, with u_k ~ N(0, s_k^2 I) and e ~ N(0, s^2 I): a mean for each level of one fixed factor, a
 random shift for each level of every random factor. Only what is orthogonal to X bears on the variances (Patterson &
-Thompson 1971), so the criterion needs no more than S = Z'MZ and Z'My, where M projects X out: matrices of the size of
+Thompson 1971). So the criterion needs no more than S = Z'MZ and Z'My, where M projects X out: matrices of the size of
 the random effects, whatever the number of rows.
 
-statsmodels' MixedLM has one grouping factor; crossed ones it takes only as variance components of a single group that
+statsmodels' MixedLM has one grouping factor. It takes crossed ones only as variance components of a single group that
 is as large as the data, and it has no degrees of freedom for a contrast.
 """
 
@@ -27,13 +27,22 @@ GRADIENT = 1e-5  # largest gradient of the criterion, by the logarithm of a rati
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted model. The p levels are those of the fixed factor, in the order of the frame.
+    """A fitted model. Its p levels are those of the fixed factor, in the order of the frame.
 
-    means (p,) and their covariance (p, p): the fixed effects. variances: of each random factor, and "residual".
-    log_likelihood: the restricted one. status: "converged", or what was not as it should be. n: rows used; missing:
-    rows left out because their response is missing. fitted, residuals (n,): with the predicted random effects.
-    slopes (k, p, p), information (k, k): of the covariance, and of the criterion, in the logarithms of the variances
-    that are not zero (ratios to the residual's, then the residual's); `degrees_of_freedom` needs them.
+    Attributes:
+        levels: names of the levels (p).
+        means: the fixed effects (p,), in units of the response.
+        covariance: of the means (p, p).
+        variances: of each random factor, and "residual".
+        log_likelihood: the restricted one.
+        status: "converged", or what was not as it should be.
+        n: rows used.
+        missing: rows left out because their response is missing.
+        fitted: fitted responses (n,), with the predicted random effects.
+        residuals: responses minus the fitted ones (n,).
+        slopes: derivatives of the covariance (k, p, p) by the logarithms of the k variances that are not zero (ratios
+            to the residual's, then the residual's); `degrees_of_freedom` needs them.
+        information: second derivatives of the criterion (k, k) by the same logarithms.
     """
 
     levels: tuple[str, ...]
@@ -56,15 +65,32 @@ class Fit:
 
 
 def fit(frame: pd.DataFrame, response: str, fixed: str = "method", random: Sequence[str] = ("image",)) -> Fit:
-    """Fit a mean for each level of `fixed` and a random intercept for each level of every factor in `random`.
+    """Fit a mean for each level of one factor and a random intercept for each level of every random factor.
 
-    frame: tidy. A random factor is a column, or several whose levels are joined: "method:model" for methods that differ
-    from model to model. A row without a level (None) has no effect of it: a control has no model. Rows without a
-    response are left out and counted. A fit that does not end at an optimum is tried again from other starts; `status`
-    says so, and names the factors whose variance is estimated as zero ("singular").
-    Raises SaltrustError where the frame cannot tell the variances apart: too few rows, or a factor with one level or
-    with nothing that the fixed factor leaves over.
-    Criterion: that of Bates et al. 2015, "Fitting linear mixed-effects models using lme4", sec. 3.4, X projected out.
+    A fit that does not end at an optimum is tried again from other starts. `status` says so, and names the factors
+    whose variance is estimated as zero ("singular").
+
+    Args:
+        frame: tidy, one row for each score. Rows without a response are left out and counted.
+        response: name of the column with the scores.
+        fixed: name of the column with the fixed factor.
+        random: the random factors. Each is a column, or several whose levels are joined: "method:model" for methods
+            that differ from model to model. A row without a level (None) has no effect of it: a control has no model.
+
+    Returns:
+        The fitted model.
+
+    Raises:
+        SaltrustError: the frame cannot tell the variances apart: too few rows, or a factor with one level or with
+            nothing that the fixed factor leaves over.
+
+    Source:
+        Bates et al. 2015, "Fitting linear mixed-effects models using lme4", section 3.4, with X projected out.
+
+    >>> scores = {"method": ["x", "x", "x", "y", "y", "y"], "image": list("abcabc"), "score": [0, 2, 4, 2, 3, 5]}
+    >>> model = fit(pd.DataFrame(scores), "score")
+    >>> dict(zip(model.levels, model.means.round(4).tolist()))
+    {'x': 2.0, 'y': 3.3333}
     """
     used = frame.dropna(subset=[response])
     scored = set(used[fixed])
@@ -78,10 +104,23 @@ def fit(frame: pd.DataFrame, response: str, fixed: str = "method", random: Seque
 
 
 def degrees_of_freedom(model: Fit, contrasts: np.ndarray) -> np.ndarray:
-    """Satterthwaite's degrees of freedom (m,) of contrasts (m, p) of the means.
+    """Satterthwaite's degrees of freedom of contrasts of the means; exact in balanced designs.
 
-    As in lmerTest (Kuznetsova et al. 2017), by the observed information; exact in balanced designs. Factors
-    whose variance is estimated as zero are left out, as if the model had been without them.
+    Factors whose variance is estimated as zero are left out, as if the model had been without them.
+
+    Args:
+        model: a fitted model of p levels.
+        contrasts: (m, p), one contrast a row.
+
+    Returns:
+        An array (m,), above 0.
+
+    Source:
+        Kuznetsova et al. 2017 (lmerTest), by the observed information.
+
+    >>> scores = {"method": ["x", "x", "x", "y", "y", "y"], "image": list("abcabc"), "score": [0, 2, 4, 2, 3, 5]}
+    >>> degrees_of_freedom(fit(pd.DataFrame(scores), "score"), np.array([[1.0, -1.0]])).round(4).tolist()
+    [2.0]
     """
     variance = _quadratic(contrasts, model.covariance)
     slopes = np.array([_quadratic(contrasts, slope) for slope in model.slopes])

@@ -20,22 +20,34 @@ Pair = tuple[Hashable, Hashable]
 
 
 def all_pairs(levels: Sequence[Hashable]) -> list[Pair]:
-    """Each pair of levels once, the earlier one first: the family of Tukey's test."""
+    """Each pair of levels once, the earlier one first: the family of Tukey's test.
+
+    >>> all_pairs(["a", "b", "c"])
+    [('a', 'b'), ('a', 'c'), ('b', 'c')]
+    """
     return list(combinations(levels, 2))
 
 
 def compare(model: Fit, pairs: Sequence[Pair], df: float | None = None) -> pd.DataFrame:
     """Difference of two means for each pair, two-sided, adjusted for all pairs.
 
-    df: one number of degrees of freedom for all pairs; by default each has its own (Satterthwaite).
-    Columns first, second; estimate (first minus second), ci_low, ci_high (simultaneous 95 % interval), p_adjusted; p
-    (of this pair alone), se, df; effect_size, effect_low, effect_high: estimate and interval divided by the standard
-    deviation of a single score, the root of the sum of all variances, taken as known (Westfall, Kenny & Judd 2014).
+    p_adjusted is single-step: the probability that the largest |t| of the family is at least this one, where all have a
+    multivariate t distribution with the pairs' correlation and this pair's df. Over all pairs of a balanced design this
+    is Tukey's HSD. The integral is right to about 5e-4, and kept between its bounds: p, and p times the number of
+    pairs. It is NaN where the scores do not vary.
 
-    p_adjusted is single-step: the probability that the largest |t| of the family is at least this one, where all have
-    a multivariate t distribution with the pairs' correlation (Hothorn, Bretz & Westfall 2008) and this pair's
-    df. Over all pairs of a balanced design this is Tukey's HSD. The integral is right to about 5e-4, and kept between
-    its bounds: p, and p times the number of pairs. NaN where the scores do not vary.
+    Args:
+        model: a fitted model.
+        pairs: pairs of its levels.
+        df: one number of degrees of freedom for all pairs; None for each pair's own (Satterthwaite).
+
+    Returns:
+        One row for each pair, with columns first, second; estimate (first minus second), ci_low, ci_high (simultaneous
+        95 % interval), p_adjusted; p (of this pair alone), se, df; effect_size, effect_low, effect_high: estimate and
+        interval over the standard deviation of a single score, the root of the sum of all variances, taken as known.
+
+    Source:
+        Hothorn, Bretz & Westfall 2008 (adjustment); Westfall, Kenny & Judd 2014 (effect size).
     """
     K = contrast_matrix(model.levels, pairs)
     estimate = K @ model.means
@@ -71,7 +83,18 @@ def _inference(model: Fit, K: np.ndarray, size: np.ndarray, se: np.ndarray, df: 
 
 
 def contrast_matrix(levels: Sequence[Hashable], pairs: Sequence[Pair]) -> np.ndarray:
-    """One row (len(levels),) for each pair: 1 for the first level, -1 for the second."""
+    """One row for each pair: 1 for the first level, -1 for the second, 0 elsewhere.
+
+    Args:
+        levels: the p levels in the order of the columns.
+        pairs: m pairs of levels.
+
+    Returns:
+        An array (m, p).
+
+    >>> contrast_matrix(["a", "b", "c"], [("a", "c")]).tolist()
+    [[1.0, 0.0, -1.0]]
+    """
     position = {level: i for i, level in enumerate(levels)}
     unit = np.eye(len(levels))
     return np.array([unit[position[first]] - unit[position[second]] for first, second in pairs])
@@ -113,10 +136,20 @@ class _Largest:
 
 
 def letters(levels: Sequence[Hashable], different: Collection[Pair]) -> dict[Hashable, str]:
-    """Compact letter display: two levels share a letter exactly if they are not `different`.
+    """Compact letter display: two levels share a letter exactly if they are not different.
 
-    levels: in the order in which letters are given out, the highest mean first. Insert and absorb (Piepho 2004, "An
-    algorithm for a letter-based representation of all-pairwise comparisons").
+    Args:
+        levels: in the order in which letters are given out, the highest mean first.
+        different: pairs of levels that differ.
+
+    Returns:
+        Level -> its letters.
+
+    Source:
+        Piepho 2004, "An algorithm for a letter-based representation of all-pairwise comparisons": insert and absorb.
+
+    >>> letters(["a", "b", "c"], [("a", "c")])
+    {'a': 'a', 'b': 'ab', 'c': 'b'}
     """
     columns = [frozenset(levels)]
     for pair in different:
@@ -139,13 +172,27 @@ def resampled(
     seed: int = 0,
     unit: str = "image",
 ) -> pd.DataFrame:
-    """Simultaneous 95 % bootstrap intervals of the pairs' differences: boot_low, boot_high.
+    """Simultaneous 95 % bootstrap intervals of the differences of pairs.
 
     Whole units are drawn: all scores of an image, or of a patient with unit="patient". Neither a distribution nor equal
-    variances are assumed. Each resample has its own standard errors; the intervals reach as many standard errors to
-    both sides as the largest |t| of the family does in 95 % of the resamples (bootstrap t, Efron & Tibshirani 1993,
-    sec. 12.5; its maximum, Westfall & Young 1993). With few units they are wide, with two infinite. Standard errors are
-    those of ratios of sums, to first order, for units that do not have every score.
+    variances are assumed. Each resample has its own standard errors. The intervals reach as many standard errors to
+    both sides as the largest |t| of the family does in 95 % of the resamples. With few units they are wide, with two
+    infinite. Standard errors are those of ratios of sums, to first order, for units that do not have every score.
+
+    Args:
+        frame: tidy, one row for each score.
+        response: name of the column with the scores.
+        fixed: name of the column with the levels.
+        pairs: pairs of levels.
+        n_boot: number of resamples.
+        seed: of the random draws.
+        unit: name of the column with what is drawn.
+
+    Returns:
+        One row for each pair, with columns boot_low and boot_high.
+
+    Source:
+        Efron & Tibshirani 1993, section 12.5 (bootstrap t); Westfall & Young 1993 (its maximum).
     """
     tables = frame.pivot_table(response, unit, fixed, ["sum", "count"], fill_value=0, sort=False, observed=True)
     sums, counts = tables["sum"], tables["count"]

@@ -11,7 +11,7 @@ from saltrust.core.errors import SaltrustError
 from saltrust.methods.explained import Explained
 from saltrust.methods.registry import METHODS, Method
 from saltrust.models.external.model import ExternalModel
-from saltrust.models.external.probe import trial_images
+from saltrust.models.external.probe import probe_images
 
 # Few, but enough to meet every operation.
 STEPS = {"steps": 2, "samples": 8, "segments": 4, "references": 1, "channels": 4, "window": 0.5, "stride": 0.5}
@@ -26,7 +26,7 @@ def explainable(model: ExternalModel, methods: Sequence[str]) -> dict[str, str]:
     parts that is. Raises SaltrustError for a method that does not exist.
     """
     explained = Explained(model.network, input_range=(0.0, 1.0))
-    images = trial_images(2, model.size).to(explained.device)
+    images = probe_images(2, model.size).to(explained.device)
     tried: dict[str, str | None] = {}
 
     def reason(name: str, parameters: dict[str, Any]) -> str | None:

@@ -281,10 +281,10 @@ class ExternalNetworks(Networks):
 
     @classmethod
     def of(cls, card: Card, profile: Profile, seed: int, store: Store) -> "ExternalNetworks":
-        from saltrust.models.external.model import load, refuse_twins
+        from saltrust.models.external.model import load, refuse_duplicates
 
         models = {model.name: load(model, card.folder, card.classes, card.finding) for model in card.models}
-        refuse_twins(models)
+        refuse_duplicates(models)
         return cls(Images(card, profile, seed, store, next(iter(models.values())).size), models)
 
     @property

@@ -17,10 +17,10 @@ from saltrust.methods import cam, gradient
 from saltrust.methods.explained import Explained
 from saltrust.models.architectures import ARCHITECTURES
 from saltrust.models.classifiers import build, predict, to_input
-from saltrust.models.external import model
+from saltrust.models.external import model as external
 from saltrust.models.external.libraries import library
 from saltrust.models.external.model import load
-from saltrust.models.external.probe import count_outputs, trial_images
+from saltrust.models.external.probe import count_outputs, probe_images
 from saltrust.models.randomization import layers_of, randomized
 from saltrust.study.explainable import explainable
 
@@ -99,7 +99,7 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def loaded(folder):
-    def load_one(function: str, card=(), **fields) -> model.ExternalModel:
+    def load_one(function: str, card=(), **fields) -> external.ExternalModel:
         return load(Model(**{"source": f"nets.py:{function}", "size": 48} | fields), folder, card, "lesion")
 
     return load_one
@@ -130,7 +130,7 @@ def test_preprocessing_is_the_affine_map_of_every_library(channels, black, width
     seen = images if channels == 3 else images.mean(1, keepdims=True)
     centre, spread = (np.array(numbers[:channels])[:, None, None] for numbers in (mean, std))
     wanted = (black + width * seen - centre) / spread
-    found = model._preprocessing(model)(torch.tensor(images, dtype=torch.float32)).numpy()
+    found = external._preprocessing(model)(torch.tensor(images, dtype=torch.float32)).numpy()
     np.testing.assert_allclose(found, wanted, atol=1e-5 * (abs(black) + width + 2) / min(std))
 
 
@@ -157,7 +157,7 @@ def test_what_changes_nothing_is_left_out(loaded):
 )
 def test_what_is_explained(function, fields, card, wanted, loaded):
     found = loaded(function, card, **fields)
-    images = trial_images(3, 48)
+    images = probe_images(3, 48)
     expected = logits(found.network.body, images) @ torch.tensor(wanted, dtype=torch.float32).T
     torch.testing.assert_close(logits(found.network, images), expected, rtol=1e-5, atol=1e-6)
 
@@ -242,7 +242,7 @@ def test_every_weight_is_in_one_stage_and_is_drawn_anew(make, first, last, tmp_p
     with torch.no_grad():
         for weight in made.parameters():  # else zeros and ones may be drawn for zeros and ones
             weight.add_(0.01 * torch.randn(weight.shape))
-    monkeypatch.setattr(model, "find", lambda model, folder: model.Found(made, {}))
+    monkeypatch.setattr(external, "find", lambda model, folder: external.LoadedNetwork(made, {}))
     side = getattr(made, "default_cfg", {}).get("input_size", (3, 64, 64))[1]
     found = load(Model(source="made.py:make", size=min(side, 160)), tmp_path, (), "lesion")
     stages = found.stages
@@ -259,7 +259,7 @@ def test_every_weight_is_in_one_stage_and_is_drawn_anew(make, first, last, tmp_p
     random = randomized(found.network, stages, "truncated_normal", seed=0)
     weights = zip(found.network.body.named_parameters(), random.body.parameters(), strict=True)
     assert not [name for (name, before), after in weights if torch.equal(before, after)]
-    images = trial_images(2, found.size)
+    images = probe_images(2, found.size)
     images.requires_grad_()
     outputs = random(images)
     (slope,) = torch.autograd.grad(outputs.sum(), images)
@@ -275,7 +275,7 @@ def test_stages_follow_the_run_and_not_the_definition(loaded):
 
 def test_many_blocks_are_joined_but_for_the_first_and_the_last(folder, monkeypatch):
     deep = nn.Sequential(*(nn.Conv2d(3, 3, 1) for _ in range(40)), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    monkeypatch.setattr(model, "find", lambda model, folder: model.Found(deep, {}))
+    monkeypatch.setattr(external, "find", lambda model, folder: external.LoadedNetwork(deep, {}))
     stages = load(Model(source="a.py:b", size=32, classes=("a", "b", "lesion")), folder, (), "lesion").stages
     assert len(stages) == 16
     assert [len(stages[0].modules), len(stages[-1].modules)] == [1, 1]
@@ -403,7 +403,7 @@ def test_of_torchscript_methods_see_outputs_and_gradients_alone(folder, loaded):
     reasons = explainable(program, ["grad", "ig", "occlusion", "lime", "lrp", "deeplift", "guided_backprop", "gradcam"])
     assert set(reasons) == {"lrp", "deeplift", "guided_backprop", "gradcam"}
     assert all("TorchScript is compiled" in reason for reason in reasons.values())
-    images = trial_images(2, 48)
+    images = probe_images(2, 48)
     maps = [
         gradient.gradient(Explained(one.network, input_range=(0, 1)), images, [(0,), (1,)])
         for one in (program, loaded("one"))

@@ -17,7 +17,7 @@ from saltrust.core.data_cards import Model
 from saltrust.core.errors import SaltrustError, unknown_name
 from saltrust.core.registry import Registry
 from saltrust.models.classifiers import WEIGHTS
-from saltrust.models.external.sources import LIBRARIES, Found, one_line
+from saltrust.models.external.sources import LIBRARIES, LoadedNetwork, one_line
 from saltrust.models.external.weights import BUILDERS, FEW, fill, read_state, weights_only
 from saltrust.models.torchvision_compat import torchvision
 
@@ -42,35 +42,37 @@ def _unknown(kind: str, name: str, known: Sequence[str]) -> SaltrustError:
     return unknown_name(kind, name, [*get_close_matches(name, known, n=FEW, cutoff=0), "…"])
 
 
-def _timm(name: str, n_outputs: int | None, channels: int, **options: Any) -> Found:
+def _timm(name: str, n_outputs: int | None, channels: int, **options: Any) -> LoadedNetwork:
     timm = library("timm")
     if not timm.is_model(name):
         raise _unknown("model of timm", name, timm.list_models())
     outputs = {} if n_outputs is None else {"num_classes": n_outputs}
     body = timm.create_model(name, in_chans=channels, **outputs, **options)
     takes = timm.data.resolve_model_data_config(body)
-    return Found(
+    return LoadedNetwork(
         body, {"mean": takes["mean"], "std": takes["std"], "size": takes["input_size"][1], "channels": channels}
     )
 
 
 @BUILDERS.register("timm")
-def timm_architecture(name: str, model: Model, folder: Path) -> Found:
+def timm_architecture(name: str, model: Model, folder: Path) -> LoadedNetwork:
     """An untrained network of timm."""
     return _timm(name, len(model.classes) or 1, model.channels or 3)
 
 
 @BUILDERS.register("torchvision")
-def torchvision_architecture(name: str, model: Model, folder: Path) -> Found:
+def torchvision_architecture(name: str, model: Model, folder: Path) -> LoadedNetwork:
     """An untrained network of torchvision, whose own weights take ImageNet's mean and standard deviation."""
     known = torchvision.models.list_models(torchvision.models)
     if name not in known:
         raise _unknown("classifier of torchvision", name, known)
-    return Found(torchvision.models.get_model(name, weights=None, num_classes=len(model.classes) or 1), IMAGENET)
+    return LoadedNetwork(
+        torchvision.models.get_model(name, weights=None, num_classes=len(model.classes) or 1), IMAGENET
+    )
 
 
 @LIBRARIES.register("timm")
-def from_timm(name: str, model: Model, folder: Path) -> Found:
+def from_timm(name: str, model: Model, folder: Path) -> LoadedNetwork:
     """A network of timm with its published weights: from $SALTRUST_WEIGHTS/<name>.safetensors (or .pth), or by timm
     from its cache or the network. Of ImageNet's, the classes are known."""
     file = _local(f"{name}.safetensors", f"{name}.pth")
@@ -88,11 +90,11 @@ def from_timm(name: str, model: Model, folder: Path) -> Found:
     info = importlib.import_module("timm.data")
     subset = info.infer_imagenet_subset(found.body)
     names = tuple(info.ImageNetInfo(subset).label_descriptions()) if subset else ()
-    return Found(found.body, {**found.says, "classes": names, "exclusive": True})
+    return LoadedNetwork(found.body, {**found.says, "classes": names, "exclusive": True})
 
 
 @LIBRARIES.register("xrv")
-def from_xrv(name: str, model: Model, folder: Path) -> Found:
+def from_xrv(name: str, model: Model, folder: Path) -> LoadedNetwork:
     """A network of torchxrayvision, built here so that it returns logits: its own forward ends in calibrated
     probabilities, and rescales images unasked. Weights from $SALTRUST_WEIGHTS, its cache, or its address."""
     xrv = library("torchxrayvision")
@@ -116,7 +118,7 @@ def from_xrv(name: str, model: Model, folder: Path) -> Found:
     what = f"xrv:{name} ({file})"
     fill(body, read_state(file, what, classes), what, name)
     takes = {"channels": 1, "input_range": (-1024.0, 1024.0), "size": entry["input_resolution"]}
-    return Found(body, {**takes, "classes": labels, "exclusive": False})
+    return LoadedNetwork(body, {**takes, "classes": labels, "exclusive": False})
 
 
 def _xrv_densenet(n_outputs: int) -> nn.Module:

@@ -18,11 +18,11 @@ from torch import nn
 
 from saltrust.core.data_cards import Model
 from saltrust.core.errors import SaltrustError
-from saltrust.core.modules import Frame
+from saltrust.core.modules import Wrapper
 from saltrust.models.architectures import Stage
 from saltrust.models.external import libraries  # noqa: F401  with it, every source is known
 from saltrust.models.external.probe import count_outputs, find_input
-from saltrust.models.external.sources import Found, find, one_line, refusal
+from saltrust.models.external.sources import LoadedNetwork, find, one_line, refusal
 from saltrust.models.external.stages import stages_of
 from saltrust.models.external.torchscript import Compiled
 from saltrust.models.randomization import check
@@ -70,7 +70,7 @@ class ExternalModel:
         return self.network.get_submodule("body")
 
 
-def refuse_twins(models: Mapping[str, ExternalModel]) -> None:
+def refuse_duplicates(models: Mapping[str, ExternalModel]) -> None:
     """Raise SaltrustError where two of the models have the same weights: they would agree, and say nothing."""
     for (first, one), (second, other) in combinations(models.items(), 2):
         weights, others = one.body.state_dict(), other.body.state_dict()
@@ -115,7 +115,7 @@ def load(model: Model, folder: Path, classes: Sequence[str], finding: str) -> Ex
     )
 
 
-def _described(model: Model, found: Found) -> Model:
+def _described(model: Model, found: LoadedNetwork) -> Model:
     """What the card says, and where it is silent, what the source says."""
     said = {key: value for key, value in found.says.items() if value is not None and key not in model.model_fields_set}
     try:
@@ -135,11 +135,11 @@ def _check_copy(body: nn.Module, model: Model) -> None:
 # --- parts ------------------------------------------------------------------------------------------------------------
 
 
-class Preprocessing(Frame, nn.Conv2d):
+class Preprocessing(Wrapper, nn.Conv2d):
     """Pixels in [0, 1] -> what a network takes: a 1 x 1 convolution, for which every method has its rule."""
 
 
-class Choice(Frame, nn.Linear):
+class OutputSelection(Wrapper, nn.Linear):
     """All outputs of a network -> those that are explained."""
 
 
@@ -180,7 +180,7 @@ def _names(model: Model, n_outputs: int, finding: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _selection(model: Model, names: Sequence[str], classes: Sequence[str], finding: str) -> Choice:
+def _selection(model: Model, names: Sequence[str], classes: Sequence[str], finding: str) -> OutputSelection:
     """The card's classes in their order, or its finding."""
     if classes:
         rows = [_row(model, names, name) for name in classes]
@@ -192,7 +192,7 @@ def _selection(model: Model, names: Sequence[str], classes: Sequence[str], findi
         weight = torch.eye(len(names))[[row]]
         if len(names) == 2 and model.exclusive is not False:
             weight[0, 1 - row] = -1
-    layer = Choice(*weight.T.shape, bias=False).requires_grad_(False)
+    layer = OutputSelection(*weight.T.shape, bias=False).requires_grad_(False)
     layer.weight.copy_(weight)
     return layer
 
@@ -236,7 +236,7 @@ def _architecture(body: nn.Module) -> str:
     return hashlib.sha256(repr((type(body).__name__, shapes)).encode()).hexdigest()[:16]
 
 
-def _checksum(body: nn.Module, found: Found, model: Model) -> str:
+def _checksum(body: nn.Module, found: LoadedNetwork, model: Model) -> str:
     """Of every tensor by its name, of the files that were run and the function in them, of the architecture's name (two
     may share names and shapes of all weights), and of what is known of input and outputs."""
     digest = hashlib.sha256()

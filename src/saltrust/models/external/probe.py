@@ -20,7 +20,7 @@ PASSED = ("View", "Squeeze", "Unsqueeze", "Reshape", "Alias", "Clone", "Expand",
 LINEAR = ("Addmm", "Mm", "Mean", "Convolution", "Bmm", "Add", "Sub", "Mul", "Div", "UnsafeView")
 
 
-def trial_images(n: int, size: int) -> Tensor:
+def probe_images(n: int, size: int) -> Tensor:
     """Images to try a network on: noise, coarse over fine, so that no two are alike to it."""
     with seeded(0):
         coarse = nn.functional.interpolate(torch.rand(n, 3, 8, 8), size, mode="bilinear")
@@ -40,7 +40,7 @@ def find_input(body: nn.Module, model: Model) -> tuple[int, int]:
     for n, size in itertools.product(channels, (model.size,) if model.size else SIZES):
         try:
             with torch.no_grad():
-                _run(body, trial_images(1, size)[:, :n])
+                _run(body, probe_images(1, size)[:, :n])
             return n, size
         except Exception as error:  # whatever a network raises for what it does not take
             first = first or error
@@ -56,7 +56,7 @@ def find_input(body: nn.Module, model: Model) -> tuple[int, int]:
 def count_outputs(runner: nn.Module, model: Model, size: int) -> int:
     """Number of the outputs. Raises SaltrustError for what is no deterministic, differentiable function from each image
     to its logits."""
-    images = trial_images(4, size)
+    images = probe_images(4, size)
     tried = images.clone().requires_grad_()
     with torch.enable_grad():
         one = _run(runner, images[:1])

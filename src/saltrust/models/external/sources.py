@@ -26,7 +26,7 @@ UNPACKED = 4  # times the size of an archive that its contents may have
 
 
 @dataclass(frozen=True)
-class Found:
+class LoadedNetwork:
     """A network as its source gives it. says: what the source tells of its input and outputs, as fields of a `Model`.
     code: the files that were run."""
 
@@ -35,14 +35,14 @@ class Found:
     code: tuple[Path, ...] = ()
 
 
-Loader = Callable[[str, Model, Path], Found]
+Loader = Callable[[str, Model, Path], LoadedNetwork]
 """(what follows the name of the library, or the path; what the card says; the folder of the card) -> the network."""
 
 LIBRARIES: Registry[Loader] = Registry("library of models")
 FORMATS: Registry[Loader] = Registry("format of models")
 
 
-def find(model: Model, folder: Path) -> Found:
+def find(model: Model, folder: Path) -> LoadedNetwork:
     """The network that a card's model names. Raises SaltrustError where there is none, or its file is not sound."""
     library, colon, name = model.source.partition(":")
     if colon and library in LIBRARIES:
@@ -62,7 +62,7 @@ def refusal(model: Model, what: str) -> SaltrustError:
     return SaltrustError(f"model '{model.source}' {what}")
 
 
-def existing(path: str, folder: Path, what: str) -> Path:
+def find_file(path: str, folder: Path, what: str) -> Path:
     """A file, relative to the folder of the card or to the working folder."""
     places = [(place / Path(path).expanduser()).resolve() for place in (folder, Path.cwd())]
     for file in places:
@@ -71,9 +71,9 @@ def existing(path: str, folder: Path, what: str) -> Path:
     raise SaltrustError(f"{what} '{path}': no such file in {' or '.join(dict.fromkeys(str(p.parent) for p in places))}")
 
 
-def sound(source: str, folder: Path) -> Path:
+def intact_file(source: str, folder: Path) -> Path:
     """The file, unless it is empty or an archive that unpacks to many times its size."""
-    file = existing(source, folder, "model")
+    file = find_file(source, folder, "model")
     size = file.stat().st_size
     if not size:
         raise SaltrustError(f"model '{source}' is an empty file")
@@ -95,7 +95,7 @@ def one_line(error: BaseException) -> str:
 
 
 @FORMATS.register(".py")
-def from_function(source: str, model: Model, folder: Path) -> Found:
+def from_function(source: str, model: Model, folder: Path) -> LoadedNetwork:
     """What a function without arguments returns: a torch module, or a dict with it as "network" and with fields of a
     `Model` that say what it takes and gives. The file runs, with its folder on the import path."""
     path, colon, name = source.rpartition(":")
@@ -103,7 +103,7 @@ def from_function(source: str, model: Model, folder: Path) -> Found:
         raise SaltrustError(
             f"model '{source}' names no function: write {source}:load, where `load` returns the network"
         )
-    file = existing(path, folder, "model")
+    file = find_file(path, folder, "model")
     with _running(file, source) as module:
         function = getattr(module, name, None)
         if not callable(function):
@@ -121,7 +121,7 @@ def from_function(source: str, model: Model, folder: Path) -> Found:
     for key in described:
         if key not in known:
             raise unknown_name(f"key in what {source} returned,", key, {*known, "network"})
-    return Found(body.cpu(), described, _imported_by(file))
+    return LoadedNetwork(body.cpu(), described, _imported_by(file))
 
 
 @contextmanager

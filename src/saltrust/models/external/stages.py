@@ -10,7 +10,7 @@ from torch import nn
 
 from saltrust.core.modules import blocks
 from saltrust.models.architectures import Stage
-from saltrust.models.external.probe import trial_images
+from saltrust.models.external.probe import probe_images
 from saltrust.models.randomization import layers_of
 
 MOST_STAGES = 16  # of a cascade; blocks in excess of them are randomized together
@@ -53,7 +53,7 @@ def _in_order_of_running(network: nn.Module, paths: Sequence[str], size: int) ->
     ]
     try:
         with torch.no_grad():
-            network(trial_images(1, size))
+            network(probe_images(1, size))
     finally:
         for handle in handles:
             handle.remove()

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from saltrust.core.data_cards import Model
 from saltrust.core.errors import SaltrustError
-from saltrust.models.external.sources import FORMATS, Found, one_line, sound
+from saltrust.models.external.sources import FORMATS, LoadedNetwork, intact_file, one_line
 from saltrust.models.external.weights import weights_only
 
 
@@ -59,20 +59,20 @@ class Compiled(nn.Module):
 
 @FORMATS.register(".torchscript")
 @FORMATS.register(".ts")
-def from_torchscript(source: str, model: Model, folder: Path) -> Found:
+def from_torchscript(source: str, model: Model, folder: Path) -> LoadedNetwork:
     """A program of torch.jit.save."""
-    file = sound(source, folder)
+    file = intact_file(source, folder)
     try:
         program = torch.jit.load(file, map_location="cpu")
     except Exception as error:
         raise SaltrustError(f"model '{source}' is not a TorchScript program: {one_line(error)}") from error
-    return Found(Compiled(program), {}, (file,))
+    return LoadedNetwork(Compiled(program), {}, (file,))
 
 
 @FORMATS.register(".pt2")
-def from_export(source: str, model: Model, folder: Path) -> Found:
+def from_export(source: str, model: Model, folder: Path) -> LoadedNetwork:
     """A program of torch.export.save, its operations written as the functions of torch that rules are stated for."""
-    file = sound(source, folder)
+    file = intact_file(source, folder)
     if not zipfile.is_zipfile(file):
         raise SaltrustError(f"model '{source}' is not a program of torch.export: it is no archive, or one cut short")
     with zipfile.ZipFile(file) as archive:
@@ -92,7 +92,7 @@ def from_export(source: str, model: Model, folder: Path) -> Found:
             module.graph.erase_node(node)
     module.delete_submodule("_guards_fn")
     module.recompile()
-    return Found(module, says, (file,))
+    return LoadedNetwork(module, says, (file,))
 
 
 def _exported_for(module: fx.GraphModule, source: str) -> dict[str, int]:

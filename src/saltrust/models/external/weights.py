@@ -22,7 +22,7 @@ from saltrust.core.errors import SaltrustError
 from saltrust.core.registry import Registry
 from saltrust.models.architectures import ARCHITECTURES
 from saltrust.models.classifiers import build
-from saltrust.models.external.sources import FORMATS, Found, from_function, one_line, sound
+from saltrust.models.external.sources import FORMATS, LoadedNetwork, from_function, intact_file, one_line
 
 FEW = 4  # names that an error lists
 
@@ -31,7 +31,7 @@ _TENSORS = {("collections", "OrderedDict"), ("builtins", "set"), ("__builtin__",
 _TENSORS |= {("torch._utils", name) for name in ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_parameter")}
 _TENSORS |= {("torch", f"{kind}Storage") for kind in ("Float", "Double", "Half", "Long", "Int", "Bool", "Byte")}
 
-BUILDERS: Registry[Callable[[str, Model, Path], Found]] = Registry("library of architectures")
+BUILDERS: Registry[Callable[[str, Model, Path], LoadedNetwork]] = Registry("library of architectures")
 """Library -> a function of (the architecture's name there, what the card says, its folder): the untrained network."""
 
 
@@ -60,9 +60,9 @@ def _is_program(file: Path) -> bool:
 @FORMATS.register(".ckpt")
 @FORMATS.register(".pt")
 @FORMATS.register(".pth")
-def from_weights(source: str, model: Model, folder: Path) -> Found:
+def from_weights(source: str, model: Model, folder: Path) -> LoadedNetwork:
     """Weights in the architecture that the card names; a `.pt` file may also be a TorchScript program."""
-    file = sound(source, folder)
+    file = intact_file(source, folder)
     if _is_program(file):
         return FORMATS[".torchscript"](source, model, folder)
     if not model.architecture:
@@ -154,14 +154,14 @@ def fill(body: nn.Module, state: dict[str, Tensor], what: str, architecture: str
     body.load_state_dict(state, strict=False)
 
 
-def _architecture(model: Model, folder: Path) -> Found:
+def _architecture(model: Model, folder: Path) -> LoadedNetwork:
     """An untrained network with as many outputs as the card names classes, one where it names none."""
     library, colon, name = model.architecture.partition(":")
     if ".py" in model.architecture:
         return from_function(model.architecture, model, folder)
     if colon:
         return BUILDERS[library](name, model, folder)
-    return Found(
+    return LoadedNetwork(
         build(model.architecture, len(model.classes) or 1),
         {"input_range": ARCHITECTURES[model.architecture].input_range},
     )
