@@ -11,8 +11,6 @@ from saltrust.core.registry import Registry
 
 Parameters = Mapping[str, Any]
 Parts = dict[str, tuple[str, dict[str, Any]]]
-FromProtocol = Callable[[Any, Any], dict[str, Any]]
-"""(protocol, profile) -> parameters. Their classes are not imported: every map would hang on that code."""
 
 # In the order of the book, which has a page for each.
 FAMILIES: Registry[str] = Registry("family of methods")
@@ -23,7 +21,7 @@ FAMILIES.register("perturbation")("Regions and perturbation")
 FAMILIES.register("control")("Controls")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Method:
     """A saliency method.
 
@@ -54,7 +52,8 @@ class Method:
             units of the explained scalar; images as accepted by the model.
         components: of a composition, complete parameters -> its parts.
         segments: whether a composition also takes the regions of its images, as parts["segments"].
-        from_protocol: (protocol, profile) -> the parameters that the protocols decide, cut to the profile's size.
+        from_protocol: (protocol, profile) -> the parameters that the protocols decide, cut to the profile's size. Their
+            classes are not imported here, or every map would hang on the code of the protocols.
     """
 
     name: str
@@ -63,15 +62,15 @@ class Method:
     family: str
     cite: str
     formula: str
-    needs: str
-    signed: bool
-    backward: bool
     function: Callable
     cost: Callable[[Parameters], int]
+    needs: str = ""
+    signed: bool = True
+    backward: bool = True
     total: Callable | None = None
     components: Callable[[Parameters], Parts] | None = None
     segments: bool = False
-    from_protocol: FromProtocol = lambda protocol, profile: {}
+    from_protocol: Callable[[Any, Any], dict[str, Any]] = lambda protocol, profile: {}
 
     @property
     def is_composition(self) -> bool:
@@ -173,54 +172,29 @@ def catalogue() -> list[dict[str, Any]]:
 def method(
     name: str,
     *,
-    abbreviation: str,
-    title: str,
     family: str,
-    cite: str,
-    formula: str,
-    needs: str = "",
-    signed: bool = True,
-    backward: bool = True,
     passes: Callable[[Parameters], int] = lambda parameters: 1,
-    total: Callable | None = None,
     parts: Callable[[Parameters], Parts] | None = None,
-    segments: bool = False,
-    from_protocol: FromProtocol = lambda protocol, profile: {},
+    **fields: Any,
 ) -> Callable[[Callable], Callable]:
     """Register a function as a saliency method.
 
-    The method's parameters are the function's keyword-only arguments, each annotated with what it means: `steps:
-    Annotated[int, "points on the path"] = 25`.
+    The method's parameters are the function's keyword-only arguments, each annotated with what it means:
+    `steps: Annotated[int, "points on the path"] = 25`.
 
     Args:
-        name: in the registry.
-        abbreviation: as in the figures ("GRAD").
-        title: as in prose.
+        name: of the method.
         family: a name in FAMILIES.
-        cite: BibTeX key, "" for none.
-        formula: LaTeX, without the dollars.
-        needs: what a network must offer, beyond a differentiable output.
-        signed: whether a negative value is evidence against the explained output.
-        backward: whether each pass also runs backward.
-        passes: complete parameters -> passes through the model for each image.
-        total: what a map adds up to, see `Method`.
-        parts: of a composition, complete parameters -> its parts, see `Method`.
-        segments: whether a composition also takes the regions of its images.
-        from_protocol: (protocol, profile) -> the parameters that these decide, see `Method`.
-
-    Returns:
-        A decorator that leaves the function as it is.
+        passes: parameters -> passes through the model per image.
+        parts: of a composition, parameters -> what it is made of; it costs no passes itself.
+        fields: the other fields of `Method`.
     """
     FAMILIES[family]
+    cost = (lambda parameters: 0) if parts else passes
 
     def add(function: Callable) -> Callable:
-        cost = (lambda parameters: 0) if parts else passes
-        METHODS.register(name)(
-            Method(
-                *(name, abbreviation, title, family, cite, formula, needs, signed, backward),
-                *(function, cost, total, parts, segments, from_protocol),
-            )
-        )
+        found = Method(name=name, family=family, function=function, cost=cost, components=parts, **fields)
+        METHODS.register(name)(found)
         return function
 
     return add
