@@ -50,7 +50,7 @@ class NotRunError(Exception):
 
 
 @dataclass(frozen=True)
-class Evidence:
+class EvidenceFolder:
     """The results of one data set: the folder `evidence/<dataset>`."""
 
     dataset: str
@@ -98,7 +98,7 @@ def nearest(name: str, known: Any) -> str:
     return f"; nearest is '{near[0]}'" if near else ""
 
 
-def locate(env: BuildEnvironment, target: str, levels: int) -> tuple[Evidence, str]:
+def locate(env: BuildEnvironment, target: str, levels: int) -> tuple[EvidenceFolder, str]:
     """Split "[<dataset>/]<rest>" into evidence and rest; `levels` is the number of parts of the rest.
 
     Without a data set it is the current page's. Raises SaltrustError for a target of another shape.
@@ -110,7 +110,7 @@ def locate(env: BuildEnvironment, target: str, levels: int) -> tuple[Evidence, s
     if len(parts) != levels + 1 or not all(parts):
         shape = {1: "<dataset>/<name>", 2: "<dataset>/<chapter>/<name>"}[levels]
         raise SaltrustError(f"'{target}' is not of the form {shape}")
-    found = Evidence(parts[0], Path(env.srcdir) / EVIDENCE / parts[0])
+    found = EvidenceFolder(parts[0], Path(env.srcdir) / EVIDENCE / parts[0])
     # Noted also when absent, so that the page is read again once the data set has been run.
     env.note_dependency(str(Results(found.folder, "").numbers_file))
     return found, "/".join(parts[1:])
@@ -197,7 +197,7 @@ class Result(SphinxDirective):
         """The chapter that made the result: the option, or the page itself."""
         return self.options.get("chapter", self.env.docname.rpartition("/")[2])
 
-    def caption(self, evidence: Evidence, note: FigureNote | TableNote, file: Path) -> list[nodes.Node]:
+    def caption(self, evidence: EvidenceFolder, note: FigureNote | TableNote, file: Path) -> list[nodes.Node]:
         """The stored caption as inline nodes, with a link to the page that computed the result."""
         if not note.caption.strip():
             raise SaltrustError(f"{file.with_suffix('.json')}: the caption is empty")
@@ -232,7 +232,7 @@ class ResultFigure(Result):
 
     prefix = "fig"
 
-    def result(self, evidence: Evidence, name: str) -> nodes.Element:
+    def result(self, evidence: EvidenceFolder, name: str) -> nodes.Element:
         file, note = evidence.figure(name, self.chapter)
         if not note.alt.strip():
             raise SaltrustError(f"{file.with_suffix('.json')}: the alternative text is empty")
@@ -243,7 +243,7 @@ class ResultFigure(Result):
         caption = nodes.caption("", "", *self.caption(evidence, note, file), nodes.Text(" "), link)
         return nodes.figure("", image, caption, classes=["result-figure"])
 
-    def absent(self, evidence: Evidence, name: str) -> nodes.Element:
+    def absent(self, evidence: EvidenceFolder, name: str) -> nodes.Element:
         note = nodes.admonition("", nodes.title(text=NOT_RUN.capitalize()), not_run_note(evidence.dataset))
         note["classes"].append("not-run")
         caption = nodes.caption(text=f"{name.replace('_', ' ').capitalize()}, {evidence.dataset}.")
@@ -255,7 +255,7 @@ class ResultTable(Result):
 
     prefix = "tab"
 
-    def result(self, evidence: Evidence, name: str) -> nodes.Element:
+    def result(self, evidence: EvidenceFolder, name: str) -> nodes.Element:
         file, note = evidence.table(name, self.chapter)
         head, rows = read_csv(file)
         title = nodes.title("", "", *self.caption(evidence, note, file), nodes.Text(" "))
@@ -265,7 +265,7 @@ class ResultTable(Result):
         body = columns(rows[: note.rows], len(head))
         return table(title, [heading.replace("_", " ") for heading in head], body)
 
-    def absent(self, evidence: Evidence, name: str) -> nodes.Element:
+    def absent(self, evidence: EvidenceFolder, name: str) -> nodes.Element:
         title = nodes.title(text=f"{name.replace('_', ' ').capitalize()}, {evidence.dataset}.")
         body = table(title, [""], [Column((NOT_RUN.capitalize(),), numeric=False)])
         body["classes"].append("not-run")
@@ -277,7 +277,7 @@ class ResultDocument(Result):
 
     prefix = "doc"
 
-    def result(self, evidence: Evidence, name: str) -> nodes.Element:
+    def result(self, evidence: EvidenceFolder, name: str) -> nodes.Element:
         file = evidence.table(name, self.chapter)[0].with_suffix(".html")
         if not file.is_file():
             raise SaltrustError(f"no document '{name}' for data set '{evidence.dataset}'")
@@ -289,7 +289,7 @@ class ResultDocument(Result):
             "", nodes.raw("", shown, format="html"), nodes.paragraph("", "", link), classes=["document"]
         )
 
-    def absent(self, evidence: Evidence, name: str) -> nodes.Element:
+    def absent(self, evidence: EvidenceFolder, name: str) -> nodes.Element:
         return not_run_note(evidence.dataset)
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from catalogue import Catalogue
-from computed import NOT_RUN, VERDICTS, Column, Evidence, NotRunError, nearest, page_link, render, table
+from computed import NOT_RUN, VERDICTS, Column, EvidenceFolder, NotRunError, nearest, page_link, render, table
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
@@ -79,7 +79,7 @@ def read(env: BuildEnvironment) -> Ledger:
     claims = read_json(file).get("claims", [])
     rows: list[Row] = []
     for path in sorted(folder.glob("*/")):
-        evidence = Evidence(path.name, path)
+        evidence = EvidenceFolder(path.name, path)
         env.note_dependency(str(Results(path, "claims").numbers_file))
         try:
             file, _ = evidence.table("claims", "claims")
@@ -137,7 +137,7 @@ class LedgerTable(Catalogue):
             text += f" ({low} to {high})" if row["kind"] == "value" else f"; {estimate} ({low} to {high})"
         if row["data"] != "own":
             text += f". An outside check: {row['agrees']}"
-        link = page_link(Evidence(row["dataset"], Path()).page("claims"), row["dataset"])
+        link = page_link(EvidenceFolder(row["dataset"], Path()).page("claims"), row["dataset"])
         return nodes.paragraph("", "", link, nodes.Text(text))
 
 

@@ -193,7 +193,7 @@ def assess_models(
     seed: Annotated[int, typer.Option(help="of everything that is drawn at random")] = 0,
 ) -> None:
     """Judge the saliency maps of your own models (several --model: the first is judged, the others compared)."""
-    from saltrust.publishing.assess import assess, card_of
+    from saltrust.chapters.assess import assess, card_of
 
     card = card_of(dataset, model)
     report = assess(card, profile, protocol, methods, seed, tell=lambda line: print(line, flush=True))
@@ -233,7 +233,8 @@ def check_dataset(
     sample: Annotated[int, typer.Option(min=0, help="images to open, 0 for all")] = 200,
 ) -> None:
     """Say what is there of a data set, what is missing, what disagrees with its card, and draw a contact sheet."""
-    from saltrust.publishing.check_data import check, contact_sheet
+    from saltrust.datasets.check import check
+    from saltrust.publishing.contact_sheet import contact_sheet
 
     card = data_cards.load(name)
     if root:

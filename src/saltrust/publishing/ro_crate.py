@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from io import StringIO
+from mimetypes import MimeTypes
 from pathlib import Path
 from typing import Any
 
@@ -45,16 +46,10 @@ PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
 NO_SOFTWARE = ("saltrust", "machine", "device", "threads", "commit")  # in an environment
 TIMES = {"startTime": "start_time", "endTime": "end_time"}  # in an executed notebook
 COMPANION = "arun2021assessing"  # the study that the project accompanies
-FORMATS = {
-    ".png": "image/png",
-    ".csv": "text/csv",
-    ".json": "application/json",
-    ".ipynb": "application/x-ipynb+json",
-    ".html": "text/html",
-    ".py": "text/x-python",
-    ".md": "text/markdown",
-    ".yaml": "application/yaml",
-}
+FORMATS = MimeTypes()  # without those of the system, which differ
+FORMATS.add_type("application/x-ipynb+json", ".ipynb")
+FORMATS.add_type("application/yaml", ".yaml")
+FORMATS.add_type("text/markdown", ".md")
 
 
 def write(profile: str, output: Path, datasets: Sequence[str] = ()) -> Path:
@@ -146,7 +141,7 @@ class _Crate:
                 readme = {"about": self.crate.root_dataset, "name": "Read me first"} if name == "README.md" else {}
                 self._file(paths.PROJECT / name, name, **readme)
         package = {"name": "The package saltrust", "description": "Python code that the notebooks call"}
-        self.crate.add_dataset(paths.PROJECT / "src" / "saltrust", "src/saltrust/", properties=package)
+        self.crate.add_dataset(Path(__file__).parents[1], "src/saltrust/", properties=package)
         language = self._context("https://www.python.org/", "ComputerLanguage", name="Python")
         self.notebooks = {
             name: self._file(
@@ -270,7 +265,7 @@ class _Crate:
     def _file(self, source: Path | StringIO, target: str, **properties: Any) -> Any:
         """A file of the crate, by where it lies now, or its text."""
         known = {"name": target, "license": {"@id": LICENCE}}
-        known |= {"encodingFormat": FORMATS.get(Path(target).suffix, "text/plain")}
+        known |= {"encodingFormat": FORMATS.guess_type(target)[0] or "text/plain"}
         return self.crate.add_file(source, target, properties=known | properties, record_size=True)
 
     def _licence(self, text: str) -> ContextEntity:

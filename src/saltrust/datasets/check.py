@@ -4,11 +4,9 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from saltrust.core import paths
 from saltrust.core.data_cards import SPLITS, Card
 from saltrust.core.errors import SaltrustError
 from saltrust.core.progress import track
@@ -19,7 +17,7 @@ from saltrust.datasets.quality import groups as groups_of
 from saltrust.datasets.records import Record
 from saltrust.datasets.shapes import Box
 
-SHEET, SIDE = 12, 320  # images on the contact sheet, and the side at which they are shown, in pixels
+SIDE = 320  # pixels of the square on which truth is drawn
 
 
 @dataclass(frozen=True)
@@ -58,25 +56,6 @@ def check(card: Card, sample: int = 200, seed: int = 0) -> tuple[list[Line], lis
     lines.append(Line("patients (groups)", told, not apart if groups else None))
     opened, sound = _open(card, [record for record in records if record.file.is_file()], sample, seed)
     return lines + opened, sound
-
-
-def contact_sheet(card: Card, records: Sequence[Record]) -> Path:
-    """Draw some images of the data set with their truth outlined, most of them with the finding; returns the file."""
-    import matplotlib.pyplot as plt
-
-    from saltrust import plots
-
-    present = [record for record in records if record.truth][: SHEET - 3]
-    shown = present + [record for record in records if not record.truth][: SHEET - len(present)]
-    pixels = [images.resized(images.read(record.file), SIDE) for record in shown]
-    truth = [files.drawn(record.truth or (), *images.size_of(record.file), SIDE) for record in shown]
-    titles = [_title(card, record) for record in shown]
-    figure = plots.image_grid(pixels, titles, np.stack(truth), columns=4)
-    file = paths.RESULTS / "checks" / f"{card.name}.png"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file, dpi=110, bbox_inches="tight", facecolor="white")
-    plt.close(figure)
-    return file
 
 
 def _splits(card: Card, records: Sequence[Record]) -> list[Line]:
@@ -156,8 +135,3 @@ def _cases(cases: Sequence[str], among: int, what: str, shown: int = 3) -> str:
     listed = f": {'; '.join(cases[:shown])}" if cases else ""
     more = f"; and {len(cases) - shown} more" if len(cases) > shown else ""
     return f"{len(cases)} of {among} {what}{listed}{more}"
-
-
-def _title(card: Card, record: Record) -> str:
-    name = card.classes[record.label] if card.classes else ("with", "without")[record.label == files.absent(card)]
-    return f"{name}, {record.split or 'no split'}"

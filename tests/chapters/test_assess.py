@@ -10,10 +10,10 @@ from saltrust import chapters
 from saltrust.analysis.report_card import criteria_of, grades, report_card
 from saltrust.analysis.warnings_of_card import CardEvidence, warnings
 from saltrust.artefacts.store import Store
+from saltrust.chapters import assess
 from saltrust.core import data_cards, paths
 from saltrust.core.errors import SaltrustError
 from saltrust.plots.report_card import report_card_figure
-from saltrust.publishing import assess
 from saltrust.publishing.report_card_page import html
 from saltrust.study.study import Study
 

@@ -9,7 +9,8 @@ from PIL import Image
 from saltrust.cli import main
 from saltrust.core import data_cards, paths
 from saltrust.core.errors import SaltrustError
-from saltrust.publishing.check_data import check, contact_sheet
+from saltrust.datasets.check import check
+from saltrust.publishing.contact_sheet import contact_sheet
 
 SPLIT = ("train", "train", "val", "val", "test", "test")
 

@@ -9,6 +9,8 @@ from pydantic import ValidationError
 
 from saltrust import chapters
 from saltrust.chapters import execute
+from saltrust.chapters.notes import DocumentNote
+from saltrust.chapters.results import published
 from saltrust.core import data_cards, paths
 from saltrust.core.data_cards import Card, Model
 from saltrust.core.errors import SaltrustError
@@ -21,8 +23,13 @@ from saltrust.study.study import Study
 def card_of(dataset: str, models: Sequence[str]) -> Card:
     """The card of a data set with a user's models to judge, as it is stored under results/cards/.
 
-    dataset: the name or file of a data card. models: a source each (see `cards.Model`), or a YAML file with the fields
-    of a `Model`; the first is the one that is judged. Raises SaltrustError for a card or model that does not do.
+    Args:
+        dataset: The name or file of a data card.
+        models: A source each (see `data_cards.Model`), or a YAML file with the fields of a `Model`. The first is the
+            one that is judged.
+
+    Raises:
+        SaltrustError: for a card or model that does not do.
     """
     data = data_cards.load(dataset)
     if not models:
@@ -40,10 +47,21 @@ def card_of(dataset: str, models: Sequence[str]) -> Card:
 
 
 def assess(card: Card, profile: str, protocol: str, methods: str, seed: int, tell: Callable[[str], None]) -> Path:
-    """Run every chapter that the card's models allow, with the methods that can explain all of them; returns the report
-    card. tell: gets a line for each thing that is done, for each method left out, and for what a model is taken to be.
+    """Run every chapter that the card's models allow, with the methods that can explain all of them.
 
-    Raises SaltrustError, before any chapter runs, for a model that cannot be judged or that no method can explain.
+    Args:
+        card: That names the models, as from `card_of`.
+        profile: Name of a profile.
+        protocol: Name of a protocol.
+        methods: Names or groups of methods, comma-separated.
+        seed: Of everything that is drawn at random.
+        tell: Gets a line for each thing that is done, for each method left out, and for what a model is taken to be.
+
+    Returns:
+        The report card.
+
+    Raises:
+        SaltrustError: before any chapter runs, for a model that cannot be judged or that no method can explain.
     """
     PROFILES[profile], PROTOCOLS[protocol], select(methods)  # wrong names are told before any model is loaded
     from saltrust.methods.cam_layers import choose_cam_layer
@@ -77,7 +95,8 @@ def assess(card: Card, profile: str, protocol: str, methods: str, seed: int, tel
         takes_methods = any(parameter.name == "methods" for parameter in chapter.parameters)
         tell(f"{chapter.title} ({name})")
         execute.publish(chapter, given | ({"methods": ",".join(usable)} if takes_methods else {}))
-    return paths.results_of(profile, card.name) / "tables" / "report_card.html"
+    report = published(profile, card.name, "report_card")
+    return report.file(DocumentNote(name="report_card", chapter=report.chapter))
 
 
 def _refuse_others(card: Card) -> None:
