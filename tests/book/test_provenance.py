@@ -5,7 +5,6 @@ import io
 import json
 import re
 from html import unescape
-from inspect import isclass
 from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
@@ -18,10 +17,6 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
 from saltrust import chapters
-from saltrust.analysis.multiverse import factors
-from saltrust.artefacts import data
-from saltrust.artefacts.artefact import Artefact
-from saltrust.artefacts.maintenance import KINDS
 from saltrust.core import data_cards
 
 BOOK = Path(__file__).parents[2] / "book"
@@ -158,8 +153,3 @@ def test_no_chapter_lies_on_another_or_above_what_it_needs(provenance, pairs):
         assert all(right - left > width for left, right in pairwise(across))
         assert across[0] - width / 2 >= 0
         assert across[-1] + width / 2 <= provenance.WIDTH
-
-
-def test_every_kind_of_artefact_is_explained(provenance):
-    specs = [thing for module in (data, factors) for thing in vars(module).values() if isclass(thing)]
-    assert {spec.kind for spec in specs if issubclass(spec, Artefact) and "kind" in vars(spec)} == set(KINDS)

@@ -4,10 +4,48 @@ The folder is that of a run, with one chapter in it, or that of a data set's pub
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
+from saltrust.chapters.chapter import NAMES
 from saltrust.core.errors import SaltrustError
+from saltrust.core.profiles import PROFILES
+
+
+def in_work(results: Path) -> Iterator[Path]:
+    """The folders in which chapters run, or ran until they were killed, as `execute` names them."""
+    for chapter in NAMES:
+        yield from results.glob(f"runs/{chapter}/.running-????????")
+        for profile in PROFILES:
+            yield from results.glob(f"{profile}/*/.{chapter}-????????")
+
+
+def artefacts_named(results: Path) -> Iterator[str]:
+    """Names of the artefacts that results were made from: what the book shows, runs, and chapters run by hand.
+
+    Raises SaltrustError where a result does not say what it needs.
+    """
+    for folder in in_work(results):
+        with suppress(SaltrustError):  # it has not got so far
+            yield from _named(folder / "provenance.json")
+    for pattern in (
+        "*/*/provenance/*.json",
+        "runs/*/[!.]*/provenance.json",
+        "by_hand/*/*/*/provenance.json",
+    ):
+        for file in results.glob(pattern):
+            yield from _named(file)
+
+
+def _named(file: Path) -> list[str]:
+    try:
+        return [used["artefact"] for used in json.loads(file.read_text(encoding="utf-8")).get("artefacts", [])]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SaltrustError(
+            f"{file} cannot be read, so that what it needs is not known: repair or remove it"
+        ) from error
 
 
 def read_json(file: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from saltrust import chapters
 from saltrust.artefacts.artefact import Artefact
-from saltrust.artefacts.store import environment
+from saltrust.artefacts.sidecar import environment
 from saltrust.chapters.chapter import MIME
 from saltrust.core import paths
 from saltrust.core.errors import SaltrustError

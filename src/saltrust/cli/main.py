@@ -257,9 +257,10 @@ def list_store() -> None:
     """List what lies in the store, by kind: how many, megabytes, hours that they took, and their ages in days; and, in
     brackets, what killed runs left."""
     from saltrust.artefacts import maintenance
+    from saltrust.chapters import leavings
 
     artefacts = list(maintenance.stored(paths.STORE))
-    found = [*artefacts, *maintenance.leftovers(paths.RESULTS, chapters=chapters.NAMES)]
+    found = [*artefacts, *maintenance.leftovers(paths.STORE, in_work=leavings.in_work(paths.RESULTS))]
     if not found:
         print(f"Nothing is stored in {paths.STORE}")
         return
@@ -297,13 +298,14 @@ def collect_garbage(
     chapters that are not published yet is named, too: --hours keeps --delete from taking it by mistake.
     """
     from saltrust.artefacts import maintenance
+    from saltrust.chapters import leavings
 
     artefacts, young = list(maintenance.stored(paths.STORE)), timedelta(days=days)
-    old = maintenance.unneeded(artefacts, paths.RESULTS, young, chapters.NAMES)
-    left = maintenance.leftovers(paths.RESULTS, young, chapters.NAMES)
+    old = maintenance.unneeded(artefacts, paths.STORE, lambda: leavings.artefacts_named(paths.RESULTS), young)
+    left = maintenance.leftovers(paths.STORE, young, leavings.in_work(paths.RESULTS))
     going = [*old, *left]
     print(maintenance.as_text(going) if going else "Nothing to collect.")
-    if began := maintenance.at_work(paths.RESULTS):
+    if began := maintenance.at_work(paths.STORE):
         print(f"Kept: all that was made or read since {began.astimezone():%Y-%m-%d %H:%M}, as a process still runs.")
     size, lost = sum(one.size for one in going), sum(one.seconds for one in going) / 3600
     found = f"{len(old)} of {len(artefacts)} artefacts, {len(left)} leftovers, {lost:,.1f} hours of computing"

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from saltrust import chapters
-from saltrust.artefacts.store import SIDECAR
+from saltrust.artefacts.sidecar import SIDECAR
 from saltrust.chapters.leavings import notes, numbers, provenance
 from saltrust.core import data_cards, paths
 from saltrust.core.data_cards import Card

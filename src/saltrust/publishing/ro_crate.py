@@ -24,7 +24,7 @@ from rocrate.model import ContextEntity
 from rocrate.rocrate import ROCrate
 
 from saltrust import chapters
-from saltrust.artefacts.store import commit
+from saltrust.artefacts.sidecar import commit
 from saltrust.core import data_cards, paths
 from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError

@@ -17,10 +17,15 @@ import pandas as pd
 
 from saltrust.analysis.multiverse.factors import BASELINES, FACTORS, _uses_cam
 from saltrust.artefacts.artefact import Artefact
-from saltrust.artefacts.batch import ScoreBatch, _unset
 from saltrust.artefacts.data import AverageMask
 from saltrust.artefacts.maps import SaliencyMaps
-from saltrust.artefacts.scores import LocalizationScores, SimilarityScores, SurrogateScores
+from saltrust.artefacts.scores import (
+    LocalizationScores,
+    ScoreBatch,
+    SimilarityScores,
+    SurrogateScores,
+    without_settings,
+)
 from saltrust.core.progress import track
 from saltrust.core.protocols import PROTOCOLS, Preparation, Protocol
 from saltrust.methods.registry import METHODS, select
@@ -220,7 +225,8 @@ def _make_maps(study: Study, specs: Sequence[Specification]) -> None:
 
 def _judged(study: Study, criterion: str, method: str, specs: list[Specification], n_boot: int) -> pd.DataFrame:
     parts = {part.digest: part for spec in specs for part in spec.scores}
-    ordered = tuple(sorted(parts.values(), key=lambda part: ([s.digest for s in part.upstream()], _unset(part))))
+    in_order = sorted(parts.values(), key=lambda part: ([s.digest for s in part.upstream()], without_settings(part)))
+    ordered = tuple(in_order)
     arrays = dict(zip((p.digest for p in ordered), study.store.get(ScoreBatch(ordered)), strict=True))
     below = criterion == "randomization"
     images = study.data("test").ids[list(study.cascaded if below else study.explained)]
