@@ -26,6 +26,7 @@ n_paths = 6  # images whose integrated gradients are checked for completeness
 import pandas as pd
 
 from saltrust import plots
+from saltrust.analysis.every_method import RULES, VARIANTS, path_steps
 from saltrust.chapters.page import Page
 from saltrust.core.progress import track
 from saltrust.methods.registry import FAMILIES, METHODS, select
@@ -82,14 +83,6 @@ for family in (family for family in FAMILIES if any(METHODS[name].family == fami
 # in one library and a mean of their squares in another.
 
 # %%
-VARIANTS = {
-    "IG black": ("ig", {"baseline": "black"}),
-    "IG white": ("ig", {"baseline": "white"}),
-    "IG both": ("ig", {"baseline": "black+white"}),
-    "IG blur": ("ig", {"baseline": "blur"}),
-    "SG mean": ("smoothgrad", {"power": 1}),
-    "SG squares": ("smoothgrad", {"power": 2}),
-}
 variants = {label: study.display(name, images=shown, **parameters) for label, (name, parameters) in VARIANTS.items()}
 page.figure(
     grid(variants),
@@ -115,12 +108,7 @@ page.quote(
 # the points lie.
 
 # %%
-RULES = {
-    "riemann_middle": "middle of equal steps",
-    "riemann": "equal points, both ends",
-    "gauss_legendre": "Gauss-Legendre",
-}
-steps = [study.profile.steps * factor for factor in (1, 2, 4)]
+steps = path_steps(study)
 paths = study.explained[:n_paths]
 residuals = pd.DataFrame(
     {

@@ -67,9 +67,10 @@ class Artefact:
         """The network or method that it belongs to among those of its kind, "" where there is none."""
         return ""
 
-    def job(self) -> str:
-        """The network, in one of its states, whose artefacts one process makes, as a network takes time to load."""
-        return self.part()
+    def job(self) -> tuple[str, ...]:
+        """In which job of its stage it is made: a network, then the state of it. Where there is little to do, all
+        states of one network share a job."""
+        return (self.kind,)
 
     def work(self) -> Work:
         """What the time to compute it depends on, from the most alike to all of its kind."""

@@ -28,6 +28,9 @@ class ImageSet(Artefact):
         part = f" from {self.first}" if self.first else ""
         return f"{self.split} images of {self.card.name}{part}"
 
+    def job(self) -> tuple[str, ...]:
+        return ("images", self.split, str(self.size))
+
     def work(self) -> Work:
         pixels = self.count * self.size**2
         files = f"{self.card.name} {self.fingerprint} at {self.size} pixels"

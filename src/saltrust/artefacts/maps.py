@@ -1,7 +1,7 @@
 """Saliency maps of a classifier in one of its states, localizers' maps, and the regions that XRAI ranks."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -94,9 +94,9 @@ class SaliencyMaps(Artefact):
     def part(self) -> str:
         return self.method
 
-    def job(self) -> str:
+    def job(self) -> tuple[str, ...]:
         r = self.randomization
-        return self.model.job() + (f", {r.order} to {r.stage}, {r.batchnorm}, seed {r.seed}" if r else "")
+        return "-".join(self.model.job()), *((r.order, r.stage, r.batchnorm, str(r.seed)) if r else ())
 
     def work(self) -> Work:
         """Passes through the network, at least one for each image."""
@@ -162,6 +162,11 @@ class SaliencyMaps(Artefact):
         return Maps(np.load(folder / "maps.npy"), np.load(totals) if totals.exists() else None)
 
 
+def in_order(maps: Iterable[SaliencyMaps]) -> list[SaliencyMaps]:
+    """Those of one network one after the other, so that it is loaded once."""
+    return sorted(maps, key=lambda m: (m.model.digest, str(m.randomization), m.scalar, m.cam_min_grid, m.method))
+
+
 _LATEST: dict[tuple, Any] = {}  # the one classifier that was explained last
 
 
@@ -208,8 +213,8 @@ class LocalizerMaps(ArrayArtefact):
     def part(self) -> str:
         return self.model.part()
 
-    def job(self) -> str:
-        return self.model.job()
+    def job(self) -> tuple[str, ...]:
+        return ("-".join(self.model.job()),)
 
     def work(self) -> Work:
         n, size = len(self.images), self.data.size

@@ -184,8 +184,8 @@ class Classifier(_Classifier, _MeasuredNetwork):
     def part(self) -> str:
         return self.architecture
 
-    def job(self) -> str:
-        return f"{self.architecture}-{self.plan.seed}"
+    def job(self) -> tuple[str, ...]:
+        return self.architecture, str(self.plan.seed)
 
     def compute(self, get, unfinished: Path | None = None) -> Any:
         from saltrust.models.classifiers import predict, restored
@@ -217,8 +217,8 @@ class BaseModel(_TrainedNetwork):
     def part(self) -> str:
         return self.architecture
 
-    def job(self) -> str:
-        return f"{self.architecture}-base"
+    def job(self) -> tuple[str, ...]:
+        return self.architecture, "base"
 
     def _phase(self) -> Any:
         return self.plan.base
@@ -250,8 +250,8 @@ class Branch(_Classifier, _MeasuredNetwork):
     def part(self) -> str:
         return self.architecture
 
-    def job(self) -> str:
-        return f"{self.architecture}-{self.seed}"
+    def job(self) -> tuple[str, ...]:
+        return self.architecture, str(self.seed)
 
     def _phase(self) -> Any:
         return self.plan.branch
@@ -289,6 +289,9 @@ class ExternalClassifier(Artefact):
 
     def part(self) -> str:
         return self.model.name
+
+    def job(self) -> tuple[str, ...]:
+        return (self.model.name,)
 
     def work(self) -> Work:
         pixels = self.test.count * self.test.size**2
@@ -339,8 +342,8 @@ class TrainedLocalizer(_MeasuredNetwork):
     def part(self) -> str:
         return self.localizer
 
-    def job(self) -> str:
-        return f"{self.localizer}-{self.plan.seed}"
+    def job(self) -> tuple[str, ...]:
+        return self.localizer, str(self.plan.seed)
 
     def compute(self, get, unfinished: Path | None = None) -> Any:
         from saltrust.models.localizers import LOCALIZERS, build_localizer, localize, train_localizer

@@ -3,7 +3,7 @@
 A facade beside `study`, on the same artefacts, for data whose truth is graded and whose networks are branches.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -273,6 +273,18 @@ class FiveBandStudy:
             thresholds=CLAMPED if clamped else self.thresholds,
         )
         return Confusion(*self.study.store.get(spec))
+
+    def maps_of(
+        self,
+        names: Sequence[str],
+        networks: Sequence[str] = (),
+        branches: Sequence[int] = (),
+        images: tuple[int, ...] | None = None,
+    ) -> Iterator[SaliencyMaps]:
+        """The artefacts of heat maps, by default of all networks, their branches, and the judged images."""
+        for network in networks or self.networks:
+            for branch in branches or self.study.branches(network):
+                yield from (self._maps(name, network, branch, images) for name in names)
 
     def _maps(self, name: str, network: str, branch: int, images: tuple[int, ...] | None = None) -> SaliencyMaps:
         from saltrust.models.architectures import ARCHITECTURES

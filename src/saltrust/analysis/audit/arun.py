@@ -68,18 +68,28 @@ def _predicted(study: Study, random: bool = False) -> np.ndarray:
 # --- how the maps are made --------------------------------------------------------------------------------------------
 
 
+def _squares(study: Study) -> list[SaliencyMaps]:
+    return [study.spec("smoothgrad", parameters={"power": power}) for power in (1, 2)]
+
+
 @_finding(
     ARUN,
     "SmoothGrad, squared",
     text="gradients smoothed",
     code="mean of their squares",
     measure="mean AUPRC of SmoothGrad",
+    maps=_squares,
 )
 def squares(study: Study) -> tuple[float, float]:
-    return tuple(_utility(study, study.spec("smoothgrad", parameters={"power": power})) for power in (1, 2))
+    return tuple(_utility(study, maps) for maps in _squares(study))
 
 
 FEW = 8  # images, where each step of a path costs a pass
+
+
+def _few_steps(study: Study) -> list[SaliencyMaps]:
+    few = spread(study.explained, FEW)
+    return [study.spec("ig", images=few, parameters={"steps": n, "quadrature": "riemann"}) for n in (25, 10)]
 
 
 @_finding(
@@ -88,10 +98,10 @@ FEW = 8  # images, where each step of a path costs a pass
     text="25 interpolations",
     code="10 interpolations",
     measure=f"residual of {FEW} images: share of the output that the map fails to add up to",
+    maps=_few_steps,
 )
 def steps(study: Study) -> tuple[float, float]:
-    few = spread(study.explained, FEW)
-    return tuple(residual(study.maps("ig", images=few, steps=n, quadrature="riemann")) for n in (25, 10))
+    return tuple(residual(study.store.get(maps)) for maps in _few_steps(study))
 
 
 @_finding(
@@ -106,16 +116,20 @@ def own_range(study: Study) -> tuple[float, float]:
     return 1.0, np.ptp(pixels.reshape(len(pixels), -1), axis=1).mean() / 255
 
 
+def _products(study: Study) -> list[SaliencyMaps]:
+    return [study.spec("guided_gradcam", parameters={"maps": kind}) for kind in ("raw", "displayed")]
+
+
 @_finding(
     ARUN,
     "Guided Grad-CAM of displayed maps",
     text="masks of GradCAM and Guided-backprop combined",
     code="product of both as displayed: absolute, clipped, rescaled",
     measure="mean AUPRC of Guided Grad-CAM",
+    maps=_products,
 )
 def displayed_product(study: Study) -> tuple[float, float]:
-    kinds = ("raw", "displayed")
-    return tuple(_utility(study, study.spec("guided_gradcam", parameters={"maps": kind})) for kind in kinds)
+    return tuple(_utility(study, maps) for maps in _products(study))
 
 
 @_finding(
@@ -131,16 +145,21 @@ def grid(study: Study) -> tuple[float, float]:
     return 1 / 10, 1 / shapes[last][-1]
 
 
+def _layers(study: Study) -> list[SaliencyMaps]:
+    first = study.classifier_spec(study.main).stages[-1].modules[-1]
+    return [study.spec("guided_gradcam", parameters={"layer": layer}) for layer in (None, first)]
+
+
 @_finding(
     TJOA,
     "Guided Grad-CAM at the first layer",
     text="“GuidedGradCam”, layer not said",
     code="first convolution",
     measure="mean AUPRC of Guided Grad-CAM (text: at the layer Grad-CAM uses here)",
+    maps=_layers,
 )
 def first_layer(study: Study) -> tuple[float, float]:
-    first = study.classifier_spec(study.main).stages[-1].modules[-1]
-    return tuple(_utility(study, study.spec("guided_gradcam", parameters={"layer": layer})) for layer in (None, first))
+    return tuple(_utility(study, maps) for maps in _layers(study))
 
 
 @_finding(

@@ -5,23 +5,26 @@ code had it. Everything else is held as the study's protocol has it. Findings ab
 images, maps and truth; those about Tjoa & Guan's generator and score draw what they need.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
+from saltrust.artefacts.maps import SaliencyMaps
 from saltrust.core.progress import track
 from saltrust.core.registry import Registry
 from saltrust.study.study import Study
 
 Demonstration = Callable[[Study], tuple[float, float]]
+Maps = Callable[[Study], Sequence[SaliencyMaps]]
 
 
 @dataclass(frozen=True)
 class Finding:
     """A place where text and code part. title, text (what it says), code (what it did), measure (what is measured): for
     a table. paper: whose text and code, or which library. demonstrate: study -> the measure as in the text, and as in
-    the code."""
+    the code. maps: study -> the maps that it needs beside those of the paper's methods on the main network and its
+    replicate."""
 
     title: str
     paper: str
@@ -29,14 +32,17 @@ class Finding:
     code: str
     measure: str
     demonstrate: Demonstration
+    maps: Maps
 
 
 FINDINGS: Registry[Finding] = Registry("finding of the audit")
 
 
-def _finding(paper: str, title: str, *, text: str, code: str, measure: str) -> Callable[[Demonstration], Demonstration]:
+def _finding(
+    paper: str, title: str, *, text: str, code: str, measure: str, maps: Maps = lambda study: ()
+) -> Callable[[Demonstration], Demonstration]:
     def add(demonstrate: Demonstration) -> Demonstration:
-        FINDINGS.register(demonstrate.__name__)(Finding(title, paper, text, code, measure, demonstrate))
+        FINDINGS.register(demonstrate.__name__)(Finding(title, paper, text, code, measure, demonstrate, maps))
         return demonstrate
 
     return add

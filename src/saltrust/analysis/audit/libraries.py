@@ -8,7 +8,7 @@ from skimage.filters import threshold_otsu
 
 from saltrust.analysis.audit.arun import ADEBAYO, VENKATESH
 from saltrust.analysis.audit.finding import _finding
-from saltrust.artefacts.maps import Randomization
+from saltrust.artefacts.maps import Randomization, SaliencyMaps
 from saltrust.methods.preparation import prepare
 from saltrust.study.similarity import agreement
 from saltrust.study.study import Study
@@ -45,16 +45,22 @@ def opened(mask: np.ndarray, share: float = BOX_SIDE) -> np.ndarray:
     return binary_opening(mask, np.ones((side, side)))
 
 
+def _random_states(study: Study) -> list[SaliencyMaps]:
+    """Of a network with all weights random, with statistics of batch normalization reset, and with those it learned."""
+    state = Randomization(study.stages[-1], study.protocol.initialization, "reset", study.seed)
+    states = state, replace(state, batchnorm="keep_statistics")
+    return [study.spec("guided_backprop", None, study.cascaded, one) for one in states]
+
+
 @_finding(
     ADEBAYO,
     "Statistics that are not randomized",
     text="weights drawn anew, layer by layer",
     code="trainable variables only: batch normalization keeps what it learned of the data",
     measure="SSIM of guided backpropagation after all weights are random",
+    maps=_random_states,
 )
 def batchnorm(study: Study) -> tuple[float, float]:
-    state = Randomization(study.stages[-1], study.protocol.initialization, "reset", study.seed)
-    states = state, replace(state, batchnorm="keep_statistics")
     original = study.spec("guided_backprop")
-    pairs = [({"state": s.batchnorm}, original, study.spec("guided_backprop", None, study.cascaded, s)) for s in states]
+    pairs = [({"state": maps.randomization.batchnorm}, original, maps) for maps in _random_states(study)]
     return tuple(agreement(study.store.get, pairs, study.protocol).groupby("state", sort=False)["ssim"].mean())

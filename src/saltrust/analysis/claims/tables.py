@@ -62,7 +62,9 @@ class Evidence:
         return self.heat.roc(THE_EIGHT)
 
 
-def collect(card: Card, profile: str, protocols: Sequence[str], seed: int, n_boot: int) -> dict[str, Evidence]:
+def collect(
+    card: Card, profile: str, protocols: Sequence[str], seed: int, n_boot: int, store: Store | None = None
+) -> dict[str, Evidence]:
     """The evidence on a data set, by protocol.
 
     Of drawn cells the protocol decides only how heat maps are counted: the faults of the published and of the run
@@ -70,7 +72,7 @@ def collect(card: Card, profile: str, protocols: Sequence[str], seed: int, n_boo
     """
     from saltrust.study.study import Study
 
-    store = Store()
+    store = store or Store()
     found = {}
     for protocol in protocols:
         graded = card.truth == "graded"

@@ -6,7 +6,7 @@ told apart exactly (specification curve: Simonsohn et al. 2020; multiverse: Stee
 """
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import product
 from typing import Any
@@ -18,7 +18,7 @@ import pandas as pd
 from saltrust.analysis.multiverse.factors import BASELINES, FACTORS, _uses_cam
 from saltrust.artefacts.artefact import Artefact
 from saltrust.artefacts.data import AverageMask
-from saltrust.artefacts.maps import SaliencyMaps
+from saltrust.artefacts.maps import SaliencyMaps, in_order
 from saltrust.artefacts.scores import (
     LocalizationScores,
     ScoreBatch,
@@ -195,11 +195,26 @@ def specification_curve(study: Study, methods: str = "paper", n_boot: int = 1000
     reference, difference, ci_low, ci_high and verdict, as from `Study.verdicts`. A named protocol that also differs in
     choices which are not varied has a row of its own, with in_grid False.
     """
-    cells = [(criterion, method) for criterion in BASELINES for method in select(methods)]
-    plans = {cell: _plan(study, *cell) for cell in cells}
-    _make_maps(study, [spec for plan in plans.values() for spec in plan])
-    frames = [_judged(study, *cell, plans[cell], n_boot) for cell in track(cells, "specifications")]
+    plans = _plans(study, methods)
+    _make_maps(study, plans)
+    frames = [_judged(study, *cell, plans[cell], n_boot) for cell in track(plans, "specifications")]
     return pd.concat(frames, ignore_index=True)
+
+
+def made_from(study: Study, methods: str = "paper") -> list[Artefact]:
+    """The maps, and the average masks, whose scores all specifications compare."""
+    return _sources(_plans(study, methods))
+
+
+def _plans(study: Study, methods: str) -> dict[tuple[str, str], list[Specification]]:
+    """Every specification, by criterion and method."""
+    cells = [(criterion, method) for criterion in BASELINES for method in select(methods)]
+    return {cell: _plan(study, *cell) for cell in cells}
+
+
+def _sources(plans: Mapping[tuple[str, str], Sequence[Specification]]) -> list[Artefact]:
+    scores = {score.digest: score for plan in plans.values() for spec in plan for score in spec.scores}
+    return list({source.digest: source for score in scores.values() for source in score.upstream()}.values())
 
 
 def _plan(study: Study, criterion: str, method: str) -> list[Specification]:
@@ -211,15 +226,10 @@ def _plan(study: Study, criterion: str, method: str) -> list[Specification]:
     return list(found.values())
 
 
-def _make_maps(study: Study, specs: Sequence[Specification]) -> None:
+def _make_maps(study: Study, plans: Mapping[tuple[str, str], Sequence[Specification]]) -> None:
     """Compute the maps that are missing, those of one network one after the other, as it is slow to build."""
-    scores = {score.digest: score for spec in specs for score in spec.scores}
-    sources = [s for score in scores.values() for s in score.upstream() if isinstance(s, SaliencyMaps)]
-    missing = {s.digest: s for s in sources if not study.store.folder(s).exists()}
-    order = sorted(
-        missing.values(), key=lambda s: (s.model.digest, str(s.randomization), s.scalar, s.cam_min_grid, s.method)
-    )
-    for spec in track(order, "maps"):
+    maps = [source for source in _sources(plans) if isinstance(source, SaliencyMaps)]
+    for spec in track(in_order(one for one in maps if not study.store.folder(one).exists()), "maps"):
         study.store.get(spec, remember=False)
 
 
