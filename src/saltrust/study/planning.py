@@ -24,7 +24,9 @@ from saltrust.artefacts.store import Store
 from saltrust.core.formatting import about
 from saltrust.core.labelled_images import Split
 
-WORTH = 1e7  # units of an artefact's `work`, of its kind: with less, a job has hardly begun before it ends
+ALL = "all"  # stage and name of the one job of a small data set
+REST = "rest"  # name of the job of what is small in a stage
+WORTH = 3e7  # units of an artefact's `work`, of its kind: a process that does less has hardly begun when it ends
 
 
 class Foresight(Store):
@@ -48,7 +50,7 @@ class Foresight(Store):
     def _tell(self, artefact: Artefact) -> Any:
         if artefact.transient:
             return artefact.compute(self.get)
-        if self.has(artefact):
+        if self.folder(artefact).exists():
             try:
                 return _read(artefact, self.folder(artefact))
             except Exception:  # whatever a damaged file can provoke: it will be computed again
@@ -185,6 +187,7 @@ class Job:
 
     @property
     def path(self) -> str:
+        """Its stage and name."""
         return f"{self.stage}/{self.name}"
 
 
@@ -262,25 +265,34 @@ class Plan:
             yield "Which images a gallery shows depends on what the networks will make of them."
 
     def jobs(self) -> list[Job]:
-        """What is missing, in jobs that are worth a process, after those that they need."""
-        groups: dict[tuple[str, tuple[str, ...]], list[Artefact]] = defaultdict(list)
-        for artefact in self.artefacts.values():
-            if artefact.stage != STAGES[-1]:
-                groups[artefact.stage, artefact.job()].append(artefact)
-        paths, members = {}, defaultdict(list)
-        for (stage, states), those in groups.items():
-            large = sum(artefact.work()[-1][1] for artefact in those) >= WORTH
-            name = re.sub(r"[^\w.+-]+", "_", "-".join(states if large else states[:1]))
-            for artefact in those:
-                if artefact.digest in self.missing:
-                    paths[artefact.digest] = stage, name
-                    members[stage, name].append(artefact)
+        """What is missing, in jobs that are worth a process, each after those that it needs.
+
+        A network, or all maps of one state of a network, is a job. What is too small for that shares one with the other
+        states of its network, or with the rest of its stage; all of a data set that is small together is one job.
+        """
+        work: dict[tuple[str, ...], float] = defaultdict(float)
+        made = [artefact for artefact in self.artefacts.values() if artefact.stage != STAGES[-1]]
+        for artefact in made:
+            for job in _jobs_of(artefact):
+                work[job] += artefact.work()[-1][1]
+        members, paths = defaultdict(list), {}
+        for artefact in made:
+            if artefact.digest in self.missing:
+                job = next((one for one in _jobs_of(artefact)[:-1] if work[one] >= WORTH), (artefact.stage, REST))
+                stage, *names = job if work[()] >= WORTH else (ALL, ALL)
+                path = paths[artefact.digest] = stage, re.sub(r"[^\w.+-]+", "_", "-".join(names))
+                members[path].append(artefact)
         jobs = []
-        for (stage, name), those in members.items():
+        for path, those in members.items():
             needed = {paths[one.digest] for artefact in those for one in _stored_needs(artefact) if one.digest in paths}
-            after = frozenset("/".join(path) for path in needed - {(stage, name)})
-            jobs.append(Job(stage, name, tuple(those), after))
-        return sorted(jobs, key=lambda job: STAGES.index(job.stage))
+            jobs.append(Job(*path, tuple(those), frozenset("/".join(other) for other in needed - {path})))
+        return sorted(jobs, key=lambda job: [*STAGES, ALL].index(job.stage))
+
+
+def _jobs_of(artefact: Artefact) -> tuple[tuple[str, ...], ...]:
+    """The jobs that it may be part of, the smallest first; () stands for all."""
+    network, *state = artefact.job()
+    return (artefact.stage, network, *state), (artefact.stage, network), ()
 
 
 def _stored_needs(artefact: Artefact) -> Iterator[Artefact]:
