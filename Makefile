@@ -5,26 +5,23 @@ DATASETS ?= phantom-pneumothorax phantom-pneumonia
 PROFILE  ?= quick
 EXECUTOR ?= local
 JOBS     ?=
-WORKERS  ?=
 OPTIONS  ?=
 P        ?=
 BIN      := .venv/bin
 
-# On one machine what runs side by side shares its cores; on a cluster its profile says what a job gets.
-ifeq ($(EXECUTOR),local)
-SHARE = shared=$$($(PYTHON) workflow/cores.py "$(JOBS)" "$(WORKERS)" $(DATASETS)) || exit 2; \
-	set -- $$shared && workers=$$3 && set -- --cores $$(($$1 * $$2)) --set-threads chapter=$$2 worker=1;
-else
-SHARE = workers=$(or $(WORKERS),0); set -- $(addprefix --jobs ,$(JOBS));
-endif
+# On one machine: one process a core, as far as the memory allows. On a cluster its profile says what a job gets.
+MAKE_JOBS = $(patsubst -j%,%,$(firstword $(filter -j%,$(MAKEFLAGS))))
+CORES     = $(or $(JOBS),$(MAKE_JOBS),$(shell $(BIN)/python -c "import joblib; print(joblib.cpu_count())"))
+MEMORY    = $(shell $(BIN)/python -c "import psutil; print(psutil.virtual_memory().total >> 20)")
+SHARE     = $(if $(filter local,$(EXECUTOR)),--cores $(CORES) --resources mem_mb=$(MEMORY),$(addprefix --jobs ,$(JOBS)))
 
 .DEFAULT_GOAL := help
 .PHONY: help env book test test-book test-cluster benchmark benchmark-full check chapter lab lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
-	@echo '  Variables: DATASETS="a b"  PROFILE=smoke|quick|full  CHAPTER=localization  DATASET=a  P="name=value ..."  JOBS=2  WORKERS=0'
-	@echo '  On a cluster: EXECUTOR=slurm  WORKERS=8  OPTIONS="--set-resources ..."'
+	@echo '  Variables: DATASETS="a b"  PROFILE=smoke|quick|full  CHAPTER=localization  DATASET=a  P="name=value ..."  JOBS=2'
+	@echo '  On a cluster: EXECUTOR=slurm  JOBS=50  OPTIONS="--set-resources ..."'
 
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -35,11 +32,7 @@ help: ## show this list
 env: .venv/installed ## set up .venv, as every other command does first
 
 book: .venv/installed ## compute what is missing, build the book, print where it is
-	@$(SHARE) \
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --snakefile workflow/Snakefile \
-	    --workflow-profile workflow/profiles/$(EXECUTOR) "$$@" $(OPTIONS) \
-	    --config profile=$(PROFILE) datasets="$(DATASETS)" workers=$$workers; \
-	status=$$?; $(BIN)/saltrust book --profile $(PROFILE) && exit $$status
+	@PATH="$(CURDIR)/$(BIN):$(PATH)" snakemake --snakefile workflow/Snakefile --workflow-profile workflow/profiles/$(EXECUTOR) $(SHARE) $(OPTIONS) --config profile=$(PROFILE) datasets="$(DATASETS)"
 
 chapter: .venv/installed ## run one chapter again: CHAPTER=... DATASET=... P="name=value ..."
 	$(BIN)/saltrust run $(CHAPTER) $(addprefix --dataset ,$(DATASET)) --profile $(PROFILE) $(addprefix -p ,$(P))

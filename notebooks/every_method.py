@@ -26,7 +26,7 @@ n_paths = 6  # images whose integrated gradients are checked for completeness
 import pandas as pd
 
 from saltrust import plots
-from saltrust.analysis.every_method import cost_table, mean_auprc
+from saltrust.analysis.every_method import RULES, VARIANTS, cost_table, mean_auprc, path_steps
 from saltrust.chapters.page import Page
 from saltrust.core.progress import track
 from saltrust.methods.registry import FAMILIES, METHODS, select
@@ -73,14 +73,6 @@ for family in (family for family in FAMILIES if any(METHODS[name].family == fami
 # gradients in one library and a mean of their squares in another.
 
 # %%
-VARIANTS = {
-    "IG black": ("ig", {"baseline": "black"}),
-    "IG white": ("ig", {"baseline": "white"}),
-    "IG both": ("ig", {"baseline": "black+white"}),
-    "IG blur": ("ig", {"baseline": "blur"}),
-    "SG mean": ("smoothgrad", {"power": 1}),
-    "SG squares": ("smoothgrad", {"power": 2}),
-}
 variants = {
     label: study.maps.display(name, images=shown, **parameters) for label, (name, parameters) in VARIANTS.items()
 }
@@ -106,12 +98,7 @@ page.quote(
 # where the points lie.
 
 # %%
-RULES = {
-    "riemann_middle": "middle of equal steps",
-    "riemann": "equal points, both ends",
-    "gauss_legendre": "Gauss-Legendre",
-}
-steps = [study.profile.steps * factor for factor in (1, 2, 4)]
+steps = path_steps(study)
 paths = study.images.explained[:n_paths]
 residuals = pd.DataFrame(
     {"rule": label, "steps": n, "residual": residual(study.maps.raw("ig", images=paths, steps=n, quadrature=rule))}

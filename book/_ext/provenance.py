@@ -20,7 +20,7 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 
-from saltrust.artefacts.maintenance import KINDS
+from saltrust.artefacts import KINDS
 from saltrust.core.formatting import about
 from saltrust.publishing.provenance import FAILED, RUN, level
 
@@ -225,7 +225,7 @@ class Kinds(LineageDirective):
             )
         words = {
             "Kind": [row["kind"] for row in rows],
-            "What it holds": [KINDS.get(row["kind"], "") for row in rows],
+            "What it holds": [KINDS[row["kind"]].description if row["kind"] in KINDS else "" for row in rows],
             "Made from": [row["of"] for row in rows],
         }
         numbers = {

@@ -4,14 +4,13 @@ import ast
 import importlib
 import shutil
 import sys
-import textwrap
 import time
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import pytest
 
-from saltrust.artefacts import artefact
+from saltrust.artefacts import KINDS, STAGES, fingerprint
 from saltrust.artefacts.artefact import Artefact
 from saltrust.artefacts.fingerprint import code_digest, normalized
 from saltrust.core.errors import SaltrustError
@@ -54,7 +53,7 @@ MODULE = '''
 """Docstring."""
 from dataclasses import dataclass
 from typing import ClassVar
-from saltrust.specs import Artefact
+from saltrust.artefacts.artefact import Artefact
 
 
 def helper(x):
@@ -66,9 +65,16 @@ def unused(x):
     return x
 
 
+def shown():
+    return "made"
+
+
 @dataclass(frozen=True)
 class Made(Artefact):
-    kind: ClassVar[str] = "made"
+    description: ClassVar[str] = "what is made"
+
+    def title(self):
+        return shown()
 
     def compute(self, get):
         return helper(1)
@@ -91,7 +97,7 @@ def digest_of(tmp_path, monkeypatch):
         try:
             return module.Made().digest
         finally:
-            del sys.modules[name]
+            del sys.modules[name], KINDS["made"]
 
     return digest
 
@@ -103,6 +109,8 @@ def digest_of(tmp_path, monkeypatch):
         ("What it does.", "What it really does.", True),
         ("return x + 1", "return (x  +  1)", True),
         ("return x\n", "return x * 2\n", True),  # in a function that the spec does not call
+        ('"what is made"', '"what was made"', True),
+        ('return "made"', 'return "made anew"', True),  # what it is called
         ("return x + 1", "return x + 2", False),
         ("return helper(1)", "return helper(2)", False),
     ],
@@ -116,9 +124,9 @@ def test_modules_imported_inside_a_method_count_transitively():
     from saltrust.artefacts.scores import LocalizationScores
 
     def reached(cls):
-        trees = [ast.parse(textwrap.dedent(artefact.inspect.getsource(d))) for d in artefact._own_definitions(cls)]
-        names = set().union(*(artefact._imports(tree, cls.__module__) for tree in trees))
-        return artefact._closure(frozenset(names))
+        trees = [fingerprint._tree_of(thing) for thing in fingerprint._own_definitions(cls)]
+        names = set().union(*(fingerprint._imports(tree, cls.__module__) for tree in trees))
+        return fingerprint._closure(frozenset(names))
 
     assert {"saltrust.models.training", "saltrust.models.classifiers", "saltrust.models.torchvision_compat"} <= reached(
         Classifier
@@ -127,9 +135,17 @@ def test_modules_imported_inside_a_method_count_transitively():
     assert "saltrust.core.progress" not in reached(Classifier)
 
 
+def test_every_kind_says_what_it_is_and_where_it_lies():
+    assert all(kind == thing.kind and thing.description and thing.stage in STAGES for kind, thing in KINDS.items())
+    assert KINDS["saliency_maps"].__name__ == "SaliencyMaps"
+    stages = [STAGES.index(thing.stage) for thing in KINDS.values()]
+    assert stages[0] == 0
+    assert stages[-1] == len(STAGES) - 1
+
+
 def test_relative_imports_are_refused():
     with pytest.raises(ValueError, match="relative import"):
-        artefact._imports(ast.parse("from . import x"), "somewhere")
+        fingerprint._imports(ast.parse("from . import x"), "somewhere")
 
 
 def test_normalized_code_drops_docstrings_only():
@@ -144,9 +160,9 @@ def test_code_that_changed_since_the_process_began_gives_no_name(tmp_path, monke
     changed = tmp_path / "auprc.py"
     shutil.copy2(auprc.__file__, changed)  # as old as the original
     code_digest.cache_clear()
-    source_of = artefact._source_of
-    monkeypatch.setattr(artefact, "_source_of", lambda name: changed if name == auprc.__name__ else source_of(name))
+    source_of = fingerprint._source_of
+    monkeypatch.setattr(fingerprint, "_source_of", lambda name: changed if name == auprc.__name__ else source_of(name))
     with pytest.raises(SaltrustError, match=r"auprc\.py has changed since this process began"):
         code_digest(LocalizationScores)
-    monkeypatch.setattr(artefact, "STARTED", time.time() + 1)
+    monkeypatch.setattr(fingerprint, "STARTED", time.time() + 1)
     assert len(code_digest(LocalizationScores)) == 64

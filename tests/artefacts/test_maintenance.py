@@ -5,6 +5,7 @@ import os
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -13,9 +14,10 @@ import torch
 from filelock import FileLock
 from typer.testing import CliRunner
 
-from saltrust import chapters
 from saltrust.artefacts import maintenance
-from saltrust.artefacts.store import SIDECAR, StorageError, Store, sealed
+from saltrust.artefacts.sidecar import SIDECAR, StorageError, sealed
+from saltrust.artefacts.store import Store
+from saltrust.chapters import results
 from saltrust.cli import main
 from saltrust.core import paths
 from saltrust.core.errors import SaltrustError
@@ -49,6 +51,11 @@ def artefacts(results):
     return list(maintenance.stored(results / "store"))
 
 
+def unneeded(results, younger=timedelta(0)):
+    named = partial(results.artefacts_named, results)
+    return maintenance.unneeded(artefacts(results), results / "store", named, younger)
+
+
 def publish(results, *used, place="quick/cells/provenance/models.json"):
     file = results / place
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -79,10 +86,10 @@ def test_every_artefact_is_listed_with_size_and_age(filled):
 )
 def test_what_a_result_was_made_from_is_needed_to_the_last_link(filled, place):
     results, named = filled
-    assert names(maintenance.unneeded(artefacts(results), results)) == set(named.values())
+    assert names(unneeded(results)) == set(named.values())
     publish(results, named["sums"], "maps/of-another-store", place=place)
-    assert names(maintenance.unneeded(artefacts(results), results)) == {named["second"]}
-    assert maintenance.unneeded(artefacts(results), results, timedelta(hours=1)) == []
+    assert names(unneeded(results)) == {named["second"]}
+    assert unneeded(results, timedelta(hours=1)) == []
 
 
 def used(results, name, when):
@@ -100,26 +107,26 @@ def test_what_a_process_used_that_is_still_at_work_is_needed_however_long_ago_th
     used(results, named["first"], week_ago - 3600)
     used(results, named["second"], week_ago + 60)
     used(results, named["sums"], week_ago - 3600)
-    assert maintenance.at_work(results) is None
+    assert maintenance.at_work(results / "store") is None
     process = Store(results / "store")
     process.get(Sums(7, Squares(5)))  # reads it: it counts as used from now on
-    assert maintenance.at_work(results).timestamp() == pytest.approx(week_ago, abs=1)
-    assert names(maintenance.unneeded(artefacts(results), results)) == {named["first"]}
-    assert maintenance.leftovers(results) == []
+    assert maintenance.at_work(results / "store").timestamp() == pytest.approx(week_ago, abs=1)
+    assert names(unneeded(results)) == {named["first"]}
+    assert maintenance.leftovers(results / "store") == []
     used(results, named["sums"], week_ago + 60)
-    assert names(maintenance.unneeded(artefacts(results), results, timedelta(days=1))) == {named["first"]}
+    assert names(unneeded(results, timedelta(days=1))) == {named["first"]}
     del process
-    assert maintenance.at_work(results) is None
-    assert names(maintenance.unneeded(artefacts(results), results, timedelta(days=1))) == set(named.values())
+    assert maintenance.at_work(results / "store") is None
+    assert names(unneeded(results, timedelta(days=1))) == set(named.values())
 
 
 def test_the_lock_of_a_process_that_was_killed_is_a_leftover(filled):
     results, _ = filled
     lock = results / "store" / ".locks" / "process-1000-1-0123abcd"
     lock.touch()
-    assert maintenance.at_work(results) is None
-    assert [left.kind for left in maintenance.leftovers(results)] == ["(lock)"]
-    maintenance.remove(maintenance.leftovers(results), results / "store")
+    assert maintenance.at_work(results / "store") is None
+    assert [left.kind for left in maintenance.leftovers(results / "store")] == ["(lock)"]
+    maintenance.remove(maintenance.leftovers(results / "store"), results / "store")
     assert not lock.exists()
 
 
@@ -141,12 +148,12 @@ def test_a_chapter_that_runs_is_no_leftover_however_old_and_one_that_was_killed_
     os.utime(old / "provenance.json", (0, 0))
     os.utime(old, (0, 0))
     with FileLock(old / ".lock"):
-        assert maintenance.leftovers(results, chapters=chapters.NAMES) == []
-        assert named["first"] not in names(maintenance.unneeded(artefacts(results), results, chapters=chapters.NAMES))
+        assert maintenance.leftovers(results / "store", in_work=results.in_work(results)) == []
+        assert named["first"] not in names(unneeded(results))
     (old / "provenance.json").write_text("{")
-    assert len(maintenance.unneeded(artefacts(results), results, chapters=chapters.NAMES)) == 3
+    assert len(unneeded(results)) == 3
     os.utime(old / "provenance.json", (0, 0))
-    (left,) = maintenance.leftovers(results, chapters=chapters.NAMES)
+    (left,) = maintenance.leftovers(results / "store", in_work=results.in_work(results))
     assert left.folder == old
     assert maintenance.remove([left], results / "store") == left.size > 0
     assert young.exists()
@@ -166,7 +173,7 @@ def test_a_chapter_that_runs_is_no_leftover_however_old_and_one_that_was_killed_
 )
 def test_only_folders_that_chapters_make_are_leftovers(tmp_path, place):
     staged(tmp_path, place, hours=300)
-    assert maintenance.leftovers(tmp_path, chapters=chapters.NAMES) == []
+    assert maintenance.leftovers(tmp_path / "store", in_work=results.in_work(tmp_path)) == []
 
 
 def test_what_another_user_may_not_look_into_is_left_out(filled, monkeypatch):
@@ -180,7 +187,7 @@ def test_what_another_user_may_not_look_into_is_left_out(filled, monkeypatch):
         return scan(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    assert maintenance.leftovers(results, chapters=chapters.NAMES) == []
+    assert maintenance.leftovers(results / "store", in_work=results.in_work(results)) == []
 
 
 def test_what_another_user_may_not_delete_stays(filled, monkeypatch):
@@ -251,7 +258,7 @@ def test_an_unfinished_training_costs_what_it_took_so_far(filled):
         folder = results / "store" / ".unfinished" / name
         folder.mkdir(parents=True)
         torch.save({"identity": "", "seconds": 7200.0, "state": {"weight": torch.zeros(3)}}, folder / "training.pt")
-    hours = {left.folder.name: left.seconds / 3600 for left in maintenance.leftovers(results)}
+    hours = {left.folder.name: left.seconds / 3600 for left in maintenance.leftovers(results / "store")}
     # That of what is stored is no loss.
     assert hours == {"classifier-0123456789abcdef": 2, named["first"].replace("/", "-"): 0}
 
@@ -283,7 +290,7 @@ def test_where_a_result_does_not_say_what_it_needs_nothing_is_called_unneeded(fi
     publish(results, named["sums"])
     (results / "quick/cells/provenance/verdict.json").write_text("{")
     with pytest.raises(SaltrustError, match=r"verdict\.json cannot be read.*repair or remove it"):
-        maintenance.unneeded(artefacts(results), results)
+        unneeded(results)
 
 
 def test_nothing_is_removed_from_a_store_that_is_not_there(tmp_path):

@@ -19,7 +19,9 @@ import torch
 from saltrust.artefacts import maintenance
 from saltrust.artefacts import store as store_module
 from saltrust.artefacts.artefact import Artefact
-from saltrust.artefacts.store import Memory, StorageError, Store, discard, flaw, held
+from saltrust.artefacts.memory import Memory, held
+from saltrust.artefacts.sidecar import StorageError, flaw
+from saltrust.artefacts.store import Store, discard
 from saltrust.core.errors import SaltrustError
 from saltrust.core.labelled_images import Split
 
@@ -145,18 +147,6 @@ def test_a_flipped_bit_anywhere_in_a_sidecar_is_found_or_changes_nothing(tmp_pat
     assert missed < len(whole) / 50
     file.write_bytes(whole)
     assert flaw(store.folder(spec)) == ""
-
-
-def test_a_sidecar_without_a_checksum_of_its_own_is_read(tmp_path):
-    """As those from before there was one."""
-    store, spec = Store(tmp_path), Squares(3)
-    store.get(spec)
-    file = store.folder(spec) / "sidecar.json"
-    note = json.loads(file.read_text())
-    del note["checksum"]
-    file.write_text(json.dumps(note))
-    Store(tmp_path).get(spec)
-    assert COMPUTED == [3]
 
 
 @pytest.mark.parametrize("number", [errno.ESTALE, errno.EIO, errno.EMFILE, errno.EACCES])
@@ -405,5 +395,5 @@ def test_what_is_half_discarded_is_a_leftover_of_its_artefact(tmp_path, monkeypa
     monkeypatch.setattr(shutil, "rmtree", lambda *given, **named: None)  # killed before it could delete
     discard(folder)
     assert not folder.exists()
-    (left,) = [one for one in maintenance.leftovers(tmp_path) if one.kind == "(half there)"]
+    (left,) = [one for one in maintenance.leftovers(tmp_path / "store") if one.kind == "(half there)"]
     assert left.lock == Store(root).lock_file(Squares(3)).name

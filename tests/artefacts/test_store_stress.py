@@ -31,7 +31,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from saltrust.artefacts import maintenance
 from saltrust.artefacts.artefact import Artefact
-from saltrust.artefacts.store import Store, environment, flaw
+from saltrust.artefacts.sidecar import environment, flaw
+from saltrust.artefacts.store import Store
 from saltrust.core.errors import SaltrustError
 from tests.artefacts.test_store import DAMAGES, damage
 
@@ -212,10 +213,10 @@ def test_kill_9_between_storing_a_training_and_forgetting_its_steps_leaves_them_
     assert ended(start(dies_once_it_is_stored, root, BASE)) == -signal.SIGKILL
     assert Store(root).get(BASE) == VALUES[BASE]
     assert log() == ["step"] * 10
-    left = {left.kind: left for left in maintenance.leftovers(tmp_path)}
+    left = {left.kind: left for left in maintenance.leftovers(root)}
     assert left.keys() == {"(unfinished)", "(lock)"}  # that of the process
     assert maintenance.remove(left.values(), root) == left["(unfinished)"].size > 0
-    assert maintenance.leftovers(tmp_path) == []
+    assert maintenance.leftovers(root) == []
     assert Store(root).get(BASE) == VALUES[BASE]
     assert log() == ["step"] * 10
 
@@ -392,9 +393,9 @@ def test_what_a_killed_run_left_is_listed_and_collected_once_it_is_old(tmp_path)
         time.sleep(0.005)
 
     def kinds(**younger):
-        return Counter(left.kind for left in maintenance.leftovers(tmp_path, timedelta(**younger)))
+        return Counter(left.kind for left in maintenance.leftovers(root, timedelta(**younger)))
 
-    left = maintenance.leftovers(tmp_path)
+    left = maintenance.leftovers(root)
     assert maintenance.remove([one for one in left if one.kind == "(unfinished)"], root) == 0  # it is in work
     assert list((root / ".unfinished").glob("*"))
     process.kill()
@@ -404,7 +405,7 @@ def test_what_a_killed_run_left_is_listed_and_collected_once_it_is_old(tmp_path)
     assert kinds()["(unfinished)"] == kinds()["(half there)"] == 1
     assert kinds()["(lock)"] >= 1
     assert kinds(hours=1) == Counter()
-    freed = maintenance.remove(maintenance.leftovers(tmp_path), root)
+    freed = maintenance.remove(maintenance.leftovers(root), root)
     assert freed >= 4
     assert kinds() == Counter()
     assert len(artefacts(root)) >= 1
@@ -421,7 +422,7 @@ def test_an_artefact_that_is_in_use_is_not_collected(tmp_path):
     week = timedelta(days=7)
     Store(root).get(Part(1))  # read after it was listed
     assert maintenance.remove(listed, root) == 0
-    assert maintenance.unneeded(maintenance.stored(root), tmp_path, week) == []
+    assert maintenance.unneeded(maintenance.stored(root), root, list, week) == []
     os.utime(sidecar.parent, (old, old))
     (listed,) = maintenance.stored(root)
     assert maintenance.remove([listed, listed], root) == listed.size
@@ -437,7 +438,7 @@ def test_a_collection_that_was_interrupted_leaves_no_half_artefact(tmp_path, mon
         maintenance.remove(list(maintenance.stored(root))[:1], root)
     assert {wrong for _, wrong in artefacts(root).values()} == {""}
     assert len(artefacts(root)) == 1
-    (gone,) = [one for one in maintenance.leftovers(tmp_path) if one.kind == "(half there)"]
+    (gone,) = [one for one in maintenance.leftovers(root) if one.kind == "(half there)"]
     assert maintenance.remove([gone], root) == gone.size > 0
     assert [Store(root).get(Part(n)) for n in (1, 2)] == [1, 2]
 
@@ -500,7 +501,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule()
     def collect(self):
         damaged = [one for one, _ in maintenance.damaged(maintenance.stored(self.root))]
-        maintenance.remove([*damaged, *maintenance.leftovers(self.place)], self.root) if self.root.exists() else None
+        maintenance.remove([*damaged, *maintenance.leftovers(self.root)], self.root) if self.root.exists() else None
 
     @rule(k=st.integers(0, 2))
     def lose(self, k):

@@ -5,7 +5,6 @@ import io
 import json
 import re
 from html import unescape
-from inspect import isclass
 from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
@@ -18,9 +17,6 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
 from saltrust import chapters
-from saltrust.artefacts import batch, data, maps, networks, scores
-from saltrust.artefacts.artefact import Artefact
-from saltrust.artefacts.maintenance import KINDS
 from saltrust.core import data_cards
 
 BOOK = Path(__file__).parents[2] / "book"
@@ -157,10 +153,3 @@ def test_no_chapter_lies_on_another_or_above_what_it_needs(provenance, pairs):
         assert all(right - left > width for left, right in pairwise(across))
         assert across[0] - width / 2 >= 0
         assert across[-1] + width / 2 <= provenance.WIDTH
-
-
-def test_every_kind_of_artefact_is_explained(provenance):
-    specs = [
-        thing for module in (data, maps, networks, scores, batch) for thing in vars(module).values() if isclass(thing)
-    ]
-    assert {spec.kind for spec in specs if issubclass(spec, Artefact) and "kind" in vars(spec)} == set(KINDS)

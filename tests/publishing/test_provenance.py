@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saltrust import chapters
-from saltrust.artefacts.store import SIDECAR
+from saltrust.artefacts.sidecar import SIDECAR
 from saltrust.core import data_cards, paths
 from saltrust.core.errors import SaltrustError
 from saltrust.publishing import provenance

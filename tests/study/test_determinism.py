@@ -17,7 +17,7 @@ import nbclient
 import pandas as pd
 import pytest
 
-from saltrust.artefacts.store import SIDECAR
+from saltrust.artefacts.sidecar import SIDECAR
 from saltrust.core import paths
 
 SALTRUST = Path(sys.executable).with_name("saltrust")

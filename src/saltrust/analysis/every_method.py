@@ -1,12 +1,54 @@
-"""What each method costs, and whether its maps are whole."""
+"""Every method on a few images: its variants, what it costs, and whether its maps are whole."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
+from saltrust.artefacts.maps import SaliencyMaps
 from saltrust.methods.registry import METHODS
 from saltrust.scores.auprc import average_precision
+from saltrust.study.study import Study
+
+VARIANTS = {
+    "IG black": ("ig", {"baseline": "black"}),
+    "IG white": ("ig", {"baseline": "white"}),
+    "IG both": ("ig", {"baseline": "black+white"}),
+    "IG blur": ("ig", {"baseline": "blur"}),
+    "SG mean": ("smoothgrad", {"power": 1}),
+    "SG squares": ("smoothgrad", {"power": 2}),
+}
+"""(method, parameters) by label."""
+
+RULES = {
+    "riemann_middle": "middle of equal steps",
+    "riemann": "equal points, both ends",
+    "gauss_legendre": "Gauss-Legendre",
+}
+"""How the points on the path of Integrated Gradients are placed, in words."""
+
+
+def path_steps(study: Study) -> list[int]:
+    """The numbers of points at which completeness is tried."""
+    return [study.profile.steps * factor for factor in (1, 2, 4)]
+
+
+def maps_of(study: Study, methods: Sequence[str], n_shown: int, n_paths: int) -> Iterator[SaliencyMaps]:
+    """The maps of the chapter.
+
+    Args:
+        study: whose main network is explained.
+        methods: their names.
+        n_shown: images that every method explains.
+        n_paths: images on which completeness is tried.
+    """
+    maps, shown, paths = study.maps, study.images.explained[:n_shown], study.images.explained[:n_paths]
+    yield maps.artefact("grad", images=shown[:1])
+    yield from (maps.artefact(method, images=shown) for method in methods)
+    yield from (maps.artefact(method, images=shown, parameters=given) for method, given in VARIANTS.values())
+    for rule in RULES:
+        for steps in path_steps(study):
+            yield maps.artefact("ig", images=paths, parameters={"steps": steps, "quadrature": rule})
 
 
 def mean_auprc(maps: np.ndarray, truth: np.ndarray) -> float:

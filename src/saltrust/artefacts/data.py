@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from saltrust.artefacts.artefact import Artefact
+from saltrust.artefacts.artefact import ArrayArtefact, Artefact, Work
 from saltrust.core.data_cards import Card
 
 
@@ -14,7 +14,8 @@ from saltrust.core.data_cards import Card
 class ImageSet(Artefact):
     """One split of a data set: `count` images of size x size pixels with their labels and truth."""
 
-    kind: ClassVar[str] = "data"
+    description: ClassVar[str] = "images, labels and truth"
+    stage: ClassVar[str] = "data"
     card: Card
     fingerprint: str
     split: str
@@ -26,6 +27,17 @@ class ImageSet(Artefact):
     def title(self) -> str:
         part = f" from {self.first}" if self.first else ""
         return f"{self.split} images of {self.card.name}{part}"
+
+    def job(self) -> tuple[str, ...]:
+        return ("images", self.split, str(self.size))
+
+    def work(self) -> Work:
+        pixels = self.count * self.size**2
+        files = f"{self.card.name} {self.fingerprint} at {self.size} pixels"
+        return ((files, self.count), (self.card.loader, pixels), ("", pixels))
+
+    def needs(self) -> list[Artefact]:
+        return list(self.shards)
 
     @property
     def shards(self) -> tuple["ImageSet", ...]:
@@ -67,27 +79,20 @@ class ImageSet(Artefact):
 
 
 @dataclass(frozen=True)
-class ArrayArtefact(Artefact):
-    """An artefact that is one array."""
-
-    def write(self, value, folder: Path) -> None:
-        np.save(folder / "array.npy", value)
-
-    def read(self, folder: Path) -> np.ndarray:
-        return np.load(folder / "array.npy")
-
-
-@dataclass(frozen=True)
 class AverageMask(ArrayArtefact):
     """The average truth of all images of some splits with the finding, once for each image to be judged."""
 
-    kind: ClassVar[str] = "average"
+    description: ClassVar[str] = "average truths"
+    stage: ClassVar[str] = "data"
     splits: tuple[ImageSet, ...]
     data: ImageSet
     images: tuple[int, ...]
 
     def title(self) -> str:
         return f"average truth of {self.data.card.name}"
+
+    def work(self) -> Work:
+        return (("", sum(split.count * split.size**2 for split in self.splits)),)
 
     def compute(self, get) -> np.ndarray:
         from saltrust.models.localizers import average_mask

@@ -1,7 +1,7 @@
 """The code that an artefact is computed with, as a digest that is part of its name.
 
 It covers the artefact's class, the functions of this package that it calls, and every saltrust module imported inside
-them, followed transitively. Comments, docstrings and formatting do not count.
+them, followed transitively. Comments, docstrings, formatting and what a class only says about itself do not count.
 """
 
 import ast
@@ -10,6 +10,7 @@ import importlib.util
 import inspect
 import textwrap
 import time
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,16 @@ NEUTRAL = {
         "core.paths",
         "artefacts.artefact",
         "artefacts.fingerprint",
+        "artefacts.memory",
+        "artefacts.sidecar",
         "artefacts.store",
         "models.checkpoints",
     )
 }
+
+
+# What is said about an artefact, which cannot change its value either. `compute` must not use it.
+ASIDE = {"description", "stage", "title", "part", "job", "work"}
 
 
 @cache
@@ -42,7 +49,7 @@ def code_digest(cls: type, modules: tuple[str, ...] = ()) -> str:
     Raises SaltrustError where a file of it was written after this process began: what is on the disk may not be what
     runs here, and would give its name to what the earlier code computes.
     """
-    own = [ast.parse(textwrap.dedent(inspect.getsource(thing))) for thing in _own_definitions(cls)]
+    own = [_tree_of(thing) for thing in _own_definitions(cls)]
     reached = set(modules).union(*(_imports(tree, cls.__module__) for tree in own))
     closure = sorted(_closure(frozenset(reached)))
     for name in (cls.__module__, *closure):
@@ -65,7 +72,7 @@ def _own_definitions(cls: type) -> list[Any]:
     pending = list(found.values())
     while pending:
         thing = pending.pop()
-        tree, module = ast.parse(textwrap.dedent(inspect.getsource(thing))), inspect.getmodule(thing)
+        tree, module = _tree_of(thing), inspect.getmodule(thing)
         for name in {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - set(found):
             named = inspect.unwrap(getattr(module, name, None)) if module else None
             if not (inspect.isfunction(named) or inspect.isclass(named)) or not _followed(named, cls):
@@ -74,6 +81,20 @@ def _own_definitions(cls: type) -> list[Any]:
                 found[name] = named
                 pending.append(named)
     return [found[name] for name in sorted(found)]
+
+
+def _tree_of(thing: Any) -> ast.Module:
+    """The source of a function or class, without the members in ASIDE."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(thing)))
+    (definition,) = tree.body
+    if isinstance(definition, ast.ClassDef):
+        definition.body = [node for node in definition.body if _name(node) not in ASIDE]
+    return tree
+
+
+def _name(node: ast.stmt) -> str:
+    """What a statement of a class defines."""
+    return getattr(node, "name", "") or getattr(getattr(node, "target", None), "id", "")
 
 
 def _followed(thing: Any, cls: type) -> bool:
@@ -149,3 +170,15 @@ def _module_tree(module: str) -> ast.Module:
 @cache
 def _module_code(module: str) -> str:
     return normalized(_module_tree(module))
+
+
+def modules_reached(source: Path, modules: Iterable[str] = ()) -> frozenset[Path]:
+    """The files of this package that a script depends on: those that it imports, directly or by way of others.
+
+    Args:
+        source: the script.
+        modules: names of more modules that it depends on, which no import statement shows.
+    """
+    imported = _imports(ast.parse(source.read_text(encoding="utf-8")), str(source))
+    files = map(_source_of, _closure(frozenset(imported.union(modules))))
+    return frozenset(file for file in files if file is not None)

@@ -3,8 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,32 +11,12 @@ from pathlib import Path
 import pandas as pd
 from filelock import Timeout
 
-from saltrust.artefacts.store import PROCESS, SIDECAR, Lock, discard, flaw, unreadable
-from saltrust.core.errors import SaltrustError
-from saltrust.core.profiles import PROFILES
+from saltrust.artefacts import KINDS
+from saltrust.artefacts.sidecar import SIDECAR, flaw, unreadable
+from saltrust.artefacts.store import PROCESS, Lock, discard
 
 LOCK = ".lock"  # in the folder of a chapter that runs; held as long as its process lives
 MOMENT = timedelta(minutes=10)  # until a folder in work has its lock; by which clocks of two machines may differ
-
-KINDS = {
-    "weights": "ImageNet weights, where there are any",
-    "data": "images, labels and truth",
-    "own": "classifiers trained elsewhere",
-    "classifier": "trained classifiers",
-    "base": "networks that branches start from",
-    "branch": "branches of a network",
-    "localizer": "trained localizers",
-    "segments": "regions of the images, for XRAI",
-    "maps": "saliency maps of a method and network",
-    "heat": "maps of localizers",
-    "average": "average truths",
-    "utility": "scores against the truth",
-    "five_band": "counts in five bands",
-    "similarity": "likeness of two sets of maps",
-    "null": "likeness of maps of different images",
-    "scores": "scores of many choices of the analysis",
-}
-"""What lies in an artefact of each kind, in the order of computation."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +64,16 @@ def stored(root: Path) -> Iterator[Stored]:
                 raise unreadable(folder, error) from error
 
 
-def leftovers(results: Path, younger: timedelta = timedelta(0), chapters: Iterable[str] = ()) -> list[Stored]:
+def leftovers(root: Path, younger: timedelta = timedelta(0), in_work: Iterable[Path] = ()) -> list[Stored]:
     """What killed runs left, and no process works on: trainings to go on with (or just stored), artefacts half written
-    or half deleted, locks of what is not there, folders of these chapters that were never finished. What this user may
-    not look into is left out.
+    or half deleted, locks of what is not there, folders that were never finished. What this user may not look into is
+    left out.
 
-    younger: what was written to within that time is left out.
+    Args:
+        root: of a store.
+        younger: what was written to within that time is left out.
+        in_work: folders in which chapters run, or ran until they were killed; each has its LOCK.
     """
-    root = results / "store"
     found = [("unfinished", path, path.name) for path in (root / ".unfinished").glob("*")]
     found += [
         ("half there", path, f"{path.parent.name}-{path.name[1:].rpartition('-')[0]}")
@@ -100,7 +81,7 @@ def leftovers(results: Path, younger: timedelta = timedelta(0), chapters: Iterab
     ]
     here = {f"{kind.name}-{folder.name}" for kind in _visible(root) for folder in _visible(kind)}
     found += [("lock", path, path.name) for path in (root / ".locks").glob("*") if path.name not in here]
-    found += [("chapter", path, "") for path in _staged(results, chapters)]
+    found += [("chapter", path, "") for path in in_work]
     now = datetime.now(UTC)
     rows = []
     for kind, path, lock in found:
@@ -113,14 +94,6 @@ def leftovers(results: Path, younger: timedelta = timedelta(0), chapters: Iterab
             seconds = _so_far(path) if kind == "unfinished" and lock not in here else 0.0
             rows.append(Stored(f"({kind})/{path.name}", path, size, used, seconds, used=used, lock=lock))
     return rows
-
-
-def _staged(results: Path, chapters: Iterable[str]) -> Iterator[Path]:
-    """The folders in which chapters run, or ran until they were killed, as `runs` names them."""
-    for chapter in chapters:
-        yield from results.glob(f"runs/{chapter}/.running-????????")
-        for profile in PROFILES:
-            yield from results.glob(f"{profile}/*/.{chapter}-????????")
 
 
 def _held(lock: Path) -> bool:
@@ -172,7 +145,11 @@ def _when(seconds: float) -> datetime:
 
 
 def listing(artefacts: Iterable[Stored], now: datetime | None = None) -> pd.DataFrame:
-    """A row for each kind, the largest first: kind, artefacts, megabytes, hours (to compute), oldest, newest (days)."""
+    """A row for each kind in the order of computation, then for what killed runs left.
+
+    Returns:
+        Columns kind, artefacts, megabytes, hours (to compute), oldest, newest (days).
+    """
     now = now or datetime.now(UTC)
     rows = pd.DataFrame(
         {
@@ -188,7 +165,8 @@ def listing(artefacts: Iterable[Stored], now: datetime | None = None) -> pd.Data
         return pd.DataFrame(columns=["kind", "artefacts", "megabytes", "hours", "oldest", "newest"])
     sums = rows.groupby("kind")[["artefacts", "megabytes", "hours"]].sum()
     ages = rows.groupby("kind")["days"].agg(oldest="max", newest="min")
-    return sums.join(ages).sort_values("megabytes", ascending=False).reset_index()
+    found = sums.join(ages)
+    return found.loc[sorted(found.index, key=[*KINDS, *found.index].index)].reset_index()
 
 
 def as_text(artefacts: Iterable[Stored]) -> str:
@@ -204,32 +182,32 @@ def damaged(artefacts: Iterable[Stored]) -> Iterator[tuple[Stored, str]]:
             yield one, wrong
 
 
-def at_work(results: Path) -> datetime | None:
+def at_work(root: Path) -> datetime | None:
     """When the first of the processes that use the store at this moment began; None where there is none."""
-    locks = [file for file in (results / "store" / ".locks").glob(f"{PROCESS}*") if _held(file)]
+    locks = [file for file in (root / ".locks").glob(f"{PROCESS}*") if _held(file)]
     return min((_when(float(file.name.split("-")[1])) for file in locks), default=None)
 
 
 def unneeded(
-    artefacts: Iterable[Stored], results: Path, younger: timedelta = timedelta(0), chapters: Iterable[str] = ()
+    artefacts: Iterable[Stored], root: Path, named: Callable[[], Iterable[str]], younger: timedelta = timedelta(0)
 ) -> list[Stored]:
-    """Artefacts that no result names, neither what the book shows nor a run, and that none of those was made from. What
-    was made or read since a process began that is still at work is never among them, as it may be about to name it.
-    Raises SaltrustError where a result does not say what it needs.
+    """Artefacts that no result names, and that none of those was made from.
 
-    younger: what was made or read within that time is kept, too. chapters: those whose results may be about to appear.
+    What was made or read since a process began that is still at work is never among them, as it may be about to name
+    it.
+
+    Args:
+        artefacts: of the store, as from `stored`.
+        root: of the store.
+        named: reads the names of the artefacts that results need. It is called after it is known who is at work: a
+            process that ends meanwhile has left its own.
+        younger: what was made or read within that time is kept, too.
     """
     known = {one.name: one for one in artefacts}
     latest = datetime.now(UTC) - younger
-    if began := at_work(results):  # before results are read: a process that ends meanwhile has left its own
+    if began := at_work(root):
         latest = min(latest, began - MOMENT)
-    pending: list[str] = []
-    for folder in _staged(results, chapters):
-        with suppress(SaltrustError):  # it has not got so far
-            pending += _named(folder / "provenance.json")
-    notes = [*results.glob("*/*/provenance/*.json"), *results.glob("runs/*/[!.]*/provenance.json")]
-    notes += results.glob("by_hand/*/*/*/provenance.json")
-    pending += [name for file in notes for name in _named(file)]
+    pending = list(named())
     needed: set[str] = set()
     while pending:
         name = pending.pop()
@@ -275,12 +253,3 @@ def _deleted(one: Stored) -> int:
     else:
         shutil.rmtree(one.folder, ignore_errors=True)
     return 0 if one.folder.exists() else one.size
-
-
-def _named(file: Path) -> list[str]:
-    try:
-        return [used["artefact"] for used in json.loads(file.read_text(encoding="utf-8")).get("artefacts", [])]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SaltrustError(
-            f"{file} cannot be read, so that what it needs is not known: repair or remove it"
-        ) from error

@@ -1,14 +1,15 @@
 """Saliency maps of a classifier in one of its states, localizers' maps, and the regions that XRAI ranks."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from saltrust.artefacts.artefact import Artefact
-from saltrust.artefacts.data import ArrayArtefact, ImageSet
+from saltrust.artefacts.artefact import ArrayArtefact, Artefact, Work
+from saltrust.artefacts.data import ImageSet
 from saltrust.artefacts.networks import Branch, Classifier, ExternalClassifier, TrainedLocalizer
 from saltrust.core.protocols import Preparation
 
@@ -29,12 +30,17 @@ class Randomization:
 class Regions(Artefact):
     """XRAI's regions. They depend on the images alone, so every model and every stage of a cascade shares them."""
 
-    kind: ClassVar[str] = "segments"
+    description: ClassVar[str] = "regions of the images, for XRAI"
+    stage: ClassVar[str] = "data"
     data: ImageSet
     images: tuple[int, ...]
 
     def title(self) -> str:
         return f"regions of {self.data.title()}"
+
+    def work(self) -> Work:
+        n, size = len(self.images), self.data.size
+        return ((f"at {size} pixels", n), ("", n * size**2))
 
     def compute(self, get) -> list[np.ndarray]:
         from saltrust.core.progress import track
@@ -71,7 +77,8 @@ class SaliencyMaps(Artefact):
     """Maps of some images by one method on one state of one classifier, of one of its outputs (`target`) where the
     scalar leaves that open."""
 
-    kind: ClassVar[str] = "maps"
+    description: ClassVar[str] = "saliency maps of a method and network"
+    stage: ClassVar[str] = "maps"
     method: str
     parameters: dict[str, Any]
     model: Classifier | Branch | ExternalClassifier
@@ -86,6 +93,38 @@ class SaliencyMaps(Artefact):
         state = f", {self.randomization.order} randomized to {self.randomization.stage}" if self.randomization else ""
         output = f", output {self.target}" if self.target else ""
         return f"{self.method} maps of {self.model.title()}{output}{state}"
+
+    def part(self) -> str:
+        return self.method
+
+    def job(self) -> tuple[str, ...]:
+        r = self.randomization
+        return "-".join(self.model.job()), *((r.order, r.stage, r.batchnorm, str(r.seed)) if r else ())
+
+    def work(self) -> Work:
+        """Passes through the network, at least one for each image."""
+        from saltrust.methods.registry import METHODS
+
+        method, n, size = METHODS[self.method], len(self.images), self.data.size
+        network = "" if method.is_composition else f" of {self.model.part()}"  # the parts are artefacts of their own
+        passes = n * max(method.passes(self.parameters), 1) * size**2
+        alike = f"{self.method}{network} at {size} pixels, {json.dumps(self.parameters, sort_keys=True)}"
+        return ((alike, n), (f"{self.method}{network}", passes), (self.method, passes), ("", passes))
+
+    def needs(self) -> list[Artefact]:
+        from saltrust.methods.registry import METHODS
+
+        method = METHODS[self.method]
+        if not method.is_composition:
+            return [self.data, self.model]
+        return [self.data, *self._parts().values(), *([Regions(self.data, self.images)] if method.segments else [])]
+
+    def _parts(self) -> dict[str, "SaliencyMaps"]:
+        """The maps of other methods that a composition is made of, by what they are called in it."""
+        from saltrust.methods.registry import METHODS
+
+        parts = METHODS[self.method].parts(self.parameters)
+        return {name: replace(self, method=part, parameters=given) for name, (part, given) in parts.items()}
 
     def code(self) -> tuple[str, ...]:
         from saltrust.methods.registry import METHODS
@@ -111,10 +150,7 @@ class SaliencyMaps(Artefact):
         return RawMaps(values, totals.double().cpu().numpy())
 
     def _composed(self, get: Callable, method, pixels: np.ndarray, keys: list[tuple[int, ...]]) -> RawMaps:
-        parts = {
-            name: get(replace(self, method=part, parameters=parameters)).values
-            for name, (part, parameters) in method.parts(self.parameters).items()
-        }
+        parts = {name: get(part).values for name, part in self._parts().items()}
         if method.segments:
             parts["segments"] = get(Regions(self.data, self.images))
         return RawMaps(method.function(pixels, keys, parts, **self.parameters).astype(np.float32))
@@ -127,6 +163,11 @@ class SaliencyMaps(Artefact):
     def read(self, folder: Path) -> RawMaps:
         totals = folder / "totals.npy"
         return RawMaps(np.load(folder / "maps.npy"), np.load(totals) if totals.exists() else None)
+
+
+def in_order(maps: Iterable[SaliencyMaps]) -> list[SaliencyMaps]:
+    """Those of one network one after the other, so that it is loaded once."""
+    return sorted(maps, key=lambda m: (m.model.digest, str(m.randomization), m.scalar, m.cam_min_grid, m.method))
 
 
 _LATEST: dict[tuple, Any] = {}  # the one classifier that was explained last
@@ -164,13 +205,24 @@ def _load_explained(maps: SaliencyMaps, get: Callable):
 class LocalizerMaps(ArrayArtefact):
     """A localizer's heat maps (n, 1, height, width), in [0, 1]."""
 
-    kind: ClassVar[str] = "heat"
+    description: ClassVar[str] = "maps of localizers"
+    stage: ClassVar[str] = "maps"
     model: TrainedLocalizer
     data: ImageSet
     images: tuple[int, ...]
 
     def title(self) -> str:
         return f"heat maps of {self.model.title()}"
+
+    def part(self) -> str:
+        return self.model.part()
+
+    def job(self) -> tuple[str, ...]:
+        return ("-".join(self.model.job()),)
+
+    def work(self) -> Work:
+        n, size = len(self.images), self.data.size
+        return ((f"{self.part()} at {size} pixels", n), (self.part(), n * size**2), ("", n * size**2))
 
     def compute(self, get) -> np.ndarray:
         from saltrust.models.localizers import build_localizer, localize

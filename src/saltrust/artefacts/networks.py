@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from saltrust.artefacts.artefact import Artefact
+from saltrust.artefacts.artefact import Artefact, Work
 from saltrust.artefacts.data import ImageSet
 from saltrust.core.data_cards import Model
 from saltrust.core.errors import SaltrustError
@@ -35,6 +35,7 @@ class Trained:
 class _TrainedNetwork(Artefact):
     """What trained networks share: a plan, the images they are trained on, and how they are stored."""
 
+    stage: ClassVar[str] = "networks"
     resumable: ClassVar[bool] = True
     train: ImageSet
     plan: Any  # a frozen dataclass of saltrust.models
@@ -49,6 +50,17 @@ class _TrainedNetwork(Artefact):
     def read(self, folder: Path) -> Trained:
         record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
         return Trained(record, folder / "weights.pt")
+
+    def work(self) -> Work:
+        """Images that pass through the network, where it does not stop early."""
+        plan, name = self._phase(), self.part()
+        images = plan.epochs * plan.steps(self.train.count) * plan.batch_size
+        pixels = self.train.size**2
+        return ((f"{name} at {self.train.size} pixels", images), (name, images * pixels), ("", images * pixels))
+
+    def _phase(self) -> Any:
+        """The TrainingPlan that is carried out."""
+        return self.plan
 
 
 @dataclass(frozen=True)
@@ -66,9 +78,16 @@ class ImageNetWeights(Artefact):
     Value: the checksum of the file, None where there is none. folder: of local weights ($SALTRUST_WEIGHTS), or None.
     """
 
-    kind: ClassVar[str] = "weights"
+    description: ClassVar[str] = "ImageNet weights, where there are any"
+    stage: ClassVar[str] = "data"
     architecture: str
     folder: str | None
+
+    def title(self) -> str:
+        return f"ImageNet weights of {self.architecture}"
+
+    def part(self) -> str:
+        return self.architecture
 
     def compute(self, get) -> str | None:
         from saltrust.models.classifiers import imagenet_weights
@@ -83,7 +102,7 @@ class ImageNetWeights(Artefact):
 
 
 def _named_weights(architecture: str, checksum: str | None) -> Path | None:
-    """The file of ImageNet weights that a spec names by its checksum; None from scratch.
+    """The file of ImageNet weights that an artefact names by its checksum; None from scratch.
 
     Raises SaltrustError where this machine has another one or none: what was trained would not be what its name says.
     """
@@ -103,7 +122,7 @@ def _checksum(file: Path | None) -> str | None:
 
 
 class _Classifier:
-    """What the specs of classifiers trained here share: the network they name."""
+    """What classifiers trained here share: the network they name."""
 
     @property
     def n_outputs(self) -> int:
@@ -155,12 +174,18 @@ def predictions(logits: np.ndarray, test: Any) -> dict[str, Any]:
 class Classifier(_Classifier, _MeasuredNetwork):
     """A classifier, binary or of the card's classes; its record holds its `predictions` of the test images."""
 
-    kind: ClassVar[str] = "classifier"
+    description: ClassVar[str] = "trained classifiers"
     architecture: str
     pretrained: str | None  # checksum of the file of ImageNet weights, None from scratch
 
     def title(self) -> str:
         return f"{self.architecture}, seed {self.plan.seed}"
+
+    def part(self) -> str:
+        return self.architecture
+
+    def job(self) -> tuple[str, ...]:
+        return self.architecture, str(self.plan.seed)
 
     def compute(self, get, unfinished: Path | None = None) -> Any:
         from saltrust.models.classifiers import predict, restored
@@ -181,13 +206,22 @@ class BaseModel(_TrainedNetwork):
     start: a shallower network whose weights it takes over, None for ImageNet's or none.
     """
 
-    kind: ClassVar[str] = "base"
+    description: ClassVar[str] = "networks that branches start from"
     architecture: str
     pretrained: str | None
     start: "BaseModel | None" = None
 
     def title(self) -> str:
         return f"{self.architecture}, base model"
+
+    def part(self) -> str:
+        return self.architecture
+
+    def job(self) -> tuple[str, ...]:
+        return self.architecture, "base"
+
+    def _phase(self) -> Any:
+        return self.plan.base
 
     def compute(self, get, unfinished: Path | None = None) -> Any:
         from saltrust.models.branching import train_base
@@ -202,7 +236,7 @@ class Branch(_Classifier, _MeasuredNetwork):
     """A branch of a base model. Its record says where the base's weights started from, and what it makes of the test
     images (`predictions`)."""
 
-    kind: ClassVar[str] = "branch"
+    description: ClassVar[str] = "branches of a network"
     base: BaseModel
     seed: int
 
@@ -212,6 +246,15 @@ class Branch(_Classifier, _MeasuredNetwork):
 
     def title(self) -> str:
         return f"{self.architecture}, branch with seed {self.seed}"
+
+    def part(self) -> str:
+        return self.architecture
+
+    def job(self) -> tuple[str, ...]:
+        return self.architecture, str(self.seed)
+
+    def _phase(self) -> Any:
+        return self.plan.branch
 
     def compute(self, get, unfinished: Path | None = None) -> Any:
         from saltrust.models.branching import train_branch
@@ -233,7 +276,8 @@ class ExternalClassifier(Artefact):
     input.
     """
 
-    kind: ClassVar[str] = "own"
+    description: ClassVar[str] = "classifiers trained elsewhere"
+    stage: ClassVar[str] = "networks"
     model: Model
     checksum: str
     stages: tuple[Any, ...]
@@ -243,9 +287,19 @@ class ExternalClassifier(Artefact):
     def title(self) -> str:
         return self.model.name
 
+    def part(self) -> str:
+        return self.model.name
+
+    def job(self) -> tuple[str, ...]:
+        return (self.model.name,)
+
+    def work(self) -> Work:
+        pixels = self.test.count * self.test.size**2
+        return ((f"{self.model.name} {self.checksum}", pixels), ("", pixels))
+
     def network(self, get: Callable) -> Any:
         """The network as its maker left it, behind its preprocessing. Raises SaltrustError where its files are no
-        longer those that the spec was made for."""
+        longer those that the artefact was named for."""
         card = self.test.card
         own = _loaded(self.checksum, self.model, card.folder, card.classes, card.finding)
         if own.checksum != self.checksum:
@@ -279,11 +333,17 @@ def _loaded(checksum: str, *given: Any) -> Any:
 class TrainedLocalizer(_MeasuredNetwork):
     """A network trained to localize: U-Net or RetinaNet."""
 
-    kind: ClassVar[str] = "localizer"
+    description: ClassVar[str] = "trained localizers"
     localizer: str
 
     def title(self) -> str:
         return f"{self.localizer}, seed {self.plan.seed}"
+
+    def part(self) -> str:
+        return self.localizer
+
+    def job(self) -> tuple[str, ...]:
+        return self.localizer, str(self.plan.seed)
 
     def compute(self, get, unfinished: Path | None = None) -> Any:
         from saltrust.models.localizers import LOCALIZERS, build_localizer, localize, train_localizer

@@ -1,14 +1,25 @@
-"""Scores of maps: against the truth, and of the likeness of two sets of maps."""
+"""Scores of maps: against the truth, and of the likeness of two sets of maps; and the values of many, kept as one."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from itertools import groupby
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from saltrust.artefacts.data import ArrayArtefact, AverageMask
+from saltrust.artefacts.artefact import ArrayArtefact, Artefact, Work
+from saltrust.artefacts.data import AverageMask
 from saltrust.artefacts.maps import LocalizerMaps, SaliencyMaps, effective, prepared
 from saltrust.core.protocols import Preparation
+
+
+def _pixels(maps: SaliencyMaps | LocalizerMaps | AverageMask) -> int:
+    return len(maps.images) * maps.data.size**2
 
 
 @dataclass(frozen=True)
@@ -18,7 +29,7 @@ class LocalizationScores(ArrayArtefact):
     score: a name in AUPRC or in LOCALIZATION.
     """
 
-    kind: ClassVar[str] = "utility"
+    description: ClassVar[str] = "scores against the truth"
     maps: SaliencyMaps | LocalizerMaps | AverageMask
     preparation: Preparation
     score: str
@@ -28,6 +39,15 @@ class LocalizationScores(ArrayArtefact):
 
     def title(self) -> str:
         return f"{self.score} of {self.maps.title()}"
+
+    def part(self) -> str:
+        return self.maps.part()
+
+    def work(self) -> Work:
+        return ((self.score, _pixels(self.maps)), ("", _pixels(self.maps)))
+
+    def needs(self) -> list[Artefact]:
+        return [self.maps.data, self.maps]
 
     def compute(self, get) -> np.ndarray:
         from saltrust.scores.auprc import AUPRC
@@ -48,7 +68,7 @@ class FiveBandCounts(ArrayArtefact):
     clamping: "published" or "as_run". thresholds: a Thresholds.
     """
 
-    kind: ClassVar[str] = "five_band"
+    description: ClassVar[str] = "counts in five bands"
     maps: SaliencyMaps
     absolute: bool
     clamp: float | None
@@ -57,6 +77,15 @@ class FiveBandCounts(ArrayArtefact):
 
     def title(self) -> str:
         return f"five-band score of {self.maps.title()}"
+
+    def part(self) -> str:
+        return self.maps.part()
+
+    def work(self) -> Work:
+        return (("", _pixels(self.maps) * self.thresholds.count),)
+
+    def needs(self) -> list[Artefact]:
+        return [self.maps.data, self.maps]
 
     def compute(self, get) -> np.ndarray:
         from dataclasses import astuple
@@ -76,7 +105,7 @@ class SimilarityScores(ArrayArtefact):
     score: a name in SIMILARITY, called with `settings`.
     """
 
-    kind: ClassVar[str] = "similarity"
+    description: ClassVar[str] = "likeness of two sets of maps"
     first: SaliencyMaps | LocalizerMaps
     second: SaliencyMaps | LocalizerMaps
     pairs: tuple[tuple[int, int], ...]
@@ -89,6 +118,13 @@ class SimilarityScores(ArrayArtefact):
 
     def title(self) -> str:
         return f"{self.score} of {self.first.title()} and {self.second.title()}"
+
+    def part(self) -> str:
+        return self.first.part()
+
+    def work(self) -> Work:
+        pixels = len(self.pairs) * self.first.data.size**2
+        return ((f"{self.score} {json.dumps(self.settings, sort_keys=True)}", pixels), ("", pixels))
 
     def compute(self, get) -> np.ndarray:
         from saltrust.scores.similarity import SIMILARITY
@@ -117,9 +153,12 @@ class SurrogateScores(SimilarityScores):
     """What the likeness of those pairs would be if nothing lay in the same place (k,): of each first map with
     surrogates of its partner, the mean over `count` of them; NaN where the partner is not finite."""
 
-    kind: ClassVar[str] = "null"
+    description: ClassVar[str] = "likeness of maps and surrogates"
     count: int
     seed: int
+
+    def work(self) -> Work:
+        return tuple((alike, pixels * self.count) for alike, pixels in super().work())
 
     def partners(self, maps: np.ndarray, images: Sequence[int]) -> Iterator[np.ndarray]:
         """Each draw of the second maps' surrogates."""
@@ -131,3 +170,78 @@ class SurrogateScores(SimilarityScores):
                 key = np.random.SeedSequence(self.seed, spawn_key=(images[i], draw))
                 drawn[i] = surrogate(maps[i], np.random.default_rng(key))
             yield drawn
+
+
+@dataclass(frozen=True)
+class ScoreBatch(Artefact):
+    """The values of many scores, each (n,), kept as one artefact: a tuple of arrays in their order.
+
+    Scores of similarity that differ in their settings alone should follow one another: they share prepared maps.
+    """
+
+    description: ClassVar[str] = "scores of many choices of the analysis"
+    parts: tuple[LocalizationScores | SimilarityScores, ...]
+
+    def title(self) -> str:
+        return f"{len(self.parts)} scores"
+
+    def work(self) -> Work:
+        kinds = sorted({part.kind for part in self.parts})
+        return ((", ".join(kinds), len(self.parts)), ("", len(self.parts)))
+
+    def needs(self) -> list[Artefact]:
+        return [need for part in self.parts for need in part.needs()]
+
+    def compute(self, get) -> tuple[np.ndarray, ...]:
+        known: dict[bytes, np.ndarray] = {}
+        found = []
+        for _, alike in groupby(self.parts, without_settings):
+            parts = list(alike)
+            if isinstance(parts[0], SimilarityScores):
+                found += _similarities(parts, get, known)
+            else:
+                found += [part.compute(get) for part in parts]
+        return tuple(found)
+
+    def write(self, value, folder: Path) -> None:
+        np.savez(folder / "scores.npz", *value)
+
+    def read(self, folder: Path) -> tuple[np.ndarray, ...]:
+        with np.load(folder / "scores.npz") as stored:
+            return tuple(stored[name] for name in stored.files)
+
+
+def without_settings(part: Artefact) -> str:
+    """Equal for scores of similarity that differ in their settings alone."""
+    return (replace(part, settings={}) if isinstance(part, SimilarityScores) else part).digest
+
+
+def _similarities(parts: Sequence[SimilarityScores], get: Callable, known: dict[bytes, np.ndarray]) -> list[np.ndarray]:
+    """The value of each of some scores that differ in their settings alone.
+
+    Args:
+        known: the scores of pairs of maps that have been compared before. Maps that differ in a choice are often equal
+            once prepared: a flipped sign is gone from absolute values.
+    """
+    from saltrust.scores.similarity import SIMILARITY
+
+    left, right = parts[0].paired(get)
+    images = [parts[0].second.images[second] for _, second in parts[0].pairs]
+    asked = repr([(part.kind, part.score, part.settings) for part in parts]).encode()
+    pairs = [
+        blake2b(b"".join((asked, str(image).encode(), x.tobytes(), y.tobytes()))).digest()
+        for image, x, y in zip(images, left, right, strict=True)
+    ]
+    new = list({pair: i for i, pair in enumerate(pairs) if pair not in known}.values())
+
+    def scored(rows: np.ndarray) -> np.ndarray:
+        partners = parts[0].partners(right[rows], [images[i] for i in rows])
+        rounds = [[SIMILARITY[p.score](left[rows], other, **p.settings) for p in parts] for other in partners]
+        return np.mean(rounds, axis=0).T
+
+    if new:
+        threads = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count())  # what others leave to this process
+        with ThreadPoolExecutor(threads) as pool:
+            shares = np.array_split(new, min(len(new), threads))
+            known |= zip((pairs[i] for i in new), np.concatenate(list(pool.map(scored, shares))), strict=True)
+    return list(np.array([known[pair] for pair in pairs]).T)

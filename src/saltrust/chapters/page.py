@@ -13,7 +13,7 @@ import numpy as np
 from IPython import get_ipython
 from IPython.display import display
 
-from saltrust.artefacts.store import environment
+from saltrust.artefacts.sidecar import environment
 from saltrust.chapters.chapter import MIME, load
 from saltrust.chapters.notes import DocumentNote, FigureNote, Note, Origin, TableNote, write_json
 from saltrust.chapters.results import OUT, Results, by_hand

@@ -70,6 +70,7 @@ def publish_chapter(context: typer.Context) -> None:
 def plan_work(context: typer.Context) -> None:
     """Say what `run` with the same options would compute, what is stored, and the time; without a chapter, the book."""
     from saltrust.cli import plan
+    from saltrust.study import planning
 
     words = [word for word in context.args if word != "--json"]
     name, rest = _named(words)
@@ -79,23 +80,35 @@ def plan_work(context: typer.Context) -> None:
             print("saltrust plan CHAPTER takes what `saltrust run CHAPTER` takes, and --json. Without a chapter:\n")
     else:
         chapter = chapters.load(name)
-    found = plan.plan(plan.combined(chapter, _options("plan", chapter, rest)))
-    print(plan.as_json(found) if "--json" in context.args else plan.as_text(found))
+    work = plan.combined(chapter, _options("plan", chapter, rest))
+    notes = () if plan.as_by_default(work) else (plan.COARSE,)
+    found = plan.plan(work)
+    print((planning.as_json if "--json" in context.args else planning.as_text)(found, notes))
 
 
 @app.command("compute")
 def compute_missing(
     dataset: Annotated[str, typer.Option(help="name or file of a data card")],
     profile: Annotated[str, typer.Option(help="smoke, quick or full")] = "quick",
-    name: Annotated[str, typer.Option(help="what this process is called before each line of its progress")] = "worker",
+    stage: Annotated[str, typer.Option(help="data, networks or maps; all, if none is given")] = "",
+    part: Annotated[str, typer.Option(help="a job of that stage, as `saltrust plan --json` names it")] = "",
 ) -> None:
-    """Compute what the chapters of a data set will ask for; any number of processes share the work."""
+    """Compute what the chapters of a data set need, or one job of it; any number of processes share the work."""
+    from saltrust.artefacts import STAGES
     from saltrust.chapters.execute import Interruptible
-    from saltrust.cli.workers import compute
+    from saltrust.cli import plan
     from saltrust.core import progress
+    from saltrust.study.computing import compute
 
-    with Interruptible(), progress.shown(f"{Path(dataset).stem} {name}"):
-        failed = compute(dataset, profile)
+    stages = STAGES[:-1]
+    if stage and stage not in stages:
+        raise unknown_name("stage", stage, stages)
+    with Interruptible(), progress.shown(f"{Path(dataset).stem} {part or stage}".strip()):
+        failed = []
+        for one in [stage] if stage else stages:  # planned anew: what is made decides what follows
+            jobs = plan.plan(plan.of_book(dataset, profile)).jobs()
+            chosen = [job for job in jobs if job.stage == one and part in ("", job.name)]
+            failed += compute([artefact for job in chosen for artefact in job.artefacts])
     for line in failed:
         print(line)
 
@@ -259,9 +272,10 @@ def list_store() -> None:
     """List what lies in the store, by kind: how many, megabytes, hours that they took, and their ages in days; and, in
     brackets, what killed runs left."""
     from saltrust.artefacts import maintenance
+    from saltrust.chapters import results
 
     artefacts = list(maintenance.stored(paths.STORE))
-    found = [*artefacts, *maintenance.leftovers(paths.RESULTS, chapters=chapters.NAMES)]
+    found = [*artefacts, *maintenance.leftovers(paths.STORE, in_work=results.in_work(paths.RESULTS))]
     if not found:
         print(f"Nothing is stored in {paths.STORE}")
         return
@@ -299,13 +313,14 @@ def collect_garbage(
     chapters that are not published yet is named, too: --hours keeps --delete from taking it by mistake.
     """
     from saltrust.artefacts import maintenance
+    from saltrust.chapters import results
 
     artefacts, young = list(maintenance.stored(paths.STORE)), timedelta(days=days)
-    old = maintenance.unneeded(artefacts, paths.RESULTS, young, chapters.NAMES)
-    left = maintenance.leftovers(paths.RESULTS, young, chapters.NAMES)
+    old = maintenance.unneeded(artefacts, paths.STORE, lambda: results.artefacts_named(paths.RESULTS), young)
+    left = maintenance.leftovers(paths.STORE, young, results.in_work(paths.RESULTS))
     going = [*old, *left]
     print(maintenance.as_text(going) if going else "Nothing to collect.")
-    if began := maintenance.at_work(paths.RESULTS):
+    if began := maintenance.at_work(paths.STORE):
         print(f"Kept: all that was made or read since {began.astimezone():%Y-%m-%d %H:%M}, as a process still runs.")
     size, lost = sum(one.size for one in going), sum(one.seconds for one in going) / 3600
     found = f"{len(old)} of {len(artefacts)} artefacts, {len(left)} leftovers, {lost:,.1f} hours of computing"

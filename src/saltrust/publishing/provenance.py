@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from saltrust import chapters
-from saltrust.artefacts.store import SIDECAR
+from saltrust.artefacts.sidecar import SIDECAR
 from saltrust.chapters.notes import Origin
 from saltrust.chapters.results import Results, published
 from saltrust.core import data_cards, paths

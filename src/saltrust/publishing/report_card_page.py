@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from saltrust.analysis.report_card import GRADES, criteria_of, grades
-from saltrust.artefacts.store import environment
+from saltrust.artefacts.sidecar import environment
 from saltrust.methods.registry import PAPER_EIGHT, label_of
 from saltrust.plots.style import GRADE_MARKS
 from saltrust.study.criteria import CRITERIA

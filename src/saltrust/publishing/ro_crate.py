@@ -26,7 +26,7 @@ from rocrate.model import ContextEntity
 from rocrate.rocrate import ROCrate
 
 from saltrust import chapters
-from saltrust.artefacts.store import commit
+from saltrust.artefacts.sidecar import commit
 from saltrust.chapters.notes import read_json
 from saltrust.chapters.results import Results, published
 from saltrust.core import data_cards, paths

@@ -3,7 +3,7 @@
 A facade beside `study`, on the same artefacts, for data whose truth is graded and whose networks are branches.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -278,6 +278,18 @@ class FiveBandStudy:
             thresholds=CLAMPED if clamped else self.thresholds,
         )
         return Confusion(*self.study.store.get(counts))
+
+    def artefacts(
+        self,
+        names: Sequence[str],
+        networks: Sequence[str] = (),
+        branches: Sequence[int] = (),
+        images: tuple[int, ...] | None = None,
+    ) -> Iterator[SaliencyMaps]:
+        """Those of several methods, by default of all networks, their branches, and the judged images."""
+        for network in networks or self.networks:
+            for branch in branches or self.study.networks.branches(network):
+                yield from (self.artefact(name, network, branch, images) for name in names)
 
     def artefact(self, name: str, network: str, branch: int, images: tuple[int, ...] | None = None) -> SaliencyMaps:
         """The name of those maps in the store."""

@@ -16,8 +16,7 @@ from statsmodels.stats.anova import anova_lm
 from saltrust.analysis.multiverse.curve import grid, named, specification_curve, specifications
 from saltrust.analysis.multiverse.effects import INTERACTIONS, effects, flip_rates, main_effects, pass_shares
 from saltrust.analysis.multiverse.factors import FACTORS
-from saltrust.artefacts.batch import ScoreBatch
-from saltrust.artefacts.scores import LocalizationScores
+from saltrust.artefacts.scores import LocalizationScores, ScoreBatch
 from saltrust.artefacts.store import Store
 from saltrust.core.errors import SaltrustError
 from saltrust.core.protocols import PROTOCOLS

@@ -9,6 +9,7 @@ import torch
 from scipy.ndimage import find_objects
 
 from saltrust.analysis.audit.finding import ARUN, finding, mean_utility
+from saltrust.artefacts.maps import SaliencyMaps
 from saltrust.core.protocols import Preparation, Similarity
 from saltrust.methods.explained import Explained
 from saltrust.methods.registry import PAPER_EIGHT
@@ -63,18 +64,29 @@ def _predicted(study: Study, random: bool = False) -> np.ndarray:
 # --- how the maps are made --------------------------------------------------------------------------------------------
 
 
+def _squares(study: Study) -> list[SaliencyMaps]:
+    return [study.maps.artefact("smoothgrad", parameters={"power": power}) for power in (1, 2)]
+
+
 @finding(
     ARUN,
     "SmoothGrad, squared",
     text="gradients smoothed",
     code="mean of their squares",
     measure="mean AUPRC of SmoothGrad",
+    maps=_squares,
 )
 def squares(study: Study) -> tuple[float, float]:
-    return tuple(mean_utility(study, "smoothgrad", power=power) for power in (1, 2))
+    return tuple(mean_utility(study, maps) for maps in _squares(study))
 
 
 FEW_IMAGES = 8  # images, where each step of a path costs a pass
+
+
+def _few_steps(study: Study) -> list[SaliencyMaps]:
+    few = spread(study.images.explained, FEW_IMAGES)
+    given = ({"steps": steps, "quadrature": "riemann"} for steps in (25, 10))
+    return [study.maps.artefact("ig", images=few, parameters=parameters) for parameters in given]
 
 
 @finding(
@@ -83,10 +95,10 @@ FEW_IMAGES = 8  # images, where each step of a path costs a pass
     text="25 interpolations",
     code="10 interpolations",
     measure=f"residual of {FEW_IMAGES} images: share of the output that the map fails to add up to",
+    maps=_few_steps,
 )
 def steps(study: Study) -> tuple[float, float]:
-    few = spread(study.images.explained, FEW_IMAGES)
-    return tuple(residual(study.maps.raw("ig", images=few, steps=n, quadrature="riemann")) for n in (25, 10))
+    return tuple(residual(study.store.get(maps)) for maps in _few_steps(study))
 
 
 @finding(
@@ -101,16 +113,20 @@ def own_range(study: Study) -> tuple[float, float]:
     return 1.0, np.ptp(pixels.reshape(len(pixels), -1), axis=1).mean() / 255
 
 
+def _products(study: Study) -> list[SaliencyMaps]:
+    return [study.maps.artefact("guided_gradcam", parameters={"maps": kind}) for kind in ("raw", "displayed")]
+
+
 @finding(
     ARUN,
     "Guided Grad-CAM of displayed maps",
     text="masks of GradCAM and Guided-backprop combined",
     code="product of both as displayed: absolute, clipped, rescaled",
     measure="mean AUPRC of Guided Grad-CAM",
+    maps=_products,
 )
 def displayed_product(study: Study) -> tuple[float, float]:
-    kinds = ("raw", "displayed")
-    return tuple(mean_utility(study, "guided_gradcam", maps=kind) for kind in kinds)
+    return tuple(mean_utility(study, maps) for maps in _products(study))
 
 
 @finding(
@@ -207,7 +223,9 @@ def high_baseline(study: Study) -> tuple[float, float]:
     measure="mean AUPRC of the gradient",
 )
 def clipping(study: Study) -> tuple[float, float]:
-    return tuple(mean_utility(study, "grad", Preparation("sum_abs", clip)) for clip in (None, 99.0))
+    return tuple(
+        mean_utility(study, study.maps.artefact("grad"), Preparation("sum_abs", clip)) for clip in (None, 99.0)
+    )
 
 
 @finding(

@@ -1,10 +1,11 @@
 """What a finding of the audit is: a place where a paper's text and its authors' code part."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from saltrust.artefacts.maps import SaliencyMaps
 from saltrust.artefacts.scores import LocalizationScores
 from saltrust.core.protocols import Preparation
 from saltrust.study.study import Study
@@ -12,6 +13,7 @@ from saltrust.study.study import Study
 ARUN, TJOA, VENKATESH, ADEBAYO = "Arun et al.", "Tjoa & Guan", "Venkatesh et al.", "Adebayo et al."
 
 Demonstration = Callable[[Study], tuple[float, float]]
+MapsOf = Callable[[Study], Sequence[SaliencyMaps]]
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Finding:
         code: what the code did.
         measure: what is measured.
         demonstrate: study -> the measure as in the text, and as in the code.
+        maps: study -> the maps that it needs beside those of the paper's methods on the main network and its replicate.
     """
 
     name: str
@@ -35,22 +38,23 @@ class Finding:
     code: str
     measure: str
     demonstrate: Demonstration
+    maps: MapsOf
 
 
-def finding(paper: str, title: str, *, text: str, code: str, measure: str) -> Callable[[Demonstration], Finding]:
+def finding(
+    paper: str, title: str, *, text: str, code: str, measure: str, maps: MapsOf = lambda study: ()
+) -> Callable[[Demonstration], Finding]:
     """Make a demonstration the finding of its name; `table.FINDINGS` lists all of them."""
-    return lambda demonstrate: Finding(demonstrate.__name__, paper, title, text, code, measure, demonstrate)
+    return lambda demonstrate: Finding(demonstrate.__name__, paper, title, text, code, measure, demonstrate, maps)
 
 
-def mean_utility(study: Study, method: str, preparation: Preparation | None = None, **parameters: object) -> float:
-    """Mean average precision of a method's maps.
+def mean_utility(study: Study, maps: SaliencyMaps, preparation: Preparation | None = None) -> float:
+    """Mean average precision of some maps.
 
     Args:
-        study: whose main network is explained.
-        method: a name in METHODS.
+        study: whose protocol and store are used.
+        maps: an artefact of its.
         preparation: of the maps, None for the protocol's.
-        parameters: of the method, where they differ from the protocol's.
     """
-    maps = study.maps.artefact(method, parameters=parameters)
     scores = LocalizationScores(maps, preparation or study.protocol.localization, "average_precision")
     return np.nanmean(study.store.get(scores))

@@ -66,20 +66,25 @@ def opened(mask: np.ndarray, share: float = BOX_SIDE) -> np.ndarray:
     return binary_opening(mask, np.ones((side, side)))
 
 
+def _random_states(study: Study) -> list[SaliencyMaps]:
+    """Of a network with all weights random, with statistics of batch normalization reset, and with those it learned."""
+    state = Randomization(study.networks.stages[-1], study.protocol.initialization, "reset", study.seed)
+    states, cascaded = (state, replace(state, batchnorm="keep_statistics")), study.images.cascaded
+    return [study.maps.artefact("guided_backprop", images=cascaded, randomization=one) for one in states]
+
+
 @finding(
     ADEBAYO,
     "Statistics that are not randomized",
     text="weights drawn anew, layer by layer",
     code="trainable variables only: batch normalization keeps what it learned of the data",
     measure="SSIM of guided backpropagation after all weights are random",
+    maps=_random_states,
 )
 def batchnorm(study: Study) -> tuple[float, float]:
-    state = Randomization(study.networks.stages[-1], study.protocol.initialization, "reset", study.seed)
-    states = state, replace(state, batchnorm="keep_statistics")
-    original, cascaded = study.maps.artefact("guided_backprop"), study.images.cascaded
-
-    def random(state: Randomization) -> SaliencyMaps:
-        return study.maps.artefact("guided_backprop", images=cascaded, randomization=state)
-
-    sets = [({"state": s.batchnorm}, similarity(original, random(s), study.protocol)) for s in states]
+    original = study.maps.artefact("guided_backprop")
+    sets = [
+        ({"state": maps.randomization.batchnorm}, similarity(original, maps, study.protocol))
+        for maps in _random_states(study)
+    ]
     return tuple(study.criteria.frame(sets, "ssim").groupby("state", sort=False)["ssim"].mean())

@@ -3,6 +3,7 @@
 import numpy as np
 
 from saltrust.analysis.audit.finding import TJOA, finding, mean_utility
+from saltrust.artefacts.maps import SaliencyMaps
 from saltrust.datasets.cells import GRADES, cell
 from saltrust.datasets.cells.backgrounds import BACKGROUNDS
 from saltrust.datasets.cells.parameters import COMPOSITING, CellParameters
@@ -13,16 +14,21 @@ from saltrust.study.study import Study
 # --- how their maps are made ------------------------------------------------------------------------------------------
 
 
+def _layers(study: Study) -> list[SaliencyMaps]:
+    first = study.networks.artefact(study.networks.main).stages[-1].modules[-1]
+    return [study.maps.artefact("guided_gradcam", parameters={"layer": layer}) for layer in (None, first)]
+
+
 @finding(
     TJOA,
     "Guided Grad-CAM at the first layer",
     text="“GuidedGradCam”, layer not said",
     code="first convolution",
     measure="mean AUPRC of Guided Grad-CAM (text: at the layer Grad-CAM uses here)",
+    maps=_layers,
 )
 def first_layer(study: Study) -> tuple[float, float]:
-    first = study.networks.artefact(study.networks.main).stages[-1].modules[-1]
-    return tuple(mean_utility(study, "guided_gradcam", layer=layer) for layer in (None, first))
+    return tuple(mean_utility(study, maps) for maps in _layers(study))
 
 
 @finding(

@@ -55,13 +55,15 @@ class Evidence:
         return self.graded.roc(TJOA_EIGHT)
 
 
-def collect(card: Card, profile: str, protocols: Sequence[str], seed: int, n_boot: int) -> dict[str, Evidence]:
+def collect(
+    card: Card, profile: str, protocols: Sequence[str], seed: int, n_boot: int, store: Store | None = None
+) -> dict[str, Evidence]:
     """The evidence on a data set, by protocol.
 
     Of drawn cells the protocol decides only how maps are counted: the faults of the published and of the run
     generator would be other images and want other networks, and the first makes two of the ten classes one.
     """
-    store = Store()
+    store = store or Store()
     found = {}
     for protocol in protocols:
         graded = card.truth == "graded"

@@ -5,7 +5,7 @@ it are crossed, all values of each with all of the others: a balanced factorial,
 told apart exactly (specification curve: Simonsohn et al. 2020; multiverse: Steegen et al. 2016).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import product
 from typing import Any
@@ -15,8 +15,8 @@ import pandas as pd
 
 from saltrust.analysis.multiverse.factors import FACTORS, uses_cam
 from saltrust.artefacts.artefact import Artefact
-from saltrust.artefacts.batch import ScoreBatch, _unset
-from saltrust.artefacts.maps import SaliencyMaps
+from saltrust.artefacts.maps import SaliencyMaps, in_order
+from saltrust.artefacts.scores import ScoreBatch, without_settings
 from saltrust.core.progress import track
 from saltrust.core.protocols import PROTOCOLS, Protocol
 from saltrust.methods.registry import select
@@ -108,11 +108,26 @@ def specification_curve(study: Study, methods: str = "paper", n_boot: int = 1000
     reference, difference, ci_low, ci_high and verdict, as from `Study.verdicts`. A named protocol that also differs in
     choices which are not varied has a row of its own, with in_grid False.
     """
-    cells = [(criterion, method) for criterion in study.criteria.applicable for method in select(methods)]
-    plans = {cell: _plan(study, *cell) for cell in cells}
-    _make_maps(study, [spec for plan in plans.values() for spec in plan])
-    frames = [_judged(study, *cell, plans[cell], n_boot) for cell in track(cells, "specifications")]
+    plans = _plans(study, methods)
+    _make_maps(study, plans)
+    frames = [_judged(study, *cell, plans[cell], n_boot) for cell in track(plans, "specifications")]
     return pd.concat(frames, ignore_index=True)
+
+
+def made_from(study: Study, methods: str = "paper") -> list[Artefact]:
+    """The maps, and the average masks, whose scores all specifications compare."""
+    return _sources(_plans(study, methods))
+
+
+def _plans(study: Study, methods: str) -> dict[tuple[str, str], list[Specification]]:
+    """Every specification, by criterion and method."""
+    cells = [(criterion, method) for criterion in study.criteria.applicable for method in select(methods)]
+    return {cell: _plan(study, *cell) for cell in cells}
+
+
+def _sources(plans: Mapping[tuple[str, str], Sequence[Specification]]) -> list[Artefact]:
+    scores = {score.digest: score for plan in plans.values() for spec in plan for score in spec.scores}
+    return list({source.digest: source for score in scores.values() for source in score.upstream()}.values())
 
 
 def _plan(study: Study, criterion: str, method: str) -> list[Specification]:
@@ -124,21 +139,18 @@ def _plan(study: Study, criterion: str, method: str) -> list[Specification]:
     return list(found.values())
 
 
-def _make_maps(study: Study, specs: Sequence[Specification]) -> None:
+def _make_maps(study: Study, plans: Mapping[tuple[str, str], Sequence[Specification]]) -> None:
     """Compute the maps that are missing, those of one network one after the other, as it is slow to build."""
-    scores = {score.digest: score for spec in specs for score in spec.scores}
-    sources = [s for score in scores.values() for s in score.upstream() if isinstance(s, SaliencyMaps)]
-    missing = {s.digest: s for s in sources if not study.store.folder(s).exists()}
-    order = sorted(
-        missing.values(), key=lambda s: (s.model.digest, str(s.randomization), s.scalar, s.cam_min_grid, s.method)
-    )
-    for spec in track(order, "maps"):
-        study.store.get(spec, remember=False)
+    maps = [source for source in _sources(plans) if isinstance(source, SaliencyMaps)]
+    for one in track(in_order(one for one in maps if not study.store.folder(one).exists()), "maps"):
+        study.store.get(one, remember=False)
 
 
 def _judged(study: Study, criterion: str, method: str, specs: list[Specification], n_boot: int) -> pd.DataFrame:
     parts = {part.digest: part for spec in specs for part in spec.scores}
-    ordered = tuple(sorted(parts.values(), key=lambda part: ([s.digest for s in part.upstream()], _unset(part))))
+    ordered = tuple(
+        sorted(parts.values(), key=lambda part: ([s.digest for s in part.upstream()], without_settings(part)))
+    )
     arrays = dict(zip((p.digest for p in ordered), study.store.get(ScoreBatch(ordered)), strict=True))
     found = CRITERIA[criterion]
     clusters = clusters_of(study.images.ids(images_of(specs[0].values[0])), study.images.clusters)

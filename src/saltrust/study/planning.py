@@ -1,0 +1,350 @@
+"""What is still to be computed, about how long that takes, and in which jobs; nothing is computed or written here.
+
+What is needed is named by the study's own objects; which images get maps depends on the images, and which of them a
+gallery shows, on what networks make of them. Where these are not made yet, `Foresight` tells what can be expected.
+"""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from saltrust.artefacts import KINDS, STAGES, Artefact
+from saltrust.artefacts.data import ImageSet
+from saltrust.artefacts.networks import Branch, ImageNetWeights, Trained
+from saltrust.artefacts.sidecar import SIDECAR, environment
+from saltrust.artefacts.store import Store
+from saltrust.core.formatting import about
+from saltrust.core.labelled_images import Split
+
+ALL = "all"  # stage and name of the one job of a small data set
+REST = "rest"  # name of the job of what is small in a stage
+WORTH = 3e7  # units of an artefact's `work`, of its kind: a process that does less has hardly begun when it ends
+
+
+class Foresight(Store):
+    """A store that computes nothing: what is missing is told as far as the choice of other artefacts depends on it."""
+
+    def __init__(self, root: Path | None = None):
+        super().__init__(root)
+        self.damaged: set[str] = set()
+        self._told: dict[str, Any] = {}
+
+    def get(self, artefact: Artefact, remember: bool = True) -> Any:
+        """Images without their pixels, networks without their weights."""
+        if artefact.digest not in self._told:
+            self._told[artefact.digest] = self._tell(artefact)
+        return self._told[artefact.digest]
+
+    def has(self, artefact: Artefact) -> bool:
+        """Whether it is stored, and could be read so far."""
+        return artefact.digest not in self.damaged and self.folder(artefact).exists()
+
+    def _tell(self, artefact: Artefact) -> Any:
+        if artefact.transient:
+            return artefact.compute(self.get)
+        if self.folder(artefact).exists():
+            try:
+                return _read(artefact, self.folder(artefact))
+            except Exception:  # whatever a damaged file can provoke: it will be computed again
+                self.damaged.add(artefact.digest)
+        match artefact:
+            case ImageSet():
+                return _expected_images(artefact)
+            case Branch():  # as if it took no image for another class
+                return Trained({"test_predictions": self.get(artefact.test).labels.tolist()}, None)
+            case ImageNetWeights():
+                return None
+        raise TypeError(f"a plan must not depend on {artefact.title()}")
+
+
+def _read(artefact: Artefact, folder: Path) -> Any:
+    if not isinstance(artefact, ImageSet):
+        return artefact.read(folder)
+    with np.load(folder / "split.npz") as stored:
+        absent = int(stored["absent"]) if "absent" in stored.files else None
+        return _without_pixels(stored["ids"], stored["labels"], tuple(stored["classes"].tolist()), absent)
+
+
+def _expected_images(images: ImageSet) -> Split:
+    """As many images with the finding as the files or the card say; which ones is known when they are made."""
+    from saltrust.datasets.loaders import LOADERS
+
+    card, loader = images.card, LOADERS[images.card.loader]
+    classes = card.classes or ("without", "with")
+    absent = 0 if not card.classes else classes.index(card.absent) if card.absent else None
+    if loader.records:
+        records = loader.records(card)
+        records = [r for r in records if r.split == images.split] or records
+        records = records[images.first : images.first + images.count]
+        labels, ids = np.array([r.label for r in records], np.int64), np.array([r.id for r in records])
+        return _without_pixels(ids, labels, classes, absent)
+    numbers = np.arange(images.first, images.first + images.count)
+    if card.classes:
+        labels = numbers % len(classes)
+    else:
+        counted = card.counts[images.split]
+        labels = np.diff(numbers * counted.positive / counted.images // 1, append=-1) != 0
+    return _without_pixels(np.array([f"{images.split}-{n}" for n in numbers]), labels.astype(np.int64), classes, absent)
+
+
+def _without_pixels(ids: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], absent: int | None) -> Split:
+    empty = np.zeros((len(ids), 0, 0), np.uint8)
+    return Split(empty, labels, empty > 0, np.zeros((0, 5), np.float32), ids, classes, absent)
+
+
+# --- how long it takes ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """How long an artefact will take.
+
+    seconds: that it will take. earlier: how many durations this rests on. alike: whether all of those are of the same
+    work; here: whether they were made on a machine like this one.
+    """
+
+    seconds: float
+    earlier: int
+    alike: bool
+    here: bool
+
+
+class Durations:
+    """The times of earlier artefacts, by what they share (see `Artefact.work`)."""
+
+    def __init__(self, root: Path):
+        self._rates: dict[tuple, list[float]] = defaultdict(list)
+        here = environment()
+        for file in root.glob(f"[!.]*/[!.]*/{SIDECAR}"):
+            with suppress(OSError, ValueError, KeyError, TypeError):  # damaged, or of an earlier version
+                note = json.loads(file.read_bytes())
+                same = all(note["environment"][what] == here[what] for what in ("machine", "device"))
+                for rung, (shared, amount) in enumerate(note["work"]):
+                    self._rates[same, note["spec"]["kind"], rung, shared].append(note["seconds"] / amount)
+
+    def estimate(self, artefact: Artefact) -> Estimate | None:
+        """From those most like it; None where nothing of its kind was ever timed. Of two machines that have made what
+        is equally like it, this one tells."""
+        for rung, (shared, amount) in enumerate(artefact.work()):
+            for here in (True, False):
+                if rates := self._rates.get((here, artefact.kind, rung, shared)):
+                    return Estimate(median(rates) * amount, len(rates), rung == 0, here)
+        return None
+
+
+# --- what is missing --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Row:
+    """Artefacts of one kind, or (part) those of one method or network among them. seconds: that the missing ones take,
+    those of which nothing similar was ever timed (unknown) left out. earlier, alike, here: as of an Estimate."""
+
+    kind: str
+    part: str
+    stored: int
+    missing: int
+    seconds: float
+    unknown: int
+    earlier: int
+    alike: bool
+    here: bool
+
+    @property
+    def time(self) -> str:
+        """In words."""
+        if not self.missing:
+            return ""
+        known = about(self.seconds) if self.unknown < self.missing else ""
+        return known + (f"{' + ' if known else ''}{self.unknown} unknown" if self.unknown else "")
+
+    @property
+    def basis(self) -> str:
+        """What the time rests on, in words."""
+        if not self.missing:
+            return ""
+        if not self.earlier:
+            return "nothing similar was timed"
+        return f"{self.earlier} earlier" + ("" if self.alike else ", less alike") + ("" if self.here else ", elsewhere")
+
+
+@dataclass(frozen=True)
+class Job:
+    """Artefacts that one process makes. after: the jobs whose artefacts it needs; both by "<stage>/<name>"."""
+
+    stage: str
+    name: str
+    artefacts: tuple[Artefact, ...]
+    after: frozenset[str]
+
+    @property
+    def path(self) -> str:
+        """Its stage and name."""
+        return f"{self.stage}/{self.name}"
+
+
+class Plan:
+    """What some artefacts need together, each counted once.
+
+    artefacts: by digest, after those that they are made from. missing: the digests of those that are not stored.
+    """
+
+    def __init__(self, wanted: Iterable[Artefact], store: Foresight):
+        self.store = store
+        self.artefacts: dict[str, Artefact] = {}
+        self.missing: set[str] = set()
+        for artefact in wanted:
+            self._add(artefact)
+
+    def _add(self, artefact: Artefact) -> None:
+        if artefact.digest in self.artefacts:
+            return
+        if not artefact.transient and self.store.has(artefact):
+            self.artefacts[artefact.digest] = artefact
+            return
+        for need in artefact.needs():
+            self._add(need)
+        if not artefact.transient:
+            self.artefacts[artefact.digest] = artefact
+            self.missing.add(artefact.digest)
+
+    def rows(self) -> tuple[Row, ...]:
+        """A row for each kind in the order of computation, each followed by those of its parts that are missing."""
+        durations = Durations(self.store.root) if self.missing else None
+        estimates = {digest: durations.estimate(self.artefacts[digest]) for digest in self.missing}
+        of_kind = {kind: [one for one in self.artefacts.values() if one.kind == kind] for kind in KINDS}
+        return tuple(row for kind, those in of_kind.items() for row in self._rows(kind, those, estimates))
+
+    def _rows(self, kind: str, those: list[Artefact], estimates: dict[str, Estimate | None]) -> Iterator[Row]:
+        if not those:
+            return
+        whole = self._row(kind, "", those, estimates)
+        yield whole
+        parts = defaultdict(list)
+        for artefact in those:
+            parts[artefact.part()].append(artefact)
+        if len(parts) > 1 and whole.missing:
+            rows = [self._row(kind, part, some, estimates) for part, some in parts.items()]
+            yield from sorted((row for row in rows if row.missing), key=lambda row: -row.seconds)
+
+    def _row(self, kind: str, part: str, those: list[Artefact], estimates: dict[str, Estimate | None]) -> Row:
+        absent = [artefact.digest for artefact in those if artefact.digest in self.missing]
+        found = [estimate for digest in absent if (estimate := estimates[digest])]
+        return Row(
+            kind,
+            part,
+            stored=len(those) - len(absent),
+            missing=len(absent),
+            seconds=sum(estimate.seconds for estimate in found),
+            unknown=len(absent) - len(found),
+            earlier=max((estimate.earlier for estimate in found), default=0),
+            alike=all(estimate.alike for estimate in found),
+            here=all(estimate.here for estimate in found),
+        )
+
+    def notes(self) -> Iterator[str]:
+        """What is not known yet, a sentence each."""
+        missing = [self.artefacts[digest] for digest in self.artefacts if digest in self.missing]
+        unmade = {one.card.name: None for one in missing if isinstance(one, ImageSet) and one.split == "test"}
+        if unmade:
+            yield (
+                f"The test images of {', '.join(unmade)} are not made yet: how many get maps is taken from the card, "
+                "and all that is made from them counts as missing."
+            )
+        if any(isinstance(one, ImageNetWeights) for one in missing):
+            yield "Whether there are ImageNet weights is not known yet; networks are planned from scratch."
+        if any(isinstance(one, Branch) for one in missing):
+            yield "Which images a gallery shows depends on what the networks will make of them."
+
+    def jobs(self) -> list[Job]:
+        """What is missing, in jobs that are worth a process, each after those that it needs.
+
+        A network, or all maps of one state of a network, is a job. What is too small for that shares one with the other
+        states of its network, or with the rest of its stage; all of a data set that is small together is one job.
+        """
+        work: dict[tuple[str, ...], float] = defaultdict(float)
+        made = [artefact for artefact in self.artefacts.values() if artefact.stage != STAGES[-1]]
+        for artefact in made:
+            for job in _jobs_of(artefact):
+                work[job] += artefact.work()[-1][1]
+        members, paths = defaultdict(list), {}
+        for artefact in made:
+            if artefact.digest in self.missing:
+                job = next((one for one in _jobs_of(artefact)[:-1] if work[one] >= WORTH), (artefact.stage, REST))
+                stage, *names = job if work[()] >= WORTH else (ALL, ALL)
+                path = paths[artefact.digest] = stage, re.sub(r"[^\w.+-]+", "_", "-".join(names))
+                members[path].append(artefact)
+        jobs = []
+        for path, those in members.items():
+            needed = {paths[one.digest] for artefact in those for one in _stored_needs(artefact) if one.digest in paths}
+            jobs.append(Job(*path, tuple(those), frozenset("/".join(other) for other in needed - {path})))
+        return sorted(jobs, key=lambda job: [*STAGES, ALL].index(job.stage))
+
+
+def _jobs_of(artefact: Artefact) -> tuple[tuple[str, ...], ...]:
+    """The jobs that it may be part of, the smallest first; () stands for all."""
+    network, *state = artefact.job()
+    return (artefact.stage, network, *state), (artefact.stage, network), ()
+
+
+def _stored_needs(artefact: Artefact) -> Iterator[Artefact]:
+    """What an artefact needs; what is put together and never stored gives way to its parts."""
+    for need in artefact.needs():
+        yield from _stored_needs(need) if need.transient else [need]
+
+
+# --- in words ---------------------------------------------------------------------------------------------------------
+
+
+def summary(plan: Plan, rows: Iterable[Row]) -> str:
+    """The plan in one line."""
+    if not plan.missing:
+        return f"All {len(plan.artefacts)} artefacts are stored: nothing to compute"
+    whole = [row for row in rows if not row.part]
+    unknown, seconds = sum(row.unknown for row in whole), sum(row.seconds for row in whole)
+    time = f", {about(seconds)}" if unknown < len(plan.missing) else ""
+    more = f", and {unknown} of which nothing similar was ever timed" if unknown else ""
+    rest = "; scores, statistics and figures not counted"
+    return f"{len(plan.missing)} of {len(plan.artefacts)} artefacts to compute{time}{more}{rest}"
+
+
+def as_text(plan: Plan, notes: Iterable[str] = ()) -> str:
+    """The plan as a table with a line for each row, the total, what is not known, and these notes."""
+    rows = plan.rows()
+    lines = [("", "stored", "to compute", "time", "from")] if rows else []
+    for row in rows:
+        what = f"  {row.part}" if row.part else KINDS[row.kind].description
+        lines.append((what, str(row.stored), str(row.missing), row.time, row.basis))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    text = [
+        f"{what:<{widths[0]}}  {stored:>{widths[1]}}  {missing:>{widths[2]}}  {time:<{widths[3]}}  {basis}".rstrip()
+        for what, stored, missing, time, basis in lines
+    ]
+    return "\n".join([*text, summary(plan, rows), *plan.notes(), *notes])
+
+
+def as_json(plan: Plan, notes: Iterable[str] = ()) -> str:
+    """The same for machines: summary, stored, missing, seconds, rows, artefacts, jobs, notes."""
+    rows = plan.rows()
+    told = {
+        "summary": summary(plan, rows),
+        "stored": len(plan.artefacts) - len(plan.missing),
+        "missing": len(plan.missing),
+        "seconds": round(sum(row.seconds for row in rows if not row.part), 1),
+        "rows": [asdict(row) for row in rows],
+        "artefacts": [
+            {"artefact": one.path, "title": one.title(), "stored": digest not in plan.missing}
+            for digest, one in plan.artefacts.items()
+        ],
+        "jobs": [{"job": job.path, "artefacts": len(job.artefacts), "after": sorted(job.after)} for job in plan.jobs()],
+        "notes": [*plan.notes(), *notes],
+    }
+    return json.dumps(told, indent=1)
