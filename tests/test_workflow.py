@@ -1,137 +1,29 @@
-"""How the cores of a machine are shared, and what the workflow would run."""
+"""What the workflow would run, and when it runs it again."""
 
-import math
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from saltrust import chapters
+from saltrust.artefacts.fingerprint import modules_reached
 from saltrust.core import data_cards, paths
 
-sys.path.insert(0, str(paths.PROJECT / "workflow"))
-import cores
-
-
-@pytest.mark.parametrize(
-    ("jobs", "makeflags", "expected"),
-    [
-        ("", "", None),
-        ("", " -j", None),
-        ("", " -j3 --jobserver-auth=3,4", 3),
-        ("", "ks -j3 --jobserver-auth=3,4 -- P=a=1\\ -j9", 3),
-        ("", " -- P=-j9", None),
-        ("5", " -j3 --jobserver-auth=3,4 -- JOBS=5", 5),
-    ],
-)
-def test_what_the_user_asked_make_for(jobs, makeflags, expected):
-    assert cores.asked(jobs, makeflags) == expected
-
-
-def test_threads_never_exceed_the_cores():
-    for available in range(1, 70):
-        for jobs in (None, *range(1, 80)):
-            for datasets in range(1, 5):
-                side_by_side, threads = cores.shared(available, jobs, datasets)
-                assert side_by_side >= 1
-                assert threads >= 1
-                assert side_by_side * threads <= available
-                assert side_by_side <= (jobs or datasets)
-    assert cores.shared(8, None, 2) == (2, 4)
-    assert cores.shared(8, 3, 2) == (3, 2)
-
-
-def test_cores_are_those_the_process_may_use(tmp_path, monkeypatch):
-    quota = tmp_path / "cpu.max"
-    monkeypatch.setattr(cores.os, "sched_getaffinity", lambda process: set(range(6)), raising=False)
-    assert cores.available(quota) == 6
-    for text, expected in (("max 100000", 6), ("250000 100000", 2), ("50000 100000", 1), ("900000 100000", 6)):
-        quota.write_text(text + "\n")
-        assert cores.available(quota) == expected
-
-
-def test_memory_is_that_of_the_machine_or_of_the_container(tmp_path):
-    limit = tmp_path / "memory.max"
-    installed = cores.memory(limit)
-    assert 1e8 < installed < 1e15
-    for text, expected in (("max", installed), ("50000000", 5e7), (str(10**17), installed)):
-        limit.write_text(text + "\n")
-        assert cores.memory(limit) == expected
-
-
-@pytest.mark.parametrize(
-    ("available", "datasets", "gigabytes", "expected"),
-    [
-        (2, 0, 24, 2),
-        (2, 2, 24, 0),
-        (2, 1, 24, 2),
-        (3, 2, 24, 0),
-        (8, 2, 24, 4),
-        (8, 2, 16, 2),
-        (16, 1, 16, 5),
-        (16, 1, 4, 0),
-        (1, 1, 64, 0),
-        (64, 5, math.inf, 12),
-    ],
-)
-def test_workers_fill_the_cores_that_the_memory_allows(available, datasets, gigabytes, expected):
-    assert cores.workers(available, datasets, gigabytes * 1e9, gpu=False) == expected
-    assert cores.workers(available, datasets, gigabytes * 1e9, gpu=True) == 0
-
-
-@pytest.mark.parametrize(
-    ("jobs", "workers", "makeflags", "expected"),
-    [
-        ("", "", "", "8 1 4"),
-        ("", "0", "", "2 4 0"),
-        ("", "7", "", "8 1 7"),
-        ("1", "", "", "1 8 4"),
-        ("3", "0", "", "3 2 0"),
-        ("", "", " -j4", "4 2 4"),
-    ],
-)
-def test_what_make_is_told(jobs, workers, makeflags, expected, monkeypatch, capsys):
-    """On a machine of eight cores and 64 GB, for two data sets."""
-    monkeypatch.setenv("MAKEFLAGS", makeflags)
-    monkeypatch.setattr(cores, "available", lambda: 8)
-    monkeypatch.setattr(cores, "memory", lambda: 64e9)
-    monkeypatch.setattr(cores, "GPU", Path("/no such device"))
-    cores.main(jobs, workers, "a", "b")
-    assert capsys.readouterr().out == f"{expected}\n"
-
-
-@pytest.mark.parametrize(
-    ("jobs", "workers", "message"),
-    [
-        ("x", "", "JOBS=x"),
-        ("1.5", "", "JOBS=1.5"),
-        ("0", "", "JOBS=0"),
-        ("", "-2", "WORKERS=-2"),
-        ("", "x", "WORKERS=x"),
-    ],
-)
-def test_no_number_is_refused_in_one_line(jobs, workers, message):
-    script = paths.PROJECT / "workflow" / "cores.py"
-    done = subprocess.run([sys.executable, script, jobs, workers, "a"], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"{message}: must be a whole number, ")
-    assert done.stderr.count("\n") == 1
-
-
-def test_make_can_read_it():
-    script = paths.PROJECT / "workflow" / "cores.py"
-    done = subprocess.run([sys.executable, script, "", "", "a"], capture_output=True, text=True, check=True)
-    jobs, threads, workers = map(int, done.stdout.split())
-    assert jobs * threads <= cores.available()
-    assert workers <= cores.available()
+DATASET = "phantom-pneumothorax"
 
 
 def snakemake(*words: str, **environment: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile", "--cores", "1", "--nolock"]
     return subprocess.run(
-        [*command, *words], cwd=paths.PROJECT, env=os.environ | environment, capture_output=True, text=True, check=False
+        [*command, "--rerun-triggers", "mtime", *words],
+        cwd=paths.PROJECT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -139,15 +31,61 @@ def dry_run(*config: str, **environment: str) -> subprocess.CompletedProcess:
     return snakemake("--dry-run", "--quiet", "progress", "--config", *config, **environment)
 
 
-@pytest.mark.parametrize("workers", [0, 3])
-def test_workers_come_before_the_chapters(tmp_path, workers):
-    """A dry run: each chapter of the data set once, and as many workers as were asked for, before all of them."""
-    dataset = "phantom-pneumothorax"
-    done = dry_run(f"datasets={dataset}", "profile=smoke", f"workers={workers}", SALTRUST_RESULTS=str(tmp_path))
+def rules(done: subprocess.CompletedProcess) -> list[str]:
+    """The rules of a dry run, in order."""
     assert done.returncode == 0, done.stderr
-    rules = [line.split()[1].strip(":") for line in done.stdout.splitlines() if line.startswith("rule ")]
-    names = chapters.of(data_cards.load(dataset))
-    assert rules == ["worker"] * workers + ["chapter"] * len(names) + ["all"]
+    starts = ("rule ", "localrule ")
+    return [line.split()[1].strip(":") for line in done.stdout.splitlines() if line.startswith(starts)]
+
+
+def test_what_is_missing_comes_before_the_chapters_and_the_book_last(tmp_path):
+    done = dry_run(f"datasets={DATASET}", "profile=smoke", SALTRUST_RESULTS=str(tmp_path))
+    names = chapters.of(data_cards.load(DATASET))
+    assert rules(done) == ["everything"] + ["chapter"] * len(names) + ["book"]  # in smoke all is one job
+
+
+def test_networks_and_their_states_are_jobs(tmp_path):
+    done = dry_run(f"datasets={DATASET}", "profile=full", SALTRUST_RESULTS=str(tmp_path))
+    found = rules(done)
+    assert found.count("networks") == 5  # three classifiers and two localizers
+    assert found.count("maps") > 50  # the states of three cascades
+    assert found.index("data") < found.index("networks") < found.index("maps") < found.index("chapter")
+
+
+@pytest.fixture
+def executed(tmp_path):
+    """Results in which every chapter has just run."""
+    notebooks = tmp_path / "smoke" / DATASET / "notebooks"
+    notebooks.mkdir(parents=True)
+    for name in chapters.of(data_cards.load(DATASET)):
+        (notebooks / f"{name}.ipynb").touch()
+    return tmp_path
+
+
+def test_where_every_chapter_is_current_nothing_is_planned_and_only_the_book_is_built(executed):
+    assert rules(dry_run(f"datasets={DATASET}", "profile=smoke", SALTRUST_RESULTS=str(executed))) == ["book"]
+
+
+def test_a_chapter_runs_again_when_a_module_that_it_reaches_is_edited():
+    def reached(chapter):
+        files = modules_reached(paths.CHAPTERS / f"{chapter}.py", ("saltrust.methods", "saltrust.datasets.phantom"))
+        return {file.relative_to(paths.PROJECT / "src" / "saltrust").as_posix() for file in files}
+
+    by_chapter = {name: reached(name) for name in chapters.NAMES}
+    for name, files in by_chapter.items():
+        assert {"study/study.py", "artefacts/maps.py", "methods/lrp.py", "datasets/phantom/drawing.py"} <= files
+        assert not any(file.startswith("cli/") for file in files)
+        assert name == "report_card" or not any(file.startswith("publishing/") for file in files)
+    multiverse = {name for name, files in by_chapter.items() if "analysis/multiverse/curve.py" in files}
+    assert multiverse == {"specifications"}
+
+
+def test_an_older_chapter_runs_again(executed):
+    old = executed / "smoke" / DATASET / "notebooks" / "claims.ipynb"  # no other one waits for it
+    os.utime(old, (0, 0))
+    time.sleep(0.01)
+    found = rules(dry_run(f"datasets={DATASET}", "profile=smoke", SALTRUST_RESULTS=str(executed)))
+    assert found == ["everything", "chapter", "book"]
 
 
 def test_an_unknown_profile_is_refused(tmp_path):
@@ -167,17 +105,62 @@ def test_cards_may_lie_elsewhere(tmp_path):
     assert str(folder / "mine.yaml") in done.stdout
 
 
-def test_a_worker_that_was_killed_begins_anew(tmp_path):
-    """Its command is one that kills itself the first time."""
-    command, begun = tmp_path / "bin" / "saltrust", tmp_path / "begun"
+def program(folder: Path, text: str) -> dict[str, str]:
+    """An environment in which `saltrust` is a script."""
+    command = folder / "bin" / "saltrust"
     command.parent.mkdir()
-    command.write_text(f'#!/bin/sh\necho "$@" >> {begun}\n[ $(wc -l < {begun}) -gt 1 ] || kill -9 $$\n')
+    command.write_text(f"#!/bin/sh\n{text}\n")
     command.chmod(0o755)
-    found = f"{command.parent}{os.pathsep}{os.environ['PATH']}"
-    dataset = "phantom-pneumothorax"
-    done = f"{tmp_path}/smoke/{dataset}/workers/0.done"
-    config = ["--quiet", "all", "--config", f"datasets={dataset}", "profile=smoke", "workers=1"]
-    ended = snakemake(done, *config, PATH=found, SALTRUST_RESULTS=str(tmp_path))
+    return {"PATH": f"{command.parent}{os.pathsep}{os.environ['PATH']}", "SALTRUST_RESULTS": str(folder)}
+
+
+def test_a_job_that_was_killed_begins_anew(tmp_path):
+    """Its command is one that kills itself the first time."""
+    begun = tmp_path / "begun"
+    environment = program(tmp_path, f'echo "$@" >> {begun}\n[ $(wc -l < {begun}) -gt 1 ] || kill -9 $$')
+    done = f"{tmp_path}/smoke/{DATASET}/computed/all/all.done"
+    config = ["--quiet", "all", "--config", f"datasets={DATASET}", "profile=smoke"]
+    ended = snakemake(done, *config, **environment)
     assert ended.returncode == 0, ended.stderr
     assert Path(done).exists()
-    assert begun.read_text().splitlines() == [f"compute --dataset {dataset} --profile smoke --name worker 0"] * 2
+    assert begun.read_text().splitlines() == [f"compute --dataset {DATASET} --profile smoke --stage all --part all"] * 2
+
+
+def test_a_chapter_that_fails_stops_those_that_need_it_alone_and_the_book_is_built(tmp_path):
+    """Chapters are commands that say their name; that of the gallery fails."""
+    said = tmp_path / "said"
+    environment = program(
+        tmp_path,
+        f'echo "$1 $2" >> {said}\n[ "$1 $2" != "publish gallery" ] || exit 1\n'
+        f'[ "$1" != publish ] || touch {tmp_path}/smoke/{DATASET}/notebooks/$2.ipynb',
+    )
+    done = snakemake(
+        *("--quiet", "all", "--keep-going", "--config", f"datasets={DATASET}", "profile=smoke"), **environment
+    )
+    assert done.returncode == 1
+    ran = said.read_text().splitlines()
+    assert ran[0].startswith("compute")
+    assert set(ran[1:-1]) == {"publish dataset", "publish models", "publish gallery"}
+    assert ran[-1] == "book --profile"
+
+
+@pytest.mark.parametrize(
+    ("words", "shared"),
+    [
+        (["JOBS=3"], "--cores 3 --resources mem_mb="),
+        (["-j5"], "--cores 5 --resources mem_mb="),
+        (["-j5", "JOBS=3"], "--cores 3 --resources mem_mb="),
+        (["EXECUTOR=slurm", "JOBS=7"], "workflow/profiles/slurm --jobs 7 "),
+    ],
+)
+def test_make_says_how_many_jobs_run_at_once(words, shared, tmp_path):
+    command = [
+        "make",
+        "--dry-run",
+        "book",
+        f"BIN={Path(sys.executable).parent}",
+        "--assume-old=.venv/installed",
+        *words,
+    ]
+    done = subprocess.run(command, cwd=paths.PROJECT, capture_output=True, text=True, check=False)
+    assert shared in done.stdout, done.stdout + done.stderr

@@ -1,17 +1,18 @@
-"""A plan names what a chapter then asks for, and nothing is written or fetched to make it."""
+"""A plan names what chapters then ask for, and nothing is written or fetched to make it."""
 
 import json
 import socket
 import sys
-from collections import Counter
 
 import pytest
 
 from saltrust import chapters
+from saltrust.analysis.needs import NEEDS
+from saltrust.artefacts import KINDS, STAGES
 from saltrust.cli import main, plan
-from saltrust.cli.rehearsal import Rehearsal, rehearse
 from saltrust.core import paths
 from saltrust.core.errors import SaltrustError
+from saltrust.study import planning
 
 
 @pytest.fixture
@@ -29,78 +30,67 @@ def work(name, **given):
 
 
 def execute(chapter, values, folder, monkeypatch):
-    """Run a chapter's source as a script; returns the artefacts that its page says it was made from."""
+    """Run a chapter's source as a script; returns what its page says it was made from, but for scores."""
     monkeypatch.setenv("SALTRUST_OUT", str(folder))
     monkeypatch.setenv("SALTRUST_PROGRESS", str(folder.parent / "log"))
     head, cell, rest = chapter.source.read_text(encoding="utf-8").partition('# %% tags=["parameters"]\n')
     given = "\n".join(f"{name} = {value!r}" for name, value in values.items())
     exec(compile(given + "\n# %%" + rest.partition("\n# %%")[2], chapter.name, "exec"), {"__name__": "chapter"})
     note = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
-    return {used["artefact"] for used in note["artefacts"]}
-
-
-def made_of(chapter, tmp_path, old, new):
-    """A chapter with another line in its notebook."""
-    source = tmp_path / f"{chapter.name}.py"
-    text = chapter.source.read_text(encoding="utf-8")
-    assert old in text
-    source.write_text(text.replace(old, new, 1), encoding="utf-8")
-    return chapters.Chapter(chapter.name, chapter.title, source, chapter.parameters)
+    asked = {used["artefact"] for used in note["artefacts"]}
+    return {name for name in asked if KINDS[name.partition("/")[0]].stage != STAGES[-1]}
 
 
 def names(found):
-    return {one["artefact"] for one in found.artefacts}
+    return {one.path for one in found.artefacts.values()}
+
+
+def test_every_chapter_says_what_it_needs():
+    assert set(NEEDS) == set(chapters.NAMES)
 
 
 def test_plan_names_what_the_executed_chapter_used(results, monkeypatch, tiny_profile):
     with tiny_profile(train=8, val=4, test=8, explained=2, cascaded=1):
-        first = work("dataset", dataset="phantom-pneumothorax", profile="tiny")
         asked = work("localization", dataset="phantom-pneumothorax", profile="tiny", methods="xrai,gradcam", n_shown=1)
         unmade = plan.plan([asked])  # which images get maps is not known yet
-        assert unmade.missing == len(unmade.artefacts)
-        assert "not made yet" in unmade.notes[0]
+        assert unmade.missing == unmade.artefacts.keys()
+        assert "not made yet" in next(unmade.notes())
+        assert list(results.iterdir()) == []
 
-        execute(*first, results / "first", monkeypatch)
+        execute(*work("dataset", dataset="phantom-pneumothorax", profile="tiny"), results / "first", monkeypatch)
         before = plan.plan([asked])
-        kinds = [Counter(one["artefact"].partition("/")[0] for one in p.artefacts) for p in (unmade, before)]
-        assert kinds[0] == kinds[1]
+        assert len(before.artefacts) == len(unmade.artefacts)
         stored = {f"{folder.parent.name}/{folder.name}" for folder in (results / "store").glob("[!.]*/[!.]*")}
-        assert {one["artefact"] for one in before.artefacts if one["stored"]} == names(before) & stored
+        assert {one.path for one in before.artefacts.values() if one.digest not in before.missing} <= stored
 
         used = execute(*asked, results / "second", monkeypatch)
         assert names(before) == used
 
         after = plan.plan([asked])
-        assert after.missing == 0
-        assert "nothing to compute" in after.summary
+        assert after.missing == set()
+        assert "nothing to compute" in planning.as_text(after)
         assert names(after) < used  # what was only made on the way is not asked for again
         more = work("localization", dataset="phantom-pneumothorax", profile="tiny", methods="xrai,grad", n_shown=1)
-        new = [one["title"] for one in plan.plan([more]).artefacts if not one["stored"]]
-        assert new
-        assert not any("xrai" in title or "gradcam" in title for title in new)
-        assert sum(title.startswith("grad maps") for title in new) == 4  # of three networks, and of a random one
+        found = plan.plan([more])
+        new = [found.artefacts[digest].title() for digest in found.missing]
+        assert sum(title.startswith("grad maps") for title in new) == 4 == len(new)  # of three networks, a random one
 
 
 @pytest.mark.parametrize("dataset", ["phantom-pneumothorax", "cells"])
-def test_every_chapter_can_be_rehearsed_without_a_store(dataset, results):
-    shown = (
-        [name for name in chapters.NAMES if name not in chapters._ALWAYS] if dataset == "cells" else chapters._ALWAYS
-    )
-    for name in shown:
-        rehearsal = Rehearsal()
-        rehearse(*work(name, dataset=dataset, profile="smoke"), rehearsal)
-        assert rehearsal.failed == []
-        assert rehearsal.asked
-        assert rehearsal.missing == rehearsal.asked.keys()
+def test_a_plan_needs_no_store_and_writes_nothing(dataset, results):
+    found = plan.plan(plan.of_book(dataset, "smoke"))
+    assert found.missing == found.artefacts.keys() != set()
     assert list(results.iterdir()) == []
 
 
-def test_time_is_known_of_what_is_put_together_from_shards(results):
-    """Their splits are no artefacts themselves."""
-    unmade = plan.plan([work("branches", dataset="cells", profile="quick")])
-    assert unmade.missing == len(unmade.artefacts) > 0
-    assert unmade.seconds == 0
-    assert "nothing similar was ever timed" in unmade.summary
+def test_planning_fetches_nothing(results, monkeypatch):
+    def refuse(*given):
+        raise AssertionError("planning opened a connection")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    found = plan.plan([work("models", dataset="phantom-pneumothorax", profile="quick")])
+    assert any("ImageNet weights is not known" in note for note in found.notes())
+    assert list(results.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["methods", "seed"])
@@ -116,53 +106,17 @@ def test_artefacts_of_several_chapters_count_once(results):
     assert len(together) < len(apart[0]) + len(apart[1])
 
 
-def test_planning_fetches_nothing(results, monkeypatch):
-    def refuse(*given):
-        raise AssertionError("planning opened a connection")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    found = plan.plan([work("models", dataset="phantom-pneumothorax", profile="quick")])
-    assert any("ImageNet weights is not known" in note for note in found.notes)
-    assert list(results.iterdir()) == []
-
-
-def test_a_statement_that_fails_is_said_and_the_rest_goes_on(results, tmp_path):
-    chapter, values = work("models", dataset="phantom-pneumothorax", profile="smoke")
-    broken = made_of(chapter, tmp_path, "\npage = ", "\nraise ValueError('no')\npage = ")
-    whole = plan.plan([(chapter, values)])
-    found = plan.plan([(broken, values)])
-    assert names(found) == names(whole)
-    assert whole.notes != found.notes
-    assert "models.py, line" in found.notes[-1]
-    assert "ValueError: no" in found.notes[-1]
-
-
-def test_a_chapter_that_would_end_before_it_asks_for_anything_cannot_be_planned(results, tmp_path):
-    chapter, values = work("models", dataset="phantom-pneumothorax", profile="smoke")
-    refusing = "from saltrust.core.errors import SaltrustError\nraise SaltrustError('such models')\npage = "
-    with pytest.raises(SaltrustError, match="^such models$"):
-        plan.plan([(made_of(chapter, tmp_path, "page = ", refusing), values)])
-
-
-def test_what_failed_is_never_nothing_to_compute(results, tmp_path):
-    chapter, values = work("atlas", dataset="cells", profile="smoke")
-    found = plan.plan([(made_of(chapter, tmp_path, "from saltrust.study.study import Study\n", ""), values)])
-    assert found.artefacts == ()
-    assert "could not be found out" in found.summary
-    assert "nothing to compute" not in plan.as_text(found)
-
-
 def test_what_cannot_be_read_is_computed_again(results, monkeypatch):
-    asked = work("dataset", dataset="phantom-pneumothorax", profile="smoke")
-    execute(*asked, results / "first", monkeypatch)
-    (results / "store" / "a file").touch()
-    assert plan.plan([asked]).missing == 0
-    damaged = sorted((results / "store" / "data").iterdir())[0]
-    (damaged / "split.npz").write_bytes(b"")
-    (damaged / "sidecar.json").write_text("[]")
-    found = plan.plan([asked])
-    assert f"data/{damaged.name}" in {one["artefact"] for one in found.artefacts if not one["stored"]}
-    assert found.failed == 0
+    asked = work("localization", dataset="phantom-pneumothorax", profile="smoke")
+    execute(*work("atlas", dataset="cells", profile="smoke"), results / "first", monkeypatch)
+    found = plan.plan([work("atlas", dataset="cells", profile="smoke")])
+    assert found.missing == set()
+    (images,) = found.artefacts.values()
+    folder = results / "store" / images.path
+    (folder / "split.npz").write_bytes(b"")
+    again = plan.plan([work("five_band", dataset="cells", profile="smoke")])
+    assert images.digest in again.missing
+    assert asked
 
 
 def test_sweep_is_planned_as_it_runs():
@@ -181,16 +135,21 @@ def test_book_is_every_chapter_of_its_data_sets():
         *((name, "cells") for name in chapters.NAMES),
     ]
     assert {values["profile"] for _, values in asked} == {"smoke"}
+    assert plan.as_by_default(asked)
+    assert not plan.as_by_default([work("localization", dataset="cells", methods="lrp")])
 
 
 def test_command_prints_json_and_refuses_unknown_names(results, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["saltrust", "plan", "dataset", "--profile", "smoke", "--json"])
+    command = ["saltrust", "plan", "dataset", "--profile", "smoke", "--protocol", "published", "--json"]
+    monkeypatch.setattr(sys, "argv", command)
     with pytest.raises(SystemExit) as end:
         main.main()
     assert end.value.code == 0
     said = json.loads(capsys.readouterr().out)
     assert (said["stored"], said["missing"]) == (0, 4)
     assert [row["unknown"] for row in said["rows"]] == [3, 1]  # nothing was ever timed here
+    assert [job["job"] for job in said["jobs"]] == ["all/all"]
+    assert said["notes"][-1] == plan.COARSE
     monkeypatch.setattr(sys, "argv", ["saltrust", "plan", "dataset", "--profil", "smoke"])
     with pytest.raises(SystemExit) as end:
         main.main()
