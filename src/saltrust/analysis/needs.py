@@ -59,8 +59,7 @@ def randomization(study: Study, methods: Sequence[str], order: str = "top_down")
 
 
 def criterion(study: Study, name: str, methods: Sequence[str]) -> Iterator[Artefact]:
-    """What the scores of a criterion are made from: those of the methods, of their baseline, and of what stands "
-    "beside."""
+    """What the scores of a criterion are made from: of the methods, their baseline, and what stands beside."""
     found = CRITERIA[name]
     scores = list(found.beside(study.maps, study.protocol).values())
     for method in methods:

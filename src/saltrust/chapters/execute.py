@@ -4,6 +4,7 @@ own."""
 import hashlib
 import json
 import os
+import shutil
 import signal
 import tempfile
 import threading
@@ -79,6 +80,7 @@ def run(chapter: Chapter, given: dict[str, str], write_page: Callable[[Results],
     """
     values = complete(chapter, given)
     with staged_run(chapter.name, f"{time.strftime('%Y%m%d-%H%M%S')}-{_digest(values)}") as staged:
+        shutil.copy(chapter.source, staged.folder)
         try:
             _execute(chapter, values, staged)
         except SaltrustError as error:

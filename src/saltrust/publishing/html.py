@@ -36,6 +36,7 @@ document.addEventListener("click", async ({target}) => {
 NUM = re.compile(r"\{num\}`(?P<text>[^`]*)`")
 _ROLE = re.compile(r"\{(?P<role>[\w:-]+)\}`(?P<text>[^`]*)`")
 _BOOK_LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?:\.\./|#)[^)]*\)")
+_LABEL = re.compile(r"^\([\w-]+\)=\n+", re.MULTILINE)  # of a heading that the book links to
 _KEY = re.compile(r"(?P<author>[a-z]+)(?P<year>\d{4})\w*")  # of the bibliography, which these pages do not have
 
 
@@ -135,8 +136,12 @@ def link(file: str, text: str) -> str:
 
 
 def prose(text: str, numbers: Mapping[str, Any]) -> str:
-    """MyST as HTML: numbers filled in, terms and citations as words, links into the book as their text."""
-    filled = _ROLE.sub(lambda role: _role(role["role"], role["text"], numbers), text)
+    """MyST as HTML: numbers filled in, terms and citations as words, links into the book as their text.
+
+    >>> prose("Of {num}`models/n` models, {num}`models/auc .2f`", {"models/n": 3, "models/auc": 0.5})
+    '<p>Of 3 models, 0.50</p>\\n'
+    """
+    filled = _ROLE.sub(lambda role: _role(role["role"], role["text"], numbers), _LABEL.sub("", text))
     return _MARKDOWN.render(_BOOK_LINK.sub(lambda link: link["text"] or "the book", filled))
 
 

@@ -11,33 +11,9 @@ from saltrust.analysis.report_card import GRADES, criteria_of, grades
 from saltrust.artefacts.sidecar import environment
 from saltrust.methods.registry import PAPER_EIGHT, label_of
 from saltrust.plots.style import GRADE_MARKS
+from saltrust.publishing.html import document
 from saltrust.study.criteria import CRITERIA
 from saltrust.study.study import Study
-
-# --- one page ---------------------------------------------------------------------------------------------------------
-
-STYLE = """
-:root { color-scheme: light; }
-body { margin: 0 auto; padding: 1rem; max-width: 190mm; box-sizing: border-box; background: #fff; color: #1a1a1a;
-  font: 13px/1.4 system-ui, "Segoe UI", Helvetica, Arial, sans-serif; }
-h1 { margin: 0; font-size: 1.6em; } h2 { margin: .9em 0 .3em; font-size: 1.1em; } p { margin: .3em 0; }
-.facts { display: flex; flex-wrap: wrap; gap: .3em 1.8em; margin: .7em 0; }
-.facts dt { color: #595959; font-size: .85em; } .facts dd { margin: 0; font-weight: 600; }
-.figure { overflow-x: auto; } img { display: block; width: 100%; min-width: 30rem; height: auto; }
-table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .15em .4em; text-align: left; border-bottom: 1px solid #ddd; vertical-align: top; }
-th small, td small { font-weight: 400; font-size: .85em; color: #595959; }
-tr.control td, tr.control th { color: #595959; font-weight: 400; }
-ul { margin: .3em 0; padding-left: 1.2em; } li { margin: .1em 0; }
-.key span { display: inline-block; margin-right: 1.2em; }
-footer { margin-top: .8em; padding-top: .4em; border-top: 1px solid #ddd; color: #595959; font-size: .85em; }
-@media (max-width: 36rem) { body { padding: .6rem; font-size: 12px; } th, td { padding: .15em .1em; }
-  th small, td small { display: block; } thead th { font-size: .85em; } }
-@page { size: A4; margin: 9mm; }
-@media print { body { padding: 0; font-size: 9.5px; } img { width: 80%; margin: auto; }
-  th, td { padding: .08em .4em; } }
-"""
-
 
 HYPHENATED = {  # where a narrow column may break the word
     "randomization": "Random&shy;ization",
@@ -49,7 +25,12 @@ HYPHENATED = {  # where a narrow column may break the word
 def html(study: Study, card: pd.DataFrame, found: list[str], figure: Figure, alt: str) -> str:
     """The card as one page of HTML that needs no other file and fits A4: facts, figure, numbers, warnings.
 
-    card: from `report_card`. found: from `warnings`. figure: drawn in; alt: what it shows.
+    Args:
+        study: That was judged.
+        card: From `report_card`.
+        found: From `warnings`.
+        figure: Drawn in.
+        alt: What the figure shows.
     """
     png = BytesIO()
     figure.savefig(png, format="png", dpi=150, bbox_inches="tight", facecolor="white")
@@ -63,14 +44,7 @@ def html(study: Study, card: pd.DataFrame, found: list[str], figure: Figure, alt
     facts = "".join(f"<div><dt>{k}</dt><dd>{escape(v)}</dd></div>" for k, v in _facts(study).items())
     on = study.card.title if study.card.models else f"{study.networks.title()} on {study.card.title}"
     title = f"Report card: {on}"
-    return f"""<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(title)}</title><style>{STYLE}</style></head>
-<body>
-<h1>Can these saliency maps be trusted?</h1>
-<p>{escape(title)}</p>
-<dl class="facts">{facts}</dl>
+    body = f"""<dl class="facts">{facts}</dl>
 <div class="figure"><img src="data:image/png;base64,{b64encode(png.getvalue()).decode()}" alt="{escape(alt)}"></div>
 <h2>Warnings</h2>
 <ul>{notes}</ul>
@@ -78,10 +52,8 @@ def html(study: Study, card: pd.DataFrame, found: list[str], figure: Figure, alt
 <table><thead><tr><th scope="col">Method</th>{heads}</tr></thead><tbody>{_rows(card)}</tbody></table>
 <p class="key">{key}</p>
 <p>{lower} is better when low, all else when high. Grey: controls and localizer, which are not judged.</p>
-<footer>{escape(_origin(study, card))}</footer>
-</body>
-</html>
-"""
+<footer>{escape(_origin(study, card))}</footer>"""
+    return document(title, "Can these saliency maps be trusted?", body, kind="page paper")
 
 
 def _facts(study: Study) -> dict[str, str]:
