@@ -20,6 +20,7 @@ seed = 0  # of everything that is drawn at random
 n_shown = 12  # images in each figure
 
 # %%
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
@@ -103,7 +104,7 @@ if len(negative):
 # looks at the image.
 
 # %%
-figure, (left, right) = plots.plt.subplots(1, 2, figsize=(plots.WIDTH, 3.8), width_ratios=[1.4, 1])
+figure, (left, right) = plt.subplots(1, 2, figsize=(plots.WIDTH, 3.8), width_ratios=[1.4, 1])
 left.hist(100 * area, bins=20, color=plots.PASS)
 left.set(xlabel="share of the image inside the truth (%)", ylabel="test images with the finding")
 average = study.maps.average()
