@@ -21,7 +21,7 @@ seed = 0  # seed: of everything that is drawn at random
 inner = 0.3  # thresholds: first threshold between background and body, where maps are not clamped
 outer = 0.5  # thresholds: first threshold between body and feature
 step = 0.005  # thresholds: by which both fall
-n_thresholds = 56  # thresholds: pairs of thresholds
+n_thresholds = 56  # number of thresholds: pairs of thresholds
 n_boot = 1000  # resamples: bootstrap resamples of branches and images
 
 # %%

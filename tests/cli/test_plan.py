@@ -8,7 +8,8 @@ from collections import Counter
 import pytest
 
 from saltrust import chapters
-from saltrust.cli import main, plan
+from saltrust.cli import main
+from saltrust.cli import planning as plan
 from saltrust.cli.rehearsal import Rehearsal, rehearse
 from saltrust.core import paths
 from saltrust.core.errors import SaltrustError
@@ -106,7 +107,7 @@ def test_time_is_known_of_what_is_put_together_from_shards(results):
 @pytest.mark.parametrize("name", ["methods", "seed"])
 def test_the_book_has_no_such_parameter(name):
     with pytest.raises(SaltrustError, match=f"unknown parameter of the book '{name}'"):
-        plan.combined(plan.BOOK, {name: ["1"]})
+        plan.of_book({name: ["1"]})
 
 
 def test_artefacts_of_several_chapters_count_once(results):
@@ -149,7 +150,7 @@ def test_what_failed_is_never_nothing_to_compute(results, tmp_path):
     found = plan.plan([(made_of(chapter, tmp_path, "from saltrust.study.study import Study\n", ""), values)])
     assert found.artefacts == ()
     assert "could not be found out" in found.summary
-    assert "nothing to compute" not in plan.as_text(found)
+    assert "nothing to compute" not in found.summary
 
 
 def test_what_cannot_be_read_is_computed_again(results, monkeypatch):
@@ -175,7 +176,7 @@ def test_sweep_is_planned_as_it_runs():
 
 
 def test_book_is_every_chapter_of_its_data_sets():
-    asked = plan.combined(plan.BOOK, {"dataset": ["phantom-pneumothorax", "cells"], "profile": ["smoke"]})
+    asked = plan.of_book({"dataset": ["phantom-pneumothorax", "cells"], "profile": ["smoke"]})
     assert [(chapter.name, values["dataset"]) for chapter, values in asked] == [
         *((name, "phantom-pneumothorax") for name in chapters._ALWAYS),
         *((name, "cells") for name in chapters.NAMES),
@@ -186,13 +187,13 @@ def test_book_is_every_chapter_of_its_data_sets():
 def test_command_prints_json_and_refuses_unknown_names(results, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["saltrust", "plan", "dataset", "--profile", "smoke", "--json"])
     with pytest.raises(SystemExit) as end:
-        main.main()
+        main()
     assert end.value.code == 0
     said = json.loads(capsys.readouterr().out)
     assert (said["stored"], said["missing"]) == (0, 4)
     assert [row["unknown"] for row in said["rows"]] == [3, 1]  # nothing was ever timed here
     monkeypatch.setattr(sys, "argv", ["saltrust", "plan", "dataset", "--profil", "smoke"])
     with pytest.raises(SystemExit) as end:
-        main.main()
+        main()
     assert end.value.code == 2
     assert "did you mean 'profile'" in capsys.readouterr().err

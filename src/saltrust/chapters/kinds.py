@@ -132,10 +132,16 @@ def cell_side(value: int, values: Values) -> None:
 
 @KINDS.register("thresholds")
 def thresholds(value: float, values: Values) -> None:
-    """One of the four numbers by which maps are cut into bands; they must go together."""
+    """One of the numbers by which maps are cut into bands; these and how many there are must go together."""
     from saltrust.scores.five_band import Thresholds
 
     Thresholds(*(values[name] for name in ("inner", "outer", "step", "n_thresholds")))
+
+
+@KINDS.register("number of thresholds")
+def number_of_thresholds(value: int, values: Values) -> None:
+    count(value, values)
+    thresholds(value, values)
 
 
 def within(value: int, allowed: range) -> None:

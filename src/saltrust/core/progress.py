@@ -116,8 +116,8 @@ def shown(label: str = "") -> Iterator[None]:
 def show_until_exit() -> None:
     """Show what the processes that this one starts say, for as long as it runs."""
     stack = ExitStack()
-    atexit.register(stack.close)
     stack.enter_context(shown())
+    atexit.register(stack.close)  # after the folder's own clean-up is registered, and so before it
 
 
 @contextmanager

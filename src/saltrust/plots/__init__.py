@@ -1,5 +1,7 @@
 """Figures. Every function takes numbers or images and returns a Figure; nothing is computed, and nothing is saved."""
 
+import matplotlib.pyplot as plt
+
 from saltrust.plots.images import QUESTIONS, four_questions, image_grid, map_grid, outline, show_image, show_map
 from saltrust.plots.scores import (
     cascade_curves,
@@ -18,6 +20,7 @@ from saltrust.plots.style import EDGE, FAIL, GRADE_MARKS, MAP, PASS, TRUTH, WIDT
 from saltrust.plots.verdicts import verdict_matrix
 
 __all__ = [
+    "plt",
     "EDGE",
     "FAIL",
     "GRADE_MARKS",

@@ -23,9 +23,9 @@ from saltrust.publishing import provenance
 from saltrust.publishing.launch import links
 from saltrust.publishing.run_page import TINY
 
-EVIDENCE = paths.BOOK / "evidence"
-HTML = paths.BOOK / "_build" / "html" / "index.html"
-MEASURED = paths.PROJECT / "benchmarks" / "measured"  # what comes with the project, until it is measured here
+EVIDENCE = paths.BUILD / "evidence"
+HTML = paths.BUILD / "_build" / "html" / "index.html"
+MEASURED = paths.MEASURED
 
 
 def build(profile: str) -> Path:
@@ -34,7 +34,7 @@ def build(profile: str) -> Path:
     Warnings are errors: a number or figure that the prose asks for and no chapter made stops the build.
     """
     toc = assemble(profile)
-    command = ["build", str(paths.BOOK), "--toc", str(toc), "--warningiserror", "--keep-going", "--quiet"]
+    command = ["build", str(paths.BUILD), "--toc", str(toc), "--warningiserror", "--keep-going", "--quiet"]
     script = Path(sys.executable).with_name("jupyter-book")  # of this environment, whatever is on the PATH
     outcome = subprocess.run([script, *command], check=False)
     if outcome.returncode:
@@ -48,6 +48,8 @@ def assemble(profile: str) -> Path:
     contents."""
     from saltrust.methods.registry import catalogue  # imports torch, which the other commands need not wait for
 
+    if paths.BUILD != paths.BOOK:
+        shutil.copytree(paths.BOOK, paths.BUILD, dirs_exist_ok=True)
     shutil.rmtree(EVIDENCE, ignore_errors=True)
     EVIDENCE.mkdir()
     known = {"methods": catalogue(), "protocols": protocols.catalogue(), "claims": ledger.catalogue()}
@@ -80,7 +82,7 @@ def assemble(profile: str) -> Path:
         part = parts["Evidence" if _ran(card, profile) else "Not run here"]
         part.append({"file": f"evidence/{name}/index"} | ({"sections": files} if files else {}))
     provenance.write(EVIDENCE, profile, [*datasets])
-    toc = yaml.safe_load((paths.BOOK / "_toc.yml").read_text(encoding="utf-8"))
+    toc = yaml.safe_load((paths.BUILD / "_toc.yml").read_text(encoding="utf-8"))
     toc["parts"][EVIDENCE_PART:EVIDENCE_PART] = [
         {"caption": caption, "chapters": found} for caption, found in parts.items() if found
     ]

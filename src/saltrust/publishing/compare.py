@@ -6,9 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
-from itertools import zip_longest
 from pathlib import Path
-from textwrap import wrap
 from typing import Any
 from urllib.parse import quote
 
@@ -28,9 +26,6 @@ from saltrust.publishing.run_page import NUM, prose, quote_number
 PUBLISHED = "published"
 CLOSE = 1e-12  # relative: numbers that differ by less are the same
 LOW, HIGH = "ci_low", "ci_high"
-WIDTH = 100  # characters of a line in the terminal
-CELL = 36  # characters of a cell there before it goes on in the next line
-SHOWN = 12  # rows that the terminal shows of words in one column, and of estimates whose intervals overlap
 
 
 @dataclass(frozen=True)
@@ -112,31 +107,12 @@ def compare(first: Run, second: Run) -> Comparison:
     return Comparison(first, second, parameters, numbers, words, table.reset_index(drop=True))
 
 
-def told(comparison: Comparison) -> str:
-    """The comparison as text for a terminal of 100 columns: of the estimates first those whose intervals do not
-    overlap, then, of the others, those that differ most."""
-    first, second = comparison.first, comparison.second
-    apart, others = _parted(comparison.estimates)
-    moved = others[others["first"] != others["second"]]
-    parts = [
-        f"{first.chapter}: {first.title} (first) and {second.title} (second)",
-        _listed("Parameters that differ", comparison.parameters),
-        _listed("Numbers that differ", comparison.numbers),
-        _by_table("Verdicts and other words that differ", comparison.words, "column", SHOWN),
-        _by_table(f"Intervals that do not overlap, {len(apart)} of {len(comparison.estimates)}", apart, "estimate"),
-        _by_table("Others that differ, in estimate or interval, or are in one run only", moved.head(SHOWN), "estimate"),
-    ]
-    if len(moved) > SHOWN:
-        parts.append(f"... and {len(moved) - SHOWN} more, on the page")
-    return "\n\n".join(parts)
-
-
 def page(comparison: Comparison, folder: Path) -> str:
     """The comparison as one page of HTML. It lies in `folder` and shows the figures where they lie, by relative
     addresses: it holds when the results are moved as a whole."""
     first, second = comparison.first, comparison.second
     links = [pages.link(_address(run.page, folder), run.title) for run in (first, second)]
-    apart, others = _parted(comparison.estimates)
+    apart, others = parted(comparison.estimates)
     none_apart = (
         "None."
         if len(comparison.estimates)
@@ -274,46 +250,19 @@ def _with_interval(value: float, low: float, high: float) -> str:
     return "" if math.isnan(value) else f"{written(value)} ({written(low)} to {written(high)})"
 
 
-def _parted(estimates: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def parted(estimates: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The estimates whose intervals do not overlap, and the others, each without what then goes without saying."""
     apart = estimates["overlap"] == "no"
     return estimates[apart].drop(columns="overlap"), estimates[~apart].drop(columns="overlap")
 
 
-def _texts(frame: pd.DataFrame) -> pd.DataFrame:
+def texts(frame: pd.DataFrame) -> pd.DataFrame:
     """Every cell as a reader wants it: numbers with three digits, nothing where there is nothing."""
     return frame.map(lambda value: "" if pd.isna(value) else written(value))
 
 
-def _by_table(heading: str, frame: pd.DataFrame, of: str, most: int | None = None) -> str:
-    """A list for each table and what the column `of` names in it. most: rows of one list, of which the page has all."""
-    parts = []
-    for (table, what), rows in frame.groupby(["table", of], sort=False):
-        parts.append(_listed(f"{heading}: {what} in {table}", rows.drop(columns=["table", of]).head(most)))
-        if most and len(rows) > most:
-            parts.append(f"... and {len(rows) - most} more, on the page")
-    return "\n\n".join(parts) or f"{heading}: none"
-
-
-def _listed(heading: str, frame: pd.DataFrame) -> str:
-    """Heading and rows, each no wider than a terminal: long cells go on in further lines, those of the first column,
-    words, before the others."""
-    if frame.empty:
-        return f"{heading}: none"
-    texts = _texts(frame)
-    widths = [min(CELL, max(len(name), texts[name].str.len().max())) for name in texts]
-    widths[0] -= max(0, sum(widths) + 2 * len(widths) - WIDTH)
-    lines = [heading]
-    for row in [list(texts), *texts.to_numpy().tolist()]:
-        cells = [wrap(text, width) for text, width in zip(row, widths, strict=True)]
-        for parts in zip_longest(*cells, fillvalue=""):
-            padded = (part.ljust(width) for part, width in zip(parts, widths, strict=True))
-            lines.append(f"  {'  '.join(padded)}".rstrip())
-    return "\n".join(lines)
-
-
 def _table(frame: pd.DataFrame) -> str:
-    body = [Column(tuple(cells), numeric=name == "difference") for name, cells in _texts(frame).items()]
+    body = [Column(tuple(cells), numeric=name == "difference") for name, cells in texts(frame).items()]
     return pages.table(list(frame), body) if len(frame) else ""
 
 

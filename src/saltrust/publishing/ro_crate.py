@@ -125,8 +125,8 @@ class _Crate:
             if (paths.PROJECT / name).exists():
                 self._copy(paths.PROJECT / name, name)
         self._file("README.md", about=self.crate.root_dataset, name="Read me first")
-        ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
-        shutil.copytree(paths.PROJECT / "src" / "saltrust", self.folder / "src" / "saltrust", ignore=ignored)
+        ignored = shutil.ignore_patterns("__pycache__", "*.pyc", paths.BROUGHT.name)
+        shutil.copytree(paths.PACKAGE, self.folder / "src" / "saltrust", ignore=ignored)
         code = {"name": "The package saltrust", "description": "Python code that the notebooks call"}
         self.crate.add_dataset(dest_path="src/", properties=code)
         language = self._context("https://www.python.org/", "ComputerLanguage", name="Python")
