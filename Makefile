@@ -7,8 +7,10 @@ EXECUTOR ?= local
 JOBS     ?=
 WORKERS  ?=
 OPTIONS  ?=
+VERBOSE  ?=
 P        ?=
 BIN      := .venv/bin
+export SALTRUST_VERBOSE := $(VERBOSE)
 
 # On one machine what runs side by side shares its cores; on a cluster its profile says what a job gets.
 ifeq ($(EXECUTOR),local)
@@ -23,7 +25,7 @@ endif
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
-	@echo '  Variables: DATASETS="a b"  PROFILE=smoke|quick|full  CHAPTER=localization  DATASET=a  P="name=value ..."  JOBS=2  WORKERS=0'
+	@echo '  Variables: DATASETS="a b"  PROFILE=smoke|quick|full  CHAPTER=localization  DATASET=a  P="name=value ..."  JOBS=2  WORKERS=0  VERBOSE=1'
 	@echo '  On a cluster: EXECUTOR=slurm  WORKERS=8  OPTIONS="--set-resources ..."'
 
 .venv/installed: requirements.lock pyproject.toml
