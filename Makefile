@@ -6,8 +6,10 @@ PROFILE  ?= quick
 EXECUTOR ?= local
 JOBS     ?=
 OPTIONS  ?=
+VERBOSE  ?=
 P        ?=
 BIN      := .venv/bin
+export SALTRUST_VERBOSE := $(VERBOSE)
 
 # On one machine: one process a core, as far as the memory allows. On a cluster its profile says what a job gets.
 MAKE_JOBS = $(patsubst -j%,%,$(firstword $(filter -j%,$(MAKEFLAGS))))
@@ -20,7 +22,7 @@ SHARE     = $(if $(filter local,$(EXECUTOR)),--cores $(CORES) --resources mem_mb
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
-	@echo '  Variables: DATASETS="a b"  PROFILE=smoke|quick|full  CHAPTER=localization  DATASET=a  P="name=value ..."  JOBS=2'
+	@echo '  Variables: DATASETS="a b"  PROFILE=smoke|quick|full  CHAPTER=localization  DATASET=a  P="name=value ..."  JOBS=2  VERBOSE=1'
 	@echo '  On a cluster: EXECUTOR=slurm  JOBS=50  OPTIONS="--set-resources ..."'
 
 .venv/installed: requirements.lock pyproject.toml

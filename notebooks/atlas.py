@@ -16,15 +16,15 @@
 # cell is.
 
 # %% tags=["parameters"]
-dataset = "cells"  # a data card with graded truth
-profile = "quick"  # smoke, quick or full
-protocol = "corrected"  # corrected, published or as_run
-seed = 0  # of everything that is drawn at random
-size_shown = 224  # side in pixels of the pictures drawn for this page, at least 32
-kinds = "all"  # comma-separated types in the atlas
-backgrounds = "all"  # comma-separated backgrounds in the atlas
-kind_drawn = "CCellT3"  # the type of which several draws are shown
-n_shown = 10  # how many
+dataset = "cells"  # data set: a data card with graded truth
+profile = "quick"  # profile: smoke, quick or full
+protocol = "corrected"  # protocol: corrected, published or as_run
+seed = 0  # seed: of everything that is drawn at random
+size_shown = 224  # cell side: side in pixels of the pictures drawn for this page, at least 32
+kinds = "all"  # cell types: comma-separated types in the atlas
+backgrounds = "all"  # backgrounds: comma-separated backgrounds in the atlas
+kind_drawn = "CCellT3"  # cell type: the type of which several draws are shown
+n_shown = 10  # count: how many
 
 # %%
 from dataclasses import replace

@@ -17,11 +17,11 @@
 # could be found only because the code is public.
 
 # %% tags=["parameters"]
-dataset = "phantom-pneumothorax"  # a data card
-profile = "quick"  # smoke, quick or full
-protocol = "corrected"  # corrected, published or as_run
-seed = 0  # of everything that is drawn at random
-methods = "paper"  # methods in the table of SSIM: the paper's eight; or "all", a family, or names, comma-separated
+dataset = "phantom-pneumothorax"  # data set: a data card
+profile = "quick"  # profile: smoke, quick or full
+protocol = "corrected"  # protocol: corrected, published or as_run
+seed = 0  # seed: of everything that is drawn at random
+methods = "paper"  # methods: in the table of SSIM: the paper's eight; or "all", a family, or names, comma-separated
 
 # %%
 import pandas as pd

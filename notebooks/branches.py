@@ -14,10 +14,10 @@
 # heat maps are then reported branch by branch: what differs between them is chance.
 
 # %% tags=["parameters"]
-dataset = "cells"  # a data card with graded truth
-profile = "quick"  # smoke, quick or full
-protocol = "corrected"  # corrected, published or as_run
-seed = 0  # of everything that is drawn at random
+dataset = "cells"  # data set: a data card with graded truth
+profile = "quick"  # profile: smoke, quick or full
+protocol = "corrected"  # protocol: corrected, published or as_run
+seed = 0  # seed: of everything that is drawn at random
 
 # %%
 import numpy as np

@@ -13,12 +13,12 @@
 # [ledger](../../claims.md) has them all, with those that nothing here can test, and why.
 
 # %% tags=["parameters"]
-dataset = "phantom-pneumothorax"  # a data card
-profile = "quick"  # smoke, quick or full
-protocol = "published"  # the one that decides: corrected, published or as_run
-beside = "as_run,corrected"  # protocols whose answers stand beside it, comma-separated
-seed = 0  # of everything that is drawn at random
-n_boot = 1000  # bootstrap resamples of the images
+dataset = "phantom-pneumothorax"  # data set: a data card
+profile = "quick"  # profile: smoke, quick or full
+protocol = "published"  # protocol: the one that decides: corrected, published or as_run
+beside = "as_run,corrected"  # protocols: protocols whose answers stand beside it, comma-separated
+seed = 0  # seed: of everything that is drawn at random
+n_boot = 1000  # resamples: bootstrap resamples of the images
 
 # %%
 from saltrust import plots

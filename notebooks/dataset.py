@@ -13,11 +13,11 @@
 # two decide how well a map can score by knowing nothing about the image.
 
 # %% tags=["parameters"]
-dataset = "phantom-pneumothorax"  # a data card
-profile = "quick"  # smoke, quick or full
-protocol = "corrected"  # corrected, published or as_run
-seed = 0  # of everything that is drawn at random
-n_shown = 12  # images in each figure
+dataset = "phantom-pneumothorax"  # data set: a data card
+profile = "quick"  # profile: smoke, quick or full
+protocol = "corrected"  # protocol: corrected, published or as_run
+seed = 0  # seed: of everything that is drawn at random
+n_shown = 12  # count: images in each figure
 
 # %%
 import numpy as np

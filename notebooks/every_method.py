@@ -14,13 +14,13 @@
 # the other chapters explain.
 
 # %% tags=["parameters"]
-dataset = "phantom-pneumothorax"  # a data card
-profile = "quick"  # smoke, quick or full
-protocol = "corrected"  # corrected, published or as_run
-seed = 0  # of everything that is drawn at random
-methods = "all"  # a family, or names, comma-separated
-n_shown = 2  # images in the figures
-n_paths = 6  # images whose integrated gradients are checked for completeness
+dataset = "phantom-pneumothorax"  # data set: a data card
+profile = "quick"  # profile: smoke, quick or full
+protocol = "corrected"  # protocol: corrected, published or as_run
+seed = 0  # seed: of everything that is drawn at random
+methods = "all"  # methods: a family, or names, comma-separated
+n_shown = 2  # count: images in the figures
+n_paths = 6  # count: images whose integrated gradients are checked for completeness
 
 # %%
 import pandas as pd

@@ -14,11 +14,11 @@
 # This chapter changes one of these at a time.
 
 # %% tags=["parameters"]
-dataset = "cells"  # a data card with graded truth
-profile = "quick"  # smoke, quick or full
-protocol = "corrected"  # corrected, published or as_run
-seed = 0  # of everything that is drawn at random
-n_boot = 1000  # bootstrap resamples of branches and images
+dataset = "cells"  # data set: a data card with graded truth
+profile = "quick"  # profile: smoke, quick or full
+protocol = "corrected"  # protocol: corrected, published or as_run
+seed = 0  # seed: of everything that is drawn at random
+n_boot = 1000  # resamples: bootstrap resamples of branches and images
 
 # %%
 import pandas as pd

@@ -14,15 +14,15 @@
 # is in [](../../concepts/five-band.md).
 
 # %% tags=["parameters"]
-dataset = "cells"  # a data card with graded truth
-profile = "quick"  # smoke, quick or full
-protocol = "corrected"  # corrected, published or as_run
-seed = 0  # of everything that is drawn at random
-inner = 0.3  # first threshold between background and body, where maps are not clamped
-outer = 0.5  # first threshold between body and feature
-step = 0.005  # by which both fall
-n_thresholds = 56  # pairs of thresholds
-n_boot = 1000  # bootstrap resamples of branches and images
+dataset = "cells"  # data set: a data card with graded truth
+profile = "quick"  # profile: smoke, quick or full
+protocol = "corrected"  # protocol: corrected, published or as_run
+seed = 0  # seed: of everything that is drawn at random
+inner = 0.3  # thresholds: first threshold between background and body, where maps are not clamped
+outer = 0.5  # thresholds: first threshold between body and feature
+step = 0.005  # thresholds: by which both fall
+n_thresholds = 56  # number of thresholds: pairs of thresholds
+n_boot = 1000  # resamples: bootstrap resamples of branches and images
 
 # %%
 import pandas as pd

@@ -12,12 +12,12 @@
 # Look before you count. Beside each image stand its maps by all methods, all of the same network.
 
 # %% tags=["parameters"]
-dataset = "phantom-pneumothorax"  # a data card
-profile = "quick"  # smoke, quick or full
-protocol = "corrected"  # corrected, published or as_run
-seed = 0  # of everything that is drawn at random
-methods = "paper"  # the paper's eight; or "all", a family, or names, comma-separated
-n_shown = 2  # images in the first figure
+dataset = "phantom-pneumothorax"  # data set: a data card
+profile = "quick"  # profile: smoke, quick or full
+protocol = "corrected"  # protocol: corrected, published or as_run
+seed = 0  # seed: of everything that is drawn at random
+methods = "paper"  # methods: the paper's eight; or "all", a family, or names, comma-separated
+n_shown = 2  # count: images in the first figure
 
 # %%
 from saltrust import plots

@@ -14,12 +14,12 @@
 # network and class, right and wrong predictions apart.
 
 # %% tags=["parameters"]
-dataset = "cells"  # a data card with graded truth
-profile = "quick"  # smoke, quick or full
-protocol = "corrected"  # corrected, published or as_run
-seed = 0  # of everything that is drawn at random
-branch = 1  # whose maps are shown
-n_right = 2  # right predictions of each class in the gallery
+dataset = "cells"  # data set: a data card with graded truth
+profile = "quick"  # profile: smoke, quick or full
+protocol = "corrected"  # protocol: corrected, published or as_run
+seed = 0  # seed: of everything that is drawn at random
+branch = 1  # branch: whose maps are shown
+n_right = 2  # count: right predictions of each class in the gallery
 
 # %%
 import numpy as np

@@ -14,11 +14,11 @@
 # localizers, trained on the truth itself, which show what can be found in these images.
 
 # %% tags=["parameters"]
-dataset = "phantom-pneumothorax"  # a data card
-profile = "quick"  # smoke, quick or full
-protocol = "corrected"  # corrected, published or as_run
-seed = 0  # of everything that is drawn at random
-n_boot = 1000  # bootstrap resamples of the images
+dataset = "phantom-pneumothorax"  # data set: a data card
+profile = "quick"  # profile: smoke, quick or full
+protocol = "corrected"  # protocol: corrected, published or as_run
+seed = 0  # seed: of everything that is drawn at random
+n_boot = 1000  # resamples: bootstrap resamples of the images
 
 # %%
 import numpy as np

@@ -14,13 +14,13 @@
 # and the answers are counted. How to read it: [](../../concepts/multiverse.md).
 
 # %% tags=["parameters"]
-dataset = "phantom-pneumothorax"  # a data card
-profile = "quick"  # smoke, quick or full
-protocol = "corrected"  # around which choices are varied: corrected, published or as_run
-seed = 0  # of everything that is drawn at random
-methods = "paper"  # the paper's eight; or "all", a family, or names, comma-separated
-n_boot = 1000  # bootstrap resamples of the images
-shown = ""  # method of the large curves; empty for the one whose verdicts are most divided
+dataset = "phantom-pneumothorax"  # data set: a data card
+profile = "quick"  # profile: smoke, quick or full
+protocol = "corrected"  # protocol: around which choices are varied: corrected, published or as_run
+seed = 0  # seed: of everything that is drawn at random
+methods = "paper"  # methods: the paper's eight; or "all", a family, or names, comma-separated
+n_boot = 1000  # resamples: bootstrap resamples of the images
+shown = ""  # method: method of the large curves; empty for the one whose verdicts are most divided
 
 # %%
 from saltrust import plots

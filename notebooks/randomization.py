@@ -14,14 +14,14 @@
 # model's map says by how much.
 
 # %% tags=["parameters"]
-dataset = "phantom-pneumothorax"  # a data card
-profile = "quick"  # smoke, quick or full
-protocol = "corrected"  # corrected, published or as_run
-seed = 0  # of everything that is drawn at random
-methods = "paper"  # the paper's eight; or "all", a family, or names, comma-separated
-order = "top_down"  # top_down from the logits, bottom_up from the stem, or independent (one stage at a time)
-n_boot = 1000  # bootstrap resamples of the images
-shown = 0  # which of the cascaded images is drawn
+dataset = "phantom-pneumothorax"  # data set: a data card
+profile = "quick"  # profile: smoke, quick or full
+protocol = "corrected"  # protocol: corrected, published or as_run
+seed = 0  # seed: of everything that is drawn at random
+methods = "paper"  # methods: the paper's eight; or "all", a family, or names, comma-separated
+order = "top_down"  # order: top_down from the logits, bottom_up from the stem, or independent (one stage at a time)
+n_boot = 1000  # resamples: bootstrap resamples of the images
+shown = 0  # cascaded image: which of the cascaded images is drawn
 
 # %%
 import pandas as pd

@@ -13,13 +13,13 @@
 # replicates of {num}`repeatability/main_title`, reproducibility those of two architectures.
 
 # %% tags=["parameters"]
-dataset = "phantom-pneumothorax"  # a data card
-profile = "quick"  # smoke, quick or full
-protocol = "corrected"  # corrected, published or as_run
-seed = 0  # of everything that is drawn at random
-methods = "paper"  # the paper's eight; or "all", a family, or names, comma-separated
-n_boot = 1000  # bootstrap resamples of the images
-n_shown = 2  # images in the example figure
+dataset = "phantom-pneumothorax"  # data set: a data card
+profile = "quick"  # profile: smoke, quick or full
+protocol = "corrected"  # protocol: corrected, published or as_run
+seed = 0  # seed: of everything that is drawn at random
+methods = "paper"  # methods: the paper's eight; or "all", a family, or names, comma-separated
+n_boot = 1000  # resamples: bootstrap resamples of the images
+n_shown = 2  # count: images in the example figure
 
 # %%
 import numpy as np

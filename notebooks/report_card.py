@@ -14,12 +14,12 @@
 # chapters before; how to read a verdict, in [](../../concepts/verdict.md).
 
 # %% tags=["parameters"]
-dataset = "phantom-pneumothorax"  # a data card
-profile = "quick"  # smoke, quick or full
-protocol = "corrected"  # corrected, published or as_run
-seed = 0  # of everything that is drawn at random
-methods = "paper"  # the paper's eight; or "all", a family, or names, comma-separated
-n_boot = 1000  # bootstrap resamples of the images
+dataset = "phantom-pneumothorax"  # data set: a data card
+profile = "quick"  # profile: smoke, quick or full
+protocol = "corrected"  # protocol: corrected, published or as_run
+seed = 0  # seed: of everything that is drawn at random
+methods = "paper"  # methods: the paper's eight; or "all", a family, or names, comma-separated
+n_boot = 1000  # resamples: bootstrap resamples of the images
 
 # %%
 from saltrust import plots

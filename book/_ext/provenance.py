@@ -21,7 +21,7 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 
 from saltrust.artefacts import KINDS
-from saltrust.core.formatting import about
+from saltrust.core.formatting import rough_duration
 from saltrust.publishing.provenance import FAILED, RUN, level
 
 STYLE = """<style>
@@ -72,7 +72,7 @@ def graph(chapters: list[dict[str, Any]], title: str, links: dict[str, str]) -> 
             curve = f"c0 {half:.0f} {aside:.0f} {down - half:.0f} {aside:.0f} {down:.0f}"
             lines.append(f'<path d="{start} {curve}"/>')
         state = chapter["state"]
-        words = f"run in {about(chapter['seconds'])}" if state == RUN else state
+        words = f"run in {rough_duration(chapter['seconds'])}" if state == RUN else state
         after = f", after {', '.join(chapter['before'])}" if chapter["before"] else ""
         label = escape(f"{name}: {words}{after}".replace("_", " "))
         box = f'x="{x - width / 2:.0f}" y="{y - height / 2:.0f}" width="{width}" height="{height}"'
@@ -125,7 +125,7 @@ class DataSets(LineageDirective):
                 "results": [f"{sum(len(c['results']) for c in one['chapters']):,}" for one in known],
                 "artefacts": [f"{one['artefacts']:,}" for one in known],
                 "megabytes": [f"{one['megabytes']:,.0f}" for one in known],
-                "to compute": [about(one["seconds"]) for one in known],
+                "to compute": [rough_duration(one["seconds"]) for one in known],
             },
         )
         for row, one in zip(list(shown.findall(nodes.row))[1:], known, strict=True):
@@ -177,8 +177,8 @@ def _chapter(chapter: dict[str, Any], dataset: str, link: str) -> str:
         return f"<p>{title}: {chapter['state']}</p>"
     parameters = ", ".join(f"<code>{escape(f'{k} = {v}')}</code>" for k, v in chapter["parameters"].items())
     return (
-        f"<details><summary>{title}: {about(chapter['seconds'])}; {chapter['artefacts']:,} artefacts, "
-        f"{chapter['behind']:,} with what they were made from, {about(chapter['computed'])}; "
+        f"<details><summary>{title}: {rough_duration(chapter['seconds'])}; {chapter['artefacts']:,} artefacts, "
+        f"{chapter['behind']:,} with what they were made from, {rough_duration(chapter['computed'])}; "
         f"commit {escape(chapter['environment'] or 'not known')}</summary>"
         f"<p>{parameters}</p>{_made(chapter, dataset, link)}</details>"
     )

@@ -11,14 +11,14 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from filelock import FileLock
-from typer.testing import CliRunner
 
 from saltrust.artefacts import maintenance
 from saltrust.artefacts.sidecar import SIDECAR, StorageError, sealed
 from saltrust.artefacts.store import Store
 from saltrust.chapters import results
-from saltrust.cli import main
+from saltrust.cli import app
 from saltrust.core import paths
 from saltrust.core.errors import SaltrustError
 from tests.artefacts.test_store import Squares
@@ -224,7 +224,7 @@ def command(filled, monkeypatch):
     monkeypatch.setattr(paths, "STORE", filled[0] / "store")
 
     def run(*words):
-        done = CliRunner().invoke(main.app, ["store", *words], env={"COLUMNS": "200"})
+        done = CliRunner().invoke(app, ["store", *words], env={"COLUMNS": "200"})
         return done.output, done.exception
 
     return run

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from saltrust import chapters
+from saltrust.chapters.chapter import _parameters
 from saltrust.core import data_cards, paths
 from saltrust.core.errors import SaltrustError
 
 SALTRUST = Path(sys.executable).with_name("saltrust")
 HEAD = '# %% [markdown]\n# # Made up\n\n# %% tags=["parameters"]\n'
-COMMON = 'dataset = "phantom-pneumothorax"  # a card\nprofile = "smoke"  # size\n'
 
 
 def saltrust(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
@@ -122,7 +122,10 @@ def test_a_linked_card_is_the_same_for_command_and_kernel(tmp_path, monkeypatch)
 @pytest.mark.parametrize(
     ("cell", "message"),
     [
-        ("x = 1 + 1  # help\n", "'x' is not a plain constant"),
+        ("x = 1 + 1  # count: help\n", "'x' is not a plain constant"),
+        ("x = 1  # help\n", "made.py: parameter 'x': unknown kind of parameter 'help'; .*known: backgrounds, branch, "),
+        ("x = 1\n", "made.py: parameter 'x': unknown kind of parameter ''"),
+        ("x = 1  # cont: help\n", "did you mean 'count'"),
         ("import os\n", "more than `name = value"),
     ],
 )
@@ -130,9 +133,9 @@ def test_a_parameters_cell_holds_constants_only(tmp_path, cell, message):
     source = tmp_path / "made.py"
     source.write_text(HEAD + cell)
     with pytest.raises(SaltrustError, match=message):
-        chapters._parameters(source, source.read_text())
+        _parameters(source, source.read_text())
     with pytest.raises(SaltrustError, match="no cell tagged 'parameters'"):
-        chapters._parameters(source, "# %%\nx = 1\n")
+        _parameters(source, "# %%\nx = 1\n")
 
 
 @pytest.mark.parametrize(

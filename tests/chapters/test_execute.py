@@ -12,18 +12,19 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
 from saltrust import chapters
 from saltrust.chapters import execute
-from saltrust.cli import main
+from saltrust.cli import app
+from saltrust.cli.chapter_commands import ChapterCommand
 from saltrust.core import paths
 
 SALTRUST = Path(sys.executable).with_name("saltrust")
 HEAD = '# %% [markdown]\n# # Made up\n\n# %% tags=["parameters"]\n'
-COMMON = 'dataset = "phantom-pneumothorax"  # a card\nprofile = "smoke"  # size\n'
+COMMON = 'dataset = "phantom-pneumothorax"  # data set: a card\nprofile = "smoke"  # profile: size\n'
 
 
 def saltrust(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
@@ -129,7 +130,7 @@ def test_a_failed_chapter_is_readable_and_leaves_the_published_results(project, 
 
 def test_progress_of_the_kernel_reaches_the_terminal(project):
     code = "from saltrust.core import progress\nprogress.INTERVAL = 0\nlist(progress.track(range(3), 'counting'))"
-    outcome = saltrust("publish", "dataset", **project(code))
+    outcome = saltrust("publish", "dataset", "--verbose", **project(code))
     assert "[phantom-pneumothorax dataset]" in outcome.stderr
     assert "67%  counting  0:00 left" in outcome.stderr
 
@@ -162,7 +163,7 @@ def test_several_values_are_several_runs_and_one_table(project, tmp_path):
     code = PAGE.format(answer="len(profile) + seed", then="")
     made = project(f"{code}")
     source = tmp_path / "notebooks" / "dataset.py"
-    source.write_text(source.read_text().replace(COMMON, f"{COMMON}seed = 0  # of the draw\n"))
+    source.write_text(source.read_text().replace(COMMON, f"{COMMON}seed = 0  # seed: of the draw\n"))
     outcome = saltrust("run", "dataset", "--seed", "1", "-p", "seed=4", **made)
     assert outcome.returncode == 0, outcome.stderr
     *pages, last = outcome.stdout.splitlines()
@@ -200,7 +201,7 @@ def test_help_prints_what_the_notebook_says(project):
     [
         (("run", "verdict", "--n-bot", "3"), "unknown parameter of chapter 'verdict' 'n_bot'; did you mean 'n_boot'"),
         (("run", "verdict", "--n-boot", "many"), "parameter 'n_boot': 'many' is not of type int"),
-        (("run", "verdict", "--n-boot"), "run verdict: argument --n-boot: expected one argument"),
+        (("run", "verdict", "--n-boot"), "Option '--n-boot' requires an argument."),
         (("run", "verdict", "--seed", "1", "--seed", "x"), "parameter 'seed': 'x' is not of type int"),
         (("publish", "verdict", "--seed", "1", "--seed", "2"), "parameter 'seed' has several values"),
     ],
@@ -227,7 +228,9 @@ def test_the_command_gives_back_the_parameters(data):
     _, command, name, *words = shlex.split(chapter.command(values))
     assert (command, name) == ("run", chapter.name)
     known = {p.name: p for p in chapter.parameters}
-    read = {name: known[name].cast(text) for name, (text,) in main._options("run", chapter, words).items()}
+    given = {}
+    ChapterCommand(chapter, lambda _, values: given.update(values), []).main(words, standalone_mode=False)
+    read = {name: known[name].cast(text) for name, (text,) in given.items()}
     assert {p.name: p.default for p in chapter.parameters} | read == values
 
 
@@ -244,7 +247,7 @@ def test_the_command_of_an_own_card_runs_it(tmp_path, monkeypatch):
     monkeypatch.setattr(
         execute, "run", lambda chapter, given, write_page: ran.append(chapters.complete(chapter, given)) or tmp_path
     )
-    outcome = CliRunner().invoke(main.app, shlex.split(chapter.command(values))[1:])
+    outcome = CliRunner().invoke(app, shlex.split(chapter.command(values))[1:])
     assert outcome.exit_code == 0, outcome.output
     assert ran == [values]
     assert values["dataset"] == str(card)

@@ -1,16 +1,16 @@
 """The words of a command line: where the chapter stands, how parameters are written, what comes of several values."""
 
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from saltrust.chapters import execute
-from saltrust.cli import main
+from saltrust.cli import app
 from saltrust.core.errors import SaltrustError
 from saltrust.publishing import sweep
 
 
 def invoke(*words):
-    return CliRunner().invoke(main.app, words)
+    return CliRunner().invoke(app, words, prog_name="saltrust")
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_help_is_of_the_chapter_or_lists_them(command):
     text = invoke(command, "--help").output
     assert ("Every chapter of some data sets" if command == "plan" else "  localization    Utility: ") in text
     for words in (["models", "--help"], ["--help", "models"]):
-        assert f"usage: saltrust {command} models" in invoke(command, *words).output
+        assert f"Usage: saltrust {command} models" in invoke(command, *words).output
 
 
 def test_equal_values_are_one_run(ran):

@@ -9,7 +9,8 @@ import pytest
 from saltrust import chapters
 from saltrust.analysis.needs import NEEDS
 from saltrust.artefacts import KINDS, STAGES
-from saltrust.cli import main, plan
+from saltrust.cli import main
+from saltrust.cli import planning as plan
 from saltrust.core import paths
 from saltrust.core.errors import SaltrustError
 from saltrust.study import planning
@@ -96,7 +97,7 @@ def test_planning_fetches_nothing(results, monkeypatch):
 @pytest.mark.parametrize("name", ["methods", "seed"])
 def test_the_book_has_no_such_parameter(name):
     with pytest.raises(SaltrustError, match=f"unknown parameter of the book '{name}'"):
-        plan.combined(plan.BOOK, {name: ["1"]})
+        plan.of_book({name: ["1"]})
 
 
 def test_artefacts_of_several_chapters_count_once(results):
@@ -129,7 +130,7 @@ def test_sweep_is_planned_as_it_runs():
 
 
 def test_book_is_every_chapter_of_its_data_sets():
-    asked = plan.combined(plan.BOOK, {"dataset": ["phantom-pneumothorax", "cells"], "profile": ["smoke"]})
+    asked = plan.of_book({"dataset": ["phantom-pneumothorax", "cells"], "profile": ["smoke"]})
     assert [(chapter.name, values["dataset"]) for chapter, values in asked] == [
         *((name, "phantom-pneumothorax") for name in chapters._ALWAYS),
         *((name, "cells") for name in chapters.NAMES),
@@ -143,7 +144,7 @@ def test_command_prints_json_and_refuses_unknown_names(results, monkeypatch, cap
     command = ["saltrust", "plan", "dataset", "--profile", "smoke", "--protocol", "published", "--json"]
     monkeypatch.setattr(sys, "argv", command)
     with pytest.raises(SystemExit) as end:
-        main.main()
+        main()
     assert end.value.code == 0
     said = json.loads(capsys.readouterr().out)
     assert (said["stored"], said["missing"]) == (0, 4)
@@ -152,6 +153,6 @@ def test_command_prints_json_and_refuses_unknown_names(results, monkeypatch, cap
     assert said["notes"][-1] == plan.COARSE
     monkeypatch.setattr(sys, "argv", ["saltrust", "plan", "dataset", "--profil", "smoke"])
     with pytest.raises(SystemExit) as end:
-        main.main()
+        main()
     assert end.value.code == 2
     assert "did you mean 'profile'" in capsys.readouterr().err

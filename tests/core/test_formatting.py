@@ -2,7 +2,7 @@
 
 import pytest
 
-from saltrust.core.formatting import about, written
+from saltrust.core.formatting import rough_duration, written
 
 
 @pytest.mark.parametrize(
@@ -24,4 +24,4 @@ def test_numbers_have_three_digits_and_a_true_minus_sign(value, spec, text):
     ("seconds", "words"), [(0.2, "under 1 s"), (20, "20 s"), (200, "3 min"), (5000, "83 min"), (9000, "2.5 h")]
 )
 def test_times_are_round(seconds, words):
-    assert about(seconds) == words
+    assert rough_duration(seconds) == words

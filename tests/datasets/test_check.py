@@ -1,12 +1,15 @@
 """Checking a data set on this machine: what is right is told, and each thing that is wrong."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from click.testing import CliRunner
 from PIL import Image
 
-from saltrust.cli import main
+from saltrust.cli import app
 from saltrust.core import data_cards, paths
 from saltrust.core.errors import SaltrustError
 from saltrust.datasets.check import check
@@ -111,18 +114,19 @@ def test_generated_data_is_whole():
     assert sound == []
 
 
-def test_the_command_prints_every_line_and_fails_where_something_is_wrong(data, tmp_path, monkeypatch, capsys):
+def test_the_command_prints_every_line_and_fails_where_something_is_wrong(data, tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
     folder, card = data
     card()
-    main.check_dataset(str(folder / "six.yaml"), root=str(folder), sample=3)
-    out = capsys.readouterr().out
-    assert "ok    train" in out
+    command = ["datasets", "check", str(folder / "six.yaml")]
+    out = CliRunner().invoke(app, [*command, "--root", str(folder), "--sample", "3"]).output
+    assert re.search("^ok +train ", out, re.MULTILINE)
     assert "Contact sheet: " in out
     (folder / "1.png").unlink()
-    with pytest.raises(SaltrustError, match=r"'six': 1 of \d+ checks failed; expected:\nt.csv"):
-        main.check_dataset(str(folder / "six.yaml"), root="", sample=0)
-    assert "WRONG image files" in capsys.readouterr().out
+    done = CliRunner().invoke(app, [*command, "--sample", "0"])
+    assert isinstance(done.exception, SaltrustError)
+    assert re.match(r"data set 'six': 1 of \d+ checks failed; expected:\nt.csv", str(done.exception))
+    assert re.search("^WRONG +image files ", done.output, re.MULTILINE)
 
 
 def test_boxes_that_cannot_be_meant_are_told(data):

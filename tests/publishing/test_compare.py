@@ -277,7 +277,7 @@ def test_a_comparison_whose_page_cannot_be_saved_is_told_first(results, monkeypa
     monkeypatch.setattr(paths, "RUNS", tmp_path / "file")
     monkeypatch.setattr("sys.argv", ["saltrust", "compare", str(first), str(second)])
     with pytest.raises(SystemExit) as ended:
-        main.main()
+        main()
     told = capsys.readouterr()
     assert ended.value.code == 2
     assert "Numbers that differ" in told.out

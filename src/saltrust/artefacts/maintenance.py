@@ -169,12 +169,6 @@ def listing(artefacts: Iterable[Stored], now: datetime | None = None) -> pd.Data
     return found.loc[sorted(found.index, key=[*KINDS, *found.index].index)].reset_index()
 
 
-def as_text(artefacts: Iterable[Stored]) -> str:
-    """Their `listing`, for people."""
-    named = {"hours": "hours to compute", "oldest": "oldest, days", "newest": "newest, days"}
-    return listing(artefacts).rename(columns=named).to_string(index=False, float_format="{:,.2f}".format)
-
-
 def damaged(artefacts: Iterable[Stored]) -> Iterator[tuple[Stored, str]]:
     """Those that are not whole, each with what is wrong. Reads every byte."""
     for one in artefacts:

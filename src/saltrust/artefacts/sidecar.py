@@ -84,6 +84,8 @@ def _raised(error: OSError) -> None:
 @cache
 def commit() -> str:
     """The project's git commit, marked when the working tree differs from it."""
+    if paths.INSTALLED:  # the folder may lie in another project's clone
+        return "not a git checkout"
     describe = ["git", "-C", str(paths.PROJECT), "describe", "--always", "--dirty", "--abbrev=12"]
     return subprocess.run(describe, capture_output=True, text=True, check=False).stdout.strip() or "not a git checkout"
 

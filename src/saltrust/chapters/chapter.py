@@ -4,17 +4,16 @@ import ast
 import io
 import shlex
 import tokenize
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+from saltrust.chapters.kinds import KINDS
 from saltrust.core import data_cards, paths
 from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError, unknown_name
-from saltrust.core.profiles import PROFILES, Profile
-from saltrust.core.protocols import PROTOCOLS
 
 ALWAYS = ("dataset", "profile")  # parameters that a command names even where they are the defaults
 MIME = "application/vnd.saltrust+json"  # marks an output of a notebook as a saved figure or table
@@ -65,10 +64,18 @@ def of(card: Card) -> dict[str, tuple[str, ...]]:
 
 @dataclass(frozen=True)
 class Parameter:
-    """One line of a chapter's `parameters` cell: `name = default  # help`."""
+    """One line of a chapter's `parameters` cell: `name = default  # kind: help`.
+
+    Attributes:
+        name: of the variable in the notebook.
+        default: its value there, whose type all values have.
+        kind: the name of what it may be, one of `kinds.KINDS`.
+        help: what it means, as a short phrase.
+    """
 
     name: str
     default: str | int | float | bool
+    kind: str
     help: str
 
     @property
@@ -78,20 +85,27 @@ class Parameter:
 
     def cast(self, text: str) -> str | int | float | bool:
         """A value from the command line in the type of the default. Raises SaltrustError for one that does not fit."""
-        kind = type(self.default)
-        if kind is bool:
+        wanted = type(self.default)
+        if wanted is bool:
             if text.lower() in ("true", "false"):
                 return text.lower() == "true"
         else:
             try:
-                return kind(text)
+                return wanted(text)
             except ValueError:
                 pass
         several = "".join(f" --{self.option} {one.strip()}" for one in text.split(","))
         hint = f"; several runs, one for each value:{several}" if "," in text else ""
         raise SaltrustError(
-            f"parameter '{self.name}': '{text}' is not of type {kind.__name__} (default: {self.default}){hint}"
+            f"parameter '{self.name}': '{text}' is not of type {wanted.__name__} (default: {self.default}){hint}"
         )
+
+    def check(self, value: str | int | float | bool, values: Mapping[str, Any]) -> None:
+        """Raises SaltrustError for a value that is none of its kind. values: of all parameters, by name."""
+        try:
+            KINDS[self.kind](value, values)
+        except SaltrustError as error:
+            raise SaltrustError(f"parameter '{self.name}': {error}") from error
 
 
 @dataclass(frozen=True)
@@ -140,12 +154,16 @@ def _parameters(source: Path, text: str) -> tuple[Parameter, ...]:
     found = []
     for node in ast.parse(cell).body:
         if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)):
-            raise SaltrustError(f"{source}: the parameters cell holds more than `name = value  # help` lines")
+            raise SaltrustError(f"{source}: the parameters cell holds more than `name = value  # kind: help` lines")
         try:
             default = ast.literal_eval(node.value)
         except ValueError:
             raise SaltrustError(f"{source}: parameter '{node.targets[0].id}' is not a plain constant") from None
-        found.append(Parameter(node.targets[0].id, default, comments.get(node.lineno, "")))
+        name = node.targets[0].id
+        kind, _, about = (part.strip() for part in comments.get(node.lineno, "").partition(":"))
+        if kind not in KINDS:
+            raise SaltrustError(f"{source}: parameter '{name}': {unknown_name(KINDS.kind, kind, KINDS)}")
+        found.append(Parameter(name, default, kind, about))
     return tuple(found)
 
 
@@ -161,80 +179,9 @@ def check(chapter: Chapter, given: dict[str, str]) -> dict[str, Any]:
             raise unknown_name(f"parameter of chapter '{chapter.name}'", name, known)
     values = {name: known[name].cast(text) for name, text in given.items()}
     everything = {parameter.name: value for parameter, value in chapter.given(values)}
-    for name, value in values.items():
-        if type(value) is int and value not in (allowed := _allowed(name, PROFILES[everything["profile"]])):
-            raise SaltrustError(f"parameter '{name}': {value} is not between {allowed[0]} and {allowed[-1]}")
-        _look_up(name, everything)
+    for name in sorted(values, key=lambda name: name not in ALWAYS):  # others depend on these
+        known[name].check(values[name], everything)
     return values
-
-
-# What only one parameter needs is imported there: torch alone takes seconds.
-
-MANY = 100_000  # of whatever is counted: the resamples of more would not fit into memory
-
-
-def _allowed(name: str, profile: Profile) -> range:
-    """The whole numbers that a parameter may be; one that is not named here counts something."""
-    match name:
-        case "seed":
-            return range(2**32)
-        case "n_boot":
-            return range(20, MANY + 1)  # fewer have no tails, whose ends an interval is
-        case "size_shown":
-            from saltrust.datasets.cells import LARGEST, SMALLEST
-
-            return range(SMALLEST, LARGEST + 1)
-        case "branch":
-            return range(1, profile.branching.branches + 1)
-        case "shown":
-            return range(profile.cascaded or MANY)
-    return range(1, MANY + 1)
-
-
-def _look_up(name: str, values: Mapping[str, Any]) -> None:
-    """Raises SaltrustError for a value that a chapter would look up in vain. values: of all parameters."""
-    value = values[name]
-    match name:
-        case "dataset":
-            data_cards.load(value)
-        case "profile":
-            PROFILES[value]
-        case "protocol":
-            PROTOCOLS[value]
-        case "beside":
-            for one in filter(None, value.split(",")):
-                PROTOCOLS[one]
-        case "methods":
-            from saltrust.methods.registry import select
-
-            select(value)
-        case "shown" if value and type(value) is str:
-            from saltrust.methods.registry import select
-
-            _require("method of this chapter", [value], select(values["methods"]))
-        case "order":
-            from saltrust.models.randomization import ORDERS
-
-            ORDERS[value]
-        case "kind_drawn":
-            from saltrust.datasets.cells import TYPES
-
-            _require("cell type", [value], TYPES)
-        case "kinds" | "backgrounds" if value != "all":
-            from saltrust.datasets.cells import BACKGROUNDS, TYPES
-
-            what, known = ("cell type", TYPES) if name == "kinds" else ("background", BACKGROUNDS)
-            _require(what, [one.strip() for one in value.split(",")], known)
-        case "inner" | "outer" | "step" | "n_thresholds":
-            from saltrust.scores.five_band import Thresholds
-
-            Thresholds(*(values[name] for name in ("inner", "outer", "step", "n_thresholds")))
-
-
-def _require(what: str, names: Iterable[str], known: Collection[str]) -> None:
-    for name in names:
-        if name not in known:
-            raise unknown_name(what, name, known)
 
 
 def combinations(given: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:

@@ -21,12 +21,18 @@ from saltrust.chapters.chapter import Chapter, complete
 from saltrust.chapters.results import OUT, Results, keep, note_run, published, staged_publication, staged_run
 from saltrust.core import data_cards, paths, progress
 from saltrust.core.errors import SaltrustError
+from saltrust.core.formatting import rough_duration
 
 # glibc gives large blocks back to the system and takes them anew, page by page, at every pass of a network. Told to
 # keep them, AlexNet and VGG16 train 1.6 times as fast.
 KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40)}
 
 PATIENCE = 120.0  # seconds that an interrupted kernel may take to put aside what it has
+# Jupyter interrupts every kernel before it ends one, idle as it is, and ipykernel reports that as an error.
+NO_FALSE_ALARM = (
+    "__import__('logging').getLogger('IPKernelApp').addFilter("
+    "lambda record: not str(record.msg).startswith('KeyboardInterrupt caught in kernel'))"
+)
 LONGEST = 60  # characters of a folder in which sockets can lie; their whole path may have 107
 
 
@@ -116,7 +122,8 @@ def _execute(chapter: Chapter, values: dict[str, Any], staged: Results) -> None:
     ):
         # Kernels are spoken to through files of their own rather than open TCP ports.
         manager = {"transport": "ipc", "ip": f"{sockets}/kernel", "shutdown_wait_time": PATIENCE}
-        transport = Config({"KernelManager": manager})
+        first = [f"--IPKernelApp.exec_lines={NO_FALSE_ALARM}"]
+        settings = Config({"KernelManager": manager, "NotebookClient": {"extra_arguments": first}})
         try:
             papermill.execute_notebook(
                 _literally(source),
@@ -125,12 +132,13 @@ def _execute(chapter: Chapter, values: dict[str, Any], staged: Results) -> None:
                 kernel_name="python3",
                 language="python",
                 progress_bar=False,
-                cwd=paths.PROJECT,
-                config=transport,
+                cwd=paths.WORK,
+                config=settings,
             )
         except PapermillExecutionError as error:
             where = f"{chapter.source.name}, cell {error.exec_count}"
             raise SaltrustError(f"{label} failed in {where}: {error.ename}: {error.evalue}") from error
+        progress.say(f"done in {rough_duration(time.perf_counter() - start)}", stays=True)
     source.unlink()
     note_run(staged, values, time.perf_counter() - start)
 

@@ -1,0 +1,75 @@
+"""The command line: one line for each thing a user does; a mistake is answered by one clear line and exit code 2."""
+
+import errno
+import sys
+
+import click
+
+from saltrust.cli import (
+    assess,
+    book,
+    chapters,
+    compare,
+    compute,
+    crate,
+    datasets,
+    methods,
+    plan,
+    publish,
+    run,
+    store,
+    trace,
+)
+from saltrust.core import paths, progress
+from saltrust.core.errors import SaltrustError
+
+# What only one command needs is imported when it runs: torch alone takes seconds.
+
+MISTAKE, INTERRUPTED = 2, 130  # exit codes
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
+
+
+class _InOrder(click.Group):
+    """A group that lists its commands as they were added."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return [*self.commands]
+
+
+@click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"]})
+def app() -> None:
+    """Can you trust a saliency map? Run the chapters that ask, and look at what they find."""
+
+
+for one in (chapters, methods, datasets, run, compare, assess, plan, publish, compute, book, trace, crate, store):
+    app.add_command(one.command)
+
+
+def main() -> None:
+    """Entry point of `saltrust`."""
+    try:
+        sys.exit(app(prog_name="saltrust", standalone_mode=False))
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(MISTAKE)
+    except click.ClickException as error:
+        _end(error.format_message(), MISTAKE)
+    except (click.Abort, KeyboardInterrupt):
+        _end("interrupted; what is computed is kept: the same command goes on from there", INTERRUPTED)
+    except SaltrustError as error:
+        _end(str(error), MISTAKE)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        where = f"results go to {paths.RESULTS} (SALTRUST_RESULTS); `saltrust store gc` finds what can go"
+        _end(f"{error}; {where}", MISTAKE)
+
+
+def _end(line: str, code: int) -> None:
+    """Say why the command ends, above the progress of others where there is one, and end."""
+    line = f"saltrust: {line}"
+    if progress.followed():
+        progress.say(line, stays=True)
+    else:
+        print(line, file=sys.stderr)
+    sys.exit(code)

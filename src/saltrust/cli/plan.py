@@ -1,73 +1,58 @@
-"""From a command line to a plan: which chapters are asked for, and what they need together."""
+"""`saltrust plan`: what a run would compute."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
-from typing import Any
+import click
 
-from saltrust import chapters
-from saltrust.analysis.needs import NEEDS
-from saltrust.artefacts import Artefact
 from saltrust.chapters.chapter import Chapter, Parameter
-from saltrust.core import data_cards, paths
-from saltrust.core.errors import unknown_name
-from saltrust.study.planning import Foresight, Plan
-from saltrust.study.study import Study
+from saltrust.cli import tables
+from saltrust.cli.chapter_commands import ChapterGroup, Given
+from saltrust.core import paths
 
 BOOK = Chapter(
     "book",
     "Every chapter of some data sets, as `make book` computes them",
     paths.CHAPTERS,
     (
-        Parameter("dataset", "phantom-pneumothorax phantom-pneumonia", "a data card; several: one option for each"),
-        Parameter("profile", "quick", "smoke, quick or full"),
+        Parameter(
+            "dataset",
+            "phantom-pneumothorax phantom-pneumonia",
+            "data set",
+            "a data card; several: one option for each",
+        ),
+        Parameter("profile", "quick", "profile", "smoke, quick or full"),
     ),
 )
 COARSE = "These parameters are not the defaults: a chapter may need more than is listed."
 
-Work = tuple[Chapter, dict[str, Any]]
-"""A chapter and every parameter of it, as from `chapters.complete`."""
 
+def plan(chapter: Chapter, given: Given, as_json: bool) -> None:
+    """Print what is stored, what is missing and the time, as a table or as JSON."""
+    from saltrust import chapters
+    from saltrust.artefacts import KINDS
+    from saltrust.cli import planning
+    from saltrust.study.planning import plan_as_json, summary
 
-def plan(work: Sequence[Work]) -> Plan:
-    """What these chapters need together, each artefact counted once.
-
-    Raises SaltrustError as the chapters would before any work.
-    """
-    store = Foresight()
-    study_of = cache(lambda *given: Study(*given, store))
-
-    def needed() -> Iterator[Artefact]:
-        for chapter, values in work:
-            study = study_of(*(values.get(name, default) for name, default in _OF_A_STUDY.items()))
-            yield from NEEDS[chapter.name](study, values)
-
-    return Plan(needed(), store)
-
-
-_OF_A_STUDY = {"dataset": "", "profile": "quick", "protocol": "corrected", "seed": 0}
-
-
-def combined(chapter: Chapter, given: Mapping[str, Sequence[str]]) -> list[Work]:
-    """The work of a command line: a chapter once for each combination of the values, or the whole book."""
     if chapter is BOOK:
         defaults = {parameter.name: parameter.default.split() for parameter in BOOK.parameters}
-        if unknown := [name for name in given if name not in defaults]:
-            raise unknown_name("parameter of the book", unknown[0], defaults)
-        return [one for values in chapters.combinations(defaults | dict(given)) for one in of_book(**values)]
-    return [(chapter, chapters.complete(chapter, values)) for values in chapters.combinations(given)]
+        work = [one for values in chapters.combinations(defaults | given) for one in planning.of_book(**values)]
+    else:
+        work = planning.combined(chapter, given)
+    found = planning.plan(work)
+    notes = [*found.notes(), *([] if planning.as_by_default(work) else [planning.COARSE])]
+    if as_json:
+        print(plan_as_json(found, notes))
+        return
+    rows = found.rows()
+    if rows:
+        shown = [(tables.INDENT + row.part if row.part else KINDS[row.kind].description, *row.cells) for row in rows]
+        tables.show(["", "stored", "to compute", "time", "from"], shown, right=["stored", "to compute"])
+    print(summary(found, rows), *notes, sep="\n")
 
 
-def of_book(dataset: str, profile: str) -> list[Work]:
-    """Every chapter of a data set, with its defaults."""
-    loaded = map(chapters.load, chapters.of(data_cards.load(dataset)))
-    return [(one, chapters.complete(one, {"dataset": dataset, "profile": profile})) for one in loaded]
-
-
-def as_by_default(work: Sequence[Work]) -> bool:
-    """Whether every chapter has its defaults, but for the data set and the profile: those a plan knows exactly."""
-    return all(
-        value == parameter.default
-        for chapter, values in work
-        for parameter, value in chapter.given(values)
-        if parameter.name not in chapters.ALWAYS
-    )
+command = ChapterGroup(
+    "plan",
+    plan,
+    "Say what a run would compute, and how long it takes.\n\n"
+    "The options are those of `run`; without a chapter, the book's.",
+    [click.Option(["--json", "as_json"], is_flag=True, help="every artefact, for programs")],
+    default=BOOK,
+)

@@ -286,13 +286,13 @@ class Card(_Strict):
 
     @property
     def root(self) -> Path | None:
-        """The data folder, environment variables filled in ($SALTRUST_DATA defaults to `data/` in the project).
+        """The data folder, environment variables filled in ($SALTRUST_DATA defaults to `data/` beside the results).
 
         None for data that is generated. Raises SaltrustError for a variable that is not set.
         """
         if self.get is None:
             return None
-        known = {"SALTRUST_DATA": str(paths.PROJECT / "data"), **os.environ}
+        known = {"SALTRUST_DATA": str(paths.WORK / "data"), **os.environ}
 
         def value(match: re.Match) -> str:
             if match[1] not in known:

@@ -2,16 +2,28 @@
 
 
 def written(value: float | int | str, spec: str = "") -> str:
-    """A value as text. spec: a Python format, by default .3g for floats. Numbers get a true minus sign.
+    """A value as text.
 
-    Raises ValueError for a format that does not fit the value.
+    Args:
+        value: a number, or a text, which stays as it is. Numbers get a true minus sign.
+        spec: a Python format; by default .3g for floats.
+
+    Raises:
+        ValueError: the format does not fit the value.
+
+    >>> written(0.12345), written(0.451, ".0%"), written(3), written("XRAI")
+    ('0.123', '45%', '3', 'XRAI')
     """
     text = format(value, spec or (".3g" if isinstance(value, float) else ""))
     return text if isinstance(value, str) else text.replace("-", "\N{MINUS SIGN}")
 
 
-def about(seconds: float) -> str:
-    """A rough length of time: "under 1 s", "20 s", "3 min", "2.5 h"."""
+def rough_duration(seconds: float) -> str:
+    """A length of time in one or two digits.
+
+    >>> [rough_duration(seconds) for seconds in (0.2, 20, 200, 9000)]
+    ['under 1 s', '20 s', '3 min', '2.5 h']
+    """
     if seconds < 1:
         return "under 1 s"
     if seconds < 90:

@@ -1,5 +1,10 @@
-"""Where things lie. Every place can be moved by an environment variable; a relative one counts from where a command is
-given, also for the processes that it starts elsewhere."""
+"""Where things lie, for a clone of the project and for an installed package.
+
+A clone holds chapters, data cards and the book's sources in its top folder, and its results beside them. A wheel brings
+them along inside the package (`BROUGHT`; pyproject.toml says what); results then go to the folder in which a command is
+given. Every place can be moved by an environment variable; a relative one counts from where a command is given, also
+for the processes that it starts elsewhere.
+"""
 
 import os
 from pathlib import Path
@@ -12,16 +17,32 @@ def moved() -> dict[str, str]:
     return {name: str(Path(os.environ[name]).absolute()) for name in MOVABLE if os.environ.get(name)}
 
 
-PROJECT = Path(moved().get("SALTRUST_PROJECT", Path(__file__).resolve().parents[3]))
+PACKAGE = Path(__file__).resolve().parents[1]
+BROUGHT = PACKAGE / "project"
+INSTALLED = "SALTRUST_PROJECT" not in moved() and BROUGHT.is_dir()
+PROJECT = Path(moved().get("SALTRUST_PROJECT", BROUGHT if INSTALLED else PACKAGE.parents[1]))
+WORK = Path.cwd() if INSTALLED else PROJECT  # the folder of what a user has and makes; kernels start there
+
 CARDS = Path(moved().get("SALTRUST_CARDS", PROJECT / "data_cards"))
 CHAPTERS = PROJECT / "notebooks"
-BOOK = PROJECT / "book"
-RESULTS = Path(moved().get("SALTRUST_RESULTS", PROJECT / "results"))
+BOOK = PROJECT / "book"  # its sources
+MEASURED = PROJECT / "benchmarks" / "measured"  # what comes with the project, until it is measured here
+
+RESULTS = Path(moved().get("SALTRUST_RESULTS", WORK / "results"))
 STORE = RESULTS / "store"
 RUNS = RESULTS / "runs"  # chapters that a user ran again
 ASSESSED = RESULTS / "cards"  # data cards that name a user's models, written by `saltrust assess`
+BUILD = RESULTS / "book" if INSTALLED else BOOK  # where the book is put together: its sources in a clone, else a copy
 
 
 def results_of(profile: str, dataset: str) -> Path:
-    """Folder of what the chapters of one data set wrote under one profile: tables, figures, notebooks, numbers."""
+    """Folder of what the chapters of one data set wrote under one profile.
+
+    Args:
+        profile: name of a profile ("quick").
+        dataset: name of a data card ("cells").
+
+    Returns:
+        The folder of figures/, tables/, notebooks/, provenance/ and numbers.json; it may not exist yet.
+    """
     return RESULTS / profile / dataset

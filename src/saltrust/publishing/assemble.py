@@ -18,9 +18,8 @@ from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError
 from saltrust.publishing import myst, provenance
 
-EVIDENCE = paths.BOOK / "evidence"
-HTML = paths.BOOK / "_build" / "html" / "index.html"
-MEASURED = paths.PROJECT / "benchmarks" / "measured"  # what comes with the project, until it is measured here
+EVIDENCE = paths.BUILD / "evidence"
+HTML = paths.BUILD / "_build" / "html" / "index.html"
 BENCHMARKS = ("benchmarks.json", "benchmarks_machine.json", "benchmarks_full.json")
 EVIDENCE_PART = 1  # in the table of contents: after the concepts, before what closes the book
 LEADING = "phantom-pneumothorax"  # the data set that the concepts quote comes first, then others that are drawn
@@ -38,7 +37,7 @@ def build(profile: str) -> Path:
         SaltrustError: where the book was not built.
     """
     toc = assemble(profile)
-    command = ["build", str(paths.BOOK), "--toc", str(toc), "--warningiserror", "--keep-going", "--quiet"]
+    command = ["build", str(paths.BUILD), "--toc", str(toc), "--warningiserror", "--keep-going", "--quiet"]
     script = Path(sys.executable).with_name("jupyter-book")  # of this environment, whatever is on the PATH
     outcome = subprocess.run([script, *command], check=False)
     if outcome.returncode:
@@ -55,12 +54,14 @@ def assemble(profile: str) -> Path:
     Returns:
         The table of contents.
     """
+    if paths.BUILD != paths.BOOK:
+        shutil.copytree(paths.BOOK, paths.BUILD, dirs_exist_ok=True)
     shutil.rmtree(EVIDENCE, ignore_errors=True)
     EVIDENCE.mkdir()
     _write_registries()
     for name in BENCHMARKS:
         own = paths.RESULTS / name
-        _copy(own if own.exists() else MEASURED / name, EVIDENCE / name)
+        _copy(own if own.exists() else paths.MEASURED / name, EVIDENCE / name)
     for chapter in chapters.NAMES:
         _copy(paths.CHAPTERS / f"{chapter}.py", EVIDENCE / "sources" / f"{chapter}.py")
     cards = _cards(profile)
@@ -72,7 +73,7 @@ def assemble(profile: str) -> Path:
         part = parts["Evidence" if ran else "Not run here"]
         part.append({"file": f"evidence/{card.name}/index"} | ({"sections": files} if files else {}))
     provenance.write(EVIDENCE, profile, [card.name for card in cards])
-    toc = yaml.safe_load((paths.BOOK / "_toc.yml").read_text(encoding="utf-8"))
+    toc = yaml.safe_load((paths.BUILD / "_toc.yml").read_text(encoding="utf-8"))
     toc["parts"][EVIDENCE_PART:EVIDENCE_PART] = [
         {"caption": caption, "chapters": found} for caption, found in parts.items() if found
     ]

@@ -141,7 +141,7 @@ class _Crate:
                 readme = {"about": self.crate.root_dataset, "name": "Read me first"} if name == "README.md" else {}
                 self._file(paths.PROJECT / name, name, **readme)
         package = {"name": "The package saltrust", "description": "Python code that the notebooks call"}
-        self.crate.add_dataset(Path(__file__).parents[1], "src/saltrust/", properties=package)
+        self.crate.add_dataset(paths.PACKAGE, "src/saltrust/", properties=package)
         language = self._context("https://www.python.org/", "ComputerLanguage", name="Python")
         self.notebooks = {
             name: self._file(

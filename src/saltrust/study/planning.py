@@ -21,7 +21,7 @@ from saltrust.artefacts.data import ImageSet
 from saltrust.artefacts.networks import Branch, ImageNetWeights, Trained
 from saltrust.artefacts.sidecar import SIDECAR, environment
 from saltrust.artefacts.store import Store
-from saltrust.core.formatting import about
+from saltrust.core.formatting import rough_duration
 from saltrust.core.labelled_images import Split
 
 ALL = "all"  # stage and name of the one job of a small data set
@@ -163,8 +163,13 @@ class Row:
         """In words."""
         if not self.missing:
             return ""
-        known = about(self.seconds) if self.unknown < self.missing else ""
+        known = rough_duration(self.seconds) if self.unknown < self.missing else ""
         return known + (f"{' + ' if known else ''}{self.unknown} unknown" if self.unknown else "")
+
+    @property
+    def cells(self) -> tuple[int, int, str, str]:
+        """stored, missing, time and basis."""
+        return self.stored, self.missing, self.time, self.basis
 
     @property
     def basis(self) -> str:
@@ -310,29 +315,14 @@ def summary(plan: Plan, rows: Iterable[Row]) -> str:
         return f"All {len(plan.artefacts)} artefacts are stored: nothing to compute"
     whole = [row for row in rows if not row.part]
     unknown, seconds = sum(row.unknown for row in whole), sum(row.seconds for row in whole)
-    time = f", {about(seconds)}" if unknown < len(plan.missing) else ""
+    time = f", {rough_duration(seconds)}" if unknown < len(plan.missing) else ""
     more = f", and {unknown} of which nothing similar was ever timed" if unknown else ""
     rest = "; scores, statistics and figures not counted"
     return f"{len(plan.missing)} of {len(plan.artefacts)} artefacts to compute{time}{more}{rest}"
 
 
-def as_text(plan: Plan, notes: Iterable[str] = ()) -> str:
-    """The plan as a table with a line for each row, the total, what is not known, and these notes."""
-    rows = plan.rows()
-    lines = [("", "stored", "to compute", "time", "from")] if rows else []
-    for row in rows:
-        what = f"  {row.part}" if row.part else KINDS[row.kind].description
-        lines.append((what, str(row.stored), str(row.missing), row.time, row.basis))
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    text = [
-        f"{what:<{widths[0]}}  {stored:>{widths[1]}}  {missing:>{widths[2]}}  {time:<{widths[3]}}  {basis}".rstrip()
-        for what, stored, missing, time, basis in lines
-    ]
-    return "\n".join([*text, summary(plan, rows), *plan.notes(), *notes])
-
-
-def as_json(plan: Plan, notes: Iterable[str] = ()) -> str:
-    """The same for machines: summary, stored, missing, seconds, rows, artefacts, jobs, notes."""
+def plan_as_json(plan: Plan, notes: Iterable[str]) -> str:
+    """The plan for programs: summary, stored, missing, seconds, rows, artefacts, jobs, notes."""
     rows = plan.rows()
     told = {
         "summary": summary(plan, rows),
@@ -345,6 +335,6 @@ def as_json(plan: Plan, notes: Iterable[str] = ()) -> str:
             for digest, one in plan.artefacts.items()
         ],
         "jobs": [{"job": job.path, "artefacts": len(job.artefacts), "after": sorted(job.after)} for job in plan.jobs()],
-        "notes": [*plan.notes(), *notes],
+        "notes": [*notes],
     }
     return json.dumps(told, indent=1)

@@ -1,0 +1,30 @@
+"""`saltrust assess`: judge models that a user has trained."""
+
+import click
+
+from saltrust.cli import options
+
+
+@click.command("assess", params=[options.verbose])
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    required=True,
+    help="file.py:function, a TorchScript, torch.export or weights file, timm:NAME, xrv:WEIGHTS or a YAML",
+)
+@options.dataset
+@options.profile
+@click.option("--protocol", default="corrected", show_default=True, help="corrected, published or as_run")
+@click.option("--methods", default="paper", show_default=True, help="names or groups of methods, comma-separated")
+@click.option("--seed", default=0, show_default=True, help="of everything that is drawn at random")
+def command(models: tuple[str, ...], dataset: str, profile: str, protocol: str, methods: str, seed: int) -> None:
+    """Judge the saliency maps of your own models.
+
+    Of several (--model for each) the first is judged, and the others are compared with it.
+    """
+    from saltrust.chapters.assess import assess, card_of
+
+    report = assess(card_of(dataset, models), profile, protocol, methods, seed, tell=click.echo)
+    print(f"Report card: {report}")
+    print(f"Chapters, figures, tables: {report.parents[1]}; `saltrust book --profile {profile}` shows them as pages")

@@ -1,0 +1,24 @@
+"""`saltrust methods`: what explains a classifier."""
+
+import json
+
+import click
+
+from saltrust.cli import tables
+
+
+@click.command("methods")
+@click.option("--json", "as_json", is_flag=True, help="everything that the registry knows of each")
+def command(as_json: bool) -> None:
+    """List the saliency methods and their parameters, by family."""
+    from saltrust.methods.registry import FAMILIES, by_family, catalogue
+
+    if as_json:
+        print(json.dumps(catalogue(), indent=1))
+        return
+    rows = []
+    for method in by_family():
+        family = FAMILIES[method.family].lower()
+        rows.append((method.name, method.abbreviation, f"{method.title} ({family})"))
+        rows += [(tables.INDENT + name, repr(method.defaults[name]), note) for name, note in method.help.items()]
+    tables.show(["method", "label or default", "meaning"], rows)
