@@ -171,7 +171,7 @@ def test_one_model_is_asked_two_questions(study):
     card = report_card(own, names, n_boot=20)
     assert criteria_of(card) == ["utility", "randomization"]
     assert set(study("first").verdicts(names, 20)["criterion"]) == {"utility", "randomization"}
-    assert {example.question for example in own.examples(names)} == {"utility", "randomization"}
+    assert {example.criterion for example in own.examples(names)} == {"utility", "randomization"}
     found = warnings(CardEvidence(own, names, card, 20))
     assert any(text.startswith("There is one network") for text in found)
     page = html(own, card, found, report_card_figure(card), "alt")

@@ -25,9 +25,18 @@ QUESTIONS = (*UTILITY, *(name for name in CRITERIA if name != "utility"), "stabi
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked. scores: tidy, with the columns image, level, `score` and those of the random factors, None for a
-    row without one. pairs: of levels, the first minus the second. left_out: levels whose scores are all one number, as
-    those of a control that is compared with itself: there is nothing to estimate."""
+    """What is asked.
+
+    Attributes:
+        name: one of QUESTIONS.
+        score: the column of the scores.
+        scores: tidy, with the columns image, level, <score> and those of the random factors, None for a row without
+            one.
+        random: the factors that vary at random.
+        pairs: of levels, the first minus the second.
+        left_out: levels whose scores are all one number, as those of a control that is compared with itself: there is
+            nothing to estimate.
+    """
 
     name: str
     score: str
@@ -76,10 +85,11 @@ class Answer:
     def summary(self) -> dict[str, object]:
         """A row of the table of fits.
 
-        variance_<factor>; icc: the image's share of all variance; spread_ratio: the largest standard deviation of a
-        level's residuals over the smallest; residual_skew; pairs, and how many are different. Where only images vary,
-        as in the bootstrap: how many differ by model_only and by bootstrap_only, and on what share of the pairs the two
-        say the same.
+        Returns:
+            Among others variance_<factor>; icc, the image's share of all variance; spread_ratio, the largest standard
+            deviation of a level's residuals over the smallest; residual_skew; pairs, and how many are different. Where
+            only images vary, as in the bootstrap: how many differ by model_only and by bootstrap_only, and on what
+            share of the pairs the two say the same.
         """
         question, model = self.question, self.model
         levels = question.scores.dropna(subset=[question.score])["level"].to_numpy()

@@ -28,9 +28,15 @@ GRADES = {
 def report_card(study: Study, methods: str = "paper", n_boot: int = 1000) -> pd.DataFrame:
     """One row for each method, criterion and baseline, and one for each control and localizer by criterion.
 
-    Columns: method, role ("map", "control" or "localizer"), criterion, score (its name), value (the mean over images),
-    ci_low, ci_high (its 95 % bootstrap interval), n (images), baseline, reference (the baseline's mean) and verdict
-    ("PASS" or "FAIL"). The last three are missing for controls and localizers, which are not judged.
+    Args:
+        study: whose main network's maps are judged.
+        methods: names and groups of methods, joined by commas.
+        n_boot: resamples behind an interval.
+
+    Returns:
+        Columns method, role ("map", "control" or "localizer"), criterion, score (its name), value (the mean over
+        images), ci_low, ci_high (its 95 % bootstrap interval), n (images), baseline, reference (the baseline's mean)
+        and verdict ("PASS" or "FAIL"). The last three are missing for controls and localizers, which are not judged.
     """
     means = pd.concat(
         summarize(study.criteria.of(name, methods), criterion.score, ["method"], n_boot, study.seed).assign(

@@ -22,7 +22,10 @@ Line = tuple[str, pd.Series | None]
 def claim_answers(frame: pd.DataFrame, protocols: Sequence[str], groups: Mapping[str, str]) -> Figure:
     """A line for each claim, with a mark for its answer under each protocol; the lines fill two panels.
 
-    frame: title, kind, and a column of answers for each protocol. groups: the heading of each kind, in order.
+    Args:
+        frame: title, kind, and a column of answers for each protocol.
+        protocols: columns of the frame.
+        groups: the heading of each kind, in order.
     """
     lines: list[Line] = []
     for kind, heading in groups.items():

@@ -53,8 +53,12 @@ def _framed(axis: Axes) -> None:
 
 
 def branch_traces(frame: pd.DataFrame, target: float) -> Figure:
-    """Accuracy of each branch at its evaluations above, its early-stopping counter as a share of the limit below; a
-    column for each network. frame: network, branch, step, accuracy, counter, limit. target: drawn as a line."""
+    """Accuracy of each branch at its evaluations above, its early-stopping counter as a share of the limit below.
+
+    Args:
+        frame: network (a column of panels each), branch, step, accuracy, counter, limit.
+        target: accuracy that is drawn as a line.
+    """
     networks = _distinct(frame["network"])
     figure, axes = plt.subplots(
         2, len(networks), figsize=(WIDTH, 4.4), sharex="col", sharey="row", height_ratios=[2, 1], squeeze=False
@@ -82,9 +86,11 @@ def five_band_scores(frame: pd.DataFrame) -> Figure:
     """Precision against recall: a column of panels for each network, a point for each branch, a colour and marker for
     each method (Tjoa & Guan, fig. 3).
 
-    frame: method, network, branch, recall, precision; where there are recall_sd and precision_sd, they are the bars of
-    each point; where there is `panel`, each of its values is a row of panels, labelled so. All panels have the same
-    axes: rows are there to be compared.
+    All panels have the same axes: rows are there to be compared.
+
+    Args:
+        frame: method, network, branch, recall, precision; where there are recall_sd and precision_sd, they are the bars
+            of each point; where there is `panel`, each of its values is a row of panels, labelled so.
     """
     frame = frame if "panel" in frame else frame.assign(panel="")
     rows, networks = _distinct(frame["panel"]), _distinct(frame["network"])
@@ -124,8 +130,10 @@ def five_band_roc(frame: pd.DataFrame, *, swapped: bool = False) -> Figure:
     """Recall against the false positive rate: a panel for each network, a line for each method from its strictest
     threshold to its laxest, marked at the first and every eleventh after it (Tjoa & Guan, fig. 4).
 
-    frame: method, network, threshold, fpr, recall; rows of several branches are averaged. swapped: as the published
-    figure was drawn, recall across and the false positive rate up, with the labels of the right way round.
+    Args:
+        frame: method, network, threshold, fpr, recall; rows of several branches are averaged.
+        swapped: as the published figure was drawn, recall across and the false positive rate up, with the labels of the
+            right way round.
     """
     across, up = ("recall", "fpr") if swapped else ("fpr", "recall")
     networks, styles = _distinct(frame["network"]), _styles(frame["method"])
@@ -237,7 +245,8 @@ def depth_scores(frame: pd.DataFrame) -> Figure:
     """Precision against recall by the number of layers added to a network, told by the colour: a dot for each predicted
     class, a cross for the mean over them (Tjoa & Guan, appendix fig. 1).
 
-    frame: layers, predicted, recall, precision, one row or several (images, branches) for each dot.
+    Args:
+        frame: layers, predicted, recall, precision, one row or several (images, branches) for each dot.
     """
     dots = frame.groupby(["layers", "predicted"])[["recall", "precision"]].mean()
     crosses = dots.groupby("layers").mean()
@@ -256,7 +265,8 @@ def rank_agreement(frame: pd.DataFrame) -> Figure:
     """Rank correlation of the methods' five-band scores with other scores, a row for each and its interval as a bar; a
     panel for each five-band score, a colour for each network.
 
-    frame: band (the five-band score), score, network, correlation, ci_low, ci_high.
+    Args:
+        frame: band (the five-band score), score, network, correlation, ci_low, ci_high.
     """
     bands, scores, networks = (_distinct(frame[column]) for column in ("band", "score", "network"))
     size = (WIDTH, 1.2 + 0.17 * len(scores) * (len(networks) + 1))

@@ -53,9 +53,12 @@ def map_grid(
     notes: Sequence[Mapping[str, str]] | None = None,
     across: int | None = None,
 ) -> Figure:
-    """One row for each (label, image, truth, {column: map}); the image stands first. notes: a text above each map.
+    """Images and their maps, the image first.
 
-    across: how many maps stand side by side, None for all; where there are more, each row takes several lines.
+    Args:
+        rows: (label, image, truth, {column: map}) each.
+        notes: a text above each map, by column, for each row.
+        across: how many maps stand side by side, None for all; where there are more, each row takes several lines.
     """
     names = list(rows[0][3])
     across = min(across or len(names), len(names))

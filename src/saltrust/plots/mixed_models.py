@@ -19,7 +19,11 @@ def pairwise_matrix(means: pd.Series, letters: Mapping[str, str], contrasts: pd.
     """Row minus column for each pair of levels, in the order of their means; only pairs with an adjusted p below
     `alpha` are coloured. Beside each row its mean and its letters.
 
-    means: by level. contrasts: first, second, estimate, p_adjusted, each pair once.
+    Args:
+        means: by level, in the order of the rows.
+        letters: by level; rows that share one are not told apart.
+        contrasts: first, second, estimate, p_adjusted, each pair once.
+        alpha: the level of significance.
     """
     levels = list(means.index)
     place = {level: i for i, level in enumerate(levels)}
@@ -58,7 +62,11 @@ def pairwise_matrix(means: pd.Series, letters: Mapping[str, str], contrasts: pd.
 
 def paired_differences(panels: Mapping[str, pd.DataFrame]) -> Figure:
     """The difference between two sides of each method, with two simultaneous intervals: of the model (bar) and of the
-    bootstrap (thin line). panels: label of the axis -> first, estimate, ci_low, ci_high, boot_low, boot_high."""
+    bootstrap (thin line).
+
+    Args:
+        panels: label of the axis -> a frame of first, estimate, ci_low, ci_high, boot_low, boot_high.
+    """
     height = max(len(frame) for frame in panels.values())
     figure, axes = plt.subplots(1, len(panels), figsize=(WIDTH, 1.3 + 0.36 * height), squeeze=False)
     for axis, (label, frame) in zip(axes.flat, panels.items(), strict=True):
@@ -78,7 +86,11 @@ def paired_differences(panels: Mapping[str, pd.DataFrame]) -> Figure:
 
 def residual_checks(panels: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
     """Above, residuals against fitted scores; below, their quantiles against those of a normal distribution, both in
-    standard deviations. panels: title -> (fitted, residuals)."""
+    standard deviations.
+
+    Args:
+        panels: title -> fitted scores (n,) and residuals (n,).
+    """
     figure, axes = plt.subplots(2, len(panels), figsize=(WIDTH, 4.6), squeeze=False)
     for (above, below), (title, (fitted, residuals)) in zip(axes.T, panels.items(), strict=True):
         above.scatter(fitted, residuals, s=7, color=PASS, alpha=0.5, linewidth=0)

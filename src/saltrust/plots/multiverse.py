@@ -28,7 +28,12 @@ STRETCHES = 96  # of a sorted curve, at most, for which a dashboard is shaded: m
 
 def share_matrix(shares: pd.DataFrame, curve: pd.DataFrame) -> Figure:
     """Share of the specifications that PASS, a row for each method and a column for each criterion; below the number,
-    the verdicts of the named protocols. shares: from `pass_shares`; curve: from `specification_curve`."""
+    the verdicts of the named protocols.
+
+    Args:
+        shares: from `pass_shares`.
+        curve: from `analysis.multiverse.curve.specification_curve`.
+    """
     figure, axis = plt.subplots(figsize=(WIDTH, 0.55 * len(shares) + 1.3))
     axis.imshow(shares, cmap=SHARES, vmin=0, vmax=1, aspect="auto")
     for (i, method), (j, criterion) in product(enumerate(shares.index), enumerate(shares.columns)):
@@ -143,7 +148,9 @@ def specification_curve(own: pd.DataFrame, rates: Mapping[str, float]) -> Figure
     """The curve of one method and criterion above its dashboard: for each value of each choice, how large a share of
     the specifications in each stretch of the curve takes it, from white (none) to black (all).
 
-    own: those rows of `specification_curve`. rates: flip rate of each choice, which orders the dashboard.
+    Args:
+        own: the rows of that method and criterion.
+        rates: flip rate of each choice, which orders the dashboard.
     """
     crossed = own[own["in_grid"]].sort_values("difference", kind="stable")
     names = sorted((name for name in FACTORS if crossed[name].nunique() > 1), key=lambda name: -rates[name])
@@ -183,7 +190,9 @@ def choice_bars(frame: pd.DataFrame) -> Figure:
     """What each choice does, a panel for each criterion: a bar for its flip rate, a diamond for the share of the
     variance of the difference that it explains.
 
-    frame: criterion, choice (in the order of the rows), flip_rate, variance; both NaN, a dash, where it is not varied.
+    Args:
+        frame: criterion, choice (in the order of the rows), flip_rate, variance; both NaN, a dash, where it is not
+            varied.
     """
     criteria = list(dict.fromkeys(frame["criterion"]))
     choices = list(dict.fromkeys(frame["choice"]))

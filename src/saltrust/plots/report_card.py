@@ -17,7 +17,11 @@ LOW, HIGH, CONTROL = "0.15", "0.45", "0.6"  # greys of the low baselines, the lo
 
 def report_card_figure(card: pd.DataFrame) -> Figure:
     """Mean and interval of each method by each criterion, its grade as the mark, its low baseline as a bar and the
-    localizer as a dotted line; controls in grey below. card: from `report_card`."""
+    localizer as a dotted line; controls in grey below.
+
+    Args:
+        card: from `analysis.report_card.report_card`.
+    """
     graded = grades(card)
     rows = list(dict.fromkeys(card["method"]))
     rows.sort(key=lambda method: method not in graded.index)  # the controls last, else as they come

@@ -35,8 +35,11 @@ def class_confusion(matrices: Mapping[str, np.ndarray], classes: Sequence[str]) 
 
 
 def training_curves(curves: Mapping[str, pd.DataFrame]) -> Figure:
-    """Training loss and validation score over the training, one line for each network. curves: name -> a frame of three
-    columns whose names are the labels: time, loss, score."""
+    """Training loss and validation score over the training, one line for each network.
+
+    Args:
+        curves: name -> a frame of three columns whose names are the labels: time, loss, score.
+    """
     figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.6))
     for (name, frame), marker in zip(curves.items(), "osD^v", strict=False):
         time, *values = frame.columns
@@ -64,7 +67,15 @@ def roc_curves(labels: np.ndarray, scores: Mapping[str, np.ndarray]) -> Figure:
 def score_boxes(
     frame: pd.DataFrame, score: str, label: str, *, hue: str | None = None, lines: Mapping[str, float] | None = None
 ) -> Figure:
-    """Box plots of a score by method: median solid, mean dashed. lines: horizontal references with their labels."""
+    """Box plots of a score by method: median solid, mean dashed.
+
+    Args:
+        frame: method, <score>, and <hue> where there is one.
+        score: a column.
+        label: of the axis.
+        hue: the column that colours the boxes, None for one colour.
+        lines: horizontal references by their labels.
+    """
     shown = frame.assign(label=frame["method"].map(label_of))
     figure, axis = plt.subplots(figsize=(WIDTH, 4.4))
     sns.boxplot(
@@ -91,7 +102,11 @@ def score_boxes(
 
 
 def residual_lines(frame: pd.DataFrame) -> Figure:
-    """Residual against the number of points on the path, a line for each rule. frame: rule, steps, residual."""
+    """Residual against the number of points on the path, a line for each rule.
+
+    Args:
+        frame: rule, steps, residual (a share of the total).
+    """
     figure, axis = plt.subplots(figsize=(WIDTH * 0.7, 3.6))
     sns.lineplot(frame, x="steps", y="residual", hue="rule", style="rule", markers=True, markersize=8, ax=axis)
     axis.set_xscale("log", base=2)
@@ -120,7 +135,11 @@ def cascade_curves(
     """SSIM with the trained model's map after each stage, a panel for each method, its degradation threshold dotted and
     its null dashed.
 
-    summary: method, stage, mean, ci_low, ci_high.
+    Args:
+        summary: method, stage, mean, ci_low, ci_high.
+        thresholds: degradation threshold by method.
+        nulls: SSIM by texture alone, by method.
+        stages: in the order in which they are randomized.
     """
     methods = list(dict.fromkeys(summary["method"]))
     rows = -(-len(methods) // 4)
@@ -145,7 +164,8 @@ def cascade_curves(
 def likeness(frame: pd.DataFrame) -> Figure:
     """Likeness after randomization (dots) beside each method's threshold (bars), a panel for each score.
 
-    frame: method, score, random, threshold.
+    Args:
+        frame: method, score, random, threshold.
     """
     labels = {"ssim": "SSIM", "spearman": "rank correlation", "spearman_abs": "rank corr., absolute", "hog": "HOG"}
     scores = list(dict.fromkeys(frame["score"]))
@@ -168,9 +188,15 @@ def likeness(frame: pd.DataFrame) -> Figure:
 def precision_recall(
     image: np.ndarray, truth: np.ndarray, maps: Mapping[str, np.ndarray], areas: Mapping[str, float]
 ) -> Figure:
-    """An image, some of its maps, and their precision-recall curves. areas: of each map, for the legend.
+    """An image, some of its maps, and their precision-recall curves.
 
     A curve is drawn as the steps that average precision sums: over each gain in recall, from 0, the precision reached.
+
+    Args:
+        image: (height, width).
+        truth: mask of the same shape.
+        maps: by name, each of that shape in [0, 1].
+        areas: average precision of each map, for the legend.
     """
     from saltrust.scores.auprc import precision_recall as curve
 
@@ -192,7 +218,9 @@ def precision_recall(
 def similarity_scale(frame: pd.DataFrame, midpoint: float) -> Figure:
     """What SSIM each kind of pair has, a row for each method: dots for means, a line at the paper's midpoint.
 
-    frame: method, pair (in the order of the legend), mean; a method may lack some pairs.
+    Args:
+        frame: method, pair (in the order of the legend), mean; a method may lack some pairs.
+        midpoint: SSIM of the line.
     """
     styles = zip(("0.35", "0.35", "#cc79a7", FAIL, PASS, "#009e73"), "|xvsoD", strict=True)
     methods = list(dict.fromkeys(frame["method"]))
@@ -210,8 +238,12 @@ def similarity_scale(frame: pd.DataFrame, midpoint: float) -> Figure:
 
 
 def stability_boxes(frame: pd.DataFrame, low: Mapping[str, float] | float) -> Figure:
-    """SSIM by method for each criterion (column `criterion`), with the low baseline: a line, or a mark for each
-    method."""
+    """SSIM by method for each criterion, with the low baseline.
+
+    Args:
+        frame: method, criterion, ssim.
+        low: the low baseline, drawn as a line; by method, as a mark for each.
+    """
     if not isinstance(low, Mapping):
         return score_boxes(frame, "ssim", "SSIM", hue="criterion", lines={f"low baseline {low:g}": low})
     figure = score_boxes(frame, "ssim", "SSIM", hue="criterion")

@@ -12,8 +12,12 @@ from saltrust.plots.style import FAIL, PASS, WIDTH
 
 
 def verdict_matrix(verdicts: pd.DataFrame, controls: pd.DataFrame | None = None) -> Figure:
-    """Table 2 as a picture: a row for each method, a column for each criterion and baseline, PASS or FAIL in words;
-    controls, in the same columns, stand below a gap."""
+    """Table 2 of Arun et al. as a picture: a row for each method, a column for each criterion and baseline.
+
+    Args:
+        verdicts: from `Study.verdicts`; the verdict stands in words.
+        controls: in the same columns, below a gap; None for none.
+    """
     columns = list(dict.fromkeys(zip(verdicts["criterion"], verdicts["baseline"], strict=True)))
     groups = [verdicts] if controls is None or controls.empty else [verdicts, controls]
     height = sum(group["method"].nunique() for group in groups) + 0.4 * (len(groups) - 1)

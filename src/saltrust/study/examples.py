@@ -10,13 +10,20 @@ import pandas as pd
 class Example:
     """One answer to the question of one criterion: two pictures (height, width) to compare, and the score between them.
 
-    first: for utility the image itself (0 to 255), else a map in [0, 1]. second: a map in [0, 1]. truth: mask.
+    Attributes:
+        criterion: a name in CRITERIA.
+        answer: "best" or "worst".
+        method: that made the map.
+        label: the score, in words.
+        first: of a score against the truth the image itself (0 to 255), else a map in [0, 1].
+        second: a map in [0, 1].
+        truth: mask.
     """
 
     criterion: str
-    answer: str  # "best" or "worst"
+    answer: str
     method: str
-    label: str  # the score, in words
+    label: str
     first: np.ndarray
     second: np.ndarray
     truth: np.ndarray

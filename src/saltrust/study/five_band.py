@@ -30,8 +30,12 @@ CLAMP = 0.1  # largest magnitude that a clamped map keeps (sec. IV-A)
 class TjoaMethod:
     """A way in which they make maps.
 
-    method: a name in METHODS. absolute: whether its signs are dropped, as captum's Saliency does. first_layer: whether
-    Guided Grad-CAM uses the first convolution. parameters: where they differ from the study's.
+    Attributes:
+        title: as in their tables.
+        method: a name in METHODS.
+        absolute: whether its signs are dropped, as captum's Saliency does.
+        first_layer: whether Guided Grad-CAM uses the first convolution.
+        parameters: where they differ from the study's.
     """
 
     title: str
@@ -82,8 +86,14 @@ class GalleryImage:
 class FiveBandStudy:
     """Maps of a study's branches for the class that each predicts, and their scores.
 
-    Networks are named by their architecture ("alexnet"), branches are numbered from 1. thresholds: of maps that are not
-    clamped. Raises SaltrustError where the data set's truth is not graded.
+    Networks are named by their architecture ("alexnet"), branches are numbered from 1.
+
+    Args:
+        study: of a data set whose truth is graded.
+        thresholds: of maps that are not clamped.
+
+    Raises:
+        SaltrustError: where the truth is not graded.
     """
 
     def __init__(self, study: Study, thresholds: Thresholds = SOFT):
@@ -193,8 +203,15 @@ class FiveBandStudy:
     ) -> pd.DataFrame:
         """Precision, recall and accuracy of each image by method and branch: average and best over soft thresholds.
 
-        Columns image, label, predicted, method, network, branch, {precision,recall,accuracy}_{avg,best}. unsigned: drop
-        the signs of all maps first. empty: whether images without a cell are kept, None for the protocol's choice.
+        Args:
+            names: of maps, in TJOA_METHODS.
+            networks: architectures, by default those of the card.
+            clamped: whether maps are clamped first.
+            unsigned: whether the signs of all maps are dropped first.
+            empty: whether images without a cell are kept, None for the protocol's choice.
+
+        Returns:
+            Columns image, label, predicted, method, network, branch, {precision,recall,accuracy}_{avg,best}.
         """
         rules = self._rules
 

@@ -63,9 +63,16 @@ class Networks(ABC):
         self.artefact, self.localizer_artefact = cache(self.artefact), cache(self.localizer_artefact)
 
     @classmethod
-    @abstractmethod
     def of(cls, card: Card, profile: Profile, seed: int, store: Store) -> "Networks":
         """The networks of a card, with the images as the main one sees them."""
+        first, second = card.networks[:2]
+        images = Images(card, profile, seed, store, cls.image_size(profile, first))
+        return cls(images, f"{first}-1", f"{first}-2", f"{second}-1")
+
+    @staticmethod
+    def image_size(profile: Profile, architecture: str) -> int:
+        """Side in pixels of the images that an architecture sees."""
+        return profile.size
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -98,7 +105,7 @@ class Networks(ABC):
 
     def size(self, name: str) -> int:
         """Side in pixels of the images that a classifier sees."""
-        return self.images.size
+        return self.image_size(self.images.profile, self.architecture(name))
 
     def test(self, name: str | None = None) -> Split:
         """The test images as a classifier, by default the main one, sees them."""
@@ -188,11 +195,6 @@ class PairedNetworks(Networks):
 
     replication = "trained apart, from different seeds"
 
-    @classmethod
-    def of(cls, card: Card, profile: Profile, seed: int, store: Store) -> "PairedNetworks":
-        first, second = card.networks[:2]
-        return cls(Images(card, profile, seed, store, profile.size), f"{first}-1", f"{first}-2", f"{second}-1")
-
     def _artefact(self, name: str) -> Classifier:
         from saltrust.models.recipes import classifier_plan
 
@@ -212,11 +214,9 @@ class BranchedNetworks(Networks):
     replication = "branches of one base model, which share most of their training"
     parameters: ClassVar[Mapping[str, object]] = {"rectifiers": "gradient"}  # as in captum, which leaves them alone
 
-    @classmethod
-    def of(cls, card: Card, profile: Profile, seed: int, store: Store) -> "BranchedNetworks":
-        first, second = card.networks[:2]
-        images = Images(card, profile, seed, store, profile.branching.sizes[first])
-        return cls(images, f"{first}-1", f"{first}-2", f"{second}-1")
+    @staticmethod
+    def image_size(profile: Profile, architecture: str) -> int:
+        return profile.branching.sizes[architecture.partition("+")[0]]  # "alexnet+3" sees what "alexnet" sees
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -232,19 +232,12 @@ class BranchedNetworks(Networks):
         sizes = self.images.profile.branching
         return range(1, 1 + (sizes.deep_branches if "+" in architecture else sizes.branches))
 
-    def size(self, name: str) -> int:
-        return self._size(self.architecture(name))
-
-    def _size(self, architecture: str) -> int:
-        # "alexnet+3" sees what "alexnet" sees.
-        return self.images.profile.branching.sizes[architecture.partition("+")[0]]
-
     def _artefact(self, name: str) -> Branch:
         from saltrust.models.recipes import branch_plan
 
         architecture, branch = name.rsplit("-", 1)
         plan = branch_plan(architecture, self.images.profile)
-        splits = self._splits(self._size(architecture))
+        splits = self._splits(self.size(name))
         return Branch(**splits, plan=plan, base=self._base(architecture), seed=self._seed(branch))
 
     def _base(self, architecture: str) -> BaseModel:
@@ -253,7 +246,7 @@ class BranchedNetworks(Networks):
         plain, _, depth = architecture.partition("+")
         weights = self._imagenet(plain)
         plan = base_plan(architecture, self.images.profile, self.images.seed, weights is not None)
-        train = self.images.artefact("train", self._size(architecture))
+        train = self.images.artefact("train", self.image_size(self.images.profile, architecture))
         start = self._base(plain) if depth and weights is None else None  # the paper's start from ImageNet as well
         return BaseModel(train, plan=plan, architecture=architecture, pretrained=weights, start=start)
 

@@ -11,11 +11,17 @@ from saltrust.stats.bootstrap import difference
 
 @dataclass(frozen=True)
 class VerdictCell:
-    """One cell of Table 2. values, reference: scores by image (or one number); `larger`: must values exceed the
-    reference?
+    """One cell of Table 2.
 
-    paired: values and reference belong to the same images in the same order. clusters: what the images of the values
-    belong to, see `bootstrap_means`.
+    Attributes:
+        method: that is judged.
+        criterion: a name in CRITERIA.
+        baseline: what it is compared with.
+        values: the method's scores, by image.
+        reference: the baseline's, or one number.
+        larger: whether values must exceed the reference.
+        paired: whether both belong to the same images in the same order.
+        clusters: what the images of the values belong to, see `bootstrap_means`.
     """
 
     method: str

@@ -22,8 +22,16 @@ Reference = str | float | None
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a test. ours: in words and numbers. why: the rule. estimate, ci_low, ci_high: what decides, with its
-    95 % bootstrap interval by image where it has one."""
+    """What came of a test.
+
+    Attributes:
+        ours: the result, in words and numbers.
+        agrees: whether it is as the paper says.
+        why: the rule.
+        estimate: what decides.
+        ci_low: of its 95 % bootstrap interval by image, where it has one.
+        ci_high: the other end.
+    """
 
     ours: str
     agrees: Answer

@@ -28,9 +28,16 @@ COLUMNS = (
 class Claim(BaseModel):
     """One claim of one paper.
 
-    paper: BibTeX key. title: the claim in our words. quote: a few of theirs; number: their values. datasets: the cards
-    that stand for the paper's data. truth: the kind of truth of that data where no card stands for it. test: a name in
-    CHECKS and its parameters, or else not_testable: why not.
+    Attributes:
+        paper: BibTeX key.
+        title: the claim in our words.
+        where: it stands in the paper.
+        quote: a few of their words.
+        number: their values.
+        datasets: the cards that stand for the paper's data.
+        truth: the kind of truth of that data, where no card stands for it.
+        test: a name in CHECKS and its parameters.
+        not_testable: why there is no test.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -145,8 +152,14 @@ def answer(claim: Claim, evidence: Evidence | None) -> Outcome:
 def evaluate(card: Card, evidence: Mapping[str, Evidence], claims: Sequence[Claim]) -> pd.DataFrame:
     """One row for each claim that can be tested on a data set.
 
-    evidence: by protocol; the first one decides. Columns id, paper, ours, agrees, estimate, ci_low, ci_high, data
-    ("own" or "outside"), kind, title, quote, where, number, why; and the answer under each protocol, by its name.
+    Args:
+        card: of the data set.
+        evidence: by protocol; the first one decides.
+        claims: all that there are.
+
+    Returns:
+        Columns id, paper, ours, agrees, estimate, ci_low, ci_high, data ("own" or "outside"), kind, title, quote,
+        where, number, why; and the answer under each protocol, by its name.
     """
     rows = []
     for data, group in about(card, claims).items():

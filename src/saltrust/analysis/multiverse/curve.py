@@ -30,8 +30,12 @@ from saltrust.study.verdict import VerdictCell, judge
 class Specification:
     """One way to reach one verdict, by what it computes: scores whose mean is compared with that of a reference.
 
-    choices: label of each varied choice, by name; empty outside the grid. values, reference: as a criterion compares
-    them. names: the named protocols that it is.
+    Attributes:
+        choices: label of each varied choice, by name; empty outside the grid.
+        protocol: how the scores are computed and judged.
+        values: the method's scores, as its criterion compares them.
+        reference: what they are compared with.
+        names: the named protocols that it is.
     """
 
     choices: dict[str, str]
@@ -103,10 +107,16 @@ def _with(protocol: Protocol, names: Sequence[str], values: Sequence[Any]) -> Pr
 def specification_curve(study: Study, methods: str = "paper", n_boot: int = 1000) -> pd.DataFrame:
     """The verdict of every specification: one row for each specification x method x criterion.
 
-    Columns: method, criterion, baseline, specification (its number within these), protocol (the named protocols that it
-    is, joined by ", "), in_grid, one for each choice (the value's label, "" where it is not varied), then value,
-    reference, difference, ci_low, ci_high and verdict, as from `Study.verdicts`. A named protocol that also differs in
-    choices which are not varied has a row of its own, with in_grid False.
+    Args:
+        study: around whose protocol choices are varied.
+        methods: names and groups of methods, joined by commas.
+        n_boot: resamples behind an interval.
+
+    Returns:
+        Columns method, criterion, baseline, specification (its number within these), protocol (the named protocols that
+        it is, joined by ", "), in_grid, one for each choice (the value's label, "" where it is not varied), then value,
+        reference, difference, ci_low, ci_high and verdict, as from `Study.verdicts`. A named protocol that also differs
+        in choices which are not varied has a row of its own, with in_grid False.
     """
     plans = _plans(study, methods)
     _make_maps(study, plans)

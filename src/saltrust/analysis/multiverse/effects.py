@@ -24,11 +24,18 @@ def pass_shares(curve: pd.DataFrame) -> pd.DataFrame:
 def effects(curve: pd.DataFrame) -> pd.DataFrame:
     """What each choice does to the verdicts of each method and criterion.
 
-    Columns: criterion, method, choice, levels; pairs, the pairs of specifications that differ in this choice alone;
-    flips, those of them whose verdicts differ; and the share of the variance over the specifications that the choice
-    explains by itself (eta squared of its main effect), of the difference (variance_difference) and of the verdict
-    (variance_verdict); NaN where there is none. A row "interactions" holds the rest of the variance: what choices do
-    only together. Raises SaltrustError where the specifications of a method and criterion are not fully crossed.
+    Args:
+        curve: from `specification_curve`.
+
+    Returns:
+        Columns criterion, method, choice, levels; pairs, the pairs of specifications that differ in this choice alone;
+        flips, those of them whose verdicts differ; and the share of the variance over the specifications that the
+        choice explains by itself (eta squared of its main effect), of the difference (variance_difference) and of the
+        verdict (variance_verdict); NaN where there is none. A row "interactions" holds the rest of the variance: what
+        choices do only together.
+
+    Raises:
+        SaltrustError: where the specifications of a method and criterion are not fully crossed.
     """
     rows = []
     for (criterion, method), own in curve[curve["in_grid"]].groupby(["criterion", "method"], sort=False):
@@ -66,6 +73,9 @@ def main_effects(values: np.ndarray) -> np.ndarray:
 
     The design is balanced, so that the sums of squares of the main effects are orthogonal and what they leave of the
     total is interaction. NaN where the values do not vary.
+
+    >>> main_effects(np.array([[0.0, 0.0], [1.0, 1.0]]))
+    array([1., 0.])
     """
     total = ((values - values.mean()) ** 2).mean()
     axes = range(values.ndim)

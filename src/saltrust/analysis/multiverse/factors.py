@@ -15,10 +15,16 @@ Levels = Callable[[Study, str], tuple[Any, ...]]
 
 @dataclass(frozen=True)
 class Factor:
-    """A choice that is varied. levels: (study, method) -> the values that are crossed; where there are fewer than two,
-    the choice is not varied. put: the protocol with that value. sources: where the values come from. bears_on: whether
-    it can change the verdict by a criterion. labels: how values are called, by default as they are written. of_maps:
-    whether other maps must be made, as opposed to the same ones scored in another way.
+    """A choice that is varied.
+
+    Attributes:
+        title: in words.
+        levels: (study, method) -> the values that are crossed; of fewer than two, the choice is not varied.
+        put: (protocol, value) -> the protocol with that value.
+        sources: where the values come from.
+        bears_on: whether it can change the verdict by a criterion.
+        labels: how values are called, by default as they are written.
+        of_maps: whether other maps must be made, as opposed to the same ones scored in another way.
     """
 
     title: str
