@@ -128,11 +128,21 @@ def test_a_failed_chapter_is_readable_and_leaves_the_published_results(project, 
     assert not (results / "notebooks" / "dataset.failed.ipynb").exists()
 
 
-def test_progress_of_the_kernel_reaches_the_terminal(project):
-    code = "from saltrust.core import progress\nprogress.INTERVAL = 0\nlist(progress.track(range(3), 'counting'))"
-    outcome = saltrust("publish", "dataset", "--verbose", **project(code))
-    assert "[phantom-pneumothorax dataset]" in outcome.stderr
+def test_what_the_kernel_says_reaches_the_terminal_but_for_a_false_alarm(project):
+    """Jupyter interrupts a kernel that has nothing to do before it ends it, and ipykernel calls that an error."""
+    outcome = saltrust("publish", "dataset", "--verbose", **project("""
+import logging
+from saltrust.core import progress
+progress.INTERVAL = 0
+list(progress.track(range(3), 'counting'))
+kernel = logging.getLogger("IPKernelApp")
+for message in ("KeyboardInterrupt caught in kernel.", "KeyboardInterrupt caught in kernel", "no such luck"):
+    kernel.error(message)
+"""))  # fmt: skip
     assert "67%  counting  0:00 left" in outcome.stderr
+    assert "[phantom-pneumothorax dataset] done in " in outcome.stderr
+    assert "no such luck" in outcome.stderr
+    assert "KeyboardInterrupt" not in outcome.stderr
 
 
 def test_a_run_lands_in_a_folder_of_its_own_and_leaves_the_published_results(project, tmp_path):
@@ -287,5 +297,6 @@ except KeyboardInterrupt:
         process.kill()
     assert process.returncode == 130
     assert "saltrust: interrupted; what is computed is kept" in said
+    assert "KeyboardInterrupt caught" not in said
     assert kept.exists()
     assert all(folder.name.endswith("-failed") for folder in (tmp_path / "results" / "runs" / "dataset").iterdir())

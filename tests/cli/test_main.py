@@ -1,10 +1,16 @@
 """The words of a command line: where the chapter stands, how parameters are written, what comes of several values."""
 
+import errno
+import subprocess
+import sys
+
 import pytest
 from click.testing import CliRunner
 
+from saltrust import cli
 from saltrust.chapters import execute
-from saltrust.cli import app
+from saltrust.cli import app, main
+from saltrust.core import paths, progress
 from saltrust.core.errors import SaltrustError
 from saltrust.publishing import sweep
 
@@ -79,3 +85,60 @@ def test_all_are_checked_before_the_first(ran):
 
 def test_an_only_run_fails_as_itself(ran):
     assert str(invoke("run", "models", "--seed", "1").exception) == "no such luck"
+
+
+def test_commands_that_need_no_torch_do_not_wait_for_it():
+    slow = "{'torch', 'pandas', 'matplotlib', 'scipy', 'rich.console'}"
+    code = f"import sys, saltrust.cli; print(sorted({slow} & sys.modules.keys()))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert loaded == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["rum"], "saltrust: No such command 'rum'. Did you mean 'run'?"),
+        (["run", "models", "more"], "saltrust: Got unexpected extra argument (more)"),
+        (["store", "gc", "--days", "-1"], "saltrust: Invalid value for '--days': -1 is not in the range 0<=x<=36500."),
+        (["compare", "one"], "saltrust: Missing argument 'SECOND'."),
+        (["plan", "--methods", "lrp"], "saltrust: unknown parameter of chapter 'book' 'methods'"),
+        (["plan", "--methods", "lrp", "gallery", "-p", "x"], "saltrust: -p x: write name=value"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(words, message, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["saltrust", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr()
+    assert (ended.value.code, told.out) == (2, "")
+    (line,) = told.err.splitlines()
+    assert line.startswith(message)
+
+
+def test_a_full_disk_is_told_with_the_place_of_the_results(monkeypatch, capsys):
+    def full(*given, **named):
+        raise OSError(errno.ENOSPC, "No space left on device", "file")
+
+    monkeypatch.setattr(cli, "app", full)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert f"results go to {paths.RESULTS} (SALTRUST_RESULTS); `saltrust store gc`" in capsys.readouterr().err
+
+
+def test_a_mistake_in_a_process_that_another_follows_is_said_there(monkeypatch, capsys, tmp_path):
+    log = tmp_path / "log"
+    log.touch()
+    monkeypatch.setenv(progress.LOG, str(log))
+    monkeypatch.setattr(sys, "argv", ["saltrust", "rum"])
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().err == ""
+    assert '"saltrust: No such command' in log.read_text()
+
+
+def test_without_a_command_the_help_is_shown(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["saltrust"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "Can you trust a saliency map?" in capsys.readouterr().err

@@ -51,7 +51,11 @@ _OF_TWO = ("repeatability",)
 
 
 def of(card: Card) -> dict[str, tuple[str, ...]]:
-    """The chapters of a data set in the order of the book, each with those that run before it."""
+    """The chapters of a data set in the order of the book, each with those that run before it.
+
+    >>> of(data_cards.load("phantom-pneumonia"))["verdict"]
+    ('randomization', 'repeatability')
+    """
     if not card.models:
         return _GRADED | _ALWAYS if card.truth == "graded" else _ALWAYS
     without = _TRAINED_HERE + (_OF_TWO if len(card.models) < 2 else ())
@@ -84,7 +88,14 @@ class Parameter:
         return self.name.replace("_", "-")
 
     def cast(self, text: str) -> str | int | float | bool:
-        """A value from the command line in the type of the default. Raises SaltrustError for one that does not fit."""
+        """A value from the command line in the type of the default.
+
+        Raises:
+            SaltrustError: the text is no value of that type.
+
+        >>> Parameter("n_boot", 1000, "resamples", "of the images").cast("50")
+        50
+        """
         wanted = type(self.default)
         if wanted is bool:
             if text.lower() in ("true", "false"):
@@ -101,7 +112,15 @@ class Parameter:
         )
 
     def check(self, value: str | int | float | bool, values: Mapping[str, Any]) -> None:
-        """Raises SaltrustError for a value that is none of its kind. values: of all parameters, by name."""
+        """Refuse a value that is none of its kind.
+
+        Args:
+            value: in the type of the default.
+            values: of all parameters, by name.
+
+        Raises:
+            SaltrustError: names the parameter, and what is allowed.
+        """
         try:
             KINDS[self.kind](value, values)
         except SaltrustError as error:
@@ -110,6 +129,15 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Chapter:
+    """A notebook that can be run with other parameters.
+
+    Attributes:
+        name: as commands and links have it ("localization").
+        title: its first heading.
+        source: the notebook, as a script in cells (py:percent).
+        parameters: of its cell tagged `parameters`, in order.
+    """
+
     name: str
     title: str
     source: Path
@@ -133,7 +161,11 @@ class Chapter:
 
 
 def load(name: str) -> Chapter:
-    """The chapter of that name. Raises SaltrustError for an unknown name or a parameters cell that cannot be read."""
+    """The chapter of that name.
+
+    Raises:
+        SaltrustError: there is no such chapter, or its parameters cell cannot be read.
+    """
     if name not in NAMES:
         raise unknown_name("chapter", name, NAMES)
     source = paths.CHAPTERS / f"{name}.py"
@@ -170,8 +202,16 @@ def _parameters(source: Path, text: str) -> tuple[Parameter, ...]:
 def check(chapter: Chapter, given: dict[str, str]) -> dict[str, Any]:
     """Cast and check parameters from the command line, before any work.
 
-    Raises SaltrustError for a name that the chapter does not have, and for a value that is of the wrong type, out of
-    range, not in the registry that it is looked up in, or does not go with the others.
+    Args:
+        chapter: whose parameters they are.
+        given: texts, by the names of parameters.
+
+    Returns:
+        The values of those that are given, by name.
+
+    Raises:
+        SaltrustError: the chapter does not have such a parameter, or a value is not of its type or kind, or does not go
+            with the others.
     """
     known = {parameter.name: parameter for parameter in chapter.parameters}
     for name in given:
@@ -185,7 +225,11 @@ def check(chapter: Chapter, given: dict[str, str]) -> dict[str, Any]:
 
 
 def combinations(given: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
-    """One value of each parameter, in every way; what is given twice counts once."""
+    """One value of each parameter, in every way; what is given twice counts once.
+
+    >>> combinations({"seed": ["0", "1", "0"], "methods": ["lrp"]})
+    [{'seed': '0', 'methods': 'lrp'}, {'seed': '1', 'methods': 'lrp'}]
+    """
     several = (dict.fromkeys(values) for values in given.values())
     return [dict(zip(given, values, strict=True)) for values in product(*several)]
 
@@ -193,8 +237,15 @@ def combinations(given: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
 def complete(chapter: Chapter, given: dict[str, str]) -> dict[str, Any]:
     """Every parameter of a chapter, those that are given cast and checked.
 
-    Raises SaltrustError, besides what `check` raises, for a data set that the chapter does not suit or that is not on
-    this machine.
+    Args:
+        chapter: whose parameters they are.
+        given: texts, by the names of parameters; the others have their defaults.
+
+    Returns:
+        The value of each parameter by name, in the notebook's order; a data card's file as an absolute path.
+
+    Raises:
+        SaltrustError: as for `check`; or the chapter does not suit the data set, or that is not on this machine.
     """
     values = {p.name: p.default for p in chapter.parameters} | check(chapter, given)
     card = data_cards.load(values["dataset"])

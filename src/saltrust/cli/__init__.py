@@ -48,7 +48,7 @@ for one in (chapters, methods, datasets, run, compare, assess, plan, publish, co
 def main() -> None:
     """Entry point of `saltrust`."""
     try:
-        sys.exit(app(prog_name="saltrust", standalone_mode=False))
+        sys.exit(app(prog_name="saltrust", standalone_mode=False) or 0)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(MISTAKE)

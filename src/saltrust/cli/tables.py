@@ -3,9 +3,6 @@
 import sys
 from collections.abc import Iterable, Sequence
 
-from rich.console import Console
-from rich.table import Table
-
 UNBOUNDED = 100_000  # characters of a line that nothing cuts
 INDENT = "  "  # before what belongs to the row above
 
@@ -18,6 +15,9 @@ def show(headings: Sequence[str], rows: Iterable[Sequence[object]], right: Seque
         rows: a cell for each column, shown as `str` has it.
         right: headings of the columns that hold numbers, and are set to the right.
     """
+    from rich.console import Console
+    from rich.table import Table
+
     console = Console(width=None if sys.stdout.isatty() else UNBOUNDED, highlight=False, markup=False, emoji=False)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for heading in headings:

@@ -23,12 +23,28 @@ def device_name() -> str:
 
 
 def batch_that_fits(free: int, per_image: int) -> int:
-    """Images in a pass, from 1 to LARGEST, whose memory (bytes) stays within SHARE of what is free."""
+    """How many images one pass may hold.
+
+    Args:
+        free: memory of the device in bytes, of which a pass takes at most SHARE.
+        per_image: bytes that one image needs.
+
+    Returns:
+        A number from 1 to LARGEST.
+
+    >>> batch_that_fits(free=10_000_000, per_image=1_000_000)
+    8
+    """
     return max(1, min(LARGEST, int(SHARE * free) // max(per_image, 1)))
 
 
 def measured_batch(where: torch.device, run_one: Callable[[], object]) -> int:
-    """The batch that fits a GPU, from the peak memory of a pass over one image (`run_one`)."""
+    """The batch that fits a GPU.
+
+    Args:
+        where: the GPU.
+        run_one: a pass over one image, whose peak memory is measured.
+    """
     run_one()  # workspaces are claimed once, not for each image
     before = torch.cuda.memory_allocated(where)
     torch.cuda.reset_peak_memory_stats(where)

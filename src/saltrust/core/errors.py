@@ -11,7 +11,13 @@ class SaltrustError(Exception):
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> SaltrustError:
     """The error for a name that is not in a closed set, with the nearest known name suggested.
 
-    kind: what the name should have been, as a noun ("method", "data set"). known: the allowed names.
+    Args:
+        kind: what the name should have been, as a noun ("method", "data set").
+        name: what was given.
+        known: the allowed names.
+
+    >>> print(unknown_name("shape", "disk", ["square", "disc"]))
+    unknown shape 'disk'; did you mean 'disc'? known: disc, square
     """
     known = sorted(known)
     near = get_close_matches(str(name), known, n=1)

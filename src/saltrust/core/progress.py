@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
-from unittest.mock import patch
 
 T = TypeVar("T")
 
@@ -101,6 +100,8 @@ def shown(label: str = "") -> Iterator[None]:
     Args:
         label: who says it: a data set, then what works on it ("cells atlas").
     """
+    from unittest.mock import patch  # imports asyncio, which other commands need not wait for
+
     with ExitStack() as stack:
         named = {LABEL: label}
         if not followed():

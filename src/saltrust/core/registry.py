@@ -11,9 +11,15 @@ T = TypeVar("T")
 class Registry(dict[str, T]):
     """A dict from name to object, filled by decorator; an absent name raises a SaltrustError that suggests the nearest.
 
+    Attributes:
+        kind: what it holds, as a noun ("method").
+
     >>> SHAPES = Registry("shape")
     >>> @SHAPES.register("disc")
     ... def disc(): ...
+    >>> SHAPES["disk"]
+    Traceback (most recent call last):
+    saltrust.core.errors.SaltrustError: unknown shape 'disk'; did you mean 'disc'? known: disc
     """
 
     def __init__(self, kind: str):
@@ -21,6 +27,8 @@ class Registry(dict[str, T]):
         self.kind = kind
 
     def register(self, name: str) -> Callable[[T], T]:
+        """A decorator that adds what it stands before. Raises ValueError where the name is taken."""
+
         def add(thing: T) -> T:
             if name in self:
                 raise ValueError(f"{self.kind} '{name}' is registered twice")

@@ -15,6 +15,13 @@ VERDICTS = {"PASS": "verdict-pass", "FAIL": "verdict-fail"}  # words with a mark
 
 @dataclass(frozen=True)
 class Column:
+    """A column of a table as it is shown.
+
+    Attributes:
+        cells: one text for each row.
+        numeric: whether all of them are numbers, or empty.
+    """
+
     cells: tuple[str, ...]
     numeric: bool
 
@@ -24,7 +31,11 @@ class Column:
 
 
 def read_csv(file: Path) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows. Raises SaltrustError, naming the file, where the rows are not of one length."""
+    """Headings and rows of a table.
+
+    Raises:
+        SaltrustError: the rows of the file are not of one length.
+    """
     with file.open(encoding="utf-8", newline="") as stream:
         head, *rows = csv.reader(stream)
     if {len(row) for row in rows} - {len(head)}:
@@ -33,7 +44,15 @@ def read_csv(file: Path) -> tuple[list[str], list[list[str]]]:
 
 
 def columns(rows: list[list[str]], width: int) -> list[Column]:
-    """The columns of a table of texts, numbers rounded for reading."""
+    """The columns of a table of texts, numbers rounded for reading.
+
+    Args:
+        rows: cells, each row of the same length.
+        width: that length, which a table without rows has, too.
+
+    >>> columns([["ig", "0.12345"], ["xrai", "0.5"]], 2)[1]
+    Column(cells=('0.123', '0.500'), numeric=True)
+    """
     found = []
     for at in range(width):
         cells = tuple(row[at] for row in rows)
@@ -44,6 +63,11 @@ def columns(rows: list[list[str]], width: int) -> list[Column]:
 
 
 def as_number(cell: str) -> float | None:
+    """The number that a text is; None for one that is none.
+
+    >>> as_number("1e3"), as_number("high")
+    (1000.0, None)
+    """
     try:
         return float(cell)
     except ValueError:
