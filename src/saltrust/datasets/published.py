@@ -1,16 +1,14 @@
 """What the loaders of the published data sets share: their parameters, and the counts as published."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from hashlib import sha256
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from saltrust.core.data_cards import SPLITS, Card
+from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError, unknown_name
-from saltrust.datasets.files import at, table
 from saltrust.datasets.images import size_of
 from saltrust.datasets.records import Record
 from saltrust.datasets.shapes import Box
@@ -60,11 +58,6 @@ def counted(card: Card, given: PublishedParameters, **counts: int) -> None:
     )
 
 
-def rows(card: Card, file: str, columns: Sequence[str]) -> Iterator[tuple]:
-    """Line in the file and cells of those columns (text) of every row of a table. Raises SaltrustError as `table`."""
-    return table(card, file, columns)[list(columns)].itertuples(name=None)
-
-
 def here(card: Card, given: PublishedParameters, records: Sequence[Record]) -> list[Record]:
     """The records whose image is on this machine. Raises SaltrustError if one is not, unless `part` is set; or all."""
     missing = [record.file for record in records if not record.file.is_file()]
@@ -93,22 +86,6 @@ def by_name(folder: Path, suffix: str) -> dict[str, Path]:
                 raise SaltrustError(f"two images are called {name}: in {files[stem].parent} and in {place}")
             files[stem] = Path(place, name)
     return files
-
-
-def named_splits(card: Card, file: str) -> dict[str, str]:
-    """The split of each image in a table with the columns Image_ID and Split, as Arun et al. published theirs.
-
-    Raises SaltrustError where one image is in two splits, or in one that does not exist.
-    """
-    found: dict[str, str] = {}
-    for line, name, split in rows(card, file, ("Image_ID", "Split")):
-        with at(f"{file}, line {line}"):
-            if split not in SPLITS:
-                raise unknown_name("split", split, SPLITS)
-            image = name.removesuffix(".png").removesuffix(".dcm")
-            if found.setdefault(image, split) != split:
-                raise SaltrustError(f"{image} is in '{found[image]}' already")
-    return found
 
 
 def box(values: Sequence[str], corners: bool = False) -> Box | None:
@@ -148,18 +125,6 @@ def of_size(card: Card, records: Iterable[Record], width: int, height: int) -> N
                 f"{record.file}: has {size[0]} x {size[1]} pixels, but the truth of '{card.name}' was drawn on {width} "
                 f"x {height}; get the original images from {card.get.source}"
             )
-
-
-def thinned(records: Sequence[Record], negatives: int) -> list[Record]:
-    """All records with the finding and, for each, `negatives` without it (0: all), in their order.
-
-    Which ones depends on nothing but their ids.
-    """
-    if not negatives:
-        return list(records)
-    without = sorted((r.id for r in records if not r.label), key=lambda name: sha256(name.encode()).digest())
-    kept = set(without[: negatives * sum(record.label for record in records)])
-    return [record for record in records if record.label or record.id in kept]
 
 
 def _listed(counts: dict[str, int]) -> str:

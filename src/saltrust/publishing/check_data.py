@@ -12,8 +12,9 @@ from saltrust.core import paths
 from saltrust.core.data_cards import SPLITS, Card
 from saltrust.core.errors import SaltrustError
 from saltrust.core.progress import track
-from saltrust.datasets import files, images
+from saltrust.datasets import images
 from saltrust.datasets.loaders import LOADERS
+from saltrust.datasets.loading import drawn
 from saltrust.datasets.quality import counts_by_finding, counts_by_reader, groups_apart
 from saltrust.datasets.quality import groups as groups_of
 from saltrust.datasets.records import Record
@@ -69,7 +70,7 @@ def contact_sheet(card: Card, records: Sequence[Record]) -> Path:
     present = [record for record in records if record.truth][: SHEET - 3]
     shown = present + [record for record in records if not record.truth][: SHEET - len(present)]
     pixels = [images.resized(images.read(record.file), SIDE) for record in shown]
-    truth = [files.drawn(record.truth or (), *images.size_of(record.file), SIDE) for record in shown]
+    truth = [drawn(record.truth or (), *images.size_of(record.file), SIDE) for record in shown]
     titles = [_title(card, record) for record in shown]
     figure = plots.image_grid(pixels, titles, np.stack(truth), columns=4)
     file = paths.RESULTS / "checks" / f"{card.name}.png"
@@ -81,7 +82,7 @@ def contact_sheet(card: Card, records: Sequence[Record]) -> Path:
 
 def _splits(card: Card, records: Sequence[Record]) -> list[Line]:
     """Images of each split, and with the finding, beside the card's counts."""
-    none = files.absent(card)
+    none = card.absent_label
     lines = []
     for split in SPLITS:
         labels = [record.label for record in records if record.split == split]
@@ -107,7 +108,7 @@ def _splits(card: Card, records: Sequence[Record]) -> list[Line]:
 
 def _labels(card: Card, records: Sequence[Record]) -> list[Line]:
     """Whether labels and truth agree, as far as the tables tell."""
-    none = files.absent(card)
+    none = card.absent_label
     used = [record for record in records if record.split in SPLITS]
     bare = [record.id for record in used if record.label != none and record.truth == ()]
     extra = [record.id for record in used if record.label == none and record.truth]
@@ -124,7 +125,7 @@ def _open(card: Card, records: list[Record], sample: int, seed: int) -> tuple[li
     for record in track(chosen, f"opening images of {card.name}", len(chosen)):
         try:
             height, width = images.read(record.file).shape[:2]
-            truth = files.drawn(record.truth or (), width, height, SIDE)
+            truth = drawn(record.truth or (), width, height, SIDE)
         except SaltrustError as error:
             faults.append(f"{record.id}: {error}")
             continue
@@ -159,5 +160,5 @@ def _cases(cases: Sequence[str], among: int, what: str, shown: int = 3) -> str:
 
 
 def _title(card: Card, record: Record) -> str:
-    name = card.classes[record.label] if card.classes else ("with", "without")[record.label == files.absent(card)]
+    name = card.classes[record.label] if card.classes else ("with", "without")[record.label == card.absent_label]
     return f"{name}, {record.split or 'no split'}"
