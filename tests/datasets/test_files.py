@@ -2,35 +2,22 @@
 
 import pytest
 
-from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError
 from saltrust.datasets import files
-
-SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
-
-
-def card(root, truth="box", **fields):
-    """A card of files under the root; its table is never read here."""
-    columns = {"mask": "mask"} if truth == "mask" else dict.fromkeys(("x", "y", "width", "height"), "n")
-    return Card(
-        name="made-up",
-        finding="square",
-        truth=truth,
-        get={"root": str(root), "source": "nowhere"},
-        table={"file": "t.csv", "image": "image"} | ({} if "shares" in fields else {"split": "split"}) | columns,
-        **fields,
-    )
+from tests.datasets import written
 
 
 def test_a_table_is_text_by_line(tmp_path):
     (tmp_path / "t.csv").write_bytes('\ufeffimage, label ,x\n001,1,\n\n"a, b",0,NaN\n'.encode())
-    found = files.table(card(tmp_path), "t.csv", ("image", "label"))
+    found = files.table(written.card("siim", tmp_path), "t.csv", ("image", "label"))
     assert found.to_dict("index") == {
         2: {"image": "001", "label": "1", "x": ""},
         4: {"image": "a, b", "label": "0", "x": ""},
     }
     (tmp_path / "u.csv").write_text("a/1,1\nb/2,0\n")
-    assert files.table(card(tmp_path), "u.csv", header=None, names=["path", "label"])["path"].to_dict() == {
+    assert files.table(written.card("siim", tmp_path), "u.csv", header=None, names=["path", "label"])[
+        "path"
+    ].to_dict() == {
         1: "a/1",
         2: "b/2",
     }
@@ -84,4 +71,4 @@ def test_a_name_with_a_null_character_is_refused(tmp_path):
 def test_what_is_no_table_is_refused(tmp_path, content, message):
     (tmp_path / "t.csv").write_bytes(content)
     with pytest.raises(SaltrustError, match=rf"t\.csv: {message}"):
-        files.table(card(tmp_path), "t.csv", ("image", "label"))
+        files.table(written.card("siim", tmp_path), "t.csv", ("image", "label"))
