@@ -17,8 +17,15 @@ TEXT = (".csv", ".tsv", ".txt", ".json", ".xml", ".yaml", ".yml")  # files whose
 
 
 def inside(root: Path, relative: str) -> Path:
-    """The file of that name under the root. Raises SaltrustError for one that lies elsewhere, be it by an absolute
-    path, by `..` or by a symbolic link: what a table says must not open other files of this machine."""
+    """The file of that name under the root: what a table says must not open other files of this machine.
+
+    Args:
+        root: the folder of the data set.
+        relative: what its tables call the file.
+
+    Raises:
+        SaltrustError: For a file that lies elsewhere, be it by an absolute path, by `..` or by a symbolic link.
+    """
     folder, name = os.path.split(os.path.join(root, relative))
     if "\0" in relative:
         raise SaltrustError(f"{relative!r} is not the name of a file")
@@ -38,10 +45,19 @@ def _real(folder: str) -> str:
 
 
 def table(card: Card, name: str, columns: Sequence[str] = (), **options) -> pd.DataFrame:
-    """A CSV file of a data set as text, "" for what is empty; rows are numbered as the lines of the file.
+    """A CSV file of a data set.
 
-    name: relative to the root. columns: those that it must have. options: of pandas' `read_csv`. Raises SaltrustError
-    for a file that is missing, not CSV, without rows or without one of the columns.
+    Args:
+        card: of the data set.
+        name: of the file, relative to the root.
+        columns: those that it must have.
+        options: of pandas' `read_csv`.
+
+    Returns:
+        The table as text, "" for what is empty; its rows are numbered as the lines of the file.
+
+    Raises:
+        SaltrustError: For a file that is missing, not CSV, without rows or without one of the columns.
     """
     file = present(card, name)
     options = {"dtype": str, "skipinitialspace": True, "index_col": False, "skip_blank_lines": False} | options

@@ -32,7 +32,15 @@ P = TypeVar("P", bound=PublishedParameters)
 
 
 def parameters(card: Card, kind: type[P]) -> P:
-    """The card's parameters, checked. Raises SaltrustError naming the one that is unknown or wrong."""
+    """The card's parameters.
+
+    Args:
+        card: of the data set.
+        kind: the class of its loader's parameters.
+
+    Raises:
+        SaltrustError: Naming the parameter that is unknown or wrong.
+    """
     if unknown := set(card.parameters) - set(kind.model_fields):
         raise unknown_name(f"parameter of the loader '{card.loader}'", min(unknown), kind.model_fields)
     try:
@@ -44,7 +52,16 @@ def parameters(card: Card, kind: type[P]) -> P:
 
 
 def counted(card: Card, given: PublishedParameters, **counts: int) -> None:
-    """Compare what was counted in the tables with what was published. Raises SaltrustError where no version fits."""
+    """Compare what was counted in the tables with what was published.
+
+    Args:
+        card: of the data set.
+        given: its parameters, with the counts by version.
+        counts: what was counted, by what the card calls it.
+
+    Raises:
+        SaltrustError: Where no version fits.
+    """
     versions = given.published
     for version in versions.values():
         if unknown := set(version) - set(counts):
@@ -89,9 +106,20 @@ def by_name(folder: Path, suffix: str) -> dict[str, Path]:
 
 
 def box(values: Sequence[str], corners: bool = False) -> Box | None:
-    """The box of four cells: x, y, width and height, or two corners; None where all are empty.
+    """The box of four cells.
 
-    Raises SaltrustError for a cell that is empty or no number, and for a box without an inside.
+    Args:
+        values: x, y, width and height, or two corners, as text.
+        corners: whether they are two corners.
+
+    Returns:
+        The box; None where all cells are empty.
+
+    Raises:
+        SaltrustError: For a cell that is empty or no number, and for a box without an inside.
+
+    >>> box(["1", "2", "3", "4"])
+    Box(x0=1.0, y0=2.0, x1=4.0, y1=6.0)
     """
     if not any(values):
         return None

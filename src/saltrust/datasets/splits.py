@@ -56,7 +56,13 @@ def _drawn(seed: int, group: tuple[str, str]) -> str:
 
 
 def sampled(records: list[Record], count: int | None, seed: int) -> list[Record]:
-    """`count` of the records in their order, drawn so that every class keeps its share, and at least one image."""
+    """Some of the records in their order, drawn so that every class keeps its share, and at least one image.
+
+    Args:
+        records: of one split.
+        count: how many to keep, None for all.
+        seed: of the draw.
+    """
     if count is None or count >= len(records):
         return records
     labels = np.array([record.label for record in records])
@@ -75,9 +81,12 @@ def sampled(records: list[Record], count: int | None, seed: int) -> list[Record]
 
 
 def thinned(records: Sequence[Record], negatives: int) -> list[Record]:
-    """All records with the finding and, for each, `negatives` without it (0: all), in their order.
+    """All records with the finding, and some without it, in their order.
 
-    Which ones depends on nothing but their ids.
+    Args:
+        records: of all images.
+        negatives: how many to keep without the finding for each with it, 0 for all; which ones depends on nothing but
+            their ids.
     """
     if not negatives:
         return list(records)
@@ -87,9 +96,14 @@ def thinned(records: Sequence[Record], negatives: int) -> list[Record]:
 
 
 def named_splits(card: Card, file: str) -> dict[str, str]:
-    """The split of each image in a table with the columns Image_ID and Split, as Arun et al. published theirs.
+    """The split of each image, from a table as Arun et al. published theirs.
 
-    Raises SaltrustError where one image is in two splits, or in one that does not exist.
+    Args:
+        card: of the data set.
+        file: the table, with the columns Image_ID and Split.
+
+    Raises:
+        SaltrustError: Where one image is in two splits, or in one that does not exist.
     """
     found: dict[str, str] = {}
     for line, name, split in rows(card, file, ("Image_ID", "Split")):

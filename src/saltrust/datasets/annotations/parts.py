@@ -17,8 +17,15 @@ from saltrust.datasets.shapes import check_size
 
 @dataclass(frozen=True)
 class Part:
-    """Annotations that lie together: in the file, or the folder, `files`, of the images under `images`; both under
-    `root`. split: "" where they are of all splits."""
+    """Annotations that lie together.
+
+    Attributes:
+        card: of the data set.
+        root: its folder.
+        split: of which they are, "" where they are of all splits.
+        files: their file or folder, under the root.
+        images: the folder of the images, likewise.
+    """
 
     card: Card
     root: Path
@@ -68,10 +75,17 @@ def record_of(
     size: tuple[float, float] | None = None,
     readers: Sequence[str] = (),
 ) -> Record | None:
-    """The record of an image, by its name in the folder of images; None where its readers do not agree.
+    """The record of an image.
 
-    drawings: its annotations, each with its category. size: width and height that the annotations state, which must be
-    those of the file. readers: who read it.
+    Args:
+        part: of the card.
+        name: of the image in the folder of images.
+        drawings: its annotations, each with its category.
+        size: width and height that the annotations state, which must be those of the file.
+        readers: who read it.
+
+    Returns:
+        Its record; None where its readers do not agree.
     """
     card = part.card
     name = os.path.normpath(part.images.relative_to(part.root) / name)
