@@ -1,186 +1,23 @@
-"""What data sets of files share: paths that stay inside, tables, splits by shares, counts, and reading a split."""
+"""The files of a data set: tables are text by line, and no name leads out of the folder."""
 
-from dataclasses import replace
-
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from PIL import Image
 
-from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError
 from saltrust.datasets import files
-from saltrust.datasets.records import Record
-from saltrust.datasets.shapes import Box, MaskFile
-
-SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
-
-
-def card(root, truth="box", **fields):
-    """A card of files under the root; its table is never read here."""
-    columns = {"mask": "mask"} if truth == "mask" else dict.fromkeys(("x", "y", "width", "height"), "n")
-    return Card(
-        name="made-up",
-        finding="square",
-        truth=truth,
-        get={"root": str(root), "source": "nowhere"},
-        table={"file": "t.csv", "image": "image"} | ({} if "shares" in fields else {"split": "split"}) | columns,
-        **fields,
-    )
-
-
-@pytest.fixture
-def records(tmp_path):
-    """Eight images (20 x 20) in split test, every second with a bright square and its box."""
-    found = []
-    for i in range(8):
-        pixels = np.zeros((20, 20), np.uint8)
-        if i % 2:
-            pixels[4:10, 2:12] = 200
-        Image.fromarray(pixels).save(tmp_path / f"i{i}.png")
-        truth = (Box(2, 4, 12, 10),) if i % 2 else ()
-        found.append(Record(f"i{i}", tmp_path / f"i{i}.png", i % 2, "test", truth=truth))
-    return found
-
-
-def test_images_labels_and_truth_belong_together(records, tmp_path):
-    split = files.load(records, card(tmp_path), "test", None, 10, seed=0)
-    expected = Box(1, 2, 6, 5).drawn(10, 10)
-    np.testing.assert_array_equal(split.truth[1], expected)
-    np.testing.assert_array_equal(split.pixels[1] > 100, expected)
-    np.testing.assert_allclose(split.boxes, [[i, 1, 2, 6, 5] for i in (1, 3, 5, 7)])
-    assert split.labels.tolist() == [0, 1] * 4
-    assert split.ids.tolist() == [f"i{i}" for i in range(8)]
-    assert not split.truth[::2].any()
-
-
-def test_boxes_are_scaled_and_cut_and_those_outside_left_out(tmp_path):
-    Image.new("L", (40, 20), 90).save(tmp_path / "a.png")
-    Image.new("RGB", (40, 20), (1, 2, 3)).save(tmp_path / "b.png")
-    boxes = (Box(4, 2, 12, 12), Box(36, 16, 46, 26), Box(50, 2, 60, 8), Box(20, 5, 20.5, 5.5), Box(7, 7, 7 + 1e-12, 9))
-    two = [Record("a", tmp_path / "a.png", 1, "test", truth=boxes), Record("b", tmp_path / "b.png", 0, "test")]
-    split = files.load(two, card(tmp_path), "test", None, 20, seed=0)
-    np.testing.assert_allclose(split.boxes, [[0, 2, 2, 6, 12], [0, 18, 16, 20, 20], [0, 10, 5, 10.25, 5.5]])
-    assert split.truth[0].sum() == 4 * 10 + 2 * 4 + 1 + 0  # the thin one keeps a pixel; the thinnest lies in the first
-    assert split.pixels.shape == (2, 20, 20, 3)  # one image has colour, so all have
-    assert split.pixels[0, 0, 0].tolist() == [90] * 3
-
-
-def test_several_masks_of_an_image_join(tmp_path):
-    Image.new("L", (20, 20)).save(tmp_path / "a.png")
-    for name, box in (("m", Box(0, 0, 8, 8)), ("n", Box(16, 16, 17, 17))):
-        Image.fromarray(box.drawn(20, 20)).save(tmp_path / f"{name}.png")
-    truth = tuple(MaskFile(tmp_path / f"{name}.png") for name in "mn")
-    one = [Record("a", tmp_path / "a.png", 1, "test", truth=truth)]
-    found = files.load(one, card(tmp_path, "mask"), "test", None, 10, seed=0)
-    np.testing.assert_array_equal(found.truth[0], Box(0, 0, 4, 4).drawn(10, 10) | Box(8, 8, 9, 9).drawn(10, 10))
-    assert found.boxes.shape == (0, 5)
-
-
-def test_classes_without_an_absent_one(records, tmp_path):
-    three = card(tmp_path, classes=("circle", "square"))
-    marked = [record for record in records if record.truth]
-    split = files.load([*marked], three, "test", None, 10, seed=0)
-    assert split.classes == ("circle", "square")
-    assert split.absent is None
-    assert split.present.all()
-
-
-@given(st.lists(st.integers(0, 3), min_size=1, max_size=60), st.integers(1, 70), st.integers(0, 3))
-def test_a_draw_keeps_the_shares_of_the_classes(labels, count, seed):
-    given_ = [Record(f"{i:03}", None, label, "test") for i, label in enumerate(labels)]
-    drawn = files._draw(given_, count, seed)
-    assert len(drawn) == min(count, len(labels))
-    assert [record.id for record in drawn] == sorted(record.id for record in drawn)
-    assert drawn == files._draw(given_, count, seed)
-    for label in set(labels):
-        expected = labels.count(label) * min(1, count / len(labels))
-        found = sum(record.label == label for record in drawn)
-        assert found >= 1 or count < len(set(labels))
-        assert abs(found - expected) <= len(set(labels))
-
-
-def test_draws_differ_with_the_seed(records, tmp_path):
-    first, other = (files.load(records, card(tmp_path), "test", 4, 20, seed=s) for s in (1, 2))
-    assert first.labels.sum() == 2
-    assert first.ids.tolist() != other.ids.tolist()
-
-
-@given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 1)), min_size=1, max_size=120), st.randoms())
-def test_groups_are_dealt_whole_whatever_the_order(drawn, random):
-    images = [Record(str(i), None, label, group=f"p{group}" if group else "") for i, (group, label) in enumerate(drawn)]
-    dealt = files.dealt(images, SHARES)
-    assert [record.id for record in dealt] == [record.id for record in images]
-    of_group = {}
-    for record in dealt:
-        assert record.split in SHARES
-        if record.group:
-            assert of_group.setdefault(record.group, record.split) == record.split
-    shuffled = random.sample(images, len(images))
-    assert {r.id: r.split for r in files.dealt(shuffled, SHARES)} == {r.id: r.split for r in dealt}
-    sizes = [sum(r.group == f"p{g}" for r in images) for g in range(1, 13)]
-    for split, share in SHARES.items():  # no split is farther off than a group and an image of each label
-        assert abs(sum(r.split == split for r in dealt) - share * len(images)) <= max([*sizes, 0]) + 2
-
-
-def test_single_images_are_dealt_to_the_shares_of_both_labels():
-    images = [Record(str(i), None, int(i < 300)) for i in range(1000)]
-    dealt = files.dealt(images, SHARES)
-    for split, share in SHARES.items():
-        assert sum(r.split == split for r in dealt) == pytest.approx(share * 1000, abs=1)
-        assert sum(r.split == split and r.label for r in dealt) == pytest.approx(share * 300, abs=1)
-    assert [r.split for r in files.dealt(images, SHARES, seed=1)] != [r.split for r in dealt]
-
-
-def test_every_finding_is_dealt_to_its_shares():
-    """A rare one, too, whose images all have the label of the other."""
-    images = [
-        Record(str(i), None, 1, findings={"often": (), **({"rarely": ()} if i % 10 == 0 else {})}) for i in range(400)
-    ]
-    dealt = files.dealt(images, SHARES)
-    for split, share in SHARES.items():
-        assert sum(r.split == split for r in dealt) == pytest.approx(share * 400, abs=1)
-        assert sum(r.split == split and "rarely" in r.findings for r in dealt) == pytest.approx(share * 40, abs=1)
-
-
-def test_a_split_has_truth_of_all_images_or_of_none(records, tmp_path):
-    bare = [replace(record, truth=None) for record in records]
-    split = files.load(bare, card(tmp_path), "test", None, 20, seed=0)
-    assert split.truth is None
-    assert split.labels.tolist() == [record.label for record in records]
-    message = "'made-up', split 'test': 1 of .* images have labels alone, the first is i0; a split has truth of all"
-    with pytest.raises(SaltrustError, match=message):
-        files.load([bare[0], *records[1:]], card(tmp_path), "test", None, 20, seed=0)
-
-
-def test_a_loader_deals_reads_and_tells_versions_apart(records, tmp_path):
-    whole = files.loader(lambda card: records)
-    shared = card(tmp_path, shares=SHARES)
-    found = whole.records(shared)
-    assert {record.split for record in found} == set(SHARES)
-    assert whole.load(shared, "train", None, 20, 0).ids.tolist() == [r.id for r in found if r.split == "train"]
-    assert whole.records(card(tmp_path)) == records
-    first = whole.fingerprint(shared)
-    assert first == whole.fingerprint(shared)
-    (tmp_path / "i0.png").write_bytes(b"another size")
-    second = whole.fingerprint(shared)
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "sub" / "t.txt").write_text("0 0.5 0.5 0.5 0.5")
-    third = whole.fingerprint(shared)
-    (tmp_path / "sub" / "t.txt").write_text("0 0.5 0.5 0.5 0.6")  # of the same size: tables count with what they say
-    assert len({first, second, third, whole.fingerprint(shared)}) == 4
+from tests.datasets import written
 
 
 def test_a_table_is_text_by_line(tmp_path):
     (tmp_path / "t.csv").write_bytes('\ufeffimage, label ,x\n001,1,\n\n"a, b",0,NaN\n'.encode())
-    found = files.table(card(tmp_path), "t.csv", ("image", "label"))
+    found = files.table(written.card("siim", tmp_path), "t.csv", ("image", "label"))
     assert found.to_dict("index") == {
         2: {"image": "001", "label": "1", "x": ""},
         4: {"image": "a, b", "label": "0", "x": ""},
     }
     (tmp_path / "u.csv").write_text("a/1,1\nb/2,0\n")
-    assert files.table(card(tmp_path), "u.csv", header=None, names=["path", "label"])["path"].to_dict() == {
+    assert files.table(written.card("siim", tmp_path), "u.csv", header=None, names=["path", "label"])[
+        "path"
+    ].to_dict() == {
         1: "a/1",
         2: "b/2",
     }
@@ -234,63 +71,4 @@ def test_a_name_with_a_null_character_is_refused(tmp_path):
 def test_what_is_no_table_is_refused(tmp_path, content, message):
     (tmp_path / "t.csv").write_bytes(content)
     with pytest.raises(SaltrustError, match=rf"t\.csv: {message}"):
-        files.table(card(tmp_path), "t.csv", ("image", "label"))
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda r: r[1].__dict__ | {"truth": ()}, "image i1: is labelled 1 but has no truth"),
-        (lambda r: r[1].__dict__ | {"label": 0}, "image i1: has truth but is labelled 0"),
-        (
-            lambda r: r[1].__dict__ | {"truth": (Box(30, 30, 40, 40),)},
-            "image i1: is labelled 1 but its truth covers none",
-        ),
-        (lambda r: r[1].__dict__ | {"file": r[1].file.with_name("gone.png")}, r"no image .*gone\.png"),
-        (
-            lambda r: r[1].__dict__ | {"truth": (MaskFile(r[1].file.with_name("no.png")),)},
-            r"image i1: no image .*no\.png",
-        ),
-    ],
-)
-def test_records_that_contradict_themselves_are_refused(records, tmp_path, change, message):
-    records[1] = Record(**change(records))
-    with pytest.raises(SaltrustError, match=message):
-        files.load(records, card(tmp_path), "test", None, 20, seed=0)
-
-
-def test_a_split_without_images_is_refused(records, tmp_path):
-    with pytest.raises(SaltrustError, match="data set 'made-up': no image in split 'val'"):
-        files.load(records, card(tmp_path), "val", None, 20, seed=0)
-
-
-def test_counts_that_differ_are_refused(records, tmp_path):
-    counts = {split: {"images": 8, "positive": 4} for split in SHARES}
-    message = "split 'train' has 0 images, 0 with square; the card counts 8 and 4; split 'val' has 0"
-    with pytest.raises(SaltrustError, match=message):
-        files.check_counts(card(tmp_path, counts=counts), records)
-    files.check_counts(
-        card(tmp_path, counts=counts), [Record(r.id + s, r.file, r.label, s) for r in records for s in SHARES]
-    )
-
-
-def test_what_a_loader_cannot_read_is_refused(records, tmp_path):
-    one = files.loader(lambda card: [records[0], records[0]])
-    with pytest.raises(SaltrustError, match="data set 'made-up': two images are called i0"):
-        one.records(card(tmp_path))
-    absent = card(tmp_path / "nothing")
-    for read in (one.records, one.fingerprint):
-        with pytest.raises(
-            SaltrustError, match=r"'made-up' is not on this machine: no folder .*nothing \(get it from no"
-        ):
-            read(absent)
-    with pytest.raises(
-        SaltrustError, match="card 'made-up': truth of files is 'mask', 'box' or 'none'; 'graded' is for"
-    ):
-        one.records(card(tmp_path).model_copy(update={"truth": "graded"}))
-    with pytest.raises(SaltrustError, match="card 'made-up': needs 'get', where the files are"):
-        one.records(card(tmp_path).model_copy(update={"get": None}))
-    with pytest.raises(SaltrustError, match=r"'made-up' is not on this machine: no file .*t\.csv"):
-        files.present(card(tmp_path), "t.csv")
-    with pytest.raises(SaltrustError, match=r"card 'made-up': '\.\./t\.csv' leaves the data folder"):
-        files.present(card(tmp_path), "../t.csv")
+        files.table(written.card("siim", tmp_path), "t.csv", ("image", "label"))

@@ -9,7 +9,7 @@ from PIL import Image
 
 from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError
-from saltrust.datasets import files, folder
+from saltrust.datasets import folder, loading
 from saltrust.datasets.loaders import LOADERS
 from saltrust.datasets.shapes import Box, MaskFile
 
@@ -150,7 +150,7 @@ def test_a_finding_without_truth_is_told_by_its_name(tmp_path):
     (record,) = found_by_words(tmp_path, text)
     made = boxed(tmp_path, columns={"split": None}, findings=("mass", "scar"), shares=SHARES)
     with pytest.raises(SaltrustError, match="image a.png: is labelled scar but has no truth"):
-        files.load([replace(record, split="test")], made, "test", None, 10, 0)
+        loading.load([replace(record, split="test")], made, "test", None, 10, 0)
 
 
 LABELS = """image,mass,scar,split

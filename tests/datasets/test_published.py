@@ -11,7 +11,6 @@ from saltrust.core import data_cards
 from saltrust.core.errors import SaltrustError
 from saltrust.datasets import published
 from saltrust.datasets.loaders import LOADERS
-from saltrust.datasets.records import Record
 from tests.datasets import written
 
 CARDS = [
@@ -68,15 +67,6 @@ def test_the_counts_are_those_of_the_published_tables(name, tables, tmp_path, mo
         written.card(card.loader, tmp_path, card.truth, parameters=parameters, shares=written.SHARES)
     )
     assert len(found) == {"siim-pneumothorax": 12047, "vindr-cardiomegaly": 14517, "nih-cardiomegaly": 146 * 5}[name]
-
-
-def test_negatives_are_drawn_alike_in_any_order(tmp_path):
-    records = [Record(str(n), tmp_path, int(n < 3)) for n in range(40)]
-    drawn = published.thinned(records, 2)
-    assert sum(r.label for r in drawn) == 3
-    assert len(drawn) == 9
-    assert {r.id for r in published.thinned(records[::-1], 2)} == {r.id for r in drawn}
-    assert published.thinned(records, 0) == records
 
 
 def test_a_version_that_fits_in_part_does_not_fit():

@@ -10,8 +10,9 @@ import numpy as np
 from saltrust.core.data_cards import SPLITS, Card
 from saltrust.core.errors import SaltrustError
 from saltrust.core.progress import track
-from saltrust.datasets import files, images
+from saltrust.datasets import images
 from saltrust.datasets.loaders import LOADERS
+from saltrust.datasets.loading import drawn
 from saltrust.datasets.quality import counts_by_finding, counts_by_reader, groups_apart
 from saltrust.datasets.quality import groups as groups_of
 from saltrust.datasets.records import Record
@@ -60,7 +61,7 @@ def check(card: Card, sample: int = 200, seed: int = 0) -> tuple[list[Line], lis
 
 def _splits(card: Card, records: Sequence[Record]) -> list[Line]:
     """Images of each split, and with the finding, beside the card's counts."""
-    none = files.absent(card)
+    none = card.absent_label
     lines = []
     for split in SPLITS:
         labels = [record.label for record in records if record.split == split]
@@ -86,7 +87,7 @@ def _splits(card: Card, records: Sequence[Record]) -> list[Line]:
 
 def _labels(card: Card, records: Sequence[Record]) -> list[Line]:
     """Whether labels and truth agree, as far as the tables tell."""
-    none = files.absent(card)
+    none = card.absent_label
     used = [record for record in records if record.split in SPLITS]
     bare = [record.id for record in used if record.label != none and record.truth == ()]
     extra = [record.id for record in used if record.label == none and record.truth]
@@ -103,7 +104,7 @@ def _open(card: Card, records: list[Record], sample: int, seed: int) -> tuple[li
     for record in track(chosen, f"opening images of {card.name}", len(chosen)):
         try:
             height, width = images.read(record.file).shape[:2]
-            truth = files.drawn(record.truth or (), width, height, SIDE)
+            truth = drawn(record.truth or (), width, height, SIDE)
         except SaltrustError as error:
             faults.append(f"{record.id}: {error}")
             continue

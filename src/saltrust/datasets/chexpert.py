@@ -16,8 +16,9 @@ from pydantic import BaseModel, ConfigDict
 from saltrust.core.data_cards import Card, SplitName
 from saltrust.core.errors import SaltrustError, unknown_name
 from saltrust.datasets import published
-from saltrust.datasets.files import at, inside, loader, present
+from saltrust.datasets.files import at, inside, present, rows
 from saltrust.datasets.loaders import LOADERS
+from saltrust.datasets.loading import loader
 from saltrust.datasets.records import Record, Shape
 from saltrust.datasets.shapes import CocoMask, Polygon
 
@@ -145,7 +146,7 @@ def _labels(
     that is left out."""
     labels: dict[str, dict[str, int | None]] = {}
     rules = {"blank": RULES[given.blank], "uncertain": RULES[given.uncertain]}
-    for line, path, *cells in published.rows(card, part.labels, ("Path", *findings)):
+    for line, path, *cells in rows(card, part.labels, ("Path", *findings)):
         with at(f"{part.labels}, line {line}"):
             if not (image := IMAGE.search(path)):
                 raise SaltrustError(f"'{path}' is not the path of an image (patient1/study1/view1_frontal.jpg)")

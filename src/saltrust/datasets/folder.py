@@ -10,8 +10,9 @@ import pandas as pd
 from saltrust.core.data_cards import SPLITS, Card, Table
 from saltrust.core.errors import SaltrustError, unknown_name
 from saltrust.datasets.annotations import FORMATS
-from saltrust.datasets.files import at, inside, loader, table
+from saltrust.datasets.files import at, inside, table
 from saltrust.datasets.loaders import LOADERS
+from saltrust.datasets.loading import loader
 from saltrust.datasets.readers import Drawing, with_drawings
 from saltrust.datasets.records import Record, Shape
 from saltrust.datasets.shapes import Box, MaskFile

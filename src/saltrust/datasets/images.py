@@ -31,10 +31,17 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", "
 
 
 def read(file: Path) -> np.ndarray:
-    """The pixels of an image, uint8 (height, width) if it is grey, else (height, width, 3).
+    """The pixels of an image. Transparency is ignored.
 
-    Transparency is ignored; an image in colour whose three channels agree everywhere is grey. Raises SaltrustError
-    naming the file and what is wrong with it.
+    Args:
+        file: a picture or DICOM file.
+
+    Returns:
+        uint8 (height, width) if it is grey, else (height, width, 3); an image in colour whose three channels agree
+        everywhere is grey.
+
+    Raises:
+        SaltrustError: Naming the file and what is wrong with it.
     """
     with _named(file):
         pixels = _dicom_pixels(_dicom(file)) if is_dicom(file) else _picture_pixels(_picture(file))
@@ -89,7 +96,15 @@ def is_dicom(file: Path) -> bool:
 
 
 def resized(pixels: np.ndarray, size: int) -> np.ndarray:
-    """An image (h, w) or (h, w, 3), uint8, at size x size pixels: averaged where it shrinks, else interpolated."""
+    """An image at another size: averaged where it shrinks, else interpolated.
+
+    Args:
+        pixels: (h, w) or (h, w, 3) uint8.
+        size: side of the result, in pixels.
+
+    Returns:
+        (size, size) or (size, size, 3) uint8.
+    """
     image = Image.fromarray(pixels)
     way = Image.Resampling.BOX if image.width > size else Image.Resampling.BILINEAR
     return np.asarray(image.resize((size, size), way))

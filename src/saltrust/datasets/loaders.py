@@ -11,11 +11,14 @@ from saltrust.datasets.records import Record
 
 @dataclass(frozen=True)
 class Loader:
-    """load(card, split, count, size, seed) makes one split; fingerprint(card) tells versions of the files apart.
+    """How a data set is read, or generated.
 
-    shard: images that are made and stored at a time, None for all at once. A loader with a shard takes a sixth argument
-    of `load`, `first`: the number in the split of the first image to make. records(card): what the files say of each
-    image, None for images that are generated.
+    Attributes:
+        load: (card, split, count, size, seed) to one split; with a shard, a sixth argument `first` is the number in the
+            split of the first image to make.
+        fingerprint: tells versions of the files apart.
+        shard: images that are made and stored at a time, None for all at once.
+        records: what the files say of each image, None for images that are generated.
     """
 
     load: Callable[..., Split]

@@ -15,11 +15,13 @@ from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError
 from saltrust.core.registry import Registry
 from saltrust.datasets import published
-from saltrust.datasets.files import at, inside, loader, table
+from saltrust.datasets.files import at, inside, rows, table
 from saltrust.datasets.loaders import LOADERS
+from saltrust.datasets.loading import loader
 from saltrust.datasets.readers import agreed
 from saltrust.datasets.records import Record, Shape
 from saltrust.datasets.shapes import Box, Polygon
+from saltrust.datasets.splits import thinned
 
 STUDY = re.compile(r"(?:^|/)(train|valid)/XR_([A-Z]+)/patient(\d+)/study(\d+)_(positive|negative)/")
 IMAGE = re.compile(STUDY.pattern + r"(image\d+)\.png$")
@@ -77,7 +79,7 @@ def records(card: Card) -> list[Record]:
         if truth or label == "negative":
             file, group = inside(card.root, path), f"patient{patient}"
             found.append(Record(path, file, int(bool(truth)), "", group, truth, readers=drawn))
-    return published.thinned(published.here(card, given, found), given.negatives)
+    return thinned(published.here(card, given, found), given.negatives)
 
 
 def _labels(card: Card, file: str) -> Iterator[tuple[str, str]]:
@@ -119,7 +121,7 @@ def _lines(card: Card, file: str, columns: int) -> Iterator[tuple]:
 def _drawn(card: Card, file: str) -> dict[str, list[Shape]]:
     """By image, the regions that one reader drew; a line without a region says that the reader saw the image."""
     drawn: dict[str, list[Shape]] = {}
-    for line, name, cell in published.rows(card, file, ("filename", "region_shape_attributes")):
+    for line, name, cell in rows(card, file, ("filename", "region_shape_attributes")):
         with at(f"{file}, line {line}"):
             shapes = drawn.setdefault(name, [])
             try:

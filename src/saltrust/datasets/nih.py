@@ -9,10 +9,12 @@ from pydantic import Field
 from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError, unknown_name
 from saltrust.datasets import published
-from saltrust.datasets.files import at, inside, loader, present
+from saltrust.datasets.files import at, inside, present, rows
 from saltrust.datasets.loaders import LOADERS
+from saltrust.datasets.loading import loader
 from saltrust.datasets.records import Record
 from saltrust.datasets.shapes import Box
+from saltrust.datasets.splits import thinned
 
 SIDE = 1024  # pixels of an image, which the boxes refer to
 NO_FINDING = "No Finding"
@@ -69,7 +71,7 @@ def records(card: Card) -> list[Record]:
         if name in only
         and (name in boxes or (given.finding not in labels and (not given.without or given.without in labels)))
     ]
-    found = published.thinned(published.here(card, given, labelled), given.negatives)
+    found = thinned(published.here(card, given, labelled), given.negatives)
     published.of_size(card, found, SIDE, SIDE)
     return found
 
@@ -78,7 +80,7 @@ def _images(card: Card, file: str) -> dict[str, tuple[str, frozenset[str]]]:
     """Patient and findings of each image."""
     columns = ("Image Index", "Patient ID", "Finding Labels")
     images: dict[str, tuple[str, frozenset[str]]] = {}
-    for line, name, patient, labels in published.rows(card, file, columns):
+    for line, name, patient, labels in rows(card, file, columns):
         with at(f"{file}, line {line}"):
             found = patient, frozenset(labels.split("|"))
             if NO_FINDING in found[1] and len(found[1]) > 1:
@@ -92,7 +94,7 @@ def _boxes(card: Card, given: NihParameters, images: dict) -> dict[str, list[Box
     """The boxes around the finding, by image. The header of the list parts "Bbox [x,y,w,h]" into four columns."""
     columns = ("Image Index", "Finding Label", "Bbox [x", "y", "w", "h]")
     boxes: dict[str, list[Box]] = {}
-    for line, name, finding, *values in published.rows(card, given.boxes, columns):
+    for line, name, finding, *values in rows(card, given.boxes, columns):
         if SPELLED.get(finding, finding) != given.finding:
             continue
         with at(f"{given.boxes}, line {line}"):

@@ -1,16 +1,14 @@
 """What the loaders of the published data sets share: their parameters, and the counts as published."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from hashlib import sha256
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from saltrust.core.data_cards import SPLITS, Card
+from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError, unknown_name
-from saltrust.datasets.files import at, table
 from saltrust.datasets.images import size_of
 from saltrust.datasets.records import Record
 from saltrust.datasets.shapes import Box
@@ -34,7 +32,15 @@ P = TypeVar("P", bound=PublishedParameters)
 
 
 def parameters(card: Card, kind: type[P]) -> P:
-    """The card's parameters, checked. Raises SaltrustError naming the one that is unknown or wrong."""
+    """The card's parameters.
+
+    Args:
+        card: of the data set.
+        kind: the class of its loader's parameters.
+
+    Raises:
+        SaltrustError: Naming the parameter that is unknown or wrong.
+    """
     if unknown := set(card.parameters) - set(kind.model_fields):
         raise unknown_name(f"parameter of the loader '{card.loader}'", min(unknown), kind.model_fields)
     try:
@@ -46,7 +52,16 @@ def parameters(card: Card, kind: type[P]) -> P:
 
 
 def counted(card: Card, given: PublishedParameters, **counts: int) -> None:
-    """Compare what was counted in the tables with what was published. Raises SaltrustError where no version fits."""
+    """Compare what was counted in the tables with what was published.
+
+    Args:
+        card: of the data set.
+        given: its parameters, with the counts by version.
+        counts: what was counted, by what the card calls it.
+
+    Raises:
+        SaltrustError: Where no version fits.
+    """
     versions = given.published
     for version in versions.values():
         if unknown := set(version) - set(counts):
@@ -58,11 +73,6 @@ def counted(card: Card, given: PublishedParameters, **counts: int) -> None:
         f"data set '{card.name}' has {_listed(counts)}, but was published with {known} (where only a part of it is "
         "wanted, write `part: true` into the card's parameters)"
     )
-
-
-def rows(card: Card, file: str, columns: Sequence[str]) -> Iterator[tuple]:
-    """Line in the file and cells of those columns (text) of every row of a table. Raises SaltrustError as `table`."""
-    return table(card, file, columns)[list(columns)].itertuples(name=None)
 
 
 def here(card: Card, given: PublishedParameters, records: Sequence[Record]) -> list[Record]:
@@ -95,26 +105,21 @@ def by_name(folder: Path, suffix: str) -> dict[str, Path]:
     return files
 
 
-def named_splits(card: Card, file: str) -> dict[str, str]:
-    """The split of each image in a table with the columns Image_ID and Split, as Arun et al. published theirs.
-
-    Raises SaltrustError where one image is in two splits, or in one that does not exist.
-    """
-    found: dict[str, str] = {}
-    for line, name, split in rows(card, file, ("Image_ID", "Split")):
-        with at(f"{file}, line {line}"):
-            if split not in SPLITS:
-                raise unknown_name("split", split, SPLITS)
-            image = name.removesuffix(".png").removesuffix(".dcm")
-            if found.setdefault(image, split) != split:
-                raise SaltrustError(f"{image} is in '{found[image]}' already")
-    return found
-
-
 def box(values: Sequence[str], corners: bool = False) -> Box | None:
-    """The box of four cells: x, y, width and height, or two corners; None where all are empty.
+    """The box of four cells.
 
-    Raises SaltrustError for a cell that is empty or no number, and for a box without an inside.
+    Args:
+        values: x, y, width and height, or two corners, as text.
+        corners: whether they are two corners.
+
+    Returns:
+        The box; None where all cells are empty.
+
+    Raises:
+        SaltrustError: For a cell that is empty or no number, and for a box without an inside.
+
+    >>> box(["1", "2", "3", "4"])
+    Box(x0=1.0, y0=2.0, x1=4.0, y1=6.0)
     """
     if not any(values):
         return None
@@ -148,18 +153,6 @@ def of_size(card: Card, records: Iterable[Record], width: int, height: int) -> N
                 f"{record.file}: has {size[0]} x {size[1]} pixels, but the truth of '{card.name}' was drawn on {width} "
                 f"x {height}; get the original images from {card.get.source}"
             )
-
-
-def thinned(records: Sequence[Record], negatives: int) -> list[Record]:
-    """All records with the finding and, for each, `negatives` without it (0: all), in their order.
-
-    Which ones depends on nothing but their ids.
-    """
-    if not negatives:
-        return list(records)
-    without = sorted((r.id for r in records if not r.label), key=lambda name: sha256(name.encode()).digest())
-    kept = set(without[: negatives * sum(record.label for record in records)])
-    return [record for record in records if record.label or record.id in kept]
 
 
 def _listed(counts: dict[str, int]) -> str:

@@ -12,10 +12,12 @@ from typing import Literal
 from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError, unknown_name
 from saltrust.datasets import published
-from saltrust.datasets.files import at, inside, loader, present
+from saltrust.datasets.files import at, inside, present, rows
 from saltrust.datasets.loaders import LOADERS
+from saltrust.datasets.loading import loader
 from saltrust.datasets.records import Record
 from saltrust.datasets.shapes import Box
+from saltrust.datasets.splits import named_splits
 
 SIDE = 1024  # pixels of an image, which the boxes refer to
 AS_RUN = 320  # pixels of an image in the code of Arun et al.
@@ -58,7 +60,7 @@ def records(card: Card) -> list[Record]:
             )
     used = [image for image in boxes if given.other or classes[image] != OTHER]
     published.counted(card, given, images=len(used), positive=sum(bool(boxes[image]) for image in used))
-    splits = published.named_splits(card, given.splits) if given.splits else dict.fromkeys(used, "")
+    splits = named_splits(card, given.splits) if given.splits else dict.fromkeys(used, "")
     patients = _patients(present(card, given.patients)) if given.patients else {image: image for image in used}
     if unknown := [image for image in used if image not in patients]:
         raise SaltrustError(f"{given.patients}: lacks {len(unknown)} images, the first is {unknown[0]}")
@@ -83,7 +85,7 @@ def records(card: Card) -> list[Record]:
 def _classes(card: Card, file: str) -> dict[str, str]:
     """The class of each image; the table repeats it for every box."""
     classes: dict[str, str] = {}
-    for line, image, name in published.rows(card, file, ("patientId", "class")):
+    for line, image, name in rows(card, file, ("patientId", "class")):
         with at(f"{file}, line {line}"):
             if name not in (NORMAL, OPACITY, OTHER):
                 raise unknown_name("class", name, (NORMAL, OPACITY, OTHER))
@@ -96,7 +98,7 @@ def _boxes(card: Card, file: str) -> dict[str, tuple[Box, ...]]:
     """The boxes of each image, none without the finding. A row that is there twice counts once."""
     columns = ("patientId", "Target", "x", "y", "width", "height")
     boxes: dict[str, dict[Box | None, None]] = {}
-    for line, image, target, *values in published.rows(card, file, columns):
+    for line, image, target, *values in rows(card, file, columns):
         with at(f"{file}, line {line}"):
             found = published.box(values)
             if target not in ("0", "1"):

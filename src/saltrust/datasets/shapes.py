@@ -167,9 +167,19 @@ def _pairs(text: str) -> list[tuple[int, int]]:
 class CocoMask:
     """COCO's run-length code: lengths of runs outside, inside, outside ..., down the columns, as numbers or compressed.
 
-    size: height and width. counts: the numbers, or the string that pycocotools writes. Decoded here, as pycocotools
-    (2.0.11) returns whatever lies in memory for pixels that a code too short does not reach. Raises SaltrustError for
-    a code that is not one, or does not fill the image.
+    Decoded here, as pycocotools (2.0.11) returns whatever lies in memory for pixels that a code too short does not
+    reach.
+
+    Attributes:
+        size: height and width.
+        counts: the numbers, or the string that pycocotools writes.
+
+    Raises:
+        SaltrustError: For a code that is not one, or does not fill the image.
+
+    >>> CocoMask((2, 2), (1, 2, 1)).drawn(2, 2).astype(int)
+    array([[0, 1],
+           [1, 0]])
     """
 
     size: tuple[int, int]
@@ -229,8 +239,19 @@ class MaskFile:
 
 
 def reduced(mask: np.ndarray, size: int) -> np.ndarray:
-    """A mask (h, w) at size x size: a pixel is in where at least half of it was. A finding smaller than half a pixel
-    keeps the pixels it covers most."""
+    """A mask at another size: a pixel is in where at least half of it was.
+
+    Args:
+        mask: (h, w) bool.
+        size: side of the result, in pixels.
+
+    Returns:
+        (size, size) bool. A finding smaller than half a pixel keeps the pixels that it covers most.
+
+    >>> reduced(np.array([[True, True, False, False]] * 4), 2)
+    array([[ True, False],
+           [ True, False]])
+    """
     way = Image.Resampling.BOX if max(mask.shape) > size else Image.Resampling.BILINEAR
     share = np.asarray(Image.fromarray(mask.astype(np.float32)).resize((size, size), way))
     return (share > 0) & (share >= min(0.5, share.max()))

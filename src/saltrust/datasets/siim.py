@@ -15,10 +15,12 @@ from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError
 from saltrust.core.progress import track
 from saltrust.datasets import published
-from saltrust.datasets.files import at, inside, loader, present
+from saltrust.datasets.files import at, inside, present, rows
 from saltrust.datasets.loaders import LOADERS
+from saltrust.datasets.loading import loader
 from saltrust.datasets.records import Record
 from saltrust.datasets.shapes import RunLength
+from saltrust.datasets.splits import named_splits
 
 SIDE = 1024  # pixels of an image, which the runs count
 NONE = "-1"  # in the place of runs, for an image without the finding
@@ -46,7 +48,7 @@ def records(card: Card) -> list[Record]:
     given = published.parameters(card, SiimParameters)
     masks = _masks(card, given.table)
     published.counted(card, given, images=len(masks), positive=sum(map(bool, masks.values())))
-    splits = published.named_splits(card, given.splits) if given.splits else dict.fromkeys(masks, "")
+    splits = named_splits(card, given.splits) if given.splits else dict.fromkeys(masks, "")
     folder = present(card, given.images)
     files = published.by_name(folder, ".dcm")
     labelled = [
@@ -62,7 +64,7 @@ def records(card: Card) -> list[Record]:
 def _masks(card: Card, file: str) -> dict[str, tuple[RunLength, ...]]:
     """The parts of every image's mask, none for one without the finding. A row that is there twice counts once."""
     masks: dict[str, dict[str, RunLength | None]] = {}
-    for line, uid, cell in published.rows(card, file, ("ImageId", "EncodedPixels")):
+    for line, uid, cell in rows(card, file, ("ImageId", "EncodedPixels")):
         with at(f"{file}, line {line}"):
             cells = masks.setdefault(uid, {})
             if cell.strip() not in cells:

@@ -9,10 +9,12 @@ from pydantic import Field
 from saltrust.core.data_cards import Card, SplitName
 from saltrust.core.errors import SaltrustError, unknown_name
 from saltrust.datasets import published
-from saltrust.datasets.files import at, dealt, inside, loader, table
+from saltrust.datasets.files import at, inside, table
 from saltrust.datasets.loaders import LOADERS
+from saltrust.datasets.loading import loader
 from saltrust.datasets.readers import agreed
 from saltrust.datasets.records import Record, Shape
+from saltrust.datasets.splits import dealt
 
 CORNERS = ["x_min", "y_min", "x_max", "y_max"]
 TOGETHER = "all"  # the reader where a table names none: what several agreed on

@@ -30,8 +30,10 @@ TYPE, SCENE, PLACE, SHAPE, EDGES, COLOUR, BACKGROUND = range(7)
 class Cell:
     """One image and what is known about it.
 
-    pixels: (size, size, 3) uint8. grades: (size, size) uint8, keys of GRADES. attributes: type, background, and for a
-    cell attempts (how often it was drawn) and the lengths of its `Form`.
+    Attributes:
+        pixels: (size, size, 3) uint8.
+        grades: (size, size) uint8, keys of GRADES.
+        attributes: type, background, and for a cell attempts (how often it was drawn) and the lengths of its `Form`.
     """
 
     pixels: np.ndarray
@@ -42,11 +44,23 @@ class Cell:
 def cell(
     key: Sequence[int], size: int, parameters: CellParameters, kind: str | None = None, background: str | None = None
 ) -> Cell:
-    """The image of that key, size x size pixels; type and background are drawn uniformly where None.
+    """Draw one image.
 
-    key: integers >= 0, such as (seed, split, index). The same key is the same cell in the same place at every size, and
-    for every type and background but a one-tailed cell, which is drawn again until its tail is large enough. Raises
-    SaltrustError for a bad key or size, an unknown name, or a one-tailed cell that no attempt could draw.
+    The same key is the same cell in the same place at every size, and for every type and background but a one-tailed
+    cell, which is drawn again until its tail is large enough.
+
+    Args:
+        key: integers >= 0, such as (seed, split, index).
+        size: side in pixels, 32 to 2048.
+        parameters: of all cells.
+        kind: a name in TYPES, drawn uniformly where None.
+        background: a name in BACKGROUNDS, drawn uniformly where None.
+
+    Raises:
+        SaltrustError: For a bad key or size, an unknown name, or a one-tailed cell that no attempt could draw.
+
+    >>> cell((0, 0, 1), 64, CellParameters(), kind="empty").grades.max()
+    np.uint8(0)
     """
     _check(key, size)
     kind = kind or TYPES[_random(key, TYPE).integers(len(TYPES))]
@@ -72,7 +86,16 @@ def cell(
 def load(parameters: CellParameters, split: str, count: int, size: int, seed: int, first: int = 0) -> Split:
     """Images `first` to `first + count` of one split; each depends on seed, split and its own number alone.
 
-    Types are drawn uniformly. Raises SaltrustError for an unknown split, or a bad count, first, size or seed.
+    Args:
+        parameters: of all cells; their types are drawn uniformly.
+        split: "train", "val" or "test".
+        count: how many images, 1 or more.
+        size: side in pixels.
+        seed: 0 or more.
+        first: number of the first image in the split.
+
+    Raises:
+        SaltrustError: For an unknown split, or a bad count, first, size or seed.
     """
     if split not in SPLITS:
         raise unknown_name("split", split, SPLITS)

@@ -18,10 +18,13 @@ OUTSIDE, INNER, BORDER, MARK = range(4)  # the layers of a cell; a later one cov
 
 @dataclass(frozen=True)
 class Form:
-    """What is drawn at random about the geometry of one cell, whatever its type; lengths in units, angle in degrees.
+    """What is drawn at random about the geometry of one cell, whatever its type; lengths in units.
 
-    x, y: centre, from the middle of the image to the right and down. angle: anticlockwise. edges: (3, n, n), noise on a
-    grid that spans the image, which displaces the distance from the centre, x and y.
+    Attributes:
+        x: of the centre, from the middle of the image to the right.
+        y: of the centre, from the middle of the image down.
+        angle: anticlockwise, in degrees.
+        edges: (3, n, n), noise on a grid that spans the image, which displaces the distance from the centre, x and y.
     """
 
     x: float
@@ -39,7 +42,14 @@ class Form:
 
 
 def form(parameters: CellParameters, place: np.random.Generator, shape: np.random.Generator, noise) -> Form:
-    """Draw a form: its place, its lengths and its edges from one generator each."""
+    """Draw a form.
+
+    Args:
+        parameters: the ranges.
+        place: generator of its place.
+        shape: generator of its lengths.
+        noise: generator of its edges.
+    """
     p = parameters
     x, y, angle = place.uniform(-1, 1, 3) * (p.shift * UNITS, p.shift * UNITS, p.rotation)
     names = ("radius", "stretch", "width", "height", "border", "bar", "pole", "tail")
@@ -129,8 +139,12 @@ def tails(number: int) -> Callable[[Frame, CellParameters], np.ndarray]:
 class Type:
     """A class of cells. Its feature, graded 0.9, is the mark where it has one, else the border; the rest is body, 0.4.
 
-    dominant: the channel (0 red, 1 green, 2 blue) that prevails in its border. shaded: whether the mark is darker than
-    the border. least: whether the mark must cover the least share `tail_share` of the image.
+    Attributes:
+        body: which layer each pixel of a frame shows without the mark.
+        mark: which pixels the mark covers; None where it has none.
+        dominant: the channel (0 red, 1 green, 2 blue) that prevails in its border.
+        shaded: whether the mark is darker than the border.
+        least: whether the mark must cover the least share `tail_share` of the image.
     """
 
     body: Callable[[Frame], np.ndarray]

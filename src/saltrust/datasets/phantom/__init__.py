@@ -32,9 +32,12 @@ PATIENT, ANATOMY, FINDING, CONFOUNDERS, MIMIC, GRAIN, LABEL, ORDER = range(8)
 class Radiograph:
     """One phantom and what is known about it.
 
-    pixels: (size, size) uint8. mask: (size, size) bool, exactly the finding. boxes: (k, 4) float32, one per lesion:
-    x0, y0, x1, y1 in pixels, half-open and tight. attributes: label, finding, side, severity (0 where clear), tube,
-    leads, marker ("L", "R" or ""), mimic (its name or ""), and what the finding adds (kind, count, level, …).
+    Attributes:
+        pixels: (size, size) uint8.
+        mask: (size, size) bool, exactly the finding.
+        boxes: (k, 4) float32, one for each lesion: x0, y0, x1, y1 in pixels, half-open and tight.
+        attributes: label, finding, side, severity (0 where clear), tube, leads, marker ("L", "R" or ""), mimic (its
+            name or ""), and what the finding adds (kind, count, level, …).
     """
 
     pixels: np.ndarray
@@ -44,11 +47,25 @@ class Radiograph:
 
 
 def radiograph(key: Sequence[int], size: int, parameters: PhantomParameters, label: bool | None = None) -> Radiograph:
-    """The radiograph of that key, with the finding (label True), without (False), or as the prevalence decides (None).
+    """Draw one radiograph.
 
-    key: non-negative integers, such as (seed, split, index). The same key is the same patient, pose, devices and grain
-    whatever the label, and the same patient at every size; with equal tube probabilities, films with and without the
-    finding differ only where the finding lies. Raises SaltrustError for a bad key, size or finding.
+    The same key is the same patient, pose, devices and grain whatever the label, and the same patient at every size;
+    with equal tube probabilities, films with and without the finding differ only where the finding lies.
+
+    Args:
+        key: non-negative integers, such as (seed, split, index).
+        size: side in pixels, 32 to 2048.
+        parameters: the population.
+        label: whether it has the finding; None where the prevalence decides.
+
+    Returns:
+        The radiograph, its truth and what else is known of it.
+
+    Raises:
+        SaltrustError: For a bad key, size or finding.
+
+    >>> radiograph((0, 0, 7), 64, PhantomParameters(), label=False).mask.any()
+    np.False_
     """
     _check(key, size, parameters)
     if label is None:
@@ -78,10 +95,18 @@ def lung_fields(key: Sequence[int], size: int, parameters: PhantomParameters) ->
 
 
 def load(parameters: PhantomParameters, split: str, count: int, size: int, seed: int, truth: str = "mask") -> Split:
-    """`count` radiographs of one split, exactly round(prevalence x count) of them with the finding, in random order.
+    """Radiographs of one split, in random order. Splits and seeds share no patient.
 
-    truth: "mask" (exact pixels, no boxes) or "box" (one box per lesion; the truth is the boxes, filled). Splits and
-    seeds share no patient. Raises SaltrustError for an unknown split or truth, or a bad count, size or seed.
+    Args:
+        parameters: the population.
+        split: "train", "val" or "test".
+        count: how many, of which exactly round(prevalence x count) have the finding.
+        size: side in pixels.
+        seed: 0 or more.
+        truth: "mask" (exact pixels, no boxes) or "box" (one box for each lesion; the truth is the boxes, filled).
+
+    Raises:
+        SaltrustError: For an unknown split or truth, or a bad count, size or seed.
     """
     for kind, name, known in (("split", split, SPLITS), ("truth", truth, ("mask", "box"))):
         if name not in known:

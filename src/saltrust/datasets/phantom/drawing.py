@@ -25,6 +25,7 @@ class Film:
 
 @lru_cache(maxsize=8)
 def film(size: int) -> Film:
+    """The film of size x size pixels."""
     centres = ((np.arange(size) + 0.5) / size).astype(np.float32)
     return Film(size, (centres - 0.5)[None, :], centres[:, None], max(1 / size, 0.005))
 
@@ -53,8 +54,15 @@ def ellipsoid(x: np.ndarray, y: np.ndarray, centre, axes, angle: float = 0.0) ->
 def strokes(on: Film, segments: np.ndarray) -> np.ndarray:
     """Round-capped line segments drawn with a parabolic profile, the strongest winning where they overlap.
 
-    segments: (n, 6) rows x0, y0, x1, y1, radius, weight in film widths. Returns (size, size) float32. Thin strokes are
-    widened to a pixel and weakened accordingly, so that a line keeps its total weight at any resolution.
+    Thin strokes are widened to a pixel and weakened accordingly, so that a line keeps its total weight at any
+    resolution.
+
+    Args:
+        on: the film.
+        segments: (n, 6) rows x0, y0, x1, y1, radius, weight in film widths.
+
+    Returns:
+        (size, size) float32.
     """
     layer = np.zeros(on.size * on.size, np.float32)
     if len(segments) == 0:

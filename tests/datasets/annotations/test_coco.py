@@ -1,39 +1,18 @@
-"""COCO against pycocotools, Pascal VOC and YOLO against hand-computed boxes; what is wrong in a file is named."""
+"""COCO against pycocotools; several readers and findings; what is wrong in a file is named."""
 
 import json
 
 import numpy as np
 import pytest
-from PIL import Image
 from pycocotools import mask as codes
 from pycocotools.coco import COCO
 
-from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError
 from saltrust.datasets import folder
 from saltrust.datasets.loaders import LOADERS
 from saltrust.datasets.shapes import Box
 from tests.datasets import written
-
-SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
-
-
-def card(root, kind, truth, files, pictures="images", fields=(), **annotations):
-    described = {"format": kind, "files": files, "images": pictures} | annotations
-    return Card(
-        **{"name": "made-up", "finding": "lesion", "truth": truth, "annotations": described, "shares": SHARES}
-        | {"get": {"root": str(root), "source": "nowhere"}}
-        | dict(fields)
-    )
-
-
-@pytest.fixture
-def pictures(tmp_path):
-    """Pictures of 40 x 20 pixels: a, b, c."""
-    (tmp_path / "images").mkdir()
-    for name in "abc":
-        Image.new("L", (40, 20)).save(tmp_path / "images" / f"{name}.png")
-    return tmp_path
+from tests.datasets.annotations.cards import SHARES, card
 
 
 def masks():
@@ -320,134 +299,3 @@ def test_an_image_without_annotation_needs_a_class_for_it(pictures):
     write_coco(pictures, lambda content: content["annotations"].pop(0))
     with pytest.raises(SaltrustError, match=r"b\.png has no annotation, and the card names no class as 'absent'"):
         folder.records(card(pictures, "coco", "box", "a.json", fields={"classes": ("lesion", "scar")}))
-
-
-VOC = """<annotation><filename>a.png</filename><size><width>40</width><height>20</height><depth>1</depth></size>
-<object><name>lesion</name><bndbox><xmin>3</xmin><ymin>1</ymin><xmax>12</xmax><ymax>7.5</ymax></bndbox>
-<part><name>head</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax></bndbox></part></object>
-<object><name>scar</name><bndbox><xmax>40</xmax><xmin>40</xmin><ymin>20</ymin><ymax>20</ymax></bndbox></object>
-</annotation>"""
-
-
-def write_voc(root, text=VOC):
-    (root / "xml").mkdir(exist_ok=True)
-    (root / "xml" / "a.xml").write_text(text)
-    (root / "xml" / "b.xml").write_text("<annotation><filename>b.png</filename></annotation>")
-
-
-def test_voc_counts_pixels_from_one_and_includes_the_last(pictures):
-    write_voc(pictures)
-    a, b, c = folder.records(card(pictures, "voc", "box", "xml"))
-    assert (c.id, c.label, c.truth) == ("images/c.png", 0, ())  # no file speaks of it
-    assert a.truth == (Box(2, 0, 12, 7.5), Box(39, 19, 40, 20))
-    assert (a.id, a.label, b.label) == ("images/a.png", 1, 0)
-    a, *_ = folder.records(card(pictures, "voc", "box", "xml", positive=["scar"]))
-    np.testing.assert_array_equal(np.argwhere(a.truth[0].drawn(40, 20)), [[19, 39]])
-
-
-ENTITIES = "".join(f'<!ENTITY e{i} "{f"&e{i - 1};" * 10 if i else "lol"}">' for i in range(10))
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "a.xml: not XML: no element found"),
-        (VOC[:-20], "a.xml: not XML: "),
-        (f"<!DOCTYPE a [{ENTITIES}]>{VOC.replace('scar', '&e9;')}", "has a document type"),
-        (f'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]>{VOC.replace("scar", "&x;")}', "has a document type"),
-        (VOC.replace("scar", "&x;"), "a.xml: not XML: undefined entity"),
-        (VOC.replace("<filename>a.png</filename>", ""), "a.xml: <annotation> has no <filename>"),
-        (VOC.replace("<name>scar</name>", ""), "a.xml: <object> has no <name>"),
-        (VOC.replace("<xmin>40</xmin>", ""), "a.xml: <object> has no <bndbox/xmin>"),
-        (VOC.replace("<xmin>40", "<xmin>forty"), "a.xml: <bndbox/xmin> is 'forty'; needs a number"),
-        (VOC.replace("<xmin>40", "<xmin>nan"), "a.xml: <bndbox/xmin> is 'nan'; needs a number"),
-        (VOC.replace("<xmax>12", "<xmax>1"), "a.xml: box with edges 2, 0, 1, 7.5: its width and height must not"),
-        (VOC.replace("<width>40", "<width>20"), r"a.xml: the size stated of .*a\.png is 20 x 20, its image 40 x 20"),
-        (VOC.replace("a.png", "../../a.png"), r"a.xml: '\.\./a\.png' leaves the data folder"),
-    ],
-)
-def test_wrong_voc_files_are_refused(pictures, text, message):
-    write_voc(pictures, text)
-    with pytest.raises(SaltrustError, match=message):
-        folder.records(card(pictures, "voc", "box", "xml"))
-
-
-def test_voc_needs_files_and_boxes(pictures):
-    (pictures / "xml").mkdir()
-    with pytest.raises(SaltrustError, match="xml: no XML files"):
-        folder.records(card(pictures, "voc", "box", "xml"))
-    with pytest.raises(SaltrustError, match="'made-up': annotations of format 'voc' are boxes, its truth is 'mask'"):
-        folder.records(card(pictures, "voc", "mask", "xml"))
-
-
-def write_yolo(root, text="0 0.5 0.5 0.25 0.5\n1 0.05 0.1 0.1 0.2\n", classes="lesion\nscar\n"):
-    (root / "labels").mkdir(exist_ok=True)
-    (root / "labels" / "a.txt").write_text(text)
-    (root / "labels" / "b.txt").write_text("")
-    if classes is not None:
-        (root / "labels" / "classes.txt").write_text(classes)
-
-
-def test_yolo_boxes_are_parts_of_the_image(pictures):
-    write_yolo(pictures)
-    a, b, c = folder.records(card(pictures, "yolo", "box", "labels"))
-    assert a.truth == (Box(15, 5, 25, 15), Box(0, 0, 4, 4))
-    assert [r.label for r in (a, b, c)] == [1, 0, 0]  # b has an empty file, c has none
-    assert [r.id for r in (a, b, c)] == ["images/a.png", "images/b.png", "images/c.png"]
-    assert folder.records(card(pictures, "yolo", "box", "labels", positive=["scar"]))[0].truth == (Box(0, 0, 4, 4),)
-
-
-def test_yolo_polygons_are_masks_or_bounds(pictures):
-    write_yolo(pictures, "0 0.25 0.5 0.75 0.5 0.75 1 0.25 1\n")
-    as_mask = folder.records(card(pictures, "yolo", "mask", "labels"))[0].truth[0]
-    np.testing.assert_array_equal(as_mask.drawn(40, 20), Box(10, 10, 30, 20).drawn(40, 20))
-    assert folder.records(card(pictures, "yolo", "box", "labels"))[0].truth == (Box(10, 10, 30, 20),)
-
-
-@pytest.mark.parametrize("names", ["[lesion, scar]", "{0: lesion, 1: scar}"])
-def test_yolo_names_come_from_the_card_or_a_file(pictures, names):
-    write_yolo(pictures, classes=None)
-    with pytest.raises(SaltrustError, match="labels: categories without names; give the card 'names', or a file"):
-        folder.records(card(pictures, "yolo", "box", "labels"))
-    (pictures / "data.yaml").write_text(f"nc: 2\nnames: {names}\n")
-    assert len(folder.records(card(pictures, "yolo", "box", "labels", positive=["scar"]))[0].truth) == 1
-    own = card(pictures, "yolo", "box", "labels", names=["x", "y"], positive=["y"])
-    assert len(folder.records(own)[0].truth) == 1
-
-
-@pytest.mark.parametrize(
-    ("truth", "text", "message"),
-    [
-        ("box", "0 0.5 0.5 0.2\n", r"a\.txt, line 1: 3 numbers after the category; a box has 4"),
-        ("box", "0 0.5 0.5 0.2 0.2 0.9\n", "line 1: 5 numbers after the category; a box has 4"),
-        ("box", "0 .1 .1 .2 .2\n0 0.5 0.5 20 0.2\n", "line 2: '0.5 0.5 20 0.2': needs parts of the image's width"),
-        ("box", "0 0.5 0.5 nan 0.2\n", "line 1: '0.5 0.5 nan 0.2': needs parts of"),
-        ("box", "0 0.5 0.5 -0.2 0.2\n", "line 1: '0.5 0.5 -0.2 0.2': needs parts of"),
-        ("box", "0 0.5 0.5 a 0.2\n", "line 1: '0.5 0.5 a 0.2': needs numbers"),
-        ("box", "2 0.5 0.5 0.2 0.2\n", "line 1: category '2' is not a number from 0 to 1"),
-        ("box", "lesion 0.5 0.5 0.2 0.2\n", "line 1: category 'lesion' is not a number"),
-        ("box", "0 .5 .5 .2 .2\n\n0 .5 .5 .2 .2", "line 2: category '' is not a number"),
-        ("mask", "0 0.5 0.5 0.2 0.2\n", "line 1: a box, and the card's truth is 'mask', which needs a polygon"),
-    ],
-)
-def test_wrong_yolo_lines_are_refused(pictures, truth, text, message):
-    write_yolo(pictures, text)
-    with pytest.raises(SaltrustError, match=message):
-        folder.records(card(pictures, "yolo", truth, "labels"))
-
-
-def test_yolo_files_need_their_images(pictures):
-    write_yolo(pictures)
-    (pictures / "labels" / "z.txt").write_text("")
-    with pytest.raises(SaltrustError, match=r"z\.txt: no image of that name in .*images \(1 such\)"):
-        folder.records(card(pictures, "yolo", "box", "labels"))
-    with pytest.raises(SaltrustError, match=r"labels: no images \(\.png, \.jpg"):
-        folder.records(card(pictures, "yolo", "box", "labels", "labels"))
-    (pictures / "labels" / "a.txt").write_bytes(b"\xff\xfe")
-    (pictures / "labels" / "z.txt").unlink()
-    with pytest.raises(SaltrustError, match=r"a\.txt: not a text file"):
-        folder.records(card(pictures, "yolo", "box", "labels"))
-    (pictures / "labels" / "classes.txt").unlink()
-    (pictures / "data.yaml").write_text("nc: 2\n")
-    with pytest.raises(SaltrustError, match=r"data\.yaml: needs 'names', a list or numbered from 0"):
-        folder.records(card(pictures, "yolo", "box", "labels"))
