@@ -49,11 +49,17 @@ TOKEN_SD = 0.02  # of tokens and positions, as transformers draw them (Dosovitsk
 
 @INITS.register("truncated_normal")
 def truncated_normal(layer: nn.Module) -> None:
-    """Weights from a normal truncated at 2 sd, of variance 2/fan_in after the truncation (He et al. 2015); biases 0.
+    """Weights from a normal truncated at 2 sd, of variance 2/fan_in after the truncation; biases 0.
 
     That variance keeps the size of activations and gradients through any number of ReLU layers. Truncated without the
-    correction, the variance would be 0.77 of it at each layer. Scales, one number for each channel, become 1; what is
+    correction, the variance would be 0.77 of it at each layer. Scales, one number for each channel, become 1. What is
     neither weight, bias nor scale, such as a transformer's tokens and positions, is drawn with sd 0.02.
+
+    Args:
+        layer: changed in place.
+
+    Source:
+        He et al. 2015.
     """
     if isinstance(layer, _SETTLED):
         layer.reset_parameters()
@@ -84,22 +90,39 @@ def _fan_in(layer: nn.Module, weight: Tensor) -> float:
 
 @INITS.register("torch_default")
 def torch_default(layer: nn.Module) -> None:
-    """The layer's own `reset_parameters`: for convolutions and linear layers uniform weights and biases, weights of
-    variance 1/(3 fan_in). A layer that has none of its own gets what `truncated_normal` says."""
+    """The layer's own `reset_parameters`; a layer that has none gets what `truncated_normal` says.
+
+    For convolutions and linear layers these are uniform weights and biases, weights of variance 1/(3 fan_in).
+
+    Args:
+        layer: changed in place.
+    """
     own = getattr(layer, "reset_parameters", None) or getattr(layer, "_reset_parameters", None)
     own() if own else truncated_normal(layer)
 
 
 def keep_statistics(norm: nn.Module) -> None:
-    """Scale 1, shift 0; the running mean and variance stay the trained network's, as where only trainable variables are
-    re-initialized (Adebayo et al.'s code)."""
+    """Scale 1, shift 0; the running mean and variance stay the trained network's.
+
+    So it is where only trainable variables are re-initialized.
+
+    Args:
+        norm: a batch normalization, changed in place.
+
+    Source:
+        Adebayo et al.'s code.
+    """
     if norm.weight is not None:
         nn.init.ones_(norm.weight)
         nn.init.zeros_(norm.bias)
 
 
 def reset(norm: nn.Module) -> None:
-    """Scale 1, shift 0, running mean 0 and variance 1: the layer passes its input on unchanged."""
+    """Scale 1, shift 0, running mean 0 and variance 1: the layer passes its input on unchanged.
+
+    Args:
+        norm: a batch normalization, changed in place.
+    """
     keep_statistics(norm)
     for name, value in (("running_mean", 0), ("running_var", 1), ("num_batches_tracked", 0)):
         if (statistics := getattr(norm, name, None)) is not None:  # not every kind counts its batches
@@ -117,7 +140,18 @@ ORDERS: Registry[Callable[[Sequence[str], str], Sequence[str]]] = Registry("orde
 
 @ORDERS.register("top_down")
 def top_down(stages: Sequence[str], stage: str) -> Sequence[str]:
-    """From the output down to and with the stage: cascading randomization (Adebayo et al. 2018, sec. 3.1)."""
+    """From the output down to and with the stage: cascading randomization.
+
+    Args:
+        stages: names from the output to the input.
+        stage: one of them.
+
+    Source:
+        Adebayo et al. 2018, section 3.1.
+
+    >>> top_down(["logits", "block", "stem"], "block")
+    ['logits', 'block']
+    """
     return stages[: stages.index(stage) + 1]
 
 
@@ -125,19 +159,48 @@ def top_down(stages: Sequence[str], stage: str) -> Sequence[str]:
 def bottom_up(stages: Sequence[str], stage: str) -> Sequence[str]:
     """From the input up to and with the stage, so that no trained stage sees the image before a random one.
 
-    Top-down, the trained lower stages still pass on which activations are large (Binder et al. 2023).
+    Top-down, the trained lower stages still pass on which activations are large.
+
+    Args:
+        stages: names from the output to the input.
+        stage: one of them.
+
+    Source:
+        Binder et al. 2023.
+
+    >>> bottom_up(["logits", "block", "stem"], "block")
+    ['block', 'stem']
     """
     return stages[stages.index(stage) :]
 
 
 @ORDERS.register("independent")
 def independent(stages: Sequence[str], stage: str) -> Sequence[str]:
-    """The stage alone, all others trained: independent randomization (Adebayo et al. 2018, sec. 3.2)."""
+    """The stage alone, all others trained: independent randomization.
+
+    Args:
+        stages: names from the output to the input.
+        stage: one of them.
+
+    Source:
+        Adebayo et al. 2018, section 3.2.
+
+    >>> independent(["logits", "block", "stem"], "block")
+    ['block']
+    """
     return [stage]
 
 
 def in_order(stages: Sequence[str], order: str) -> list[str]:
-    """The stages (from the output to the input) as an order goes through them: the fewest random stages first."""
+    """The stages as an order goes through them: the fewest random stages first.
+
+    Args:
+        stages: names from the output to the input.
+        order: a name in ORDERS.
+
+    >>> in_order(["logits", "block", "stem"], "bottom_up")
+    ['stem', 'block', 'logits']
+    """
     return sorted(stages, key=lambda stage: len(ORDERS[order](stages, stage)))
 
 
@@ -149,10 +212,24 @@ def cascade(
     batchnorm: str = "reset",
     order: str = "top_down",
 ) -> Iterator[tuple[str, nn.Module]]:
-    """(stage name, copy of the model in that stage's state), from the fewest random stages to the most.
+    """Copies of a model in the state of each stage, from the fewest random stages to the most.
 
     So bottom_up runs from the input to the output, the others from the output to the input. Each model is a copy of its
-    own and may be kept or changed. Parameters as in `randomize`.
+    own and may be kept or changed.
+
+    Args:
+        model: a trained network, which stays as it is.
+        stages: from the output to the input.
+        init: how weights are drawn, a name in INITS.
+        seed: of the random weights.
+        batchnorm: what becomes of the random stages' batch normalization, a name in BATCHNORM.
+        order: which stages are random, a name in ORDERS.
+
+    Yields:
+        The stage's name and the model.
+
+    Raises:
+        SaltrustError: a name is unknown, or a layer's weights cannot be drawn (see `check`).
     """
     names = [stage.name for stage in stages]
     state, random = model, set()
@@ -174,11 +251,25 @@ def randomize(
     batchnorm: str = "reset",
     order: str = "top_down",
 ) -> nn.Module:
-    """A copy of the model with random weights in the stages that the order names for `stage`; the rest is as it was.
+    """A copy of a model with random weights in the stages that the order names for a stage; the rest is as it was.
 
-    stages: from the output to the input. init: how weights are drawn, a name in INITS. batchnorm: what becomes of the
-    random stages' batch normalization, a name in BATCHNORM. order: a name in ORDERS. Raises SaltrustError on unknown
-    names, and for a layer whose weights cannot be drawn (see `check`).
+    Args:
+        model: a trained network, which stays as it is.
+        stages: from the output to the input.
+        stage: name of one of them.
+        init: how weights are drawn, a name in INITS.
+        seed: of the random weights.
+        batchnorm: what becomes of the random stages' batch normalization, a name in BATCHNORM.
+        order: which stages are random, a name in ORDERS.
+
+    Raises:
+        SaltrustError: a name is unknown, or a layer's weights cannot be drawn (see `check`).
+
+    >>> network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    >>> stages = [Stage("logits", ("1",)), Stage("stem", ("0",))]
+    >>> found = randomize(network, stages, "logits", "truncated_normal", seed=0)
+    >>> found[0].weight.equal(network[0].weight), found[1].weight.equal(network[1].weight)
+    (True, False)
     """
     names = [one.name for one in stages]
     if stage not in names:
@@ -201,14 +292,30 @@ def _drawn(
 
 
 def randomized(model: nn.Module, stages: Sequence[Stage], init: str, seed: int, batchnorm: str = "reset") -> nn.Module:
-    """A copy of the model with every weight random: the last state of the cascade, from either end."""
+    """A copy of a model with every weight random: the last state of the cascade, from either end.
+
+    Args:
+        model: a trained network, which stays as it is.
+        stages: from the output to the input.
+        init: how weights are drawn, a name in INITS.
+        seed: of the random weights.
+        batchnorm: what becomes of batch normalization, a name in BATCHNORM.
+
+    Raises:
+        SaltrustError: a name is unknown, or a layer's weights cannot be drawn (see `check`).
+    """
     return randomize(model, stages, stages[-1].name, init, seed, batchnorm)
 
 
 def layers_of(model: nn.Module, stage: Stage) -> list[nn.Module]:
     """The layers of a stage that hold weights or statistics of their own, in the order of the network's definition.
 
-    A path that ends in a dot names a module without its submodules.
+    Args:
+        model: the network.
+        stage: its paths; one that ends in a dot names a module without its submodules.
+
+    >>> layers_of(nn.Sequential(nn.Linear(2, 1), nn.ReLU()), Stage("all", ("0", "1")))
+    [Linear(in_features=2, out_features=1, bias=True)]
     """
     found = []
     for path in stage.modules:
@@ -220,8 +327,18 @@ def layers_of(model: nn.Module, stage: Stage) -> list[nn.Module]:
 
 
 def check(model: nn.Module, stages: Sequence[Stage]) -> None:
-    """Raises SaltrustError where a stage holds weights that are not numbers to be drawn: results of a parametrization
-    (weight normalization, spectral normalization), integers of a quantized layer."""
+    """Check that a random number can stand for each weight of the stages.
+
+    It cannot for results of a parametrization (weight normalization, spectral normalization) and integers of a
+    quantized layer.
+
+    Args:
+        model: the network.
+        stages: of the network.
+
+    Raises:
+        SaltrustError: a stage holds such weights.
+    """
     paths = {module: path for path, module in model.named_modules()}
     for layer in (layer for stage in stages for layer in layers_of(model, stage)):
         if isinstance(layer, parametrize.ParametrizationList):
