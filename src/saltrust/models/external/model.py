@@ -60,7 +60,7 @@ class ExternalModel:
 
     @property
     def assumed(self) -> str:
-        """What the model is taken to be, in words: as its source says, and where that is silent, as found or assumed."""
+        """What the model is taken to be, in words: as its source says, or where that is silent, as found or assumed."""
         m = self.model
         black, white = m.input_range or (0.0, 1.0)
         norm = f", less {_listed(m.mean or (0,))}, over {_listed(m.std or (1,))}" if m.mean or m.std else ""
