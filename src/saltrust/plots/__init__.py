@@ -1,7 +1,7 @@
 """Figures (floor 6). Every function takes numbers or images and returns a Figure; nothing is computed or saved.
 
-The package may import all below, and is the only one that knows matplotlib. Styles are said once, in `style`. A chapter
-saves a figure with its caption and alternative text, so that no figure is without them.
+The package may import all below, and is the only one that draws with matplotlib. Styles are said once, in `style`. A
+chapter saves a figure with its caption and alternative text, so that no figure is without them.
 """
 
 from saltrust.plots.images import QUESTIONS, four_questions, image_grid, map_grid, outline, show_image, show_map
