@@ -71,6 +71,12 @@ def captured_outputs(modules: Mapping[str, nn.Module], tensors_only: bool = True
 
     Yields:
         Path -> the outputs so far, one for each run of the module.
+
+    >>> network = nn.Sequential(nn.ReLU(), nn.Flatten())
+    >>> with captured_outputs({"0": network[0]}) as captured:
+    ...     output = network(torch.tensor([[-1.0, 1.0]]))
+    >>> captured["0"][0].tolist()
+    [[0.0, 1.0]]
     """
     captured: dict[str, list[Tensor]] = {path: [] for path in modules}
 

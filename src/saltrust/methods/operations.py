@@ -143,6 +143,10 @@ def apply(call: Call, rule: Callable[[Call], Tensor]) -> Tensor:
 
     Returns:
         The output, or the target with the output in it.
+
+    >>> x = torch.tensor([-1.0, 1.0])
+    >>> apply(parse(torch.Tensor.relu_, (x,), None), lambda call: call.args[0] * 2).tolist(), x.tolist()
+    ([-2.0, 2.0], [-2.0, 2.0])
     """
     if call.target is None:
         return rule(call)

@@ -52,6 +52,10 @@ class Method:
             units of the explained scalar; images as accepted by the model.
         components: of a composition, complete parameters -> its parts.
         segments: whether a composition also takes the regions of its images, as parts["segments"].
+
+    >>> import saltrust.methods  # fills the registry
+    >>> METHODS["ig"].passes({"steps": 10, "baseline": "black+white"})
+    20
     """
 
     name: str

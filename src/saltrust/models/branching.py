@@ -124,6 +124,10 @@ class EarlyStop:
         refresh: what a better validation takes the counter times.
         best: the best accuracy so far.
         counter: the counter so far.
+
+    >>> stop = EarlyStop(target=0.9, limit=2, refresh=0.5).after(0.6).after(0.5).after(0.4)
+    >>> stop.counter, stop.reason
+    (2.0, 'early')
     """
 
     target: float

@@ -117,7 +117,15 @@ def predict(
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[nn.Module]:
-    """The model in evaluation mode; every submodule's own mode comes back, also after an exception."""
+    """The model in evaluation mode; every submodule's own mode comes back, also after an exception.
+
+    >>> model = nn.Dropout()
+    >>> with evaluating(model):
+    ...     print(model.training)
+    False
+    >>> model.training
+    True
+    """
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
@@ -129,7 +137,14 @@ def evaluating(model: nn.Module) -> Iterator[nn.Module]:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """torch's random state set to `seed` inside the block and put back after it."""
+    """torch's random state set to `seed` inside the block and put back after it.
+
+    >>> with seeded(0):
+    ...     first = torch.rand(1)
+    >>> with seeded(0):
+    ...     print(torch.equal(torch.rand(1), first))
+    True
+    """
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         yield

@@ -50,6 +50,11 @@ def truncated_normal(layer: nn.Module) -> None:
 
     Source:
         He et al. 2015.
+
+    >>> layer = nn.Linear(100, 2)
+    >>> truncated_normal(layer)
+    >>> layer.bias.tolist(), bool(layer.weight.abs().max() <= 2 * (2 / 100 / _TRUNCATED_VARIANCE) ** 0.5)
+    ([0.0, 0.0], True)
     """
     if isinstance(layer, _SETTLED):
         layer.reset_parameters()
@@ -112,6 +117,10 @@ def reset(norm: nn.Module) -> None:
 
     Args:
         norm: a batch normalization, changed in place.
+
+    >>> norm = nn.BatchNorm2d(1)
+    >>> norm.running_mean.fill_(3.0).tolist(), reset(norm), norm.running_mean.tolist()
+    ([3.0], None, [0.0])
     """
     keep_statistics(norm)
     for name, value in (("running_mean", 0), ("running_var", 1), ("num_batches_tracked", 0)):
@@ -125,5 +134,9 @@ BATCHNORM.register("reset")(reset)
 
 
 def has_statistics(layer: nn.Module) -> bool:
-    """Whether a layer is a batch normalization, of whatever class, with running statistics."""
+    """Whether a layer is a batch normalization, of whatever class, with running statistics.
+
+    >>> has_statistics(nn.BatchNorm2d(1)), has_statistics(nn.LayerNorm(1))
+    (True, False)
+    """
     return isinstance(getattr(layer, "running_mean", None), Tensor) and not isinstance(layer, _SETTLED)

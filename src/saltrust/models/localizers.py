@@ -160,6 +160,11 @@ def average_mask(splits: Iterable[Split]) -> np.ndarray:
 
     Raises:
         SaltrustError: no image has the finding.
+
+    >>> truth = np.array([[[True, False]], [[True, True]]])
+    >>> empty, ids = np.zeros((0, 5), np.float32), np.array(["a", "b"])
+    >>> average_mask([Split(np.zeros((2, 1, 2), np.uint8), np.ones(2, int), truth, empty, ids)]).tolist()
+    [[1.0, 0.5]]
     """
     truths = np.concatenate([split.truth[split.present] for split in splits])
     if len(truths) == 0:

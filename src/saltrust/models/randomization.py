@@ -116,6 +116,11 @@ def cascade(
 
     Raises:
         SaltrustError: a name is unknown, or a layer's weights cannot be drawn (see `check`).
+
+    >>> stages = [Stage("logits", ("1",)), Stage("stem", ("0",))]
+    >>> network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    >>> [name for name, _ in cascade(network, stages, "truncated_normal", seed=0)]
+    ['logits', 'stem']
     """
     names = [stage.name for stage in stages]
     state, random = model, set()
@@ -189,6 +194,10 @@ def randomized(model: nn.Module, stages: Sequence[Stage], init: str, seed: int, 
 
     Raises:
         SaltrustError: a name is unknown, or a layer's weights cannot be drawn (see `check`).
+
+    >>> found = randomized(nn.Sequential(nn.Linear(2, 1)), [Stage("logits", ("0",))], "truncated_normal", seed=0)
+    >>> found[0].bias.tolist()
+    [0.0]
     """
     return randomize(model, stages, stages[-1].name, init, seed, batchnorm)
 

@@ -55,6 +55,14 @@ def insert(model: nn.Module, size: int) -> None:
     Args:
         model: changed in place.
         size: side of the training images in pixels.
+
+    >>> model = nn.Sequential(nn.Conv2d(3, 2, 1), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(8, 1))
+    >>> insert(model, size=8)
+    >>> [type(layer).__name__ for layer in model[0]]
+    ['Conv2d', 'BatchNorm2d']
+    >>> fold(model)
+    >>> type(model[0]).__name__
+    'Conv2d'
     """
     if any(isinstance(module, nn.BatchNorm2d) for module in model.modules()):
         return
