@@ -40,10 +40,10 @@ def evaluation_copy(model: nn.Module) -> nn.Module:
         if module._backward_hooks or module._backward_pre_hooks:
             raise SaltrustError(f"module '{name}' carries a backward hook, which may change every map: remove it first")
     try:
-        own = copy.deepcopy(model)
+        copied = copy.deepcopy(model)
     except Exception as error:  # deepcopy runs whatever the model's attributes define
         raise SaltrustError(f"the model cannot be copied ({error}); explain a fresh instance of it") from error
-    return own.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    return copied.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 
 @contextmanager

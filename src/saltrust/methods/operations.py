@@ -150,8 +150,8 @@ def apply(call: Call, rule: Callable[[Call], Tensor]) -> Tensor:
     """
     if call.target is None:
         return rule(call)
-    own = call.target.clone()  # the rule may need the values that are about to be overwritten
-    return call.target.copy_(rule(replace(call, args=(own, *call.args[1:]), target=None)))
+    kept = call.target.clone()  # the rule may need the values that are about to be overwritten
+    return call.target.copy_(rule(replace(call, args=(kept, *call.args[1:]), target=None)))
 
 
 class _Rescaled(torch.autograd.Function):

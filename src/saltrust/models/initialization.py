@@ -92,8 +92,8 @@ def torch_default(layer: nn.Module) -> None:
     Args:
         layer: changed in place.
     """
-    own = getattr(layer, "reset_parameters", None) or getattr(layer, "_reset_parameters", None)
-    own() if own else truncated_normal(layer)
+    reset_parameters = getattr(layer, "reset_parameters", None) or getattr(layer, "_reset_parameters", None)
+    reset_parameters() if reset_parameters else truncated_normal(layer)
 
 
 def keep_statistics(norm: nn.Module) -> None:

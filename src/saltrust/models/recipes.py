@@ -22,8 +22,8 @@ NARROW = {
     ),
 }
 
-# Ten classes from scratch on two cores: for the base, plain networks stand in a scaffold and do without their dropout,
-# images are mirrored, and the learning rate rises and falls once. A branch is then a few careful steps.
+# Ten classes from scratch on two cores: for the base, plain networks get temporary batch normalization and do without
+# their dropout, images are mirrored, and the learning rate rises and falls once. A branch is then a few careful steps.
 _BASE = TrainingPlan(**FROM_SCRATCH, warmup=0.15, batch_size=64)
 _BRANCH = TrainingPlan(learning_rate=2e-6, weight_decay=1e-5, batch_size=32, epochs=1, steps_per_epoch=24)
 _QUICK = BranchPlan(_BASE, _BRANCH, limit=5, scaffolded=True, dropout=False)
@@ -59,8 +59,8 @@ def base_plan(architecture: str, profile: Profile, seed: int, pretrained: bool) 
     plan = _branching(architecture, profile)
     base = replace(plan.base, precision=best_precision(), seed=seed)
     if pretrained and architecture not in DEEPER:
-        own = published_plan(architecture).base
-        base = replace(own, epochs=base.epochs, batch_size=base.batch_size, steps_per_epoch=base.steps_per_epoch,
+        published = published_plan(architecture).base
+        base = replace(published, epochs=base.epochs, batch_size=base.batch_size, steps_per_epoch=base.steps_per_epoch,
                        precision=base.precision, seed=seed)  # fmt: skip
     return BranchPlan(base=base, scaffolded=plan.scaffolded and not pretrained, dropout=plan.dropout or pretrained)
 

@@ -147,8 +147,8 @@ class TrainingLoop:
         self.losses = state["losses"]
         for _ in self.losses:
             next(self.batches)
-        own, drawn, *gpu = state["random"]
-        torch.set_rng_state(own)
+        torch_state, drawn, *gpu = state["random"]
+        torch.set_rng_state(torch_state)
         self.rng.set_state(drawn)
         for one in gpu:
             torch.cuda.set_rng_state(one)
