@@ -20,10 +20,11 @@ from saltrust.models import checkpoints, training_loop
 from saltrust.models.architectures import ARCHITECTURES, Architecture, Stage
 from saltrust.models.branching import BranchPlan, train_base, train_branch
 from saltrust.models.checkpoints import FILE, Checkpoint, identity
-from saltrust.models.localizers import UNetPlan, train_localizer
+from saltrust.models.localizers import train_localizer
 from saltrust.models.training import fit, train_classifier
 from saltrust.models.training_loop import Objective, TrainingLoop
 from saltrust.models.training_plan import TrainingPlan
+from saltrust.models.unet import UNetPlan
 
 EPOCHS, STEPS = 3, 4
 

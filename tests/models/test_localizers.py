@@ -10,17 +10,9 @@ from torch import nn
 from saltrust.core.errors import SaltrustError
 from saltrust.core.labelled_images import Split
 from saltrust.models.augmentation import moved
-from saltrust.models.localizers import (
-    LOCALIZERS,
-    RetinaNetPlan,
-    UNetPlan,
-    average_mask,
-    box_heat,
-    build_localizer,
-    localize,
-    moved_boxes,
-    train_localizer,
-)
+from saltrust.models.localizers import LOCALIZERS, average_mask, build_localizer, localize, train_localizer
+from saltrust.models.retinanet import RetinaNetPlan, box_heat, moved_boxes
+from saltrust.models.unet import UNetPlan
 
 UNET = UNetPlan(
     epochs=3, patience=3, batch_size=8, steps_per_epoch=12, features=(8, 8, 8, 16, 16, 8), learning_rate=0.03,

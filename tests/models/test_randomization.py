@@ -10,7 +10,8 @@ from torch import nn
 from saltrust.core.errors import SaltrustError
 from saltrust.models.architectures import ARCHITECTURES, Stage
 from saltrust.models.classifiers import build
-from saltrust.models.randomization import BATCHNORM, INITS, ORDERS, cascade, layers_of, randomize, randomized
+from saltrust.models.initialization import BATCHNORM, INITS
+from saltrust.models.randomization import ORDERS, cascade, layers_of, randomize, randomized
 
 STAGES = {name: architecture.stages for name, architecture in ARCHITECTURES.items()}
 SOME = ["inception_v3", "densenet121", "resnet34"]  # the plain networks have 60 million weights and more to draw

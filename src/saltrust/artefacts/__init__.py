@@ -1,4 +1,11 @@
-"""What is computed and stored, each kind as one class; and the store. README.md says why it is as it is."""
+"""What is computed and stored (floor 3): data, networks, maps and scores, and the store.
+
+The package may import the libraries and `core`. Only here the libraries meet: an artefact says which data, network,
+method and score make one result. Its name in the store covers all that determines it, the code included. So the imports
+of what computes stand inside `compute`: a module that is imported there is part of the artefact's name, and an edit of
+it makes the artefact anew, while one at the top of the file is not. Never move such an import to the top. The README of
+this folder says more.
+"""
 
 from saltrust.artefacts import data, maps, networks, scores
 from saltrust.artefacts.artefact import KINDS, STAGES, Artefact, Work

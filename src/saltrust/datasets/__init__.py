@@ -1,4 +1,9 @@
-"""Data sets: one loader per module, named like the loader, registered in `loaders.LOADERS`."""
+"""Data sets (floor 2): from a data card to images with labels and truth.
+
+The package may import `core` and no other library. Each loader is one module, named like the loader and registered in
+`loaders.LOADERS`. `phantom` and `cells` draw images whose truth is known to the pixel; the others read files that their
+owners license. All give the same thing, a `Split`, so that no other floor knows where an image came from.
+"""
 
 from saltrust.datasets import cells, chexpert, folder, mura, nih, phantom, rsna, siim, vindr
 

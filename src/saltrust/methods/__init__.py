@@ -1,8 +1,8 @@
-"""Saliency methods, a family in one file or a few. Importing this package fills `registry.METHODS`.
+"""Saliency methods (floor 2), a family in one file or a few. Importing this package fills `registry.METHODS`.
 
 The package may import `core` and no other library: a method explains any PyTorch network, not only those of `models`.
-Three modules are the ground on which the others stand. `explained` runs a network for its gradients; `operations` and
-`guided` change what single operations do on the way; `registry` says what a method is. A new method is one function
+`explained` runs a network for its gradients, and every method is arithmetic on what it returns; `rules` and
+`operations` change what single operations do on the way; `registry` says what a method is. A new method is one function
 under `@method(...)` in one file.
 """
 

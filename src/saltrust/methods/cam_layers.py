@@ -26,6 +26,10 @@ def feature_maps(model: Explained, images: Tensor, layers: Sequence[str]) -> dic
 
     Raises:
         SaltrustError: a layer does not exist, or returns no map of at least 2 x 2 positions.
+
+    >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> feature_maps(Explained(network), torch.ones(1, 1, 4, 4), ["0"])["0"].shape
+    torch.Size([1, 1, 2, 2])
     """
     features = model.features(images, layers)
     for layer, output in features.items():

@@ -199,12 +199,12 @@ class Explained:
 
         Blocks of pooling or dropout are left out, as are those whose output was changed by folding.
         """
-        own = [
+        maps = [
             block
             for block in self.blocks
             if block not in self._folded and type(self._module(block)).__module__ not in _PASSIVE
         ]
-        return self.grids(own, images)
+        return self.grids(maps, images)
 
     def grids(self, layers: Sequence[str], images: Tensor) -> dict[str, tuple[int, int]]:
         """Rows and columns of those of the modules that run once and return a map.

@@ -27,6 +27,10 @@ def hiding_baseline(model: Explained, images: Tensor, baseline: str | Tensor) ->
 
     Raises:
         SaltrustError: the baseline is unknown, does not fit, or is several.
+
+    >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> hiding_baseline(Explained(network), torch.ones(1, 1, 1, 2), "grey").tolist()
+    [[[[0.0, 0.0]]]]
     """
     begins = starts(baseline, images, *model.input_range)
     if len(begins) != 1:

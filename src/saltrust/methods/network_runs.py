@@ -40,10 +40,10 @@ def evaluation_copy(model: nn.Module) -> nn.Module:
         if module._backward_hooks or module._backward_pre_hooks:
             raise SaltrustError(f"module '{name}' carries a backward hook, which may change every map: remove it first")
     try:
-        own = copy.deepcopy(model)
+        copied = copy.deepcopy(model)
     except Exception as error:  # deepcopy runs whatever the model's attributes define
         raise SaltrustError(f"the model cannot be copied ({error}); explain a fresh instance of it") from error
-    return own.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    return copied.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 
 @contextmanager
@@ -71,6 +71,12 @@ def captured_outputs(modules: Mapping[str, nn.Module], tensors_only: bool = True
 
     Yields:
         Path -> the outputs so far, one for each run of the module.
+
+    >>> network = nn.Sequential(nn.ReLU(), nn.Flatten())
+    >>> with captured_outputs({"0": network[0]}) as captured:
+    ...     output = network(torch.tensor([[-1.0, 1.0]]))
+    >>> captured["0"][0].tolist()
+    [[0.0, 1.0]]
     """
     captured: dict[str, list[Tensor]] = {path: [] for path in modules}
 

@@ -143,11 +143,15 @@ def apply(call: Call, rule: Callable[[Call], Tensor]) -> Tensor:
 
     Returns:
         The output, or the target with the output in it.
+
+    >>> x = torch.tensor([-1.0, 1.0])
+    >>> apply(parse(torch.Tensor.relu_, (x,), None), lambda call: call.args[0] * 2).tolist(), x.tolist()
+    ([-2.0, 2.0], [-2.0, 2.0])
     """
     if call.target is None:
         return rule(call)
-    own = call.target.clone()  # the rule may need the values that are about to be overwritten
-    return call.target.copy_(rule(replace(call, args=(own, *call.args[1:]), target=None)))
+    kept = call.target.clone()  # the rule may need the values that are about to be overwritten
+    return call.target.copy_(rule(replace(call, args=(kept, *call.args[1:]), target=None)))
 
 
 class _Rescaled(torch.autograd.Function):

@@ -1,4 +1,4 @@
-"""Gradients along straight paths: baselines, points and weights, noisy samples, passes in fixed-size batches."""
+"""Gradients along straight paths: baselines, noisy samples, points on the path, and passes in fixed-size batches."""
 
 from collections.abc import Callable, Sequence
 from typing import Annotated

@@ -54,6 +54,10 @@ class Method:
         segments: whether a composition also takes the regions of its images, as parts["segments"].
         from_protocol: (protocol, profile) -> the parameters that the protocols decide, cut to the profile's size. Their
             classes are not imported here, or every map would hang on the code of the protocols.
+
+    >>> import saltrust.methods  # fills the registry
+    >>> METHODS["ig"].passes({"steps": 10, "baseline": "black+white"})
+    20
     """
 
     name: str

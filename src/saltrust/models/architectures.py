@@ -23,7 +23,12 @@ State = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Stage:
-    """A block of weights that a cascade randomizes in one step; modules: dotted paths, all with their submodules."""
+    """A block of weights that a cascade randomizes in one step.
+
+    Attributes:
+        name: of the stage.
+        modules: dotted paths, all with their submodules; a path that ends in a dot names a module without them.
+    """
 
     name: str
     modules: tuple[str, ...]
@@ -33,11 +38,16 @@ class Stage:
 class Architecture:
     """A network that can be trained and explained.
 
-    builder: number of outputs -> untrained network. adapt: torchvision's ImageNet state -> the state for inputs in
-    `input_range` under this network's names. learning_rate: its paper's, for fine-tuning. stages: from the output to
-    the input, as are the modules of a stage. input_range: of a black and of a white pixel. fresh: paths of the layers
-    that ImageNet weights do not fill, by default the first stage. body: torchvision's name of the network whose weights
-    fill the rest, by default the name itself.
+    Attributes:
+        name: in the registry.
+        title: as in prose.
+        builder: number of outputs -> untrained network.
+        adapt: torchvision's ImageNet state -> the state for inputs in `input_range` under this network's names.
+        learning_rate: its paper's, for fine-tuning.
+        stages: from the output to the input, as are the modules of a stage.
+        input_range: of a black and of a white pixel.
+        fresh: paths of the layers that ImageNet weights do not fill; () for the first stage.
+        body: torchvision's name of the network whose weights fill the rest; "" for the name itself.
     """
 
     name: str
@@ -207,9 +217,19 @@ def _deeper_alexnet(extra: int, n_outputs: int) -> nn.Module:
 
 
 def deepened(state: State, extra: int) -> State:
-    """The state of "alexnet+<extra>" that computes what AlexNet does in `state`: its extra layers pass the image on.
+    """The state of "alexnet+<extra>" that computes what AlexNet does: its extra layers pass the image on.
 
-    Exact, since the image is not negative and LeakyReLU leaves such numbers alone.
+    This is exact, since the image is not negative and LeakyReLU leaves such numbers alone.
+
+    Args:
+        state: of an AlexNet.
+        extra: number of layers, from 0.
+
+    Returns:
+        A state, with tensors of the given one in it.
+
+    >>> deepened({}, 1)["extra.0.0.weight"].shape
+    torch.Size([3, 3, 3, 3])
     """
     identity = nn.init.dirac_(torch.empty(3, 3, 3, 3))
     layers = {f"extra.{i}.0.weight": identity.clone() for i in range(extra)}

@@ -21,6 +21,18 @@ def balanced_batches(labels: np.ndarray, batch_size: int, rng: np.random.Generat
     Each class is dealt from its own shuffled deck, reshuffled when it runs out, so that every image of a class is seen
     before one is seen again. What a batch cannot part evenly goes to the classes in turn. A class that is absent leaves
     its share to the others.
+
+    Args:
+        labels: of the images (n,).
+        batch_size: indices in a batch.
+        rng: source of the random draws.
+
+    Yields:
+        Indices (batch_size,).
+
+    >>> batch = next(balanced_batches(np.array([0, 0, 0, 1]), 4, np.random.default_rng(0)))
+    >>> sorted(np.array([0, 0, 0, 1])[batch].tolist())
+    [0, 0, 1, 1]
     """
     decks = [_deal(np.flatnonzero(labels == label), rng) for label in np.unique(labels)]
     dealt = 0
@@ -31,7 +43,19 @@ def balanced_batches(labels: np.ndarray, batch_size: int, rng: np.random.Generat
 
 
 def shuffled_batches(n: int, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Endless batches of indices below n, dealt from one deck that is reshuffled when it runs out."""
+    """Endless batches of indices, dealt from one deck that is reshuffled when it runs out.
+
+    Args:
+        n: number of images; indices are below it.
+        batch_size: indices in a batch.
+        rng: source of the random draws.
+
+    Yields:
+        Indices (batch_size,).
+
+    >>> sorted(next(shuffled_batches(3, 3, np.random.default_rng(0))).tolist())
+    [0, 1, 2]
+    """
     deck = _deal(np.arange(n), rng)
     while True:
         yield np.array([next(deck) for _ in range(batch_size)])
@@ -43,9 +67,20 @@ def _deal(cards: np.ndarray, rng: np.random.Generator) -> Iterator[int]:
 
 
 def random_affine(n: int, rng: torch.Generator, rotation: float = 10.0) -> Tensor:
-    """n random maps (n, 2, 3) from output to input positions, both in [-1, 1] across the image.
+    """Random maps from output to input positions, both in [-1, 1] across the image.
 
-    Half of them mirror; rotation up to +-`rotation` degrees, scale 0.9-1.1, shift up to 5 % of the side.
+    Half of them mirror; scale 0.9-1.1, shift up to 5 % of the side.
+
+    Args:
+        n: number of maps.
+        rng: source of the random draws.
+        rotation: largest rotation to either side, in degrees.
+
+    Returns:
+        A tensor (n, 2, 3).
+
+    >>> random_affine(2, torch.Generator().manual_seed(0)).shape
+    torch.Size([2, 2, 3])
     """
     uniform = 2 * torch.rand(5, n, generator=rng) - 1
     angle, scale, shift = uniform[0] * math.radians(rotation), 1 + 0.1 * uniform[1], 0.1 * uniform[2:4]
@@ -57,13 +92,39 @@ def random_affine(n: int, rng: torch.Generator, rotation: float = 10.0) -> Tenso
 
 
 def moved(images: Tensor, maps: Tensor, mode: str = "bilinear", outside: str = "border") -> Tensor:
-    """Images (n, c, h, w) under affine maps (n, 2, 3); outside: "border" repeats the edge, "zeros" fills with 0."""
+    """Images under affine maps.
+
+    Args:
+        images: (n, c, h, w).
+        maps: (n, 2, 3), from output to input positions, as from `random_affine`.
+        mode: of interpolation, "bilinear" or "nearest".
+        outside: "border" repeats the edge, "zeros" fills with 0.
+
+    Returns:
+        Images (n, c, h, w).
+
+    >>> mirror = torch.tensor([[[-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
+    >>> moved(torch.tensor([[[[1.0, 2.0]]]]), mirror).tolist()
+    [[[[2.0, 1.0]]]]
+    """
     grid = F.affine_grid(maps.to(images.device), list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, mode=mode, padding_mode=outside, align_corners=False)
 
 
 def relit(images: Tensor, rng: torch.Generator, input_range: tuple[float, float] = (-1.0, 1.0)) -> Tensor:
-    """Images (n, c, h, w) with contrast x0.8-1.2 about each image's mean and brightness +-10 % of the input range."""
+    """Images with contrast x0.8-1.2 about each image's mean and brightness +-10 % of the input range.
+
+    Args:
+        images: (n, c, h, w) in the input range.
+        rng: source of the random draws.
+        input_range: of a black and of a white pixel.
+
+    Returns:
+        Images (n, c, h, w) in the input range.
+
+    >>> bool(relit(torch.ones(1, 1, 2, 2), torch.Generator().manual_seed(0)).max() <= 1)
+    True
+    """
     black, white = input_range
     uniform = ((2 * torch.rand(2, len(images), 1, 1, 1, generator=rng) - 1) * 0.2).to(images.device)
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
@@ -72,6 +133,17 @@ def relit(images: Tensor, rng: torch.Generator, input_range: tuple[float, float]
 
 
 def mirrored(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Images (n, c, h, w), of which a random half is mirrored left to right."""
+    """Images, of which a random half is mirrored left to right.
+
+    Args:
+        images: (n, c, h, w).
+        rng: source of the random draws.
+
+    Returns:
+        Images (n, c, h, w).
+
+    >>> mirrored(torch.zeros(2, 1, 2, 2), torch.Generator().manual_seed(0)).shape
+    torch.Size([2, 1, 2, 2])
+    """
     chosen = torch.rand(len(images), 1, 1, 1, generator=rng) < 0.5
     return torch.where(chosen.to(images.device), images.flip(3), images)

@@ -1,7 +1,7 @@
 """Training in two phases for any number of classes: one base model, and branches from it (Tjoa & Guan, section III-B).
 
 Phase 1 runs through its epochs without a look at the validation data. In phase 2, "regular evaluation", a branch goes
-on from the base: every few steps it is validated on a random shard of the validation data, until it is good enough,
+on from the base. Every few steps it is validated on a random shard of the validation data, until it is good enough,
 shows no progress for too long, or has used up its epochs.
 """
 
@@ -39,11 +39,21 @@ _PAPER = TrainingPlan(epochs=16, batch_size=16, learning_rate=1e-4, weight_decay
 class BranchPlan:
     """How a base and its branches are trained; the defaults are Table I's for AlexNet.
 
-    base, branch: of each phase; no validation acts on them, so `patience` does not count and the schedule is "constant"
-    or "one_cycle". augment: see `mirrored`. every: steps between two validations. target: accuracy on a shard above
-    which a branch is done. limit, refresh: see `EarlyStop`. shard: validation images in a shard. Not in the paper:
-    scaffolded: whether the base trains in a scaffold, which its state keeps and its branches take away in the end (see
-    `scaffolding`); dropout: whether the network's dropout acts. Raises SaltrustError on a value out of range.
+    Attributes:
+        base: plan of the base. No validation acts on it, so `patience` does not count and the schedule is "constant" or
+            "one_cycle"; augment: see `mirrored`.
+        branch: plan of a branch, likewise.
+        every: steps between two validations, at least 1.
+        target: accuracy on a shard above which a branch is done, in (0, 1].
+        limit: counter at which a branch stops, above 0, see `EarlyStop`.
+        refresh: what a better validation takes the counter times, in [0, 1), see `EarlyStop`.
+        shard: validation images in a shard, at least 1.
+        scaffolded: whether the base trains with temporary batch normalization, which its state keeps and its branches
+            fold away in the end (see `temporary_batchnorm`); not in the paper.
+        dropout: whether the network's dropout acts; not in the paper.
+
+    Raises:
+        SaltrustError: a value is out of range.
     """
 
     base: TrainingPlan = _PAPER
@@ -88,7 +98,11 @@ _TABLE_I = {
 def published_plan(architecture: str) -> BranchPlan:
     """The training of Table I (learning rates and weight decay: section III-B), from ImageNet weights.
 
-    Raises SaltrustError for a network that is not in the table.
+    Args:
+        architecture: a network of the table, or of the depth test.
+
+    Raises:
+        SaltrustError: the network is not in the table.
     """
     if architecture not in _TABLE_I:
         raise unknown_name("network of Table I", architecture, _TABLE_I)
@@ -97,12 +111,23 @@ def published_plan(architecture: str) -> BranchPlan:
 
 @dataclass(frozen=True)
 class EarlyStop:
-    """When a branch stops, after the validations so far (section III-B).
+    """When a branch stops, after the validations so far (Tjoa & Guan, section III-B).
 
-    A validation that is better than the branch's best so far takes the counter times `refresh`, any other adds 1.
-    The text stops when the counter "becomes equal" to `limit`; with fractions it may pass it, so here it stops from
-    `limit` on. The code differs in two details: it rounds counter x refresh down to an integer, and an accuracy equal
-    to the target suffices, where the text says "exceeds" (as here).
+    A validation that is better than the branch's best so far takes the counter times `refresh`, any other adds 1. The
+    text stops when the counter "becomes equal" to `limit`; with fractions it may pass it, so here it stops from `limit`
+    on. The code differs in two details: it rounds counter x refresh down to an integer, and an accuracy equal to the
+    target suffices, where the text says "exceeds" (as here).
+
+    Attributes:
+        target: accuracy above which the branch is done.
+        limit: counter at which it stops.
+        refresh: what a better validation takes the counter times.
+        best: the best accuracy so far.
+        counter: the counter so far.
+
+    >>> stop = EarlyStop(target=0.9, limit=2, refresh=0.5).after(0.6).after(0.5).after(0.4)
+    >>> stop.counter, stop.reason
+    (2.0, 'early')
     """
 
     target: float
@@ -133,13 +158,24 @@ def train_base(
     start: State | None = None,
     unfinished: Path | None = None,
 ) -> tuple[State, dict[str, Any]]:
-    """Phase 1, continuous training: returns the state after the last epoch, and a record.
+    """Phase 1, continuous training, to the last epoch.
 
-    The network has an output for each of the split's classes; loss: cross-entropy. pretrained: file of ImageNet
-    weights. start: state of an AlexNet for these classes, with which "alexnet+<k>" begins (see `deepened`).
-    unfinished: folder in which an interrupted training is kept (see `fit`). The record holds curves {loss} by epoch,
-    epochs, steps, images, seed, seconds, precision, and where the weights started (`provenance`, or "alexnet"). Raises
-    SaltrustError if the loss is not finite.
+    The network has an output for each of the split's classes; the loss is cross-entropy.
+
+    Args:
+        architecture: a name in ARCHITECTURES.
+        train: the training images.
+        plan: of the training.
+        pretrained: file of ImageNet weights; None to start from scratch.
+        start: state of an AlexNet for these classes, with which "alexnet+<k>" begins (see `deepened`); None for none.
+        unfinished: folder in which an interrupted training is kept (see `training.fit`); None to keep nothing.
+
+    Returns:
+        The state after the last epoch, and a record: curves {loss} by epoch, epochs, steps, images, seed, seconds,
+        precision, and where the weights started (`provenance`, or "alexnet").
+
+    Raises:
+        SaltrustError: the loss is not finite.
     """
     phase = plan.base
     model = build(architecture, len(train.classes), pretrained, phase.seed)
@@ -180,13 +216,27 @@ def train_branch(
     seed: int,
     unfinished: Path | None = None,
 ) -> tuple[State, dict[str, Any]]:
-    """Phase 2, training in regular-evaluation mode: returns the state of the best validation, and a record.
+    """Phase 2, training in regular-evaluation mode.
 
-    The text does not say which state a branch keeps; the code keeps that of the best accuracy on a shard, which is the
-    last one where the target was reached. seed: of the branch's batches, shards and dropout. unfinished: folder in
-    which an interrupted training is kept (see `fit`). The record holds curves {loss} by step and {step, accuracy,
-    counter} by validation, stopped ("target", "early" or "epochs"), steps, best_step, val_accuracy (of the state
-    returned, on all of `val`), seed, seconds, precision. Raises SaltrustError if the loss is not finite.
+    The text does not say which state a branch keeps. The code keeps that of the best accuracy on a shard, which is the
+    last one where the target was reached.
+
+    Args:
+        architecture: a name in ARCHITECTURES.
+        base_state: state of the base, from `train_base`.
+        train: the training images.
+        val: the validation images.
+        plan: of the training.
+        seed: of the branch's batches, shards and dropout.
+        unfinished: folder in which an interrupted training is kept (see `training.fit`); None to keep nothing.
+
+    Returns:
+        The state of the best validation, and a record: curves {loss} by step and {step, accuracy, counter} by
+        validation, stopped ("target", "early" or "epochs"), steps, best_step, val_accuracy (of the state returned, on
+        all of `val`), seed, seconds, precision.
+
+    Raises:
+        SaltrustError: the loss is not finite.
     """
     phase = replace(plan.branch, seed=seed)
     model = build(architecture, len(train.classes))

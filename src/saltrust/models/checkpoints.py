@@ -23,9 +23,12 @@ FILE = "training.pt"
 class Checkpoint:
     """Where a training puts what it has so far, and finds it again.
 
-    folder: of the training alone, or None to keep nothing. identity: of the training (see `identity`); what another one
-    left is passed over. Used as a context manager, in which SIGINT and SIGTERM wait until the step is done and written;
-    a second one acts at once.
+    It is a context manager, in which SIGINT and SIGTERM wait until the step is done and written; a second one acts at
+    once.
+
+    Args:
+        folder: of the training alone; None to keep nothing.
+        identity: of the training (see `identity`); what another one left is passed over.
     """
 
     def __init__(self, folder: Path | None, identity: str):
@@ -67,6 +70,9 @@ class Checkpoint:
         """Write tensors and plain data in place of what was saved before, then obey a signal that came meanwhile.
 
         A disk that is full or cannot be written is a warning: it must not end the training.
+
+        Args:
+            state: nested dicts and lists of tensors and plain data.
         """
         temporary = self._file.with_suffix(".tmp")
         try:
@@ -108,7 +114,18 @@ class Checkpoint:
 
 
 def identity(state: dict[str, Tensor], *parts: object) -> str:
-    """Digest of the initial weights and whatever else determines a training, with torch's version and the device."""
+    """Digest of the initial weights and whatever else determines a training, with torch's version and the device.
+
+    Args:
+        state: the initial weights.
+        parts: all else; each has a `repr` that tells it.
+
+    Returns:
+        64 hexadecimal digits.
+
+    >>> identity({"w": torch.zeros(1)}, "plan") == identity({"w": torch.ones(1)}, "plan")
+    False
+    """
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else ""  # another kind computes other bits
     digest = hashlib.sha256(repr((torch.__version__, device().type, gpu, *parts)).encode())
     for name, value in state.items():

@@ -25,10 +25,16 @@ DOWNLOAD_TIMEOUT = 5.0  # seconds without an answer after which the network coun
 
 
 def build(architecture: str, n_outputs: int = 1, pretrained: Path | None = None, seed: int = 0) -> nn.Module:
-    """An untrained network, or one whose body carries the ImageNet weights of the file `pretrained`.
+    """An untrained network, or one whose body carries ImageNet weights. torch's own random state is left alone.
 
-    n_outputs: 1 for a binary task (the logit of the finding), else one logit per class. seed: of the initial weights;
-    torch's own random state is left alone. Raises SaltrustError on an unknown name and on a file that does not fit.
+    Args:
+        architecture: a name in ARCHITECTURES.
+        n_outputs: 1 for a binary task (the logit of the finding), else one logit for each class.
+        pretrained: file of ImageNet weights; None for none.
+        seed: of the initial weights.
+
+    Raises:
+        SaltrustError: the name is unknown, or the file does not fit.
     """
     spec = ARCHITECTURES[architecture]
     with seeded(seed):
@@ -41,7 +47,13 @@ def build(architecture: str, n_outputs: int = 1, pretrained: Path | None = None,
 def restored(architecture: str, state: dict[str, Tensor], n_outputs: int = 1) -> nn.Module:
     """A network with the weights of a state, which it takes over; none are drawn for it first.
 
-    Raises SaltrustError where the state is not one of this network.
+    Args:
+        architecture: a name in ARCHITECTURES.
+        state: all tensors of the network by name.
+        n_outputs: number of outputs.
+
+    Raises:
+        SaltrustError: the state is not one of this network.
     """
     with seeded(0), torch.device("meta"):
         model = ARCHITECTURES[architecture].builder(n_outputs)
@@ -55,9 +67,18 @@ def restored(architecture: str, state: dict[str, Tensor], n_outputs: int = 1) ->
 def to_input(
     pixels: np.ndarray, input_range: tuple[float, float] = (-1.0, 1.0), where: torch.device | str = "cpu"
 ) -> Tensor:
-    """Pixels (n, h, w) or (n, h, w, 3), uint8, as network input (n, 3, h, w), float32.
+    """Pixels as network input.
 
-    input_range: of a black and of a white pixel. where: the device, to which the pixels go as bytes.
+    Args:
+        pixels: (n, h, w) or (n, h, w, 3), uint8.
+        input_range: of a black and of a white pixel.
+        where: the device, to which the pixels go as bytes.
+
+    Returns:
+        A tensor (n, 3, h, w), float32.
+
+    >>> to_input(np.array([[[0, 255]]], np.uint8))[0, :, 0].tolist()
+    [[-1.0, 1.0], [-1.0, 1.0], [-1.0, 1.0]]
     """
     black, white = input_range
     images = torch.from_numpy(np.ascontiguousarray(pixels)).to(where).float().div_(255 / (white - black)).add_(black)
@@ -70,7 +91,21 @@ def predict(
     batch_size: int = 64,
     input_range: tuple[float, float] = (-1.0, 1.0),
 ) -> np.ndarray:
-    """Logits (n, n_outputs), float64, of uint8 pixels (n, h, w[, 3]); the model's mode is left as it was."""
+    """Logits of pixels; the model's mode is left as it was.
+
+    Args:
+        model: maps (n, 3, h, w) to (n, n_outputs).
+        pixels: (n, h, w) or (n, h, w, 3), uint8.
+        batch_size: images in one pass.
+        input_range: of a black and of a white pixel.
+
+    Returns:
+        An array (n, n_outputs), float64.
+
+    >>> model = nn.Sequential(nn.Conv2d(3, 1, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    >>> predict(model, np.zeros((2, 4, 4), np.uint8)).shape
+    (2, 1)
+    """
     where = next(model.parameters()).device
     with evaluating(model), torch.inference_mode():
         chunks = [
@@ -82,7 +117,15 @@ def predict(
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[nn.Module]:
-    """The model in evaluation mode; every submodule's own mode comes back, also after an exception."""
+    """The model in evaluation mode; every submodule's own mode comes back, also after an exception.
+
+    >>> model = nn.Dropout()
+    >>> with evaluating(model):
+    ...     print(model.training)
+    False
+    >>> model.training
+    True
+    """
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
@@ -94,7 +137,14 @@ def evaluating(model: nn.Module) -> Iterator[nn.Module]:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """torch's random state set to `seed` inside the block and put back after it."""
+    """torch's random state set to `seed` inside the block and put back after it.
+
+    >>> with seeded(0):
+    ...     first = torch.rand(1)
+    >>> with seeded(0):
+    ...     print(torch.equal(torch.rand(1), first))
+    True
+    """
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         yield
@@ -103,10 +153,16 @@ def seeded(seed: int) -> Iterator[None]:
 def imagenet_weights(architecture: str) -> Path | None:
     """The file with the ImageNet weights of an architecture, or None where there is neither a file nor a network.
 
-    Looked for under torchvision's file name (or `<architecture>.pth`) in the folder $SALTRUST_WEIGHTS, then in torch's
-    download cache, then at torchvision's address. torchvision's names end in the first digits of the file's SHA-256:
-    raises SaltrustError where the content is another, or the download breaks off. The answer is remembered, so that one
-    run never mixes weights.
+    It is looked for under torchvision's file name (or `<architecture>.pth`) in the folder $SALTRUST_WEIGHTS, then in
+    torch's download cache, then at torchvision's address. The answer is remembered, so that one run never mixes
+    weights.
+
+    Args:
+        architecture: a name in ARCHITECTURES.
+
+    Raises:
+        SaltrustError: the content is another than the SHA-256 says in whose first digits torchvision's names end, or
+            the download breaks off.
     """
     spec = ARCHITECTURES[architecture]
     return _find_weights(spec.body or spec.name, os.environ.get(WEIGHTS))
@@ -115,8 +171,12 @@ def imagenet_weights(architecture: str) -> Path | None:
 def provenance(pretrained: Path | None) -> dict[str, str]:
     """Where a training's weights started, for its record.
 
-    weights: "imagenet" or "scratch"; of ImageNet's also weights_file, its name, and weights_sha256, the first 16
-    hexadecimal digits.
+    Args:
+        pretrained: file of ImageNet weights, or None.
+
+    Returns:
+        weights, "imagenet" or "scratch"; of ImageNet's also weights_file, its name, and weights_sha256, the first 16
+        hexadecimal digits.
     """
     if pretrained is None:
         return {"weights": "scratch"}

@@ -3,113 +3,22 @@
 An order says which stages are random in the state named after a stage: those from the output down to it, those from the
 input up to it, or it alone. Each stage draws from its own generator, keyed by (seed, stage name), so that any state can
 be made alone, and a stage's random weights are the same in every state and order.
-
-A random network must still depend on its image, or its maps say nothing. Measured on an InceptionV3 with the running
-statistics of a short training, fully randomized, 8 phantoms at 128 px, seeds 0 and 1 (logit: sd over the images;
-gradient: mean L2 norm over an image; trained: 0.26 and 4.1):
-
-    initialization    batchnorm        logit sd         gradient         sd of activations, stem -> Mixed_7c
-    truncated_normal  reset            0.02, 0.01       0.10, 0.14       0.6 -> 0.2
-    truncated_normal  keep_statistics  0.12, 0.10       1.0, 1.2         5 -> 25 (Mixed_7a) -> 2
-    torch_default     keep_statistics  2e-8, 4e-8       3e-8, 5e-8       0.5 -> 0.2, the same for every image
-    torch_default     reset            0, 8e-10         4e-9, 6e-9       0.01 -> 4e-8
-
-So both choices of truncated_normal stay alive: with `reset` no layer's scale depends on the trained network, with
-`keep_statistics` each layer is rescaled by statistics that belong to other weights. With torch_default the image's
-share shrinks at every layer, down to the last bits of a float32 logit: such a cascade's last stages compare rounding.
 """
 
 from __future__ import annotations
 
 import copy
 import hashlib
-import math
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.utils import parametrize
 
 from saltrust.core.errors import SaltrustError, unknown_name
 from saltrust.core.registry import Registry
 from saltrust.models.architectures import Stage
 from saltrust.models.classifiers import seeded
-
-INITS: Registry[Callable[[nn.Module], None]] = Registry("initialization")
-
-# Variance of a standard normal truncated to [-2, 2], by which the truncation shrinks the variance.
-_TRUNCATED_VARIANCE = 1 - 4 * math.exp(-2) / math.sqrt(2 * math.pi) / math.erf(math.sqrt(2))
-
-_SETTLED = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.modules.instancenorm._InstanceNorm, nn.PReLU)
-"""Layers whose own initial weights are no matter of chance."""
-
-_SCALE = re.compile("weight|gamma|scale")
-TOKEN_SD = 0.02  # of tokens and positions, as transformers draw them (Dosovitskiy et al. 2021, their code; timm)
-
-
-@INITS.register("truncated_normal")
-def truncated_normal(layer: nn.Module) -> None:
-    """Weights from a normal truncated at 2 sd, of variance 2/fan_in after the truncation (He et al. 2015); biases 0.
-
-    That variance keeps the size of activations and gradients through any number of ReLU layers. Truncated without the
-    correction, the variance would be 0.77 of it at each layer. Scales, one number for each channel, become 1; what is
-    neither weight, bias nor scale, such as a transformer's tokens and positions, is drawn with sd 0.02.
-    """
-    if isinstance(layer, _SETTLED):
-        layer.reset_parameters()
-        return
-    for name, tensor in layer.named_parameters(recurse=False):
-        if name.endswith("bias"):
-            nn.init.zeros_(tensor)
-        elif _is_scale(name, tensor):
-            nn.init.ones_(tensor)
-        else:
-            variance = 2 / _fan_in(layer, tensor) if "weight" in name else TOKEN_SD**2
-            sd = math.sqrt(variance / _TRUNCATED_VARIANCE)
-            nn.init.trunc_normal_(tensor, std=sd, a=-2 * sd, b=2 * sd)
-
-
-def _is_scale(name: str, tensor: Tensor) -> bool:
-    """Whether a parameter holds one factor for each channel, by its name and shape."""
-    per_channel = tensor.numel() <= max(tensor.shape, default=1)
-    return bool(_SCALE.search(name)) and per_channel and not (name == "weight" and tensor.ndim > 1)
-
-
-def _fan_in(layer: nn.Module, weight: Tensor) -> float:
-    """How many products each output of a layer sums up, away from the border."""
-    if isinstance(layer, nn.modules.conv._ConvTransposeNd):
-        return weight[:, 0].numel() / layer.groups / math.prod(layer.stride)
-    return weight[0].numel()
-
-
-@INITS.register("torch_default")
-def torch_default(layer: nn.Module) -> None:
-    """The layer's own `reset_parameters`: for convolutions and linear layers uniform weights and biases, weights of
-    variance 1/(3 fan_in). A layer that has none of its own gets what `truncated_normal` says."""
-    own = getattr(layer, "reset_parameters", None) or getattr(layer, "_reset_parameters", None)
-    own() if own else truncated_normal(layer)
-
-
-def keep_statistics(norm: nn.Module) -> None:
-    """Scale 1, shift 0; the running mean and variance stay the trained network's, as where only trainable variables are
-    re-initialized (Adebayo et al.'s code)."""
-    if norm.weight is not None:
-        nn.init.ones_(norm.weight)
-        nn.init.zeros_(norm.bias)
-
-
-def reset(norm: nn.Module) -> None:
-    """Scale 1, shift 0, running mean 0 and variance 1: the layer passes its input on unchanged."""
-    keep_statistics(norm)
-    for name, value in (("running_mean", 0), ("running_var", 1), ("num_batches_tracked", 0)):
-        if (statistics := getattr(norm, name, None)) is not None:  # not every kind counts its batches
-            statistics.fill_(value)
-
-
-BATCHNORM: dict[str, Callable[[nn.Module], None]] = Registry("batchnorm")
-BATCHNORM.register("keep_statistics")(keep_statistics)
-BATCHNORM.register("reset")(reset)
-
+from saltrust.models.initialization import BATCHNORM, INITS, has_statistics
 
 ORDERS: Registry[Callable[[Sequence[str], str], Sequence[str]]] = Registry("order of randomization")
 """(all stages from the output to the input, a stage) -> the stages that are random in that stage's state."""
@@ -117,7 +26,18 @@ ORDERS: Registry[Callable[[Sequence[str], str], Sequence[str]]] = Registry("orde
 
 @ORDERS.register("top_down")
 def top_down(stages: Sequence[str], stage: str) -> Sequence[str]:
-    """From the output down to and with the stage: cascading randomization (Adebayo et al. 2018, sec. 3.1)."""
+    """From the output down to and with the stage: cascading randomization.
+
+    Args:
+        stages: names from the output to the input.
+        stage: one of them.
+
+    Source:
+        Adebayo et al. 2018, section 3.1.
+
+    >>> top_down(["logits", "block", "stem"], "block")
+    ['logits', 'block']
+    """
     return stages[: stages.index(stage) + 1]
 
 
@@ -125,19 +45,48 @@ def top_down(stages: Sequence[str], stage: str) -> Sequence[str]:
 def bottom_up(stages: Sequence[str], stage: str) -> Sequence[str]:
     """From the input up to and with the stage, so that no trained stage sees the image before a random one.
 
-    Top-down, the trained lower stages still pass on which activations are large (Binder et al. 2023).
+    Top-down, the trained lower stages still pass on which activations are large.
+
+    Args:
+        stages: names from the output to the input.
+        stage: one of them.
+
+    Source:
+        Binder et al. 2023.
+
+    >>> bottom_up(["logits", "block", "stem"], "block")
+    ['block', 'stem']
     """
     return stages[stages.index(stage) :]
 
 
 @ORDERS.register("independent")
 def independent(stages: Sequence[str], stage: str) -> Sequence[str]:
-    """The stage alone, all others trained: independent randomization (Adebayo et al. 2018, sec. 3.2)."""
+    """The stage alone, all others trained: independent randomization.
+
+    Args:
+        stages: names from the output to the input.
+        stage: one of them.
+
+    Source:
+        Adebayo et al. 2018, section 3.2.
+
+    >>> independent(["logits", "block", "stem"], "block")
+    ['block']
+    """
     return [stage]
 
 
 def in_order(stages: Sequence[str], order: str) -> list[str]:
-    """The stages (from the output to the input) as an order goes through them: the fewest random stages first."""
+    """The stages as an order goes through them: the fewest random stages first.
+
+    Args:
+        stages: names from the output to the input.
+        order: a name in ORDERS.
+
+    >>> in_order(["logits", "block", "stem"], "bottom_up")
+    ['stem', 'block', 'logits']
+    """
     return sorted(stages, key=lambda stage: len(ORDERS[order](stages, stage)))
 
 
@@ -149,10 +98,29 @@ def cascade(
     batchnorm: str = "reset",
     order: str = "top_down",
 ) -> Iterator[tuple[str, nn.Module]]:
-    """(stage name, copy of the model in that stage's state), from the fewest random stages to the most.
+    """Copies of a model in the state of each stage, from the fewest random stages to the most.
 
     So bottom_up runs from the input to the output, the others from the output to the input. Each model is a copy of its
-    own and may be kept or changed. Parameters as in `randomize`.
+    own and may be kept or changed.
+
+    Args:
+        model: a trained network, which stays as it is.
+        stages: from the output to the input.
+        init: how weights are drawn, a name in INITS.
+        seed: of the random weights.
+        batchnorm: what becomes of the random stages' batch normalization, a name in BATCHNORM.
+        order: which stages are random, a name in ORDERS.
+
+    Yields:
+        The stage's name and the model.
+
+    Raises:
+        SaltrustError: a name is unknown, or a layer's weights cannot be drawn (see `check`).
+
+    >>> stages = [Stage("logits", ("1",)), Stage("stem", ("0",))]
+    >>> network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    >>> [name for name, _ in cascade(network, stages, "truncated_normal", seed=0)]
+    ['logits', 'stem']
     """
     names = [stage.name for stage in stages]
     state, random = model, set()
@@ -174,11 +142,25 @@ def randomize(
     batchnorm: str = "reset",
     order: str = "top_down",
 ) -> nn.Module:
-    """A copy of the model with random weights in the stages that the order names for `stage`; the rest is as it was.
+    """A copy of a model with random weights in the stages that the order names for a stage; the rest is as it was.
 
-    stages: from the output to the input. init: how weights are drawn, a name in INITS. batchnorm: what becomes of the
-    random stages' batch normalization, a name in BATCHNORM. order: a name in ORDERS. Raises SaltrustError on unknown
-    names, and for a layer whose weights cannot be drawn (see `check`).
+    Args:
+        model: a trained network, which stays as it is.
+        stages: from the output to the input.
+        stage: name of one of them.
+        init: how weights are drawn, a name in INITS.
+        seed: of the random weights.
+        batchnorm: what becomes of the random stages' batch normalization, a name in BATCHNORM.
+        order: which stages are random, a name in ORDERS.
+
+    Raises:
+        SaltrustError: a name is unknown, or a layer's weights cannot be drawn (see `check`).
+
+    >>> network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    >>> stages = [Stage("logits", ("1",)), Stage("stem", ("0",))]
+    >>> found = randomize(network, stages, "logits", "truncated_normal", seed=0)
+    >>> found[0].weight.equal(network[0].weight), found[1].weight.equal(network[1].weight)
+    (True, False)
     """
     names = [one.name for one in stages]
     if stage not in names:
@@ -196,32 +178,62 @@ def _drawn(
     for name in wanted:
         with seeded(_key(seed, name)):
             for layer in layers_of(model, named[name]):
-                (normalize if _has_statistics(layer) else draw)(layer)
+                (normalize if has_statistics(layer) else draw)(layer)
     return model
 
 
 def randomized(model: nn.Module, stages: Sequence[Stage], init: str, seed: int, batchnorm: str = "reset") -> nn.Module:
-    """A copy of the model with every weight random: the last state of the cascade, from either end."""
+    """A copy of a model with every weight random: the last state of the cascade, from either end.
+
+    Args:
+        model: a trained network, which stays as it is.
+        stages: from the output to the input.
+        init: how weights are drawn, a name in INITS.
+        seed: of the random weights.
+        batchnorm: what becomes of batch normalization, a name in BATCHNORM.
+
+    Raises:
+        SaltrustError: a name is unknown, or a layer's weights cannot be drawn (see `check`).
+
+    >>> found = randomized(nn.Sequential(nn.Linear(2, 1)), [Stage("logits", ("0",))], "truncated_normal", seed=0)
+    >>> found[0].bias.tolist()
+    [0.0]
+    """
     return randomize(model, stages, stages[-1].name, init, seed, batchnorm)
 
 
 def layers_of(model: nn.Module, stage: Stage) -> list[nn.Module]:
     """The layers of a stage that hold weights or statistics of their own, in the order of the network's definition.
 
-    A path that ends in a dot names a module without its submodules.
+    Args:
+        model: the network.
+        stage: its paths; one that ends in a dot names a module without its submodules.
+
+    >>> layers_of(nn.Sequential(nn.Linear(2, 1), nn.ReLU()), Stage("all", ("0", "1")))
+    [Linear(in_features=2, out_features=1, bias=True)]
     """
     found = []
     for path in stage.modules:
         module = model.get_submodule(path.removesuffix("."))
         found += [module] if path.endswith(".") else module.modules()
     return [
-        layer for layer in found if _has_statistics(layer) or next(layer.parameters(recurse=False), None) is not None
+        layer for layer in found if has_statistics(layer) or next(layer.parameters(recurse=False), None) is not None
     ]
 
 
 def check(model: nn.Module, stages: Sequence[Stage]) -> None:
-    """Raises SaltrustError where a stage holds weights that are not numbers to be drawn: results of a parametrization
-    (weight normalization, spectral normalization), integers of a quantized layer."""
+    """Check that a random number can stand for each weight of the stages.
+
+    It cannot for results of a parametrization (weight normalization, spectral normalization) and integers of a
+    quantized layer.
+
+    Args:
+        model: the network.
+        stages: of the network.
+
+    Raises:
+        SaltrustError: a stage holds such weights.
+    """
     paths = {module: path for path, module in model.named_modules()}
     for layer in (layer for stage in stages for layer in layers_of(model, stage)):
         if isinstance(layer, parametrize.ParametrizationList):
@@ -232,11 +244,6 @@ def check(model: nn.Module, stages: Sequence[Stage]) -> None:
         for name, tensor in layer.named_parameters(recurse=False):
             if not tensor.is_floating_point():
                 raise SaltrustError(f"'{name}' of module '{paths[layer]}' is {tensor.dtype}: random weights are floats")
-
-
-def _has_statistics(layer: nn.Module) -> bool:
-    """Whether a layer is a batch normalization, of whatever class, with running statistics."""
-    return isinstance(getattr(layer, "running_mean", None), Tensor) and not isinstance(layer, _SETTLED)
 
 
 def _key(seed: int, stage: str) -> int:

@@ -5,8 +5,10 @@ from dataclasses import replace
 from saltrust.core.profiles import Profile, Training
 from saltrust.models.architectures import ARCHITECTURES, DEEPER
 from saltrust.models.branching import BranchPlan, published_plan
-from saltrust.models.localizers import LOCALIZERS, RetinaNetPlan, UNetPlan
+from saltrust.models.localizers import LOCALIZERS
+from saltrust.models.retinanet import RetinaNetPlan
 from saltrust.models.training_plan import TrainingPlan, best_precision
+from saltrust.models.unet import UNetPlan
 
 # From scratch, on some thousand images: a large rate that rises and falls once. From ImageNet weights: the paper's.
 FROM_SCRATCH = {"optimizer": "adamw", "schedule": "one_cycle", "weight_decay": 1e-2, "learning_rate": 1e-3}
@@ -20,8 +22,8 @@ NARROW = {
     ),
 }
 
-# Ten classes from scratch on two cores: for the base, plain networks stand in a scaffold and do without their dropout,
-# images are mirrored, and the learning rate rises and falls once. A branch is then a few careful steps.
+# Ten classes from scratch on two cores: for the base, plain networks get temporary batch normalization and do without
+# their dropout, images are mirrored, and the learning rate rises and falls once. A branch is then a few careful steps.
 _BASE = TrainingPlan(**FROM_SCRATCH, warmup=0.15, batch_size=64)
 _BRANCH = TrainingPlan(learning_rate=2e-6, weight_decay=1e-5, batch_size=32, epochs=1, steps_per_epoch=24)
 _QUICK = BranchPlan(_BASE, _BRANCH, limit=5, scaffolded=True, dropout=False)
@@ -45,19 +47,31 @@ BRANCHING = {
 def base_plan(architecture: str, profile: Profile, seed: int, pretrained: bool) -> BranchPlan:
     """How a base model of several classes is trained; what concerns its branches is left at its defaults.
 
-    From ImageNet weights, with the paper's optimizer and learning rate, for as many steps as the profile grants.
+    From ImageNet weights it trains with the paper's optimizer and learning rate, for as many steps as the profile
+    grants.
+
+    Args:
+        architecture: a name in ARCHITECTURES.
+        profile: the size of the run.
+        seed: of the training.
+        pretrained: whether it starts from ImageNet weights.
     """
     plan = _branching(architecture, profile)
     base = replace(plan.base, precision=best_precision(), seed=seed)
     if pretrained and architecture not in DEEPER:
-        own = published_plan(architecture).base
-        base = replace(own, epochs=base.epochs, batch_size=base.batch_size, steps_per_epoch=base.steps_per_epoch,
+        published = published_plan(architecture).base
+        base = replace(published, epochs=base.epochs, batch_size=base.batch_size, steps_per_epoch=base.steps_per_epoch,
                        precision=base.precision, seed=seed)  # fmt: skip
     return BranchPlan(base=base, scaffolded=plan.scaffolded and not pretrained, dropout=plan.dropout or pretrained)
 
 
 def branch_plan(architecture: str, profile: Profile) -> BranchPlan:
-    """How the branches of a base model are trained."""
+    """How the branches of a base model are trained.
+
+    Args:
+        architecture: a name in ARCHITECTURES.
+        profile: the size of the run.
+    """
     plan = _branching(architecture, profile)
     return replace(plan, branch=replace(plan.branch, precision=best_precision()))
 
@@ -71,6 +85,12 @@ def classifier_plan(architecture: str, training: Training, seed: int, pretrained
     """How a classifier is trained; the learning rate of fine-tuning is the architecture's own.
 
     From scratch it trains through all its epochs: a learning rate that has yet to fall must not be stopped early.
+
+    Args:
+        architecture: a name in ARCHITECTURES.
+        training: the profile's sizes.
+        seed: of the training.
+        pretrained: whether it starts from ImageNet weights.
     """
     if not pretrained:
         return replace(TrainingPlan(**FROM_SCRATCH), **_sizes(training, seed) | {"patience": training.epochs})
@@ -79,7 +99,14 @@ def classifier_plan(architecture: str, training: Training, seed: int, pretrained
 
 
 def localizer_plan(kind: str, training: Training, seed: int, profile: Profile) -> TrainingPlan:
-    """How a localizer is trained, narrow or in the paper's size as the profile says."""
+    """How a localizer is trained, narrow or in the paper's size as the profile says.
+
+    Args:
+        kind: a name in LOCALIZERS.
+        training: the profile's sizes.
+        seed: of the training.
+        profile: the size of the run.
+    """
     base = LOCALIZERS[kind].plan() if profile.localizer_width == "paper" else NARROW[kind]
     return replace(base, **_sizes(training, seed))
 

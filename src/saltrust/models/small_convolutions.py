@@ -16,7 +16,16 @@ LARGEST_GRID = 4
 
 
 class MatrixProductConv2d(nn.Conv2d):
-    """A convolution with the weights of another, which it shares; the result is the same to rounding."""
+    """A convolution with the weights of another, which it shares; the result is the same to rounding.
+
+    Args:
+        layer: a convolution that is not dilated, not in groups, and has a border of zeros.
+
+    >>> layer = nn.Conv2d(2, 3, 3, padding=1)
+    >>> images = torch.ones(1, 2, 4, 4)
+    >>> torch.allclose(MatrixProductConv2d(layer)(images), layer(images), atol=1e-5)
+    True
+    """
 
     def __init__(self, layer: nn.Conv2d):
         bias = layer.bias is not None
@@ -25,6 +34,7 @@ class MatrixProductConv2d(nn.Conv2d):
         self.weight, self.bias = layer.weight, layer.bias
 
     def forward(self, images: Tensor) -> Tensor:
+        """Images (n, c, h, w) -> images (n, k, rows, columns)."""
         (rows, columns), (down, right) = self.kernel_size, self.stride
         above, beside = self.padding
         height = (images.shape[2] + 2 * above - rows) // down + 1
@@ -42,10 +52,13 @@ class MatrixProductConv2d(nn.Conv2d):
 
 
 def use_matrix_products(model: nn.Module) -> None:
-    """Let, in place, the convolutions of a model with many weights compute matrix products where their grid is small.
+    """Let the convolutions of a model with many weights compute matrix products where their grid is small.
 
     Names and tensors of the state stay what they were. Convolutions in groups, dilated or with a border other than
     zeros are left alone.
+
+    Args:
+        model: changed in place.
     """
     for path, layer in list(model.named_modules()):
         if type(layer) is not nn.Conv2d or layer.weight.numel() < FEWEST_WEIGHTS:

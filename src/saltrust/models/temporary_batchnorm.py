@@ -1,10 +1,10 @@
-"""A scaffold: what a plain network borrows to train from scratch, and gives back when that is done.
+"""Temporary batch normalization: what a plain network borrows to train from scratch, and gives back in the end.
 
 AlexNet and VGG16 have no batch normalization, and without ImageNet weights they do not train in minutes. So a
-normalization is put after each of their layers for the training, and in the end folded into that layer. And on images
-smaller than ImageNet's most of their weights see copies: the adaptive pooling spreads a grid of 2 x 2, say, over 7 x 7,
-and the first linear layer has a weight for each of the 49. For the training it reads the grid as it is. What remains is
-the plain network, with the same outputs in evaluation mode.
+normalization is inserted after each of their layers for the training, and in the end folded into that layer. And on
+images smaller than ImageNet's most of their weights see copies: the adaptive pooling spreads a grid of 2 x 2, say, over
+7 x 7, and the first linear layer has a weight for each of the 49. For the training it reads the grid as it is. What
+remains is the plain network, with the same outputs in evaluation mode.
 """
 
 from __future__ import annotations
@@ -45,11 +45,24 @@ class _Condensed(nn.Linear):
 
 
 def insert(model: nn.Module, size: int) -> None:
-    """Put, in place, a normalization after every convolution and linear layer but the last, and condense the first
-    linear layer for images of size x size pixels.
+    """Insert a normalization after every layer but the last, and condense the first linear layer.
+
+    Layers are convolutions and linear layers.
 
     A layer keeps its path and becomes the pair (layer, normalization). A network that normalizes of itself stays as it
     is. The layers that "alexnet+<k>" adds (`extra`), which begin as identities, are not normalized.
+
+    Args:
+        model: changed in place.
+        size: side of the training images in pixels.
+
+    >>> model = nn.Sequential(nn.Conv2d(3, 2, 1), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(8, 1))
+    >>> insert(model, size=8)
+    >>> [type(layer).__name__ for layer in model[0]]
+    ['Conv2d', 'BatchNorm2d']
+    >>> fold(model)
+    >>> type(model[0]).__name__
+    'Conv2d'
     """
     if any(isinstance(module, nn.BatchNorm2d) for module in model.modules()):
         return
@@ -62,10 +75,12 @@ def insert(model: nn.Module, size: int) -> None:
 
 
 def fold(model: nn.Module) -> None:
-    """Take, in place, a scaffold away: each normalization goes into its layer, which is then at its path again, and the
-    first linear layer has all its weights.
+    """Fold each inserted normalization into its layer, which is then at its path again.
 
-    The state is then that of the network as it was built.
+    The first linear layer has all its weights again. The state is then that of the network as it was built.
+
+    Args:
+        model: changed in place, and then in evaluation mode.
     """
     for path, layer in [(path, m) for path, m in model.named_modules() if type(m) is _Condensed]:
         _pooling(model).output_size = math.isqrt(layer.spread.shape[1])

@@ -27,9 +27,19 @@ _libraries: list[torch.library.Library] = []
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     """Greedy non-maximum suppression, as torchvision's compiled operator does it.
 
-    boxes: (n, 4) as x0, y0, x1, y1 in pixels; scores: (n,). From the best score down, a box is kept unless a box
-    already kept overlaps it with IoU > iou_threshold; equal scores keep their order. Returns the (k,) int64 indices
-    of the boxes kept, best first.
+    From the best score down, a box is kept unless a box already kept overlaps it with IoU > iou_threshold. Equal scores
+    keep their order.
+
+    Args:
+        boxes: (n, 4), x0, y0, x1, y1 in pixels.
+        scores: (n,).
+        iou_threshold: largest overlap of boxes that are kept, 0 to 1.
+
+    Returns:
+        Indices of the boxes kept (k,), int64, best first.
+
+    >>> nms(torch.tensor([[0, 0, 2, 2], [0, 0, 2, 1.5], [4, 4, 6, 6.0]]), torch.tensor([0.5, 0.9, 0.1]), 0.5).tolist()
+    [1, 2]
     """
     order = torch.argsort(scores, descending=True, stable=True)
     # In numpy: a step works on few numbers, and a torch call costs more than the arithmetic.

@@ -38,13 +38,29 @@ def train_classifier(
     unfinished: Path | None = None,
     classes: int = 0,
 ) -> tuple[State, dict[str, Any]]:
-    """Train a classifier; returns its state at the best epoch and a record of the training.
+    """Train a classifier, to the epoch of the best validation AUC.
 
-    classes: 0 for the finding alone, by binary cross-entropy; else so many classes, by cross-entropy. Batches are
-    balanced between the labels; the epoch with the best validation AUC (of several classes: the mean over each against
-    the others) counts, and training ends `patience` epochs after it (Arun et al., Methods). unfinished: see `fit`. The
-    record holds curves {loss, val_auc}, epochs, best_epoch (from 1), val_auc, seed, seconds, precision, and where the
-    weights started (`provenance`). Raises SaltrustError where a split lacks one of the classes.
+    Batches are balanced between the labels. Of several classes the AUC is the mean over each against the others.
+    Training ends `patience` epochs after the best one.
+
+    Args:
+        architecture: a name in ARCHITECTURES.
+        train: the training images.
+        val: the validation images.
+        plan: of the training.
+        pretrained: file of ImageNet weights; None to start from scratch.
+        unfinished: folder in which an interrupted training is kept (see `fit`); None to keep nothing.
+        classes: 0 for the finding alone, by binary cross-entropy; else so many classes, by cross-entropy.
+
+    Returns:
+        The state at that epoch, and a record: curves {loss, val_auc}, epochs, best_epoch (from 1), val_auc, seed,
+        seconds, precision, and where the weights started (`provenance`).
+
+    Raises:
+        SaltrustError: a split lacks one of the classes, or the loss is not finite.
+
+    Source:
+        Arun et al. 2021, Methods.
     """
     for name, split in (("training", train), ("validation", val)):
         if len(np.unique(split.labels)) < (needed := classes or 2):
@@ -85,7 +101,22 @@ def train_classifier(
 def logits(
     model: nn.Module, pixels: np.ndarray, plan: TrainingPlan, input_range: tuple[float, float], batch_size: int = 64
 ) -> np.ndarray:
-    """Logits (n, n_outputs), float64, of uint8 pixels (n, h, w[, 3]) in the plan's precision: for validation."""
+    """Logits of pixels in the plan's precision: for validation.
+
+    Args:
+        model: maps (n, 3, h, w) to (n, n_outputs).
+        pixels: (n, h, w) or (n, h, w, 3), uint8.
+        plan: whose precision counts.
+        input_range: of a black and of a white pixel.
+        batch_size: images in one pass.
+
+    Returns:
+        An array (n, n_outputs), float64.
+
+    >>> model = nn.Sequential(nn.Conv2d(3, 1, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    >>> logits(model, np.zeros((2, 4, 4), np.uint8), TrainingPlan(), (-1.0, 1.0)).shape
+    (2, 1)
+    """
     with evaluating(model), torch.inference_mode(), autocast(plan):
         outputs = [
             model(to_input(pixels[i : i + batch_size], input_range, device()).to(memory_format=torch.channels_last))
@@ -105,12 +136,26 @@ def fit(
     sign: int = 1,
     unfinished: Path | None = None,
 ) -> tuple[State, dict[str, Any]]:
-    """Train `model` in place by a plan; returns the state of the epoch with the best validation score, and a record.
+    """Train a model in place by a plan, to the epoch with the best validation score.
 
-    labels: (n,) of the training images, between which batches are balanced. score: validation score of the model as it
-    is; sign: 1 where larger is better, -1 where smaller is. title: the work, for the progress display. measure: name of
-    the score in the record. unfinished: folder in which an interrupted training is kept and from which it goes on, to
-    the same weights and record; None to keep nothing. Raises SaltrustError if the loss is not finite.
+    Args:
+        model: the network.
+        labels: of the training images (n,), between which batches are balanced.
+        objective: what is minimized.
+        score: validation score of the model as it is.
+        plan: of the training.
+        title: the work, for the progress display.
+        measure: name of the score in the record.
+        sign: 1 where a larger score is better, -1 where a smaller is.
+        unfinished: folder in which an interrupted training is kept and from which it goes on, to the same weights and
+            record; None to keep nothing.
+
+    Returns:
+        The state at that epoch, and a record: curves {loss, measure}, epochs, best_epoch (from 1), measure, seed,
+        seconds, precision.
+
+    Raises:
+        SaltrustError: the loss is not finite.
     """
     batches = balanced_batches(labels, plan.batch_size, np.random.default_rng((plan.seed, 1)))
     per_epoch = plan.steps(len(labels))
@@ -148,5 +193,5 @@ def fit(
 
 
 def stored(state: State) -> State:
-    """A state as it is written to disk."""
+    """A state as it is written to disk: on the processor, contiguous."""
     return {name: value.cpu().contiguous() for name, value in state.items()}

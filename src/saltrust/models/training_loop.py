@@ -26,7 +26,9 @@ TIMED = 5  # steps, after the first, that the estimate of the time rests on
 class Objective:
     """What a training minimizes.
 
-    batch: indices of images and a random generator -> a batch, on the device. loss: that batch -> a scalar.
+    Attributes:
+        batch: indices of images and a random generator -> a batch, on the device.
+        loss: that batch -> a scalar.
     """
 
     batch: Callable[[np.ndarray, torch.Generator], Any]
@@ -34,10 +36,18 @@ class Objective:
 
 
 class TrainingLoop:
-    """The way of a model down its objective: all that its next step depends on.
+    """A model under training: all that its next step depends on.
 
-    The model is brought, in place, to where and how it trains. batches: endless indices, the same at every start.
-    per_epoch: steps of an epoch. losses: of the steps so far.
+    The model is brought, in place, to where and how it trains.
+
+    Args:
+        model: the network.
+        objective: what is minimized.
+        batches: endless indices, the same at every start.
+        plan: of the training.
+        per_epoch: steps of an epoch.
+        title: the work, for the progress display.
+        checkpoint: where an interrupted training is kept.
     """
 
     def __init__(
@@ -66,7 +76,8 @@ class TrainingLoop:
     def under_way(self, notes: dict[str, Any]) -> Iterator[None]:
         """Random states as the plan has them, and, where an interrupted training is kept, everything as it was then.
 
-        notes: what the caller will keep beside the loop, brought up to date in place.
+        Args:
+            notes: what the caller keeps beside the loop, brought up to date in place.
         """
         with seeded(self.plan.seed), deterministic(), self.checkpoint:
             kept = self.checkpoint.load()
@@ -77,9 +88,13 @@ class TrainingLoop:
             yield
 
     def steps(self, notes: dict[str, Any]) -> Iterator[int]:
-        """Take the steps that are left; yields, after each, its number from 1.
+        """Take the steps that are left.
 
-        notes are kept with each checkpoint, which falls due between two steps.
+        Args:
+            notes: kept with each checkpoint, which falls due between two steps.
+
+        Yields:
+            After each step, its number from 1.
         """
         total, seconds = self.plan.epochs * self.per_epoch, []
         for step in track(range(len(self.losses) + 1, total + 1), self.title):
@@ -91,8 +106,14 @@ class TrainingLoop:
                 self.checkpoint.save({"descent": self._state(), "notes": notes})
 
     def take(self) -> tuple[float, float]:
-        """One step; returns the seconds that its batch and all of it took. Raises SaltrustError on a loss that is not
-        finite."""
+        """Take one step.
+
+        Returns:
+            The seconds that its batch took, and those of all of it.
+
+        Raises:
+            SaltrustError: the loss is not finite.
+        """
         start = time.perf_counter()
         batch = self.objective.batch(next(self.batches), self.rng)
         ready = time.perf_counter()
@@ -126,8 +147,8 @@ class TrainingLoop:
         self.losses = state["losses"]
         for _ in self.losses:
             next(self.batches)
-        own, drawn, *gpu = state["random"]
-        torch.set_rng_state(own)
+        torch_state, drawn, *gpu = state["random"]
+        torch.set_rng_state(torch_state)
         self.rng.set_state(drawn)
         for one in gpu:
             torch.cuda.set_rng_state(one)
@@ -139,7 +160,15 @@ class TrainingLoop:
 
 
 def estimate_text(title: str, epochs: int, per_epoch: int, left: int, seconds: list[tuple[float, float]]) -> str:
-    """One line: how long the steps that are left will take, from (seconds of the batch, of the step) of some steps."""
+    """How long the steps that are left will take, in one line.
+
+    Args:
+        title: the work.
+        epochs: of the training.
+        per_epoch: steps of an epoch.
+        left: steps that are left.
+        seconds: (of the batch, of the step) of some steps.
+    """
     loading, whole = (duration(left * mean) for mean in np.mean(seconds, axis=0))
     return (
         f"{title}  about {whole} for {left} of {epochs} x {per_epoch} steps on {device_name()}, {loading} of it data"
@@ -148,18 +177,29 @@ def estimate_text(title: str, epochs: int, per_epoch: int, left: int, seconds: l
 
 
 def epoch_text(title: str, epoch: int, epochs: int, curves: dict[str, list[float]], seconds_left: float) -> str:
-    """One line: epoch, the curves' last values, remaining time if no early stop comes."""
+    """Where a training stands after an epoch, in one line.
+
+    Args:
+        title: the work.
+        epoch: its number from 1.
+        epochs: at most so many.
+        curves: name -> values by epoch, of which the last are shown.
+        seconds_left: if no early stop comes.
+
+    >>> epoch_text("training", 1, 20, {"loss": [0.5]}, 60.0)
+    'training  epoch 1/20  loss 0.500  1:00 left'
+    """
     values = "  ".join(f"{name} {curve[-1]:.3f}" for name, curve in curves.items())
     return f"{title}  epoch {epoch}/{epochs}  {values}  {duration(seconds_left)} left"
 
 
 @contextmanager
 def deterministic() -> Iterator[None]:
-    """The same plan gives the same weights on the same machine: cuDNN's repeatable algorithms; on a processor, one
-    thread.
+    """Inside the block the same plan gives the same weights on the same machine.
 
-    The number of threads decides in which order a sum is taken; its last bits, rounded to bfloat16, are after a few
-    steps another network. So there is one, however many the caller has: trainings run side by side instead.
+    On a GPU, cuDNN's repeatable algorithms are used. On a processor there is one thread: the number of threads decides
+    in which order a sum is taken, and its last bits, rounded to bfloat16, are after a few steps another network. So
+    there is one, however many the caller has: trainings run side by side instead.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1 if device().type == "cpu" else threads)

@@ -39,14 +39,25 @@ PRECISIONS.register("float16")(torch.float16)
 class TrainingPlan:
     """How a network is trained; the defaults are Arun et al.'s for InceptionV3 (Methods).
 
-    epochs: at most so many; patience: epochs without a better validation score after which training ends.
-    steps_per_epoch: batches of an epoch, None for as many as the training images fill. optimizer: adam, adamw or sgd
-    (Nesterov, momentum 0.9). schedule: of the learning rate; "constant", "one_cycle" (linear warm-up over the first
-    `warmup` of all steps, then a cosine down to 0) or "plateau" (x0.1 when more than 3 epochs pass without a better
-    validation score). precision: of the products, "float32", "bfloat16" or "float16" (whose gradients are scaled).
-    augment: whether training images are varied (see `random_affine`, `relit`).
-    label_smoothing: e moves the targets 0, 1 to e/2, 1 - e/2. batchnorm_momentum: of the running statistics. Raises
-    SaltrustError on an unknown name and on a size below 1.
+    Attributes:
+        epochs: at most so many, at least 1.
+        patience: epochs without a better validation score after which training ends, at least 1.
+        batch_size: images in a batch, at least 1.
+        steps_per_epoch: batches of an epoch; None for as many as the training images fill.
+        learning_rate: the largest one of the schedule.
+        weight_decay: of the optimizer.
+        optimizer: "adam", "adamw" or "sgd" (Nesterov, momentum 0.9).
+        schedule: of the learning rate: "constant", "one_cycle" (linear warm-up over the first `warmup` of all steps,
+            then a cosine down to 0) or "plateau" (x0.1 when more than 3 epochs pass without a better validation score).
+        warmup: share of all steps.
+        precision: of the products: "float32", "bfloat16" or "float16" (whose gradients are scaled).
+        augment: whether training images are varied (see `random_affine`, `relit`).
+        label_smoothing: e moves the targets 0, 1 to e/2, 1 - e/2.
+        batchnorm_momentum: of the running statistics.
+        seed: of the initial weights, the batches and their variation.
+
+    Raises:
+        SaltrustError: a name is unknown, or a size is below 1.
     """
 
     epochs: int = 20
@@ -73,15 +84,20 @@ class TrainingPlan:
                 raise SaltrustError(f"training plan: {size} must be at least 1, not {value}")
 
     def steps(self, images: int) -> int:
-        """Batches of an epoch over so many images."""
+        """Batches of an epoch over so many images.
+
+        >>> TrainingPlan(batch_size=32).steps(100)
+        4
+        """
         return self.steps_per_epoch or math.ceil(images / self.batch_size)
 
 
 def best_precision() -> str:
     """The fastest arithmetic that trains well here.
 
-    "bfloat16" on a GPU that has it or on a processor with bfloat16 instructions (AMX, AVX512-BF16: about twice as
-    fast), "float16" on other GPUs, else "float32".
+    Returns:
+        "bfloat16" on a GPU that has it or on a processor with bfloat16 instructions (AMX, AVX512-BF16: about twice as
+        fast), "float16" on other GPUs, else "float32".
     """
     if torch.cuda.is_available():
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
@@ -90,7 +106,7 @@ def best_precision() -> str:
 
 
 def autocast(plan: TrainingPlan) -> AbstractContextManager:
-    """The arithmetic that the plan asks for."""
+    """The arithmetic that the plan asks for, inside the block."""
     precision = PRECISIONS[plan.precision]
     return nullcontext() if precision is torch.float32 else torch.autocast(device().type, dtype=precision)
 
@@ -103,10 +119,12 @@ class Schedule:
     by_score: bool = False
 
     def after_step(self) -> None:
+        """Called after each step."""
         if not self.by_score:
             self.scheduler.step()
 
     def after_epoch(self, score: float) -> None:
+        """Called after each epoch with its validation score; the larger, the better."""
         if self.by_score:
             self.scheduler.step(score)
 

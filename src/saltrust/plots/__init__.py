@@ -1,4 +1,7 @@
-"""Figures. Every function takes numbers or images and returns a Figure; nothing is computed, and nothing is saved.
+"""Figures (floor 6). Every function takes numbers or images and returns a Figure; nothing is computed or saved.
+
+The package may import all below, and is the only one that draws with matplotlib. Styles are said once, in `style`. A
+chapter saves a figure with its caption and alternative text, so that no figure is without them.
 
 Where the figures of the papers are:
 

@@ -1,4 +1,4 @@
-"""Scores of maps: pure functions on arrays.
+"""Scores of maps (floor 2): pure functions on arrays.
 
 A map is scored against a truth (`localization`, `auprc`, `five_band`) or against another map (`similarity`).
 

@@ -142,6 +142,10 @@ def crossed(frame: pd.DataFrame, scores: list[str], by: list[str], n_boot: int =
 
     Returns:
         Columns `by`, and <score>, <score>_low, <score>_high of each score.
+
+    >>> frame = pd.DataFrame({"method": "ig", "branch": [0, 0, 1, 1], "image": list("abab"), "recall": [0.5] * 4})
+    >>> crossed(frame, ["recall"], ["method"], n_boot=10)[["method", "recall"]].values.tolist()
+    [['ig', 0.5]]
     """
     rows = []
     for key, group in frame.groupby(by, sort=False):
@@ -167,6 +171,11 @@ def rank_correlation(
 
     Returns:
         correlation, -1 to 1, with its interval ci_low, ci_high.
+
+    >>> rows = [(m, b, i, k) for k, m in enumerate(["grad", "ig", "lrp"]) for b in (0, 1) for i in "ab"]
+    >>> frame = pd.DataFrame(rows, columns=["method", "branch", "image", "recall"])
+    >>> round(rank_correlation((frame, "recall"), (frame, "recall"), n_boot=10, seed=0)["correlation"], 6)
+    1.0
     """
     resampled, means = [], []
     for frame, score in (first, second):

@@ -48,6 +48,11 @@ def compare(model: Fit, pairs: Sequence[Pair], df: float | None = None) -> pd.Da
 
     Source:
         Hothorn, Bretz & Westfall 2008 (adjustment); Westfall, Kenny & Judd 2014 (effect size).
+
+    >>> from saltrust.stats.mixed_model import fit
+    >>> scores = {"method": ["x", "x", "x", "y", "y", "y"], "image": list("abcabc"), "score": [0, 2, 4, 2, 3, 5]}
+    >>> compare(fit(pd.DataFrame(scores), "score"), [("y", "x")])["estimate"].round(4).tolist()
+    [1.3333]
     """
     K = contrast_matrix(model.levels, pairs)
     estimate = K @ model.means
@@ -193,6 +198,10 @@ def resampled(
 
     Source:
         Efron & Tibshirani 1993, section 12.5 (bootstrap t); Westfall & Young 1993 (its maximum).
+
+    >>> scores = {"method": ["x", "x", "x", "y", "y", "y"], "image": list("abcabc"), "score": [0, 2, 4, 2, 4, 6]}
+    >>> resampled(pd.DataFrame(scores), "score", "method", [("y", "x")], n_boot=20).values.tolist()
+    [[2.0, 2.0]]
     """
     tables = frame.pivot_table(response, unit, fixed, ["sum", "count"], fill_value=0, sort=False, observed=True)
     sums, counts = tables["sum"], tables["count"]

@@ -1,9 +1,5 @@
-"""One data set, one profile, one protocol: images -> networks -> maps -> criteria.
+"""A study (floor 4): one data set, one profile, one protocol; from images over networks and maps to the criteria.
 
-Each link is a module with one object that knows those before it, and `study.Study` holds the chain together. Naming
-computes nothing: links hand out names of artefacts (`...artefact(...)`), and the store computes what is missing when a
-value is asked for. What a criterion compares stands in `criteria` alone: one entry there is one criterion more in
-verdicts, the multiverse, the report card, mixed models, claims and figures.
-
-May import: artefacts, the five libraries, core.
+The package may import `artefacts`, the libraries and `core`. It decides which artefacts answer the papers' questions,
+and asks the store for them. It computes no map and no score itself: what is worth computing once is an artefact.
 """

@@ -25,6 +25,11 @@ IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
 
 def library(name: str) -> ModuleType:
+    """A module by its name.
+
+    Raises:
+        SaltrustError: it is not installed.
+    """
     try:
         return importlib.import_module(name)
     except ImportError as error:
@@ -56,13 +61,31 @@ def _timm(name: str, n_outputs: int | None, channels: int, **options: Any) -> Lo
 
 @BUILDERS.register("timm")
 def timm_architecture(name: str, model: Model, folder: Path) -> LoadedNetwork:
-    """An untrained network of timm."""
+    """An untrained network of timm.
+
+    Args:
+        name: in timm.
+        model: what the card says.
+        folder: not used; builders are called alike.
+
+    Raises:
+        SaltrustError: timm does not know the name.
+    """
     return _timm(name, len(model.classes) or 1, model.channels or 3)
 
 
 @BUILDERS.register("torchvision")
 def torchvision_architecture(name: str, model: Model, folder: Path) -> LoadedNetwork:
-    """An untrained network of torchvision, whose own weights take ImageNet's mean and standard deviation."""
+    """An untrained network of torchvision, whose own weights take ImageNet's mean and standard deviation.
+
+    Args:
+        name: in torchvision.
+        model: what the card says.
+        folder: not used; builders are called alike.
+
+    Raises:
+        SaltrustError: torchvision does not know the name.
+    """
     known = torchvision.models.list_models(torchvision.models)
     if name not in known:
         raise _unknown("classifier of torchvision", name, known)
@@ -73,8 +96,19 @@ def torchvision_architecture(name: str, model: Model, folder: Path) -> LoadedNet
 
 @LIBRARIES.register("timm")
 def from_timm(name: str, model: Model, folder: Path) -> LoadedNetwork:
-    """A network of timm with its published weights: from $SALTRUST_WEIGHTS/<name>.safetensors (or .pth), or by timm
-    from its cache or the network. Of ImageNet's, the classes are known."""
+    """A network of timm with its published weights; the classes of ImageNet are known.
+
+    The weights come from $SALTRUST_WEIGHTS/<name>.safetensors (or .pth), or timm takes them from its cache or the
+    network.
+
+    Args:
+        name: in timm.
+        model: what the card says.
+        folder: not used; sources are called alike.
+
+    Raises:
+        SaltrustError: timm does not know the name, or its weights are nowhere.
+    """
     file = _local(f"{name}.safetensors", f"{name}.pth")
     overlay = {"pretrained_cfg_overlay": {"file": str(file)}} if file else {}
     try:
@@ -95,8 +129,19 @@ def from_timm(name: str, model: Model, folder: Path) -> LoadedNetwork:
 
 @LIBRARIES.register("xrv")
 def from_xrv(name: str, model: Model, folder: Path) -> LoadedNetwork:
-    """A network of torchxrayvision, built here so that it returns logits: its own forward ends in calibrated
-    probabilities, and rescales images unasked. Weights from $SALTRUST_WEIGHTS, its cache, or its address."""
+    """A network of torchxrayvision, built here so that it returns logits.
+
+    Its own forward ends in calibrated probabilities, and rescales images unasked. The weights come from
+    $SALTRUST_WEIGHTS, torchxrayvision's cache, or its address.
+
+    Args:
+        name: of the weights in torchxrayvision.
+        model: not used; sources are called alike.
+        folder: not used.
+
+    Raises:
+        SaltrustError: torchxrayvision does not know the name, or its weights are nowhere.
+    """
     xrv = library("torchxrayvision")
     published = {key: value for key, value in xrv.models.model_urls.items() if "-" in key}
     if name not in published:

@@ -1,4 +1,4 @@
-"""Classifiers that were trained elsewhere, made to take and give what this package does, and checked."""
+"""Your model: a classifier that was trained elsewhere, made to take and give what this package does, and checked."""
 
 from __future__ import annotations
 
@@ -34,12 +34,18 @@ SHOWN = 8  # names that an error lists
 class ExternalModel:
     """A classifier that was trained elsewhere.
 
-    network: images (n, 3, h, w), float32 in [0, 1], 0 black -> logits (n, 1) of the card's finding, or (n, k) of the
-    card's classes in their order; a sequence of `preprocessing`, `body` and `selection`, without those that would
-    change nothing. size: side of its images in pixels. classes: what its own outputs are called. stages: its blocks of
-    weights from the output to the input. architecture: equal for replicates of one. checksum: of weights and code.
-    model: all that is known of its input and outputs, from the card or its source. visible: whether its operations can
-    be seen as they run, which is not so for TorchScript.
+    Attributes:
+        network: images (n, 3, h, w), float32 in [0, 1], 0 black -> logits (n, 1) of the card's finding, or (n, k) of
+            the card's classes in their order. It is a sequence of `preprocessing`, `body` and `selection`, without
+            those that would change nothing.
+        size: side of its images in pixels.
+        title: as in prose.
+        classes: what its own outputs are called.
+        stages: its blocks of weights from the output to the input.
+        architecture: equal for replicates of one.
+        checksum: of weights and code.
+        model: all that is known of its input and outputs, from the card or its source.
+        visible: whether its operations can be seen as they run, which is not so for TorchScript.
     """
 
     network: nn.Module
@@ -54,7 +60,7 @@ class ExternalModel:
 
     @property
     def assumed(self) -> str:
-        """What it is taken to be, in words: what its source says, and where it is silent, what was found or assumed."""
+        """What the model is taken to be, in words: as its source says, or where that is silent, as found or assumed."""
         m = self.model
         black, white = m.input_range or (0.0, 1.0)
         norm = f", less {_listed(m.mean or (0,))}, over {_listed(m.std or (1,))}" if m.mean or m.std else ""
@@ -71,7 +77,14 @@ class ExternalModel:
 
 
 def refuse_duplicates(models: Mapping[str, ExternalModel]) -> None:
-    """Raise SaltrustError where two of the models have the same weights: they would agree, and say nothing."""
+    """Check that no two models have the same weights: they would agree, and say nothing.
+
+    Args:
+        models: name -> model.
+
+    Raises:
+        SaltrustError: two models have the same weights.
+    """
     for (first, one), (second, other) in combinations(models.items(), 2):
         weights, others = one.body.state_dict(), other.body.state_dict()
         if one.architecture == other.architecture and all(torch.equal(weights[name], others[name]) for name in weights):
@@ -81,10 +94,18 @@ def refuse_duplicates(models: Mapping[str, ExternalModel]) -> None:
 def load(model: Model, folder: Path, classes: Sequence[str], finding: str) -> ExternalModel:
     """A card's model, ready to be explained.
 
-    folder: where relative paths start. classes, finding: the card's. Of a binary finding, one output is its logit; of
-    two that exclude each other, what is explained is the difference of the logits, the log odds; of more, the finding's
-    logit alone. Raises SaltrustError, which names the source, for one that cannot be had, does not do what it should
-    on a few images, or does not know the card's classes.
+    Of a binary finding, one output is its logit. Of two outputs that exclude each other, what is explained is the
+    difference of the logits, the log odds; of more, the finding's logit alone.
+
+    Args:
+        model: what the card says.
+        folder: where relative paths start.
+        classes: the card's; () for a binary finding.
+        finding: the card's.
+
+    Raises:
+        SaltrustError: the model cannot be had, does not do what it should on a few images, or does not know the card's
+            classes; the error names its source.
     """
     found = find(model, folder)
     model = _described(model, found)

@@ -1,4 +1,4 @@
-"""Classifiers of unknown make, tried on a few images: do they do what is asked of one?"""
+"""Classifiers of unknown make, probed with a few images: do they do what is asked of one?"""
 
 from __future__ import annotations
 
@@ -21,7 +21,18 @@ LINEAR = ("Addmm", "Mm", "Mean", "Convolution", "Bmm", "Add", "Sub", "Mul", "Div
 
 
 def probe_images(n: int, size: int) -> Tensor:
-    """Images to try a network on: noise, coarse over fine, so that no two are alike to it."""
+    """Images to try a network on: noise, coarse over fine, so that no two are alike to it.
+
+    Args:
+        n: number of images.
+        size: their side in pixels.
+
+    Returns:
+        A tensor (n, 3, size, size) in [0, 1], always the same.
+
+    >>> probe_images(2, 16).shape
+    torch.Size([2, 3, 16, 16])
+    """
     with seeded(0):
         coarse = nn.functional.interpolate(torch.rand(n, 3, 8, 8), size, mode="bilinear")
         return (0.7 * coarse + 0.3 * torch.rand(n, 3, size, size)).clamp(0, 1)
@@ -33,7 +44,20 @@ def _run(runner: nn.Module, images: Tensor) -> object:
 
 
 def find_input(body: nn.Module, model: Model) -> tuple[int, int]:
-    """Channels and size of the images: as they are named, or the first of 3 and 1, and of SIZES, with which it runs."""
+    """Channels and size of the images that a network takes.
+
+    They are as the card names them, or the first of 3 and 1, and of SIZES, with which the network runs.
+
+    Args:
+        body: the network.
+        model: what the card says.
+
+    Returns:
+        Channels, and side in pixels.
+
+    Raises:
+        SaltrustError: the network runs on none of them.
+    """
     colour = 3 in (len(model.mean), len(model.std))
     channels = (model.channels,) if model.channels else (3,) if colour else (3, 1)
     first: Exception | None = None
@@ -54,8 +78,17 @@ def find_input(body: nn.Module, model: Model) -> tuple[int, int]:
 
 
 def count_outputs(runner: nn.Module, model: Model, size: int) -> int:
-    """Number of the outputs. Raises SaltrustError for what is no deterministic, differentiable function from each image
-    to its logits."""
+    """Number of the outputs of a network that proves to be a function from each image to its logits.
+
+    Args:
+        runner: the network, on images (n, 3, size, size) in [0, 1].
+        model: what the card says.
+        size: side of the images in pixels.
+
+    Raises:
+        SaltrustError: the network is not deterministic or not differentiable, images see each other, or the outputs are
+            no logits.
+    """
     images = probe_images(4, size)
     tried = images.clone().requires_grad_()
     with torch.enable_grad():

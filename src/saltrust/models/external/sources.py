@@ -27,8 +27,13 @@ UNPACKED = 4  # times the size of an archive that its contents may have
 
 @dataclass(frozen=True)
 class LoadedNetwork:
-    """A network as its source gives it. says: what the source tells of its input and outputs, as fields of a `Model`.
-    code: the files that were run."""
+    """A network as its source gives it.
+
+    Attributes:
+        body: the network.
+        says: what the source tells of its input and outputs, as fields of a `Model`.
+        code: the files that were run.
+    """
 
     body: nn.Module
     says: Mapping[str, Any]
@@ -43,7 +48,15 @@ FORMATS: Registry[Loader] = Registry("format of models")
 
 
 def find(model: Model, folder: Path) -> LoadedNetwork:
-    """The network that a card's model names. Raises SaltrustError where there is none, or its file is not sound."""
+    """The network that a card's model names.
+
+    Args:
+        model: what the card says.
+        folder: where relative paths start.
+
+    Raises:
+        SaltrustError: there is none, or its file is not sound.
+    """
     library, colon, name = model.source.partition(":")
     if colon and library in LIBRARIES:
         return LIBRARIES[library](name, model, folder)
@@ -58,12 +71,26 @@ def find(model: Model, folder: Path) -> LoadedNetwork:
 
 
 def refusal(model: Model, what: str) -> SaltrustError:
-    """The error for a model that will not do."""
+    """The error for a model that will not do.
+
+    Args:
+        model: what the card says.
+        what: a verb and the rest, after the model's name.
+    """
     return SaltrustError(f"model '{model.source}' {what}")
 
 
 def find_file(path: str, folder: Path, what: str) -> Path:
-    """A file, relative to the folder of the card or to the working folder."""
+    """A file, relative to the folder of the card or to the working folder.
+
+    Args:
+        path: absolute, from "~", or relative.
+        folder: of the card.
+        what: the errors call it.
+
+    Raises:
+        SaltrustError: there is no such file.
+    """
     places = [(place / Path(path).expanduser()).resolve() for place in (folder, Path.cwd())]
     for file in places:
         if file.is_file():
@@ -72,7 +99,15 @@ def find_file(path: str, folder: Path, what: str) -> Path:
 
 
 def intact_file(source: str, folder: Path) -> Path:
-    """The file, unless it is empty or an archive that unpacks to many times its size."""
+    """The file of a model, unless it is empty or an archive that unpacks to many times its size.
+
+    Args:
+        source: its path.
+        folder: of the card.
+
+    Raises:
+        SaltrustError: there is no such file, or it is not sound.
+    """
     file = find_file(source, folder, "model")
     size = file.stat().st_size
     if not size:
@@ -89,15 +124,30 @@ def intact_file(source: str, folder: Path) -> Path:
 
 
 def one_line(error: BaseException) -> str:
-    """An error on one line of bearable length."""
+    r"""An error on one line of bearable length.
+
+    >>> one_line(ValueError("a\n  b"))
+    'ValueError: a b'
+    """
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:300]}{'…' if len(text) > 300 else ''}"
 
 
 @FORMATS.register(".py")
 def from_function(source: str, model: Model, folder: Path) -> LoadedNetwork:
-    """What a function without arguments returns: a torch module, or a dict with it as "network" and with fields of a
-    `Model` that say what it takes and gives. The file runs, with its folder on the import path."""
+    """What a function without arguments returns; its file runs, with its folder on the import path.
+
+    The function returns a torch module, or a dict with it as "network" and with fields of a `Model` that say what it
+    takes and gives.
+
+    Args:
+        source: "path/to/file.py:function".
+        model: not used; formats are called alike.
+        folder: of the card.
+
+    Raises:
+        SaltrustError: the file or function is missing, fails, or returns something else.
+    """
     path, colon, name = source.rpartition(":")
     if not colon or not path.endswith(".py"):
         raise SaltrustError(

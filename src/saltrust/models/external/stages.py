@@ -17,8 +17,18 @@ MOST_STAGES = 16  # of a cascade; blocks in excess of them are randomized togeth
 
 
 def stages_of(network: nn.Module, size: int) -> tuple[Stage, ...]:
-    """The blocks of the body that hold weights, from the output to the input, as they ran. What only scales and shifts
-    goes with the block before it; parameters that lie outside all blocks go with the first block."""
+    """The blocks of the body that hold weights, from the output to the input, as they ran.
+
+    What only scales and shifts goes with the block before it. Parameters that lie outside all blocks go with the first
+    block.
+
+    Args:
+        network: a sequence with the `body`, as in `ExternalModel`.
+        size: side of its images in pixels.
+
+    Returns:
+        At most MOST_STAGES stages.
+    """
     paths = [path for path in blocks(network) if layers_of(network, Stage(path, (path,)))]
     groups: list[list[str]] = []
     for path in _in_order_of_running(network, paths, size):

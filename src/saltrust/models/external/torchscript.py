@@ -19,8 +19,14 @@ from saltrust.models.external.weights import weights_only
 
 
 class Compiled(nn.Module):
-    """A TorchScript program in the place of a module. Its weights lie under their own names in modules without a
-    forward, so that they can be counted, moved and randomized; what it does with them cannot be seen."""
+    """A TorchScript program in the place of a module.
+
+    Its weights lie under their own names in modules without a forward, so that they can be counted, moved and
+    randomized. What it does with them cannot be seen.
+
+    Args:
+        program: whose weights then need no gradients.
+    """
 
     def __init__(self, program: torch.jit.ScriptModule) -> None:
         super().__init__()
@@ -42,9 +48,11 @@ class Compiled(nn.Module):
                 shelves[path].register_buffer(name, values)
 
     def forward(self, images: Tensor) -> Any:
+        """Run the program."""
         return self.program(images)
 
     def train(self, mode: bool = True) -> Compiled:
+        """Set the mode of the program, too."""
         self.program.train(mode)
         return super().train(mode)
 
@@ -60,7 +68,16 @@ class Compiled(nn.Module):
 @FORMATS.register(".torchscript")
 @FORMATS.register(".ts")
 def from_torchscript(source: str, model: Model, folder: Path) -> LoadedNetwork:
-    """A program of torch.jit.save."""
+    """A program of torch.jit.save.
+
+    Args:
+        source: its path.
+        model: not used; formats are called alike.
+        folder: of the card.
+
+    Raises:
+        SaltrustError: the file is missing, not sound, or no such program.
+    """
     file = intact_file(source, folder)
     try:
         program = torch.jit.load(file, map_location="cpu")
@@ -71,7 +88,16 @@ def from_torchscript(source: str, model: Model, folder: Path) -> LoadedNetwork:
 
 @FORMATS.register(".pt2")
 def from_export(source: str, model: Model, folder: Path) -> LoadedNetwork:
-    """A program of torch.export.save, its operations written as the functions of torch that rules are stated for."""
+    """A program of torch.export.save, its operations written as the functions of torch that rules are stated for.
+
+    Args:
+        source: its path.
+        model: not used; formats are called alike.
+        folder: of the card.
+
+    Raises:
+        SaltrustError: the file is missing, not sound, no such program, or was exported for other inputs than images.
+    """
     file = intact_file(source, folder)
     if not zipfile.is_zipfile(file):
         raise SaltrustError(f"model '{source}' is not a program of torch.export: it is no archive, or one cut short")

@@ -37,7 +37,10 @@ BUILDERS: Registry[Callable[[str, Model, Path], LoadedNetwork]] = Registry("libr
 
 @contextmanager
 def weights_only() -> Iterator[None]:
-    """torch.load reads numbers alone, whatever its caller asks of it (torch.export falls back to any pickle)."""
+    """Inside the block torch.load reads numbers alone, whatever its caller asks of it.
+
+    torch.export would fall back to any pickle.
+    """
     name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
     before = os.environ.get(name)
     os.environ[name] = "1"
@@ -61,7 +64,16 @@ def _is_program(file: Path) -> bool:
 @FORMATS.register(".pt")
 @FORMATS.register(".pth")
 def from_weights(source: str, model: Model, folder: Path) -> LoadedNetwork:
-    """Weights in the architecture that the card names; a `.pt` file may also be a TorchScript program."""
+    """Weights in the architecture that the card names; a `.pt` file may also be a TorchScript program.
+
+    Args:
+        source: path of the file.
+        model: what the card says.
+        folder: of the card.
+
+    Raises:
+        SaltrustError: the file is missing, not sound, or does not fit the architecture, or the card names none.
+    """
     file = intact_file(source, folder)
     if _is_program(file):
         return FORMATS[".torchscript"](source, model, folder)
@@ -77,9 +89,20 @@ def from_weights(source: str, model: Model, folder: Path) -> LoadedNetwork:
 
 
 def read_state(file: Path, what: str, classes: Iterable[type] = ()) -> dict[str, Tensor]:
-    """The tensors of a file by name, read without running any code; those of a training checkpoint are taken out of it.
+    """The tensors of a file by name, read without running any code.
 
-    classes: of the modules of a whole pickled network that the file may hold. Raises SaltrustError for anything else.
+    Those of a training checkpoint are taken out of it.
+
+    Args:
+        file: safetensors or torch's format.
+        what: errors call it.
+        classes: of the modules of a whole pickled network that the file may hold.
+
+    Returns:
+        Name -> tensor.
+
+    Raises:
+        SaltrustError: the file holds anything else.
     """
     reading = {"pickle_module": _pickle_of(classes), "weights_only": False} if classes else {"weights_only": True}
     try:
@@ -126,8 +149,19 @@ def _pickle_of(classes: Iterable[type]) -> SimpleNamespace:
 
 
 def fill(body: nn.Module, state: dict[str, Tensor], what: str, architecture: str) -> None:
-    """Put weights into a network: each must be there, of its shape and finite, and none may be left over. What all
-    names begin with ("module.", "model.") may be missing from the network's."""
+    """Put weights into a network: each must be there, of its shape and finite, and none may be left over.
+
+    What all names begin with ("module.", "model.") may be missing from the network's.
+
+    Args:
+        body: the network, changed in place.
+        state: name -> tensor.
+        what: errors call the weights.
+        architecture: errors call the network.
+
+    Raises:
+        SaltrustError: the weights do not fit.
+    """
     wanted = body.state_dict()
     shared = os.path.commonprefix(list(state))
     prefix = shared[: shared.rfind(".") + 1]
