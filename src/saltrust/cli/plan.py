@@ -21,8 +21,6 @@ BOOK = Chapter(
         Parameter("profile", "quick", "profile", "smoke, quick or full"),
     ),
 )
-COARSE = "These parameters are not the defaults: a chapter may need more than is listed."
-
 
 def plan(chapter: Chapter, given: Given, as_json: bool) -> None:
     """Print what is stored, what is missing and the time, as a table or as JSON."""

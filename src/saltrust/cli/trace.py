@@ -21,6 +21,6 @@ def command(result: str, dataset: str, profile: str, names: bool) -> None:
 
     known = provenance.read(data_cards.load(dataset), PROFILES[profile].name)
     for executed, found in provenance.trace(known, result):
-        print(provenance.told(known, executed, found))
+        print(provenance.to_text(known, executed, found))
         if names:
             print(*(one.name for one in known.behind(executed.asked(found))), sep="\n")
