@@ -70,7 +70,6 @@ def publish_chapter(context: typer.Context) -> None:
 def plan_work(context: typer.Context) -> None:
     """Say what `run` with the same options would compute, what is stored, and the time; without a chapter, the book."""
     from saltrust.cli import plan
-    from saltrust.study import planning
 
     words = [word for word in context.args if word != "--json"]
     name, rest = _named(words)
@@ -83,32 +82,23 @@ def plan_work(context: typer.Context) -> None:
     work = plan.combined(chapter, _options("plan", chapter, rest))
     notes = () if plan.as_by_default(work) else (plan.COARSE,)
     found = plan.plan(work)
-    print((planning.as_json if "--json" in context.args else planning.as_text)(found, notes))
+    print((plan.as_json if "--json" in context.args else plan.as_text)(found, notes))
 
 
 @app.command("compute")
 def compute_missing(
     dataset: Annotated[str, typer.Option(help="name or file of a data card")],
     profile: Annotated[str, typer.Option(help="smoke, quick or full")] = "quick",
-    stage: Annotated[str, typer.Option(help="data, networks or maps; all, if none is given")] = "",
-    part: Annotated[str, typer.Option(help="a job of that stage, as `saltrust plan --json` names it")] = "",
+    stage: Annotated[str, typer.Option(help="data, networks, maps or all")] = "all",
+    part: Annotated[str, typer.Option(help="a job of that stage, as `saltrust plan --json` names it, or all")] = "all",
 ) -> None:
     """Compute what the chapters of a data set need, or one job of it; any number of processes share the work."""
-    from saltrust.artefacts import STAGES
     from saltrust.chapters.execute import Interruptible
     from saltrust.cli import plan
     from saltrust.core import progress
-    from saltrust.study.computing import compute
 
-    stages = STAGES[:-1]
-    if stage and stage not in stages:
-        raise unknown_name("stage", stage, stages)
-    with Interruptible(), progress.shown(f"{Path(dataset).stem} {part or stage}".strip()):
-        failed = []
-        for one in [stage] if stage else stages:  # planned anew: what is made decides what follows
-            jobs = plan.plan(plan.of_book(dataset, profile)).jobs()
-            chosen = [job for job in jobs if job.stage == one and part in ("", job.name)]
-            failed += compute([artefact for job in chosen for artefact in job.artefacts])
+    with Interruptible(), progress.shown(f"{Path(dataset).stem} {part}"):
+        failed = plan.compute(dataset, profile, stage, part)
     for line in failed:
         print(line)
 
