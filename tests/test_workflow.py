@@ -16,9 +16,9 @@ DATASET = "phantom-pneumothorax"
 
 
 def snakemake(*words: str, **environment: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile", "--cores", "1", "--nolock"]
+    command = [sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile", "--rerun-triggers", "mtime"]
     return subprocess.run(
-        [*command, "--rerun-triggers", "mtime", *words],
+        [*command, "--cores", "1", "--nolock", *words],
         cwd=paths.PROJECT,
         env=os.environ | environment,
         capture_output=True,

@@ -13,7 +13,6 @@ from saltrust.cli import main
 from saltrust.cli import planning as plan
 from saltrust.core import paths
 from saltrust.core.errors import SaltrustError
-from saltrust.study import planning
 
 
 @pytest.fixture
@@ -69,7 +68,7 @@ def test_plan_names_what_the_executed_chapter_used(results, monkeypatch, tiny_pr
 
         after = plan.plan([asked])
         assert after.missing == set()
-        assert "nothing to compute" in planning.as_text(after)
+        assert "nothing to compute" in plan.as_text(after)
         assert names(after) < used  # what was only made on the way is not asked for again
         more = work("localization", dataset="phantom-pneumothorax", profile="tiny", methods="xrai,grad", n_shown=1)
         found = plan.plan([more])
@@ -156,3 +155,21 @@ def test_command_prints_json_and_refuses_unknown_names(results, monkeypatch, cap
         main()
     assert end.value.code == 2
     assert "did you mean 'profile'" in capsys.readouterr().err
+
+
+def test_computing_goes_stage_by_stage_and_plans_anew_where_that_decides_what_follows(results, monkeypatch):
+    """Nothing is computed: what was asked for is written down."""
+    made = []
+    monkeypatch.setattr(plan.computing, "compute", lambda missing: made.append([one.stage for one in missing]) or [])
+    plans = []
+    planned = plan.plan
+    monkeypatch.setattr(plan, "plan", lambda work: plans.append(work) or planned(work))
+    monkeypatch.setattr(plan, "of_book", lambda *given: [work("models", dataset=given[0], profile=given[1])])
+    assert plan.compute("phantom-pneumothorax", "smoke") == []
+    assert [set(stages) for stages in made] == [{"data"}, {"networks"}, set()]
+    assert len(plans) == 2  # at the start, and once there are images
+    made.clear()
+    plan.compute("phantom-pneumothorax", "full", "networks", "inception_v3-1")
+    assert made == [["networks"]]
+    with pytest.raises(SaltrustError, match="unknown stage 'map'; did you mean 'maps'"):
+        plan.compute("phantom-pneumothorax", "smoke", "map")

@@ -22,12 +22,12 @@ BOOK = Chapter(
     ),
 )
 
+
 def plan(chapter: Chapter, given: Given, as_json: bool) -> None:
     """Print what is stored, what is missing and the time, as a table or as JSON."""
     from saltrust import chapters
     from saltrust.artefacts import KINDS
     from saltrust.cli import planning
-    from saltrust.study.planning import plan_as_json, summary
 
     if chapter is BOOK:
         defaults = {parameter.name: parameter.default.split() for parameter in BOOK.parameters}
@@ -37,13 +37,13 @@ def plan(chapter: Chapter, given: Given, as_json: bool) -> None:
     found = planning.plan(work)
     notes = [*found.notes(), *([] if planning.as_by_default(work) else [planning.COARSE])]
     if as_json:
-        print(plan_as_json(found, notes))
+        print(planning.to_json(found, notes))
         return
     rows = found.rows()
     if rows:
         shown = [(tables.INDENT + row.part if row.part else KINDS[row.kind].description, *row.cells) for row in rows]
         tables.show(["", "stored", "to compute", "time", "from"], shown, right=["stored", "to compute"])
-    print(summary(found, rows), *notes, sep="\n")
+    print(planning.summary(found, rows), *notes, sep="\n")
 
 
 command = ChapterGroup(

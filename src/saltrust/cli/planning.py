@@ -1,15 +1,20 @@
 """From a command line to a plan: which chapters are asked for, and what they need together."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from functools import cache
 from typing import Any
 
 from saltrust import chapters
 from saltrust.analysis.needs import NEEDS
-from saltrust.artefacts import Artefact
+from saltrust.artefacts import STAGES, Artefact
 from saltrust.chapters.chapter import Chapter
 from saltrust.core import data_cards
-from saltrust.study.planning import Foresight, Plan
+from saltrust.core.errors import unknown_name
+from saltrust.core.formatting import rough_duration
+from saltrust.study import computing, planning
+from saltrust.study.planning import Foresight, Plan, Row
 from saltrust.study.study import Study
 
 COARSE = "These parameters are not the defaults: a chapter may need more than is listed."
@@ -48,6 +53,36 @@ def of_book(dataset: str, profile: str) -> list[Work]:
     return [(one, chapters.complete(one, {"dataset": dataset, "profile": profile})) for one in loaded]
 
 
+def compute(dataset: str, profile: str, stage: str = planning.ALL, part: str = planning.ALL) -> list[str]:
+    """Compute what the chapters of a data set lack, or one job of it.
+
+    Args:
+        dataset: name of a data card.
+        profile: name of a profile.
+        stage: of the job, or "all".
+        part: name of the job in its stage, or "all".
+
+    Returns:
+        What could not be computed, and why.
+
+    Raises:
+        SaltrustError: for an unknown stage, and where nothing can be stored.
+    """
+    stages = STAGES[:-1]
+    if stage not in (planning.ALL, *stages):
+        raise unknown_name("stage", stage, (planning.ALL, *stages))
+    failed, jobs = [], None
+    for one in stages if stage == planning.ALL else [stage]:
+        if jobs is None:
+            jobs = plan(of_book(dataset, profile)).jobs()
+        chosen = [job for job in jobs if part in (planning.ALL, job.name)]
+        missing = [artefact for job in chosen for artefact in job.artefacts if artefact.stage == one]
+        failed += computing.compute(missing)
+        if any(isinstance(artefact, planning.DECISIVE) for artefact in missing):
+            jobs = None  # they are planned anew
+    return failed
+
+
 def as_by_default(work: Sequence[Work]) -> bool:
     """Whether every chapter has its defaults, but for the data set and the profile: those a plan knows exactly."""
     return all(
@@ -56,3 +91,39 @@ def as_by_default(work: Sequence[Work]) -> bool:
         for parameter, value in chapter.given(values)
         if parameter.name not in chapters.ALWAYS
     )
+
+
+# --- in words ---------------------------------------------------------------------------------------------------------
+
+
+def summary(found: Plan, rows: Iterable[Row]) -> str:
+    """The plan in one line."""
+    if not found.missing:
+        return f"All {len(found.artefacts)} artefacts are stored: nothing to compute"
+    whole = [row for row in rows if not row.part]
+    unknown, seconds = sum(row.unknown for row in whole), sum(row.seconds for row in whole)
+    time = f", {rough_duration(seconds)}" if unknown < len(found.missing) else ""
+    more = f", and {unknown} of which nothing similar was ever timed" if unknown else ""
+    rest = "; scores, statistics and figures not counted"
+    return f"{len(found.missing)} of {len(found.artefacts)} artefacts to compute{time}{more}{rest}"
+
+
+def to_json(found: Plan, notes: Iterable[str]) -> str:
+    """The plan for programs: summary, stored, missing, seconds, rows, artefacts, jobs, notes."""
+    rows = found.rows()
+    told = {
+        "summary": summary(found, rows),
+        "stored": len(found.artefacts) - len(found.missing),
+        "missing": len(found.missing),
+        "seconds": round(sum(row.seconds for row in rows if not row.part), 1),
+        "rows": [asdict(row) for row in rows],
+        "artefacts": [
+            {"artefact": one.path, "title": one.title(), "stored": digest not in found.missing}
+            for digest, one in found.artefacts.items()
+        ],
+        "jobs": [
+            {"job": job.path, "artefacts": len(job.artefacts), "after": sorted(job.after)} for job in found.jobs()
+        ],
+        "notes": [*notes],
+    }
+    return json.dumps(told, indent=1)

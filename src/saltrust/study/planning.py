@@ -9,7 +9,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -26,6 +26,7 @@ from saltrust.core.labelled_images import Split
 
 ALL = "all"  # stage and name of the one job of a small data set
 REST = "rest"  # name of the job of what is small in a stage
+DECISIVE = (ImageSet, ImageNetWeights, Branch)  # what the choice of other artefacts depends on
 WORTH = 3e7  # units of an artefact's `work`, of its kind: a process that does less has hardly begun when it ends
 
 
@@ -206,7 +207,8 @@ class Plan:
         self.store = store
         self.artefacts: dict[str, Artefact] = {}
         self.missing: set[str] = set()
-        for artefact in wanted:
+        self._wanted = list(wanted)
+        for artefact in self._wanted:
             self._add(artefact)
 
     def _add(self, artefact: Artefact) -> None:
@@ -276,13 +278,12 @@ class Plan:
         states of its network, or with the rest of its stage; all of a data set that is small together is one job.
         """
         work: dict[tuple[str, ...], float] = defaultdict(float)
-        made = [artefact for artefact in self.artefacts.values() if artefact.stage != STAGES[-1]]
-        for artefact in made:
+        for artefact in self._behind():
             for job in _jobs_of(artefact):
                 work[job] += artefact.work()[-1][1]
         members, paths = defaultdict(list), {}
-        for artefact in made:
-            if artefact.digest in self.missing:
+        for artefact in self.artefacts.values():
+            if artefact.digest in self.missing and artefact.stage != STAGES[-1]:
                 job = next((one for one in _jobs_of(artefact)[:-1] if work[one] >= WORTH), (artefact.stage, REST))
                 stage, *names = job if work[()] >= WORTH else (ALL, ALL)
                 path = paths[artefact.digest] = stage, re.sub(r"[^\w.+-]+", "_", "-".join(names))
@@ -292,6 +293,17 @@ class Plan:
             needed = {paths[one.digest] for artefact in those for one in _stored_needs(artefact) if one.digest in paths}
             jobs.append(Job(*path, tuple(those), frozenset("/".join(other) for other in needed - {path})))
         return sorted(jobs, key=lambda job: [*STAGES, ALL].index(job.stage))
+
+    def _behind(self) -> Iterator[Artefact]:
+        """All that is wanted and that it is made from, stored or not: jobs have the same names when some are done."""
+        seen, pending = set(), list(self._wanted)
+        while pending:
+            artefact = pending.pop()
+            if artefact.digest not in seen:
+                seen.add(artefact.digest)
+                pending += artefact.needs()
+                if not artefact.transient and artefact.stage != STAGES[-1]:
+                    yield artefact
 
 
 def _jobs_of(artefact: Artefact) -> tuple[tuple[str, ...], ...]:
@@ -304,37 +316,3 @@ def _stored_needs(artefact: Artefact) -> Iterator[Artefact]:
     """What an artefact needs; what is put together and never stored gives way to its parts."""
     for need in artefact.needs():
         yield from _stored_needs(need) if need.transient else [need]
-
-
-# --- in words ---------------------------------------------------------------------------------------------------------
-
-
-def summary(plan: Plan, rows: Iterable[Row]) -> str:
-    """The plan in one line."""
-    if not plan.missing:
-        return f"All {len(plan.artefacts)} artefacts are stored: nothing to compute"
-    whole = [row for row in rows if not row.part]
-    unknown, seconds = sum(row.unknown for row in whole), sum(row.seconds for row in whole)
-    time = f", {rough_duration(seconds)}" if unknown < len(plan.missing) else ""
-    more = f", and {unknown} of which nothing similar was ever timed" if unknown else ""
-    rest = "; scores, statistics and figures not counted"
-    return f"{len(plan.missing)} of {len(plan.artefacts)} artefacts to compute{time}{more}{rest}"
-
-
-def plan_as_json(plan: Plan, notes: Iterable[str]) -> str:
-    """The plan for programs: summary, stored, missing, seconds, rows, artefacts, jobs, notes."""
-    rows = plan.rows()
-    told = {
-        "summary": summary(plan, rows),
-        "stored": len(plan.artefacts) - len(plan.missing),
-        "missing": len(plan.missing),
-        "seconds": round(sum(row.seconds for row in rows if not row.part), 1),
-        "rows": [asdict(row) for row in rows],
-        "artefacts": [
-            {"artefact": one.path, "title": one.title(), "stored": digest not in plan.missing}
-            for digest, one in plan.artefacts.items()
-        ],
-        "jobs": [{"job": job.path, "artefacts": len(job.artefacts), "after": sorted(job.after)} for job in plan.jobs()],
-        "notes": [*notes],
-    }
-    return json.dumps(told, indent=1)
