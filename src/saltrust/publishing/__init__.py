@@ -1,5 +1,6 @@
-"""Publishing (floor 7): from an executed chapter to something that one opens or deposits.
+"""From an executed chapter to something that one opens or deposits: the book, pages of runs, comparisons, a crate.
 
-The package may import all below. It makes the book and a run's page, compares runs, says where a number comes from
-(provenance), and packs results for deposit (RO-Crate). It reads what chapters have left behind and computes no result.
+It may import every floor below it, and nothing but the command line imports it, and the one chapter that makes a page
+of HTML itself (the report card). An executed notebook is read once, into `blocks`; `myst` and `html` write them. So
+what a chapter can show is named in one place, and neither medium can lack it unnoticed.
 """

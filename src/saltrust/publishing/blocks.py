@@ -3,15 +3,15 @@
 A block is the note of a figure, table or document, or one of the classes below.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 import nbformat
 
-from saltrust.chapters.chapter import MIME, Chapter, load
-from saltrust.chapters.notes import Note, note_from_json
+from saltrust.chapters.chapter import MIME, Chapter, Parameter, load
+from saltrust.chapters.notes import Note, Provenance, note_from_json
 from saltrust.chapters.results import Results
 
 SMOKE = "The profile smoke shows that everything works; its numbers mean nothing."
@@ -52,34 +52,20 @@ class RunAgain:
 
     Attributes:
         chapter: That was executed.
-        parameters: Its parameters, by name.
+        command: To type.
+        parameters: With their meanings, as a definition list in MyST; those that were chosen in bold.
     """
 
     chapter: Chapter
-    parameters: Mapping[str, Any]
+    command: str
+    parameters: str
 
 
 @dataclass(frozen=True)
 class MadeBy:
-    """How the page was made.
+    """How the page was made: code, machine and time, as a list in MyST."""
 
-    Attributes:
-        commit: Of the code.
-        versions: Of the packages, for a reader.
-        machine: Operating system, processor, cores.
-        device: On which networks ran.
-        seconds: That the notebook took.
-        artefacts: How many artefacts it asked for.
-        computed: Seconds that these took to compute.
-    """
-
-    commit: str
-    versions: str
-    machine: str
-    device: str
-    seconds: float
-    artefacts: int
-    computed: float
+    text: str
 
 
 Block = Prose | Code | Text | Tabs | RunAgain | MadeBy | Note
@@ -88,18 +74,27 @@ Block = Prose | Code | Text | Tabs | RunAgain | MadeBy | Note
 def read(results: Results) -> list[Block]:
     """The blocks of an executed chapter, in order, without the title: its cells, `RunAgain` and `MadeBy`."""
     cells = nbformat.read(results.notebook, as_version=4).cells
-    provenance = results.provenance()
-    here = provenance.environment
-    made = MadeBy(
-        here.get("commit", "unknown"),
-        ", ".join(f"{name} {here[name]}" for name in VERSIONS if name in here),
-        here.get("machine", "unknown"),
-        here.get("device", "unknown"),
-        provenance.seconds,
-        len(provenance.artefacts),
-        sum(provenance.artefacts.values()),
-    )
-    return [*of_cells(cells), RunAgain(load(results.chapter), provenance.parameters), made]
+    chapter, provenance = load(results.chapter), results.provenance()
+    given = provenance.parameters
+    again = RunAgain(chapter, chapter.command(given), "\n\n".join(_meaning(*one) for one in chapter.given(given)))
+    return [*of_cells(cells), again, MadeBy(_made(provenance))]
+
+
+def _meaning(parameter: Parameter, value: Any) -> str:
+    shown, meaning = f"`{parameter.name} = {value}`", parameter.help or "…"
+    if value != parameter.default:
+        shown, meaning = f"**{shown}**", f"{meaning} (default: `{parameter.default}`)"
+    return f"{shown}\n: {meaning}"
+
+
+def _made(provenance: Provenance) -> str:
+    here, artefacts = provenance.environment, provenance.artefacts
+    versions = ", ".join(f"{name} {here[name]}" for name in VERSIONS if name in here)
+    computed = f"{sum(artefacts.values()):.0f} s to compute the {len(artefacts)} artefacts behind it"
+    return f"""- Code: commit `{here.get("commit", "unknown")}`; {versions}
+- Machine: {here.get("machine", "unknown")}, device {here.get("device", "unknown")}
+- Time: {provenance.seconds:.0f} s for this page; {computed},
+  which later runs read from the store"""
 
 
 def of_cells(cells: Sequence[nbformat.NotebookNode]) -> list[Block]:

@@ -12,6 +12,7 @@ from importlib.resources import files
 from typing import Any
 
 from markdown_it import MarkdownIt
+from mdit_py_plugins.deflist import deflist_plugin
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from saltrust.chapters.chapter import ALWAYS, load
@@ -168,7 +169,7 @@ def _formula(latex: str, options: Mapping[str, Any]) -> str:
 
 
 _MARKDOWN = MarkdownIt(options_update={"typographer": True}).enable(["table", "smartquotes"])
-_MARKDOWN.use(dollarmath_plugin, renderer=_formula)
+_MARKDOWN.use(dollarmath_plugin, renderer=_formula).use(deflist_plugin)
 
 
 @dataclass(frozen=True)
@@ -244,13 +245,7 @@ def _first(block: Tabs) -> str:
 
 
 def _again(block: RunAgain, run: _Run) -> str:
-    """The parameters that were chosen stand in bold."""
-    chapter, items = block.chapter, []
-    for parameter, value in chapter.given(block.parameters):
-        shown, meaning = f"<code>{escape(f'{parameter.name} = {value}')}</code>", escape(parameter.help)
-        if value != parameter.default:
-            shown, meaning = f"<strong>{shown}</strong>", f"{meaning} (default: {escape(str(parameter.default))})"
-        items.append(f"<dt>{shown}</dt><dd>{meaning}</dd>")
+    chapter = block.chapter
     names = {
         f"{chapter.name}.ipynb": "executed notebook",
         "figures/": "figures",
@@ -261,8 +256,8 @@ def _again(block: RunAgain, run: _Run) -> str:
     }
     links = " · ".join(link(file, text) for file, text in names.items())
     return f"""<h2 id="again">Run it again</h2>
-<div class="again">{command(chapter.command(block.parameters))}
-<dl>{"".join(items)}</dl>
+<div class="again">{command(block.command)}
+{prose(block.parameters, {})}
 <p>With <code>publish</code> in the place of <code>run</code> the outcome goes into the book. In what this run differs
 from what the book shows:</p>
 {command(f"saltrust compare {run.results.name} published")}
@@ -270,12 +265,7 @@ from what the book shows:</p>
 
 
 def _made(block: MadeBy, run: _Run) -> str:
-    code = f"commit <code>{escape(block.commit)}</code>; {escape(block.versions)}"
-    made = f"{block.computed:.0f} s to compute the {block.artefacts} artefacts behind it"
-    return f"""<div class="again provenance"><h3>How this page was made</h3>
-<ul><li>Code: {code}</li>
-<li>Machine: {escape(block.machine)}, device {escape(block.device)}</li>
-<li>Time: {block.seconds:.0f} s for this page; {made}, which later runs read from the store</li></ul></div>"""
+    return f'<div class="again provenance"><h3>How this page was made</h3>{prose(block.text, {})}</div>'
 
 
 _WRITERS: dict[type[Block], Callable[[Any, _Run], str]] = {

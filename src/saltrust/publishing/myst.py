@@ -111,14 +111,8 @@ def _result(block: Note, card: Card) -> str:
 
 
 def _again(block: RunAgain, card: Card) -> str:
-    """The parameters that were chosen stand in bold."""
-    chapter, items = block.chapter, []
-    for parameter, value in chapter.given(block.parameters):
-        shown, meaning = f"`{parameter.name} = {value}`", parameter.help or "…"
-        if value != parameter.default:
-            shown, meaning = f"**{shown}**", f"{meaning} (default: `{parameter.default}`)"
-        items.append(f"{shown}\n: {meaning}")
-    chosen, found = "\n\n".join(items), links(chapter.name, card.name)
+    chapter = block.chapter
+    found = links(chapter.name, card.name)
     source = f"{{download}}`its source <../sources/{chapter.source.name}>`"
     source += f" ([on the web]({found.source}))" if found.source else ""
     launched = " · ".join(f"[{words}]({address})" for words, address in found.launch.items())
@@ -128,10 +122,10 @@ def _again(block: RunAgain, card: Card) -> str:
 
 ::::{{container}} again
 ```bash
-{chapter.command(block.parameters)}
+{block.command}
 ```
 
-{chosen}
+{block.parameters}
 
 Type it in the project's folder (`saltrust` is in its `.venv/bin`) and change what you like:
 `saltrust run {chapter.name} --help` says what there is. The run gets a page of its own, and this one stays as it is. To
@@ -149,15 +143,7 @@ Downloads: {{download}}`all figures, tables and numbers (zip) <bundles/{card.nam
 
 
 def _made(block: MadeBy, card: Card) -> str:
-    made = f"{block.computed:.0f} s to compute the {block.artefacts} artefacts"
-    return f""":::{{admonition}} How this page was made
-:class: provenance
-- Code: commit `{block.commit}`; {block.versions}
-- Machine: {block.machine}, device {block.device}
-- Time: {block.seconds:.0f} s for this page; {made} behind it,
-  which later runs read from the store
-:::
-"""
+    return f":::{{admonition}} How this page was made\n:class: provenance\n{block.text}\n:::\n"
 
 
 _WRITERS: dict[type[Block], Callable[[Any, Card], str]] = {

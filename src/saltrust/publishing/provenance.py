@@ -27,9 +27,14 @@ RUN, FAILED, NOT_RUN = "run", "failed", "not run"
 
 @dataclass(frozen=True)
 class TracedResult:
-    """kind: "figure", "table" or "number". cell: its number in the executed notebook. artefacts: how many of the
-    chapter's had been asked for when the result was made; what it was made from is among these first ones. Both are
-    None where the chapter did not note them."""
+    """A figure, table or number, and where it was made (see `chapters.notes.Origin`).
+
+    Attributes:
+        kind: "figure", "table" or "number".
+        name: Of its file, or by which prose quotes it.
+        cell: Number of the cell in the executed notebook; None where it was not noted.
+        artefacts: How many the chapter had asked for by then; None where it was not noted.
+    """
 
     kind: str
     name: str
@@ -39,10 +44,18 @@ class TracedResult:
 
 @dataclass(frozen=True)
 class ExecutedChapter:
-    """A chapter on one data set. before: the chapters that run before it. state: "run", "failed" or "not run".
+    """A chapter on one data set.
 
-    seconds: that its notebook took. artefacts: names ("<kind>/<digest>") in the order in which they were asked for.
-    environment: versions, machine and commit under which it ran.
+    Attributes:
+        chapter: Its name.
+        title: In words.
+        before: The chapters that run before it.
+        state: "run", "failed" or "not run".
+        parameters: Every parameter, by name.
+        seconds: That its notebook took.
+        environment: Versions, machine and commit under which it ran.
+        artefacts: Names ("<kind>/<digest>") in the order in which they were asked for.
+        results: What it made.
     """
 
     chapter: str
@@ -62,8 +75,19 @@ class ExecutedChapter:
 
 @dataclass(frozen=True)
 class TracedArtefact:
-    """A stored artefact, as its sidecar describes it. upstream: names of what it was made from. size: bytes. alone:
-    whether `seconds` leaves out the making of what it was made from; the first sidecars did not."""
+    """A stored artefact, as its sidecar describes it.
+
+    Attributes:
+        name: "<kind>/<digest>".
+        spec: What it is, field by field.
+        upstream: Names of what it was made from.
+        made: When, in ISO 8601.
+        seconds: That it took to compute.
+        size: Bytes.
+        checksums: Of its files, by their names.
+        environment: Versions, machine and commit under which it was made.
+        alone: Whether `seconds` leaves out the making of what it was made from; the first sidecars did not.
+    """
 
     name: str
     spec: Mapping[str, Any]
@@ -82,8 +106,16 @@ class TracedArtefact:
 
 @dataclass(frozen=True)
 class DatasetProvenance:
-    """What is known of one data set's results. artefacts: by name, those that chapters asked for and all that these
-    were made from. gone: names of those that the store no longer has."""
+    """What is known of one data set's results.
+
+    Attributes:
+        dataset: Name of the data card.
+        title: Of the data set.
+        profile: Name of the profile.
+        chapters: In the order of the book.
+        artefacts: By name, those that chapters asked for and all that these were made from.
+        gone: Names of those that the store no longer has.
+    """
 
     dataset: str
     title: str
