@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from saltrust.core import data_cards
 from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError
 from saltrust.datasets import files, loading
+from saltrust.datasets.loaders import LOADERS
 from saltrust.datasets.records import Record
 from saltrust.datasets.shapes import Box, MaskFile
 
@@ -65,7 +67,7 @@ def test_boxes_are_scaled_and_cut_and_those_outside_left_out(tmp_path):
     assert split.pixels[0, 0, 0].tolist() == [90] * 3
 
 
-def test_several_masks_of_an_image_join(tmp_path):
+def test_severalmasks_of_an_image_join(tmp_path):
     Image.new("L", (20, 20)).save(tmp_path / "a.png")
     for name, box in (("m", Box(0, 0, 8, 8)), ("n", Box(16, 16, 17, 17))):
         Image.fromarray(box.drawn(20, 20)).save(tmp_path / f"{name}.png")
@@ -99,6 +101,27 @@ def test_a_split_has_truth_of_all_images_or_of_none(records, tmp_path):
     message = "'made-up', split 'test': 1 of .* images have labels alone, the first is i0; a split has truth of all"
     with pytest.raises(SaltrustError, match=message):
         loading.load([bare[0], *records[1:]], card(tmp_path), "test", None, 20, seed=0)
+
+
+def test_a_card_may_want_labels_alone_of_any_data(records, tmp_path):
+    split = loading.load(records, card(tmp_path).model_copy(update={"truth": "none"}), "test", None, 20, seed=0)
+    assert split.truth is None
+    assert len(split.boxes) == 0
+
+
+@pytest.mark.parametrize("name", ["phantom-pneumonia", "cells"])
+def test_several_findings_of_generated_data_are_refused(name):
+    several = data_cards.load(name).model_copy(update={"findings": ("a", "b")})
+    with pytest.raises(
+        SaltrustError, match=f"card '{name}': the loader '.*' knows one finding, not several 'findings'"
+    ):
+        LOADERS[several.loader].load(several, "test", 2, 32, 0)
+
+
+def test_several_findings_of_a_loader_that_knows_one_are_refused(records, tmp_path):
+    one = loading.loader(lambda card: records)
+    with pytest.raises(SaltrustError, match="knows one finding, not several"):
+        one.records(card(tmp_path).model_copy(update={"findings": ("a", "b")}))
 
 
 def test_a_loader_deals_reads_and_tells_versions_apart(records, tmp_path):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from saltrust.core.data_cards import Card
+from saltrust.core.errors import SaltrustError
 from saltrust.core.labelled_images import Split
 from saltrust.core.registry import Registry
 from saltrust.datasets.records import Record
@@ -25,6 +26,12 @@ class Loader:
     fingerprint: Callable[[Card], str]
     shard: int | None = None
     records: Callable[[Card], list[Record]] | None = None
+
+
+def refuse_findings(card: Card) -> None:
+    """Raise SaltrustError for a card of several findings, in the loader of a data set that has one."""
+    if card.findings:
+        raise SaltrustError(f"card '{card.name}': the loader '{card.loader}' knows one finding, not several 'findings'")
 
 
 LOADERS: Registry[Loader] = Registry("loader")

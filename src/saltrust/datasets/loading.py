@@ -12,7 +12,7 @@ from saltrust.core.labelled_images import Findings, Readers, Split, packed
 from saltrust.core.progress import track
 from saltrust.datasets import images
 from saltrust.datasets.files import at, fingerprint, not_here
-from saltrust.datasets.loaders import Loader
+from saltrust.datasets.loaders import Loader, refuse_findings
 from saltrust.datasets.records import Record, Shape
 from saltrust.datasets.shapes import Box, reduced
 from saltrust.datasets.splits import dealt, sampled
@@ -31,6 +31,8 @@ def loader(read: Callable[[Card], list[Record]]) -> Loader:
         if key not in latest:
             found = read(card)
             _unique(card, found)
+            if any(record.label and not record.findings for record in found):
+                refuse_findings(card)
             latest.clear()
             latest[key] = dealt(found, card.shares) if card.shares else found
         return latest[key]
@@ -118,7 +120,7 @@ def _located(card: Card, split: str, records: Sequence[Record]) -> bool:
             f"data set '{card.name}', split '{split}': {len(unknown)} of {len(records)} images have labels alone, the "
             f"first is {unknown[0]}; a split has truth of all its images, or of none"
         )
-    return not unknown
+    return card.truth != "none" and not unknown
 
 
 def _findings(

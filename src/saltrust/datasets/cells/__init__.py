@@ -15,7 +15,7 @@ from saltrust.core.progress import track
 from saltrust.datasets.cells.backgrounds import BACKGROUNDS
 from saltrust.datasets.cells.parameters import UNITS, CellParameters
 from saltrust.datasets.cells.shapes import CELLS, OUTSIDE, Form, Frame, form, grades_of, layers, palette
-from saltrust.datasets.loaders import LOADERS, Loader
+from saltrust.datasets.loaders import LOADERS, Loader, refuse_findings
 
 TYPES = (*CELLS, "empty")  # the classes, in the order of their labels
 GRADES = {0: 0.0, 1: 0.4, 2: 0.9}  # what a grade is worth: outside, body, feature (section III-A)
@@ -159,6 +159,7 @@ def _check(key: Sequence[int], size: int) -> None:
 
 def _from_card(card: Card, split: str, count: int | None, size: int, seed: int, first: int = 0) -> Split:
     """Images of one split as the card describes them; count: None for all that follow `first`."""
+    refuse_findings(card)
     count = count or card.counts[split].images - first
     return load(CellParameters.of(**card.parameters), split, count, size, seed, first)
 

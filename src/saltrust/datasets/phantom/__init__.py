@@ -13,7 +13,7 @@ from saltrust.core.data_cards import SPLITS, Card
 from saltrust.core.errors import SaltrustError, unknown_name
 from saltrust.core.labelled_images import Split
 from saltrust.core.progress import track
-from saltrust.datasets.loaders import LOADERS, Loader
+from saltrust.datasets.loaders import LOADERS, Loader, refuse_findings
 from saltrust.datasets.phantom.anatomy import Chest, Geometry, chest, geometry, patient
 from saltrust.datasets.phantom.confounders import MIMICS, MIMICS_OF, chest_tube, ecg_leads, side_marker
 from saltrust.datasets.phantom.drawing import film
@@ -183,6 +183,7 @@ def _check(key: Sequence[int], size: int, parameters: PhantomParameters) -> None
 
 def _from_card(card: Card, split: str, count: int | None, size: int, seed: int) -> Split:
     """One split as the card describes it; its prevalence is that of the card's counts. count: None for all of them."""
+    refuse_findings(card)
     expected = card.counts[split]
     parameters = PhantomParameters.of(**{**card.parameters, "prevalence": expected.positive / expected.images})
     return load(parameters, split, count or expected.images, size, seed, card.truth)
