@@ -48,6 +48,9 @@ class TrainingLoop:
         per_epoch: steps of an epoch.
         title: the work, for the progress display.
         checkpoint: where an interrupted training is kept.
+
+    Attributes:
+        losses: of the steps so far.
     """
 
     def __init__(
