@@ -8,8 +8,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from saltrust.artefacts import KINDS, STAGES
-from saltrust.artefacts.maps import Maps, SaliencyMaps
-from saltrust.cli import plan
+from saltrust.artefacts.maps import RawMaps, SaliencyMaps
+from saltrust.cli import planning as plan
 from saltrust.core import paths
 from saltrust.models import recipes
 from saltrust.study import planning
@@ -17,12 +17,12 @@ from saltrust.study import planning
 FEW = {"n_boot": 20}  # of what no artefact depends on
 
 
-def drawn(maps: SaliencyMaps, get) -> Maps:
-    """Maps of noise, in no time; asks for what real ones are made from, as tests/cli/test_plan.py finds."""
+def drawn(maps: SaliencyMaps, get) -> RawMaps:
+    """RawMaps of noise, in no time; asks for what real ones are made from, as tests/cli/test_plan.py finds."""
     for need in maps.needs():
         get(need)
     values = np.random.default_rng(int(maps.digest, 16)).standard_normal((len(maps.images), 1, *(maps.data.size,) * 2))
-    return Maps(values.astype(np.float32), np.ones(len(values)))
+    return RawMaps(values.astype(np.float32), np.ones(len(values)))
 
 
 def asked_by(chapter, values, folder: Path) -> set[str]:

@@ -27,7 +27,7 @@ from torch.overrides import TorchFunctionMode
 from saltrust.artefacts.sidecar import SIDECAR
 from saltrust.artefacts.store import Store
 from saltrust.core import paths
-from saltrust.methods.cam import choose_cam_layer
+from saltrust.methods.cam_layers import choose_cam_layer
 from saltrust.methods.explained import Explained
 from saltrust.methods.registry import METHODS
 from saltrust.models.classifiers import to_input
