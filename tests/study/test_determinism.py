@@ -215,7 +215,8 @@ def test_another_number_of_threads_moves_a_map_by_rounding_unless_a_unit_switche
     rounding = len(weights) * max(weight[0].numel() for weight in weights) ** 0.5 * torch.finfo(torch.float32).eps / 2
     assert rounding < 1e-3
 
-    layer = choose_cam_layer(network, [m for s in spec.model.stages for m in s.modules], study.size, spec.cam_min_grid)
+    blocks = [module for stage in spec.model.stages for module in stage.modules]
+    layer = choose_cam_layer(network, blocks, spec.model.test.size, spec.cam_min_grid)
     explained = Explained(network, spec.scalar, cam_layer=layer, input_range=spec.model.input_range)
     images = to_input(study.data("test").pixels[list(study.explained)], explained.input_range)
     alike = 0
