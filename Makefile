@@ -39,8 +39,8 @@ book: .venv/installed ## compute what is missing, build the book, print where it
 chapter: .venv/installed ## run one chapter again: CHAPTER=... DATASET=... P="name=value ..."
 	$(BIN)/saltrust run $(CHAPTER) $(addprefix --dataset ,$(DATASET)) --profile $(PROFILE) $(addprefix -p ,$(P))
 
-test: .venv/installed ## run the tests
-	$(BIN)/python -m pytest
+test: .venv/installed ## run the tests, a process a core
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
 test-book: .venv/installed ## drive the built book in headless Chromium (Debian: chromium, chromium-driver)
 	$(BIN)/python -m pytest -m book tests/book

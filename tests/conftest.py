@@ -8,6 +8,10 @@ from dataclasses import replace
 import pytest
 from hypothesis import settings
 
+# Tests run side by side, a process a core, and what they compute must not depend on how many cores there are. Read by
+# torch when it is imported, and by the processes that tests start.
+os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+
 # No deadline: time says something about the machine, not about the property.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None)  # other examples each time: pytest --hypothesis-profile=explore

@@ -1,6 +1,7 @@
 """Randomization of weights: what changes, what must not, and that the randomized network still works."""
 
 import hashlib
+from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -15,6 +16,27 @@ from saltrust.models.randomization import ORDERS, cascade, layers_of, randomize,
 
 STAGES = {name: architecture.stages for name, architecture in ARCHITECTURES.items()}
 SOME = ["inception_v3", "densenet121", "resnet34"]  # the plain networks have 60 million weights and more to draw
+
+
+SMALL = tuple(Stage(name, (name,)) for name in ("logits", "last", "middle", "stem"))
+
+
+@pytest.fixture
+def small() -> nn.Sequential:
+    """A network of a few thousand weights in four stages; every number differs from any initial value."""
+    made = nn.Sequential(
+        OrderedDict(
+            stem=nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)),
+            middle=nn.Sequential(nn.Conv2d(8, 8, 3), nn.BatchNorm2d(8)),
+            last=nn.Sequential(nn.Conv2d(8, 16, 3), nn.BatchNorm2d(16)),
+            logits=nn.Linear(16, 1),
+        )
+    )
+    generator = torch.Generator().manual_seed(0)
+    for tensor in made.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.copy_(2 + torch.rand(tensor.shape, generator=generator))
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +59,9 @@ def changed(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> 
     return {name for name in before if not torch.equal(before[name], after[name])}
 
 
-def weights_in(model: nn.Module, architecture: str, stages: slice) -> set[str]:
-    """Names of the weights in those of the stages, counted from the output."""
-    paths = [path for stage in ARCHITECTURES[architecture].stages[stages] for path in stage.modules]
+def weights_in(model: nn.Module, stages: slice) -> set[str]:
+    """Names of the weights in those of the stages of `small`, counted from the output."""
+    paths = [path for stage in SMALL[stages] for path in stage.modules]
     return {name for name, _ in model.named_parameters() if any(name.startswith(f"{path}.") for path in paths)}
 
 
@@ -66,26 +88,24 @@ def test_inception_has_the_paper_s_stages():
 
 @pytest.mark.parametrize("batchnorm", BATCHNORM)
 @pytest.mark.parametrize("init", INITS)
-def test_stage_k_randomizes_exactly_the_first_k_stages(init, batchnorm, networks):
-    model = networks["densenet121"]
-    before = state(model)
-    for k, (name, copy) in enumerate(cascade(model, STAGES["densenet121"], init, seed=0, batchnorm=batchnorm), 1):
-        assert name == ARCHITECTURES["densenet121"].stages[k - 1].name
+def test_stage_k_randomizes_exactly_the_first_k_stages(init, batchnorm, small):
+    before = state(small)
+    for k, (name, copy) in enumerate(cascade(small, SMALL, init, seed=0, batchnorm=batchnorm), 1):
+        assert name == SMALL[k - 1].name
         moved = changed(before, state(copy))
         weights = {n for n in moved if not n.endswith(("running_mean", "running_var", "num_batches_tracked"))}
-        assert weights == weights_in(model, "densenet121", slice(k))
+        assert weights == weights_in(small, slice(k))
         assert bool(moved - weights) == (batchnorm == "reset" and k > 1)  # the logits have no statistics
-    assert k == 9
-    assert not changed(before, state(model))
+    assert k == len(SMALL)
+    assert not changed(before, state(small))
 
 
-def test_a_stage_alone_is_the_same_as_in_the_cascade(networks):
-    model = networks["densenet121"]
-    whole = {name: state(copy) for name, copy in cascade(model, STAGES["densenet121"], "truncated_normal", seed=5)}
-    for stage in ("logits", "transition2", "stem"):
-        alone = state(randomize(model, STAGES["densenet121"], stage, "truncated_normal", seed=5))
+def test_a_stage_alone_is_the_same_as_in_the_cascade(small):
+    whole = {name: state(copy) for name, copy in cascade(small, SMALL, "truncated_normal", seed=5)}
+    for stage in ("logits", "middle", "stem"):
+        alone = state(randomize(small, SMALL, stage, "truncated_normal", seed=5))
         assert not changed(whole[stage], alone)
-    assert not changed(whole["stem"], state(randomized(model, STAGES["densenet121"], "truncated_normal", seed=5)))
+    assert not changed(whole["stem"], state(randomized(small, SMALL, "truncated_normal", seed=5)))
 
 
 @pytest.mark.parametrize(
@@ -96,25 +116,21 @@ def test_a_stage_alone_is_the_same_as_in_the_cascade(networks):
         ("independent", lambda k: slice(k, k + 1)),
     ],
 )
-def test_an_order_randomizes_exactly_its_stages(order, random, networks):
-    model = networks["densenet121"]
-    before = state(model)
-    entire = state(randomized(model, STAGES["densenet121"], "truncated_normal", seed=0))
-    for k, stage in enumerate(ARCHITECTURES["densenet121"].stages):
-        after = state(randomize(model, STAGES["densenet121"], stage.name, "truncated_normal", seed=0, order=order))
-        expected = weights_in(model, "densenet121", random(k))
-        assert changed(before, after) & weights_in(model, "densenet121", slice(None)) == expected
+def test_an_order_randomizes_exactly_its_stages(order, random, small):
+    before = state(small)
+    entire = state(randomized(small, SMALL, "truncated_normal", seed=0))
+    for k, stage in enumerate(SMALL):
+        after = state(randomize(small, SMALL, stage.name, "truncated_normal", seed=0, order=order))
+        expected = weights_in(small, random(k))
+        assert changed(before, after) & weights_in(small, slice(None)) == expected
         # What is random has its weights and statistics from the entirely random network; the rest is as it was.
         assert not changed(entire, after) & changed(before, after)
-    assert not changed(before, state(model))
+    assert not changed(before, state(small))
 
 
-def test_a_cascade_runs_from_the_fewest_random_stages_to_the_most(networks):
-    names = [stage.name for stage in ARCHITECTURES["densenet121"].stages]
-    model = networks["densenet121"]
-    runs = {
-        order: list(cascade(model, STAGES["densenet121"], "truncated_normal", seed=0, order=order)) for order in ORDERS
-    }
+def test_a_cascade_runs_from_the_fewest_random_stages_to_the_most(small):
+    names = [stage.name for stage in SMALL]
+    runs = {order: list(cascade(small, SMALL, "truncated_normal", seed=0, order=order)) for order in ORDERS}
     visited = {order: [name for name, _ in run] for order, run in runs.items()}
     assert visited == {"top_down": names, "bottom_up": names[::-1], "independent": names}
     assert not changed(state(runs["top_down"][-1][1]), state(runs["bottom_up"][-1][1]))
