@@ -1,14 +1,20 @@
-"""What each chapter is said to need is what it asks for: all default chapters of a data set run, on maps of noise."""
+"""What each chapter is said to need is what it asks for: all default chapters of a data set run, on noise."""
 
 import json
+from importlib import import_module
+from inspect import getmembers, isfunction
 from pathlib import Path
+from pkgutil import iter_modules
+from typing import Any
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from saltrust.artefacts import KINDS, STAGES
+from saltrust import plots
+from saltrust.artefacts import KINDS, STAGES, Artefact
 from saltrust.artefacts.maps import RawMaps, SaliencyMaps
+from saltrust.artefacts.scores import FiveBandCounts, LocalizationScores, ScoreBatch, SimilarityScores
 from saltrust.cli import planning as plan
 from saltrust.core import paths
 from saltrust.models import recipes
@@ -17,12 +23,40 @@ from saltrust.study import planning
 FEW = {"n_boot": 20}  # of what no artefact depends on
 
 
-def drawn(maps: SaliencyMaps, get) -> RawMaps:
-    """RawMaps of noise, in no time; asks for what real ones are made from, as tests/cli/test_plan.py finds."""
-    for need in maps.needs():
+def noise(artefact: Artefact, *shape: int) -> np.ndarray:
+    return np.random.default_rng(int(artefact.digest, 16)).random(shape, np.float32)
+
+
+def drawn(artefact: Artefact) -> Any:
+    """In the form of the value of maps or scores."""
+    match artefact:
+        case SaliencyMaps():
+            n, size = len(artefact.images), artefact.data.size
+            return RawMaps(noise(artefact, n, 1, size, size) - np.float32(0.5), np.ones(n))
+        case LocalizationScores():
+            return noise(artefact, len(artefact.maps.images))
+        case FiveBandCounts():
+            return 1 + np.floor(9 * noise(artefact, 5, len(artefact.maps.images), artefact.thresholds.count))
+        case SimilarityScores():
+            return noise(artefact, len(artefact.pairs))
+        case ScoreBatch():
+            return tuple(map(drawn, artefact.parts))
+
+
+def compute(artefact: Artefact, get) -> Any:
+    """In no time; asks for what a real computation asks for, as tests/cli/test_plan.py finds."""
+    for need in artefact.needs():
         get(need)
-    values = np.random.default_rng(int(maps.digest, 16)).standard_normal((len(maps.images), 1, *(maps.data.size,) * 2))
-    return RawMaps(values.astype(np.float32), np.ones(len(values)))
+    return drawn(artefact)
+
+
+def undrawn(monkeypatch) -> None:
+    """Figures stay empty."""
+    monkeypatch.setattr(Figure, "savefig", lambda figure, file, **how: Path(file).touch())
+    for module in (plots, *(import_module(f"{plots.__name__}.{one.name}") for one in iter_modules(plots.__path__))):
+        for name, function in getmembers(module, isfunction):
+            if function.__annotations__.get("return") is Figure:
+                monkeypatch.setattr(module, name, lambda *given, **named: Figure())
 
 
 def asked_by(chapter, values, folder: Path) -> set[str]:
@@ -40,8 +74,9 @@ def test_what_chapters_need_is_what_they_ask_for(dataset, tmp_path, monkeypatch,
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
     monkeypatch.setattr(paths, "STORE", tmp_path / "store")
     monkeypatch.setenv("SALTRUST_PROGRESS", str(tmp_path / "log"))
-    monkeypatch.setattr(SaliencyMaps, "compute", drawn)
-    monkeypatch.setattr(Figure, "savefig", lambda figure, file, **how: Path(file).touch())
+    for kind in (SaliencyMaps, LocalizationScores, FiveBandCounts, SimilarityScores, ScoreBatch):
+        monkeypatch.setattr(kind, "compute", compute)
+    undrawn(monkeypatch)
     monkeypatch.setitem(recipes.BRANCHING, "tiny", recipes.BRANCHING["smoke"])
     with tiny_profile(train=8, val=6, test=12, explained=3, cascaded=2):
         work = plan.of_book(dataset, "tiny")
