@@ -68,8 +68,8 @@ def test_the_lists_need_nothing_but_the_package(installed):
 
 PACK = """
 from pathlib import Path
-from saltrust.publishing import book, ro_crate
-print(book.assemble("smoke"))
+from saltrust.publishing import assemble, ro_crate
+print(assemble.assemble("smoke"))
 print(ro_crate.write("smoke", Path("crate")))
 """
 

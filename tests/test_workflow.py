@@ -77,12 +77,12 @@ def test_a_chapter_runs_again_when_a_module_that_it_reaches_is_edited():
         assert not any(file.startswith("cli/") for file in files)
         assert name == "report_card" or not any(file.startswith("publishing/") for file in files)
     multiverse = {name for name, files in by_chapter.items() if "analysis/multiverse/curve.py" in files}
-    assert multiverse == {"specifications"}
+    assert multiverse == {"multiverse"}
 
 
 def test_an_older_chapter_runs_again(executed):
     old = executed / "smoke" / DATASET / "notebooks" / "claims.ipynb"  # no other one waits for it
-    os.utime(old, (0, 0))
+    os.utime(old, (1e9, 1e9))
     time.sleep(0.01)
     found = rules(dry_run(f"datasets={DATASET}", "profile=smoke", SALTRUST_RESULTS=str(executed)))
     assert found == ["everything", "chapter", "book"]

@@ -52,7 +52,7 @@ def compute(artefact: Artefact, get) -> Any:
 
 def undrawn(monkeypatch) -> None:
     """Figures stay empty."""
-    monkeypatch.setattr(Figure, "savefig", lambda figure, file, **how: Path(file).touch())
+    monkeypatch.setattr(Figure, "savefig", lambda figure, file, **how: isinstance(file, Path) and file.touch())
     for module in (plots, *(import_module(f"{plots.__name__}.{one.name}") for one in iter_modules(plots.__path__))):
         for name, function in getmembers(module, isfunction):
             if function.__annotations__.get("return") is Figure:

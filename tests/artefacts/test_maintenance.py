@@ -17,7 +17,7 @@ from filelock import FileLock
 from saltrust.artefacts import maintenance
 from saltrust.artefacts.sidecar import SIDECAR, StorageError, sealed
 from saltrust.artefacts.store import Store
-from saltrust.chapters import results
+from saltrust.chapters.results import artefacts_named, in_work
 from saltrust.cli import app
 from saltrust.core import paths
 from saltrust.core.errors import SaltrustError
@@ -52,7 +52,7 @@ def artefacts(results):
 
 
 def unneeded(results, younger=timedelta(0)):
-    named = partial(results.artefacts_named, results)
+    named = partial(artefacts_named, results)
     return maintenance.unneeded(artefacts(results), results / "store", named, younger)
 
 
@@ -148,12 +148,12 @@ def test_a_chapter_that_runs_is_no_leftover_however_old_and_one_that_was_killed_
     os.utime(old / "provenance.json", (0, 0))
     os.utime(old, (0, 0))
     with FileLock(old / ".lock"):
-        assert maintenance.leftovers(results / "store", in_work=results.in_work(results)) == []
+        assert maintenance.leftovers(results / "store", in_work=in_work(results)) == []
         assert named["first"] not in names(unneeded(results))
     (old / "provenance.json").write_text("{")
     assert len(unneeded(results)) == 3
     os.utime(old / "provenance.json", (0, 0))
-    (left,) = maintenance.leftovers(results / "store", in_work=results.in_work(results))
+    (left,) = maintenance.leftovers(results / "store", in_work=in_work(results))
     assert left.folder == old
     assert maintenance.remove([left], results / "store") == left.size > 0
     assert young.exists()
@@ -173,7 +173,7 @@ def test_a_chapter_that_runs_is_no_leftover_however_old_and_one_that_was_killed_
 )
 def test_only_folders_that_chapters_make_are_leftovers(tmp_path, place):
     staged(tmp_path, place, hours=300)
-    assert maintenance.leftovers(tmp_path / "store", in_work=results.in_work(tmp_path)) == []
+    assert maintenance.leftovers(tmp_path / "store", in_work=in_work(tmp_path)) == []
 
 
 def test_what_another_user_may_not_look_into_is_left_out(filled, monkeypatch):
@@ -187,7 +187,7 @@ def test_what_another_user_may_not_look_into_is_left_out(filled, monkeypatch):
         return scan(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    assert maintenance.leftovers(results / "store", in_work=results.in_work(results)) == []
+    assert maintenance.leftovers(results / "store", in_work=in_work(results)) == []
 
 
 def test_what_another_user_may_not_delete_stays(filled, monkeypatch):

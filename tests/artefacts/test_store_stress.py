@@ -342,8 +342,8 @@ import sys, time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
-from saltrust.specs import Artefact
-from saltrust.store import Store
+from saltrust.artefacts.artefact import Artefact
+from saltrust.artefacts.store import Store
 
 def factor():
     return {factor}

@@ -66,7 +66,7 @@ def page(tmp_path, provenance):
             {"dataset": CARD, "title": "Phantoms", "chapters": made} | of,
             {"dataset": "mura", "title": "MURA", "chapters": absent} | of,
         ],
-        "kinds": [{"kind": "maps", "of": "data", "artefacts": 1000, "megabytes": 0.1, "hours": 2.5}],
+        "kinds": [{"kind": "saliency_maps", "of": "image_set", "artefacts": 1000, "megabytes": 0.1, "hours": 2.5}],
         "not_alone": 10,
         "versions": {
             "chapters": [{"what": "torch", "value": "2", "times": 11}, {"what": "commit", "value": "abc", "times": 11}],
@@ -129,7 +129,7 @@ def test_every_result_stands_with_its_cell_parameters_and_artefacts(page):
 
 def test_tables_of_kinds_and_versions(page):
     text = unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page)))
-    assert "maps saliency maps of a method and network data 1,000 0.1 2.50" in text
+    assert "saliency_maps saliency maps of a method and network image_set 1,000 0.1 2.50" in text
     assert "The hours of 10 of all 1,000" in text
     assert re.search("torch 2 11 0 torch 1 0 3 commit abc 11 0", text)
 

@@ -47,7 +47,7 @@ def test_publishing_gives_figures_tables_numbers_and_provenance(tmp_path):
     assert splits["positive"].tolist()[-1] == numbers["dataset/n_test_positive"]
     provenance = json.loads((results / "provenance" / "dataset.json").read_text())
     assert provenance["parameters"]["n_shown"] == 2
-    assert {a["artefact"].split("/")[0] for a in provenance["artefacts"]} == {"data", "average"}
+    assert {a["artefact"].split("/")[0] for a in provenance["artefacts"]} == {"image_set", "average_mask"}
     assert {path.name for path in results.iterdir() if path.is_dir()} == {
         "figures",
         "tables",

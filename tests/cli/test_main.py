@@ -59,7 +59,7 @@ def test_a_value_is_no_chapter(ran):
 @pytest.mark.parametrize("command", ["run", "publish", "plan"])
 def test_help_is_of_the_chapter_or_lists_them(command):
     text = invoke(command, "--help").output
-    assert ("Every chapter of some data sets" if command == "plan" else "  localization    Utility: ") in text
+    assert ("Every chapter of some data sets" if command == "plan" else "localization     Utility: ") in text
     for words in (["models", "--help"], ["--help", "models"]):
         assert f"Usage: saltrust {command} models" in invoke(command, *words).output
 

@@ -5,13 +5,14 @@ import socket
 import sys
 
 import pytest
+from click.testing import CliRunner
 
 from saltrust import chapters
 from saltrust.analysis.needs import NEEDS
 from saltrust.artefacts import KINDS, STAGES
-from saltrust.cli import main
+from saltrust.cli import app, main
 from saltrust.cli import planning as plan
-from saltrust.core import paths
+from saltrust.core import data_cards, paths
 from saltrust.core.errors import SaltrustError
 
 
@@ -95,8 +96,8 @@ def test_planning_fetches_nothing(results, monkeypatch):
 
 @pytest.mark.parametrize("name", ["methods", "seed"])
 def test_the_book_has_no_such_parameter(name):
-    with pytest.raises(SaltrustError, match=f"unknown parameter of the book '{name}'"):
-        plan.of_book({name: ["1"]})
+    outcome = CliRunner().invoke(app, ["plan", f"--{name}", "1"])
+    assert f"unknown parameter of chapter 'book' '{name}'" in str(outcome.exception)
 
 
 def test_artefacts_of_several_chapters_count_once(results):
@@ -129,9 +130,9 @@ def test_sweep_is_planned_as_it_runs():
 
 
 def test_book_is_every_chapter_of_its_data_sets():
-    asked = plan.of_book({"dataset": ["phantom-pneumothorax", "cells"], "profile": ["smoke"]})
+    asked = [*plan.of_book("phantom-pneumothorax", "smoke"), *plan.of_book("cells", "smoke")]
     assert [(chapter.name, values["dataset"]) for chapter, values in asked] == [
-        *((name, "phantom-pneumothorax") for name in chapters._ALWAYS),
+        *((name, "phantom-pneumothorax") for name in chapters.of(data_cards.load("phantom-pneumothorax"))),
         *((name, "cells") for name in chapters.NAMES),
     ]
     assert {values["profile"] for _, values in asked} == {"smoke"}

@@ -156,7 +156,7 @@ def test_assembly_lists_every_card_and_carries_the_results(executed, folders):
 
 
 def test_what_was_measured_here_takes_the_place_of_what_comes_with_the_project(folders, monkeypatch):
-    monkeypatch.setattr(assemble, "MEASURED", folders / "measured")
+    monkeypatch.setattr(paths, "MEASURED", folders / "measured")
     for place, name in (
         ("measured", "benchmarks.json"),
         ("measured", "benchmarks_full.json"),

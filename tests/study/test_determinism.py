@@ -210,7 +210,7 @@ def test_another_number_of_threads_moves_a_map_by_rounding_unless_a_unit_switche
     random walks (Higham & Mary 2019, SIAM J. Sci. Comput. 41, A2815), and what one layer adds the next passes on.
     A gradient goes through them twice. Measured: 3e-6 of a layer's largest value, 3e-6 of a map's."""
     study = Study(DATASET, "smoke", store=Store(published[0] / "store"))
-    spec = study.maps.artefact(method, getattr(study, role))
+    spec = study.maps.artefact(method, getattr(study.networks, role))
     network = spec.model.network(study.store.get)
     weights = [module.weight for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
     rounding = len(weights) * max(weight[0].numel() for weight in weights) ** 0.5 * torch.finfo(torch.float32).eps / 2

@@ -160,7 +160,7 @@ def test_a_change_of_scoring_recomputes_no_map(study, store, monkeypatch):
     monkeypatch.setitem(PROTOCOLS, "trapezoid", trapezoid)
     frame = Study("phantom-pneumothorax", "tiny", "trapezoid", store=store).criteria.localization("grad")
     after = kinds(store)
-    assert after.pop("utility") > before.pop("utility")
+    assert after.pop("localization_scores") > before.pop("localization_scores")
     assert after == before
     assert frame.query("method == 'constant'")["auprc"].mean() > 0.5
 
@@ -259,7 +259,7 @@ def test_labels_alone_are_refused_before_anything_is_made(tmp_path):
 
 
 def test_maps_of_another_output_are_other_maps(study):
-    spec = study.spec("grad")
+    spec = study.maps.artefact("grad")
     other = replace(spec, target=1)
     assert spec.target == 0
     assert other.digest != spec.digest

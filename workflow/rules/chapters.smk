@@ -1,9 +1,10 @@
 rule chapter:
     input:
         code=lambda to: made_from(to.dataset, to.chapter),
-        # Ancient: the artefacts come first, but that they were made is no reason to run a chapter again.
-        computed=lambda to: [ancient(str(done(to.dataset, job))) for job in MISSING[to.dataset]],
-        before=lambda to: [notebook(to.dataset, chapter) for chapter in CHAPTERS[to.dataset][to.chapter]],
+        # The artefacts come first, and so do chapters that share some; but that these were made, or those run, is no
+        # reason to run a chapter again.
+        computed=lambda to: [] if is_current(**to) else [done(to.dataset, job) for job in MISSING[to.dataset]],
+        before=lambda to: [ancient(str(notebook(to.dataset, name))) for name in CHAPTERS[to.dataset][to.chapter]],
     output:
         RESULTS / "{dataset}/notebooks/{chapter}.ipynb",
     shell:

@@ -167,7 +167,9 @@ class SaliencyMaps(Artefact):
 
 def in_order(maps: Iterable[SaliencyMaps]) -> list[SaliencyMaps]:
     """Those of one network one after the other, so that it is loaded once."""
-    return sorted(maps, key=lambda m: (m.model.digest, str(m.randomization), m.scalar, m.target, m.cam_min_grid, m.method))
+    return sorted(
+        maps, key=lambda m: (m.model.digest, str(m.randomization), m.scalar, m.target, m.cam_min_grid, m.method)
+    )
 
 
 _LATEST: dict[tuple, Any] = {}  # the one classifier that was explained last

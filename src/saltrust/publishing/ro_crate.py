@@ -105,8 +105,8 @@ class _Crate:
 
     def write(self, folder: Path) -> None:
         self.crate.write(folder)
-        for cache in [*folder.rglob("__pycache__")]:
-            shutil.rmtree(cache)
+        for left in [*folder.rglob("__pycache__"), folder / "src" / "saltrust" / paths.BROUGHT.name]:
+            shutil.rmtree(left, ignore_errors=True)
 
     def _root(self, profile: str) -> None:
         root, about = self.crate.root_dataset, yaml.safe_load((paths.PROJECT / "CITATION.cff").read_text("utf-8"))

@@ -31,11 +31,17 @@ WORTH = 3e7  # units of an artefact's `work`, of its kind: a process that does l
 
 
 class Foresight(Store):
-    """A store that computes nothing: what is missing is told as far as the choice of other artefacts depends on it."""
+    """A store that computes nothing: what is missing is told as far as the choice of other artefacts depends on it.
+
+    Attributes:
+        damaged: digests of what is stored and cannot be read.
+        undecided: missing artefacts that decide which others there are, and that none of those is made from.
+    """
 
     def __init__(self, root: Path | None = None):
         super().__init__(root)
         self.damaged: set[str] = set()
+        self.undecided: list[Artefact] = []
         self._told: dict[str, Any] = {}
 
     def get(self, artefact: Artefact, remember: bool = True) -> Any:
@@ -62,6 +68,7 @@ class Foresight(Store):
             case Branch():  # as if it took no image for another class
                 return Trained({"test_predictions": self.get(artefact.test).labels.tolist()}, None)
             case ImageNetWeights():
+                self.undecided.append(artefact)
                 return None
         raise TypeError(f"a plan must not depend on {artefact.title()}")
 
@@ -207,7 +214,7 @@ class Plan:
         self.store = store
         self.artefacts: dict[str, Artefact] = {}
         self.missing: set[str] = set()
-        self._wanted = list(wanted)
+        self._wanted = [*wanted, *store.undecided]  # the latter are known once the former have been named
         for artefact in self._wanted:
             self._add(artefact)
 
@@ -288,9 +295,10 @@ class Plan:
                 stage, *names = job if work[()] >= WORTH else (ALL, ALL)
                 path = paths[artefact.digest] = stage, re.sub(r"[^\w.+-]+", "_", "-".join(names))
                 members[path].append(artefact)
-        jobs = []
+        jobs, first = [], {paths[one.digest] for one in self.store.undecided}  # no network begins before these
         for path, those in members.items():
             needed = {paths[one.digest] for artefact in those for one in _stored_needs(artefact) if one.digest in paths}
+            needed |= first if path[0] != STAGES[0] else set()
             jobs.append(Job(*path, tuple(those), frozenset("/".join(other) for other in needed - {path})))
         return sorted(jobs, key=lambda job: [*STAGES, ALL].index(job.stage))
 

@@ -133,7 +133,7 @@ def test_scores_computed_together_are_those_computed_alone(study, curve):
     for part, scores in zip(parts.values(), together, strict=True):
         np.testing.assert_array_equal(scores, part.compute(study.store.get))
         kinds.add(part.kind)
-    assert kinds == {"utility", "similarity", "null"}
+    assert kinds == {"localization_scores", "similarity_scores", "surrogate_scores"}
 
 
 def test_shares_are_of_the_crossed_specifications(curve):
