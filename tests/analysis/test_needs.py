@@ -1,6 +1,7 @@
 """What each chapter is said to need is what it asks for: all default chapters of a data set run, on noise."""
 
 import json
+from collections import Counter
 from importlib import import_module
 from inspect import getmembers, isfunction
 from pathlib import Path
@@ -91,4 +92,7 @@ def test_what_chapters_need_is_what_they_ask_for(dataset, tmp_path, monkeypatch,
     titles = {one.path: one.title() for one in exact.artefacts.values()}
     assert {titles[name] for name in titles.keys() - asked} == set()
     assert asked - titles.keys() == set()
-    assert len(before.artefacts) == len(exact.artefacts)  # known before there is anything
+    expected, found = (Counter(one.kind for one in one_plan.artefacts.values()) for one_plan in (before, exact))
+    if dataset == "cells":  # which images a gallery shows depends on what the networks make of them
+        assert abs(expected.pop("saliency_maps") - found.pop("saliency_maps")) < 10
+    assert expected == found  # known before there is anything
