@@ -44,7 +44,7 @@ RULES = {"zeros": 0, "ones": 1, "left out": None}  # what such a label counts as
 Rule = Literal["zeros", "ones", "left out"]
 
 
-class Part(BaseModel):
+class ReleasedSplit(BaseModel):
     """Files of CheXpert that belong together.
 
     Attributes:
@@ -75,13 +75,13 @@ class ChexpertParameters(published.PublishedParameters):
     """
 
     finding: str = ""
-    parts: dict[SplitName, Part] = {
-        "val": Part(
+    parts: dict[SplitName, ReleasedSplit] = {
+        "val": ReleasedSplit(
             labels="CheXpert/val_labels.csv",
             outlines="CheXlocalize/gt_segmentations_val.json",
             images="CheXpert/val",
         ),
-        "test": Part(
+        "test": ReleasedSplit(
             labels="CheXpert/test_labels.csv",
             outlines="CheXlocalize/gt_segmentations_test.json",
             images="CheXpert/test",
@@ -140,7 +140,7 @@ def _findings(card: Card, given: ChexpertParameters) -> tuple[str, ...]:
 
 
 def _labels(
-    card: Card, part: Part, given: ChexpertParameters, findings: tuple[str, ...]
+    card: Card, part: ReleasedSplit, given: ChexpertParameters, findings: tuple[str, ...]
 ) -> dict[str, dict[str, int | None]]:
     """The labels of each image by finding, called as CheXlocalize does (patient1_study1_view1_frontal); None for one
     that is left out."""
