@@ -24,7 +24,7 @@ n_boot = 1000  # resamples: bootstrap resamples of the images
 # %%
 from saltrust import plots
 from saltrust.analysis.report_card import GRADES, grades, report_card
-from saltrust.analysis.warnings_of_card import CardEvidence, warnings
+from saltrust.analysis.report_card_warnings import CardEvidence, warnings
 from saltrust.chapters.page import Page
 from saltrust.methods.registry import label_of
 from saltrust.publishing.report_card_page import html

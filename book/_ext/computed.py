@@ -33,7 +33,7 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 from sphinx.writers.html5 import HTML5Translator
 
 from saltrust.chapters.notes import FigureNote, TableNote
-from saltrust.chapters.results import Results
+from saltrust.chapters.results_folder import Results
 from saltrust.core.errors import SaltrustError
 from saltrust.core.formatting import written
 from saltrust.core.tables import VERDICTS, Column, columns, read_csv

@@ -28,7 +28,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxRole
 
 from saltrust.chapters.notes import read_json
-from saltrust.chapters.results import Results
+from saltrust.chapters.results_folder import Results
 
 logger = logging.getLogger(__name__)
 

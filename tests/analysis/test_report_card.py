@@ -14,7 +14,7 @@ from saltrust import plots
 from saltrust.analysis.mixed_models import questions
 from saltrust.analysis.multiverse.curve import specification_curve
 from saltrust.analysis.report_card import GRADES, grades, report_card
-from saltrust.analysis.warnings_of_card import WARNINGS, CardEvidence, warnings
+from saltrust.analysis.report_card_warnings import WARNINGS, CardEvidence, warnings
 from saltrust.artefacts.store import Store
 from saltrust.core import data_cards
 from saltrust.methods.registry import CONTROLS

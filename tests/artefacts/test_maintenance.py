@@ -17,7 +17,7 @@ from filelock import FileLock
 from saltrust.artefacts import maintenance
 from saltrust.artefacts.sidecar import SIDECAR, StorageError, sealed
 from saltrust.artefacts.store import Store
-from saltrust.chapters.results import artefacts_named, in_work
+from saltrust.chapters.results_folder import artefacts_named, in_work
 from saltrust.cli import app
 from saltrust.core import paths
 from saltrust.core.errors import SaltrustError

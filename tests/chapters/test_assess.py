@@ -8,7 +8,7 @@ import yaml
 
 from saltrust import chapters
 from saltrust.analysis.report_card import criteria_of, grades, report_card
-from saltrust.analysis.warnings_of_card import CardEvidence, warnings
+from saltrust.analysis.report_card_warnings import CardEvidence, warnings
 from saltrust.artefacts.store import Store
 from saltrust.chapters import assess
 from saltrust.core import data_cards, paths

@@ -15,7 +15,7 @@ from saltrust.artefacts.artefact import Artefact
 from saltrust.artefacts.store import Store
 from saltrust.chapters import page as page_module
 from saltrust.chapters.page import Page
-from saltrust.chapters.results import OUT
+from saltrust.chapters.results_folder import OUT
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import yaml
 
 from saltrust import chapters
 from saltrust.chapters.chapter import MIME
-from saltrust.chapters.results import published
+from saltrust.chapters.results_folder import published
 from saltrust.core import data_cards, paths
 from saltrust.publishing import assemble, launch, myst
 

@@ -7,7 +7,7 @@ import pytest
 
 from saltrust.chapters.chapter import MIME
 from saltrust.chapters.notes import DocumentNote, FigureNote, TableNote
-from saltrust.chapters.results import Results
+from saltrust.chapters.results_folder import Results
 from saltrust.core import data_cards
 from saltrust.publishing import blocks, html, myst
 from saltrust.publishing.blocks import Code, Prose, Tabs, Text

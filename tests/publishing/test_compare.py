@@ -14,7 +14,7 @@ import pytest
 from saltrust import chapters
 from saltrust.chapters.notes import read_json
 from saltrust.chapters.page import Page
-from saltrust.chapters.results import OUT
+from saltrust.chapters.results_folder import OUT
 from saltrust.cli import compare as terminal
 from saltrust.cli import main
 from saltrust.core import paths

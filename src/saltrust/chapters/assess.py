@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from saltrust import chapters
 from saltrust.chapters import execute
 from saltrust.chapters.notes import DocumentNote
-from saltrust.chapters.results import published
+from saltrust.chapters.results_folder import published
 from saltrust.core import data_cards, paths
 from saltrust.core.data_cards import Card, Model
 from saltrust.core.errors import SaltrustError

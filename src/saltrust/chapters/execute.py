@@ -16,9 +16,9 @@ from unittest.mock import patch
 
 from traitlets.config import Config
 
-from saltrust.chapters import results
+from saltrust.chapters import results_folder
 from saltrust.chapters.chapter import Chapter, complete
-from saltrust.chapters.results import OUT, Results, keep, note_run, published, staged_publication, staged_run
+from saltrust.chapters.results_folder import OUT, Results, keep, note_run, published, staged_publication, staged_run
 from saltrust.core import data_cards, paths, progress
 from saltrust.core.errors import SaltrustError
 from saltrust.core.formatting import rough_duration
@@ -62,7 +62,7 @@ def publish(chapter: Chapter, given: dict[str, str]) -> Path:
             if staged.notebook.exists():
                 staged.notebook.replace(shown.failed)
             raise
-        results.publish(staged, shown)
+        results_folder.publish(staged, shown)
     shown.failed.unlink(missing_ok=True)
     return shown.notebook
 

@@ -16,7 +16,7 @@ from IPython.display import display
 from saltrust.artefacts.sidecar import environment
 from saltrust.chapters.chapter import MIME, load
 from saltrust.chapters.notes import DocumentNote, FigureNote, Note, Origin, TableNote, write_json
-from saltrust.chapters.results import OUT, Results, by_hand
+from saltrust.chapters.results_folder import OUT, Results, by_hand
 from saltrust.core.errors import SaltrustError
 
 if TYPE_CHECKING:

@@ -28,10 +28,10 @@ def ls() -> None:
     In brackets stands what killed runs left.
     """
     from saltrust.artefacts import maintenance
-    from saltrust.chapters import results
+    from saltrust.chapters import results_folder
 
     artefacts = list(maintenance.stored(paths.STORE))
-    found = [*artefacts, *maintenance.leftovers(paths.STORE, in_work=results.in_work(paths.RESULTS))]
+    found = [*artefacts, *maintenance.leftovers(paths.STORE, in_work=results_folder.in_work(paths.RESULTS))]
     if not found:
         print(f"Nothing is stored in {paths.STORE}")
         return
@@ -80,11 +80,11 @@ def gc(delete: bool, days: int, hours: float) -> None:
     published yet is named, too: --hours keeps --delete from taking it by mistake.
     """
     from saltrust.artefacts import maintenance
-    from saltrust.chapters import results
+    from saltrust.chapters import results_folder
 
     artefacts, young = list(maintenance.stored(paths.STORE)), timedelta(days=days)
-    old = maintenance.unneeded(artefacts, paths.STORE, lambda: results.artefacts_named(paths.RESULTS), young)
-    left = maintenance.leftovers(paths.STORE, young, results.in_work(paths.RESULTS))
+    old = maintenance.unneeded(artefacts, paths.STORE, lambda: results_folder.artefacts_named(paths.RESULTS), young)
+    left = maintenance.leftovers(paths.STORE, young, results_folder.in_work(paths.RESULTS))
     going = [*old, *left]
     if going:
         _show(going)

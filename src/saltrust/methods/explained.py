@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from saltrust.core.devices import ON_CPU, measured_batch
 from saltrust.core.errors import SaltrustError, unknown_name
-from saltrust.core.modules import blocks
+from saltrust.core.network_blocks import blocks
 from saltrust.methods.explained_scalar import SCALARS, Selection
 from saltrust.methods.fold_batchnorm import fold_batchnorm
 from saltrust.methods.network_runs import captured_outputs, evaluation_copy, is_map, isolated, only_output
@@ -191,7 +191,7 @@ class Explained:
 
     @property
     def blocks(self) -> list[str]:
-        """Paths of the blocks that run one after the other from the image to the output (see `core.modules.blocks`)."""
+        """Paths of the blocks that run one after the other from the image to the output, see `core.network_blocks`."""
         return blocks(self._model)
 
     def block_grids(self, images: Tensor) -> dict[str, tuple[int, int]]:

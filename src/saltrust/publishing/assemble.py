@@ -12,7 +12,7 @@ import yaml
 
 from saltrust import chapters
 from saltrust.analysis.claims import ledger
-from saltrust.chapters.results import Results, published
+from saltrust.chapters.results_folder import Results, published
 from saltrust.core import data_cards, paths, protocols
 from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError

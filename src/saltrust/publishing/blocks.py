@@ -12,7 +12,7 @@ import nbformat
 
 from saltrust.chapters.chapter import MIME, Chapter, Parameter, load
 from saltrust.chapters.notes import Note, Provenance, note_from_json
-from saltrust.chapters.results import Results
+from saltrust.chapters.results_folder import Results
 
 SMOKE = "The profile smoke shows that everything works; its numbers mean nothing."
 VERSIONS = ("python", "saltrust", "torch", "torchvision", "numpy", "scikit-image")  # of an environment, in this order

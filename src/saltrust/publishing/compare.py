@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 
 from saltrust import chapters
-from saltrust.chapters import results
+from saltrust.chapters import results_folder
 from saltrust.chapters.chapter import Chapter
 from saltrust.chapters.notes import FigureNote
-from saltrust.chapters.results import Results
+from saltrust.chapters.results_folder import Results
 from saltrust.core import data_cards, paths
 from saltrust.core.errors import SaltrustError
 from saltrust.core.formatting import written
@@ -97,7 +97,7 @@ def find(text: str, other: str = "") -> ComparedRun:
         if other in ("", PUBLISHED):
             raise SaltrustError("compare: one of the two must be a run; the other may be 'published'")
         return published(find(other))
-    found = results.find(text)
+    found = results_folder.find(text)
     parameters = _parameters(found)
     if found.page.is_file():
         return _read(found.name, found, found.page)
@@ -108,7 +108,7 @@ def find(text: str, other: str = "") -> ComparedRun:
 def published(run: ComparedRun) -> ComparedRun:
     """What the book shows of the same chapter, data set and profile. Raises SaltrustError where it shows nothing."""
     chapter, dataset = run.chapter, data_cards.load(run.parameters["dataset"]).name
-    shown = results.published(run.parameters["profile"], dataset, chapter)
+    shown = results_folder.published(run.parameters["profile"], dataset, chapter)
     shown = Results(shown.folder.resolve(), chapter, published=True)
     if not shown.provenance_file.is_file():
         raise SaltrustError(f"chapter '{chapter}' of {dataset} is not published in {shown.folder}")

@@ -17,7 +17,7 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from saltrust.chapters.chapter import ALWAYS, load
 from saltrust.chapters.notes import DocumentNote, FigureNote, TableNote
-from saltrust.chapters.results import Results
+from saltrust.chapters.results_folder import Results
 from saltrust.core.formatting import written
 from saltrust.core.tables import VERDICTS, Column, columns, read_csv
 from saltrust.publishing import blocks

@@ -5,7 +5,7 @@ from typing import Any
 
 from saltrust import chapters
 from saltrust.chapters.notes import DocumentNote, FigureNote, Note, TableNote
-from saltrust.chapters.results import published
+from saltrust.chapters.results_folder import published
 from saltrust.core.data_cards import Card
 from saltrust.publishing import blocks
 from saltrust.publishing.blocks import SMOKE, Block, Code, MadeBy, Prose, RunAgain, Tabs, Text

@@ -17,7 +17,7 @@ import pandas as pd
 from saltrust import chapters
 from saltrust.artefacts.sidecar import SIDECAR
 from saltrust.chapters.notes import Origin
-from saltrust.chapters.results import Results, published
+from saltrust.chapters.results_folder import Results, published
 from saltrust.core import data_cards, paths
 from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError, unknown_name

@@ -28,7 +28,7 @@ from rocrate.rocrate import ROCrate
 from saltrust import chapters
 from saltrust.artefacts.sidecar import commit
 from saltrust.chapters.notes import read_json
-from saltrust.chapters.results import Results, published
+from saltrust.chapters.results_folder import Results, published
 from saltrust.core import data_cards, paths
 from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError

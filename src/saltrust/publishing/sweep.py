@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from saltrust.chapters.chapter import Chapter
-from saltrust.chapters.results import Results
+from saltrust.chapters.results_folder import Results
 from saltrust.core import paths
 from saltrust.core.tables import columns
 from saltrust.publishing import html

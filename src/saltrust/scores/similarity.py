@@ -13,7 +13,7 @@ from skimage.feature import hog as oriented_gradients
 
 from saltrust.core.errors import SaltrustError
 from saltrust.core.registry import Registry
-from saltrust.scores.pairs import for_each_pair
+from saltrust.scores.for_each_pair import for_each_pair
 from saltrust.scores.ssim import ssim
 
 SIMILARITY: Registry[Callable[..., np.ndarray]] = Registry("similarity")

@@ -6,7 +6,7 @@ import numpy as np
 
 from saltrust.core.errors import SaltrustError
 from saltrust.core.registry import Registry
-from saltrust.scores.pairs import for_each_pair
+from saltrust.scores.for_each_pair import for_each_pair
 
 WINDOWS: Registry = Registry("SSIM window")
 

@@ -1,5 +1,9 @@
 """What a map is judged by: each criterion is one object, which all that is said of it reads (Arun et al., Results).
 
+Utility compares a map with its image's truth; randomization, a map of the trained network with one of the same network
+after its weights were drawn anew; repeatability, the main network's map of an image with its replicate's, by SSIM; and
+reproducibility, with another architecture's.
+
 A criterion names two sets of scores to compare: those of a method's maps, and those of its low baseline. They are given
 as artefacts, so nothing is computed here. Tables of scores (`study.frames`), verdicts, the multiverse, the report card,
 mixed models, claims and figures take the criteria from CRITERIA: one entry more there is one more criterion everywhere.

@@ -18,7 +18,7 @@ from torch import nn
 
 from saltrust.core.data_cards import Model
 from saltrust.core.errors import SaltrustError
-from saltrust.core.modules import Wrapper
+from saltrust.core.network_blocks import Wrapper
 from saltrust.models.architectures import Stage
 from saltrust.models.external import libraries  # noqa: F401  with it, every source is known
 from saltrust.models.external.probe import count_outputs, find_input

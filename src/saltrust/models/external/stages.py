@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from saltrust.core.modules import blocks
+from saltrust.core.network_blocks import blocks
 from saltrust.models.architectures import Stage
 from saltrust.models.external.probe import probe_images
 from saltrust.models.randomization import layers_of

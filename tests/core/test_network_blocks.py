@@ -3,7 +3,7 @@
 import pytest
 from torch import nn
 
-from saltrust.core.modules import Wrapper, blocks
+from saltrust.core.network_blocks import Wrapper, blocks
 
 
 class Wrapped(nn.Module):

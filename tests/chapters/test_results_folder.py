@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from saltrust.chapters import results
+from saltrust.chapters import results_folder
 from saltrust.chapters.notes import FigureNote, Origin, Provenance, TableNote, read_json
-from saltrust.chapters.results import Results
+from saltrust.chapters.results_folder import Results
 from saltrust.core import paths
 from saltrust.core.errors import SaltrustError
 
@@ -89,11 +89,13 @@ def test_a_run_of_the_same_second_gets_a_number(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "RUNS", tmp_path)
     names = []
     for number in (1, 2, 3):
-        with results.staged_run("models", "20260101-000000-abc") as staged:
-            assert results.in_work(tmp_path.parent) == [] or staged.folder in results.in_work(tmp_path.parent)
+        with results_folder.staged_run("models", "20260101-000000-abc") as staged:
+            assert results_folder.in_work(tmp_path.parent) == [] or staged.folder in results_folder.in_work(
+                tmp_path.parent
+            )
             names.append(staged.name)  # known before the run has ended
             staged.numbers_file.write_text(str(number))
-            made = results.keep(staged, failed=number == 3)
+            made = results_folder.keep(staged, failed=number == 3)
         assert [file.name for file in made.iterdir()] == ["numbers.json"]
         assert made.stat().st_mode & 0o777 == 0o755
     assert names == ["20260101-000000-abc", "20260101-000000-abc-2", "20260101-000000-abc-3"]
@@ -102,7 +104,7 @@ def test_a_run_of_the_same_second_gets_a_number(tmp_path, monkeypatch):
 
 def test_runs_of_the_same_second_side_by_side_have_different_names(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "RUNS", tmp_path)
-    with results.staged_run("models", "now") as first, results.staged_run("models", "now") as second:
+    with results_folder.staged_run("models", "now") as first, results_folder.staged_run("models", "now") as second:
         assert {first.name, second.name} == {"now", "now-2"}
     assert list((tmp_path / "models").iterdir()) == []  # neither was kept
 
@@ -115,19 +117,19 @@ def test_places_of_results_are_found(tmp_path, monkeypatch):
         "runs/models/now/provenance.json",
         "by_hand/quick/cells/models/provenance.json",
     )
-    shown = results.published("quick", "cells", "models")
-    with results.staged_run("models", "now") as run, results.staged_publication(shown) as publication:
+    shown = results_folder.published("quick", "cells", "models")
+    with results_folder.staged_run("models", "now") as run, results_folder.staged_publication(shown) as publication:
         for place in places:
             (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / place).write_text(json.dumps({"artefacts": [{"artefact": place, "seconds": 1.0}]}))
         run.provenance_file.write_text(json.dumps({"artefacts": [{"artefact": "run", "seconds": 1.0}]}))
         publication.provenance_file.write_text("{")  # half written
-        assert sorted(results.artefacts_named(tmp_path)) == sorted([*places, "run"])
-        assert set(results.in_work(tmp_path)) == {run.folder, publication.folder}
-    assert results.in_work(tmp_path) == []
+        assert sorted(results_folder.artefacts_named(tmp_path)) == sorted([*places, "run"])
+        assert set(results_folder.in_work(tmp_path)) == {run.folder, publication.folder}
+    assert results_folder.in_work(tmp_path) == []
     (tmp_path / places[0]).write_text("{}[")
     with pytest.raises(SaltrustError, match="models.json cannot be read, so that what it needs is not known"):
-        list(results.artefacts_named(tmp_path))
+        list(results_folder.artefacts_named(tmp_path))
 
 
 def publication(tmp_path, owner="five_band"):
@@ -146,7 +148,7 @@ def test_what_is_published_takes_the_place_of_what_the_chapter_left_last_time(tm
     leave(shown.folder, "figures", "old", "five_band")
     leave(shown.folder, "figures", "kept", "models")
     shown.numbers_file.write_text(json.dumps({"models/n": 3, "five_band/old": 0}))
-    results.publish(staged, shown)
+    results_folder.publish(staged, shown)
     assert {file.name for file in (shown.folder / "figures").glob("*.png")} == {"roc.png", "kept.png"}
     assert read_json(shown.numbers_file) == {"five_band/new": 1, "models/n": 3}
     assert shown.notebook.exists()
@@ -157,7 +159,7 @@ def test_two_chapters_cannot_have_a_figure_of_one_name(tmp_path):
     staged, shown = publication(tmp_path)
     leave(shown.folder, "figures", "roc", "models")
     with pytest.raises(SaltrustError, match="'five_band': 'roc' in figures is the name of one of 'models'"):
-        results.publish(staged, shown)
+        results_folder.publish(staged, shown)
     assert (shown.folder / "figures" / "roc.png").read_bytes() == b"models"
 
 
@@ -170,7 +172,7 @@ def test_a_publication_that_is_killed_half_way_counts_as_not_run(tmp_path, monke
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(os, "replace", killed)
-        results.publish(staged, shown)
+        results_folder.publish(staged, shown)
     assert not shown.notebook.exists()
 
 
@@ -179,4 +181,4 @@ def test_what_is_no_run_is_told(tmp_path, monkeypatch):
     with pytest.raises(
         SaltrustError, match=f"no run 'nowhere'; give its folder, its name under {re.escape(str(tmp_path))}"
     ):
-        results.find("nowhere")
+        results_folder.find("nowhere")
