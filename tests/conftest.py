@@ -18,6 +18,14 @@ settings.register_profile("explore", deadline=None)  # other examples each time:
 settings.load_profile("repeatable")
 
 
+# What takes longest begins first, so that no process is left with it at the end.
+LONGEST = ("test_determinism.py", "test_needs.py", "test_workflow.py", "test_study.py", "test_execute.py")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _own_environment():
     """Tests do not see the settings of a chapter or a user that happen to be in the environment."""
