@@ -6,6 +6,6 @@ rule chapter:
         computed=lambda to: [] if is_current(**to) else [done(to.dataset, job) for job in MISSING[to.dataset]],
         before=lambda to: [ancient(str(notebook(to.dataset, name))) for name in CHAPTERS[to.dataset][to.chapter]],
     output:
-        RESULTS / "{dataset}/notebooks/{chapter}.ipynb",
+        notebook("{dataset}", "{chapter}"),
     shell:
         "saltrust publish {wildcards.chapter} --dataset {wildcards.dataset} --profile {PROFILE} > /dev/null"

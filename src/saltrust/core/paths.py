@@ -33,16 +33,3 @@ STORE = RESULTS / "store"
 RUNS = RESULTS / "runs"  # chapters that a user ran again
 ASSESSED = RESULTS / "cards"  # data cards that name a user's models, written by `saltrust assess`
 BUILD = RESULTS / "book" if INSTALLED else BOOK  # where the book is put together: its sources in a clone, else a copy
-
-
-def results_of(profile: str, dataset: str) -> Path:
-    """Folder of what the chapters of one data set wrote under one profile.
-
-    Args:
-        profile: name of a profile ("quick").
-        dataset: name of a data card ("cells").
-
-    Returns:
-        The folder of figures/, tables/, notebooks/, provenance/ and numbers.json; it may not exist yet.
-    """
-    return RESULTS / profile / dataset
