@@ -57,7 +57,7 @@ class Ledger:
     def state(self, claim: dict[str, Any]) -> str:
         if claim["outcome"]:
             return claim["outcome"]["agrees"]
-        if not claim["datasets"] or not claim["tested"]:
+        if not claim["role"] or not claim["tested"]:
             return NOT_TESTABLE
         answers = {row["agrees"] for row in self.found.get(claim["id"], []) if row["data"] == "own"}
         return next((word for word in ("no", "unclear", "yes") if word in answers), NOT_RUN)

@@ -14,15 +14,15 @@ BOOK = Path(__file__).parents[2] / "book"
 PAPER = "arun2021assessing"
 CLAIM = {
     "paper": PAPER, "title": "A title", "where": "Fig. 1", "quote": "a quote", "number": "0.5", "kind": "direction",
-    "datasets": ["lungs"], "truth": None, "not_testable": "", "tested": True, "outcome": None,
+    "role": ["lungs"], "truth": None, "not_testable": "", "tested": True, "outcome": None,
 }  # fmt: skip
 CLAIMS = [
     CLAIM | {"id": "holds"},
-    CLAIM | {"id": "fails-on-one", "datasets": ["lungs", "hearts"]},
-    CLAIM | {"id": "was-not-run", "datasets": ["brains"]},
-    CLAIM | {"id": "adds-up", "datasets": [], "outcome": {"ours": "sum 3", "agrees": "yes"}},
-    CLAIM | {"id": "needs-people", "datasets": [], "tested": False, "not_testable": "Needs participants."},
-    CLAIM | {"id": "tried-elsewhere", "datasets": [], "truth": "box"},
+    CLAIM | {"id": "fails-on-one", "role": ["lungs", "hearts"]},
+    CLAIM | {"id": "was-not-run", "role": ["brains"]},
+    CLAIM | {"id": "adds-up", "role": [], "outcome": {"ours": "sum 3", "agrees": "yes"}},
+    CLAIM | {"id": "needs-people", "role": [], "tested": False, "not_testable": "Needs participants."},
+    CLAIM | {"id": "tried-elsewhere", "role": [], "truth": "box"},
 ]
 HEADER = "id,agrees,ours,estimate,ci_low,ci_high,data,kind\n"
 PAGE = (

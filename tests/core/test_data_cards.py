@@ -100,6 +100,12 @@ def test_prose_licence_and_place_do_not_change_what_the_card_names(write):
         ({"table": GOOD["table"] | {"rigth": "x"}}, r"unknown field of table 'rigth'; did you mean 'right'"),
         ({"table": {k: v for k, v in GOOD["table"].items() if k != "mask"}}, r"truth 'mask' needs the table's 'mask'"),
         ({"truth": "box"}, r"truth 'box' needs the table's 'x', 'y' and 'width'"),
+        ({"plays": {"role": "sim", "data": "original"}}, r"plays: unknown role 'sim'; did you mean 'siim'"),
+        (
+            {"plays": {"role": "siim", "data": "own"}},
+            r"plays\.data: Input should be 'original', 'redrawn' or 'stand-in'",
+        ),
+        ({"plays": {"role": "siim", "as": "original"}}, r"unknown field of plays 'as'"),
     ],
 )
 def test_a_broken_card_is_refused(write, changes, message):

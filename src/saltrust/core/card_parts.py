@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from saltrust.core.errors import unknown_name
+
 SplitName = Literal["train", "val", "test"]
 SPLITS: tuple[SplitName, ...] = get_args(SplitName)
 
@@ -31,6 +33,34 @@ class Get(Strict):
     root: str
     source: str = "its owner"
     tree: str = ""
+
+
+ROLES = {
+    "siim": "SIIM-ACR Pneumothorax Segmentation (Arun et al.)",
+    "rsna": "RSNA Pneumonia Detection (Arun et al.)",
+    "cells": "the ten-class cells (Tjoa & Guan)",
+    "mura": "MURA (Venkatesh et al.)",
+}
+"""The papers' data sets by the name under which claims ask for them."""
+
+
+class Plays(Strict):
+    """Which of the papers' data sets a card is, or stands for.
+
+    Attributes:
+        role: a name in ROLES.
+        data: "original" for the paper's own images; "redrawn" for images drawn anew by the paper's recipe; "stand-in"
+            for other images in their place.
+    """
+
+    role: str
+    data: Literal["original", "redrawn", "stand-in"]
+
+    @model_validator(mode="after")
+    def _role_is_known(self) -> Self:
+        if self.role not in ROLES:
+            raise ValueError(str(unknown_name("role", self.role, ROLES)))
+        return self
 
 
 class _ByReaders(Strict):

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 
 from saltrust.core import paths
-from saltrust.core.card_parts import SPLITS, Annotations, Count, Get, Model, SplitName, Strict, Table
+from saltrust.core.card_parts import SPLITS, Annotations, Count, Get, Model, Plays, SplitName, Strict, Table
 from saltrust.core.errors import SaltrustError, unknown_name
 
 
@@ -20,7 +20,8 @@ class Card(Strict):
     name: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
     title: str = ""
     summary: str = ""
-    role: str = "itself"  # which of the papers' data sets it stands for
+    role: str = "itself"  # which of the papers' data sets it is or stands for, in words
+    plays: Plays | None = None  # the same for the ledger of claims; None: none of them
     finding: str
     reported: str = ""  # what its paper reports of its networks, a sentence (MyST)
     modality: str = "not stated"
@@ -216,7 +217,7 @@ def told(error: ValidationError, whole: type[BaseModel] = Card) -> str:
     first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
     *outer, last = first["loc"] or ("card",)
     if first["type"] == "extra_forbidden":
-        parts = {"get": Get, "table": Table, "annotations": Annotations, "models": Model}
+        parts = {"get": Get, "table": Table, "annotations": Annotations, "models": Model, "plays": Plays}
         fields = next((part for name, part in parts.items() if name in outer), whole).model_fields
         inside = f" of {outer[0]}" if outer else ""
         return str(unknown_name(f"field{inside}", last, fields))

@@ -26,7 +26,7 @@ def test_every_claim_is_located_and_short(claim):
     assert claim.title
     assert claim.kind in ledger.KINDS
     if claim.test and not claim.on_paper:
-        assert claim.datasets or claim.truth
+        assert claim.role
 
 
 def test_every_test_and_every_table_is_used():
@@ -52,7 +52,7 @@ def test_each_of_the_five_papers_has_claims():
             "unknown parameter of above 'then'; did you mean 'than'",
         ),
         ({"test": {"name": "highest", "table": "utility"}}, "'highest' needs 'column'"),
-        ({"test": SUM, "datasets": ["cell"]}, "unknown data set 'cell'; did you mean 'cells'"),
+        ({"test": SUM, "role": "cell"}, "unknown role 'cell'; did you mean 'cells'"),
         ({"test": SUM, "kind": "rank"}, "kind: Input should be"),
         ({"test": SUM, "place": "p. 3"}, "place: Extra inputs are not permitted"),
     ],
@@ -81,16 +81,21 @@ def test_a_broken_file_is_refused(tmp_path, text, message):
         load(file)
 
 
-def test_a_data_set_gets_the_claims_about_the_data_that_it_stands_for():
+def test_a_data_set_gets_the_claims_about_the_data_whose_role_it_plays():
     groups = {name: about(data_cards.load(name), CLAIMS) for name in data_cards.names()}
-    for name in ("phantom-pneumothorax", "phantom-pneumonia", "cells"):
-        assert groups[name]["own"] == [claim for claim in CLAIMS if claim.test and name in claim.datasets]
-    assert {claim.paper for claim in groups["phantom-pneumonia"]["outside"]} == {"venkatesh2024gradient"}
-    assert groups["phantom-pneumothorax"]["outside"] == groups["cells"]["outside"] == []
+    roles = {"siim": "siim-pneumothorax phantom-pneumothorax", "rsna": "rsna-pneumonia phantom-pneumonia"}
+    for role, names in (roles | {"cells": "cells", "mura": "mura"}).items():
+        for name in names.split():
+            assert groups[name]["own"] == [claim for claim in CLAIMS if claim.test and role in claim.role]
+            assert groups[name]["own"]
+    for name in ("phantom-pneumonia", "rsna-pneumonia"):
+        assert {claim.paper for claim in groups[name]["outside"]} == {"venkatesh2024gradient"}
+    for name in ("phantom-pneumothorax", "siim-pneumothorax", "cells", "mura"):
+        assert groups[name]["outside"] == []
     tiles = groups["brain-tumor-tiles"]
     assert tiles["own"] == []
     assert {claim.kind for claim in tiles["outside"]} == {"direction"}
-    assert all("phantom-pneumothorax" in claim.datasets for claim in tiles["outside"])
+    assert all("siim" in claim.role for claim in tiles["outside"])
     tests = [str(claim.test) for claim in tiles["outside"]]
     assert len(tests) == len(set(tests))
 
@@ -105,7 +110,7 @@ def test_a_table_has_a_row_for_each_claim_and_a_column_for_each_protocol(monkeyp
     assert list(frame)[:4] == ["id", "paper", "ours", "agrees"]
     assert (frame["agrees"] == "no").all()
     assert (frame["corrected"] == "yes").all()
-    assert frame["id"].tolist() == [claim.id for claim in CLAIMS if claim.test and "cells" in claim.datasets]
+    assert frame["id"].tolist() == [claim.id for claim in CLAIMS if claim.test and "cells" in claim.role]
 
 
 def test_without_claims_the_table_has_its_columns():

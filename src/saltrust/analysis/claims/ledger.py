@@ -4,15 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from inspect import Parameter, signature
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pandas as pd
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from saltrust.analysis.claims.checks import CHECKS, Outcome
 from saltrust.analysis.claims.tables import TABLES, Evidence
 from saltrust.core import data_cards, paths
+from saltrust.core.card_parts import ROLES
 from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError, unknown_name
 
@@ -34,8 +35,8 @@ class Claim(BaseModel):
         where: it stands in the paper.
         quote: a few of their words.
         number: their values.
-        datasets: the cards that stand for the paper's data.
-        truth: the kind of truth of that data, where no card stands for it.
+        role: the paper's data sets, names in ROLES; a card says which it plays.
+        truth: also tried on other data with that kind of truth, as an outside check.
         test: a name in CHECKS and its parameters.
         not_testable: why there is no test.
     """
@@ -49,7 +50,7 @@ class Claim(BaseModel):
     quote: str
     number: str = ""
     kind: Literal["direction", "value", "verdict"]
-    datasets: tuple[str, ...] = ()
+    role: Annotated[tuple[str, ...], BeforeValidator(lambda given: (given,) if isinstance(given, str) else given)] = ()
     truth: Literal["mask", "box", "graded"] | None = None
     test: dict[str, Any] | None = None
     not_testable: str = ""
@@ -60,8 +61,8 @@ class Claim(BaseModel):
             raise ValueError("give either 'test' or 'not_testable'")
         if self.test is not None:
             _check_test(dict(self.test))
-        if unknown := set(self.datasets) - set(data_cards.names()):
-            raise ValueError(f"datasets: {unknown_name('data set', min(unknown), data_cards.names())}")
+        if unknown := set(self.role) - set(ROLES):
+            raise ValueError(str(unknown_name("role", min(unknown), ROLES)))
         return self
 
     @property
@@ -124,23 +125,26 @@ def catalogue() -> dict[str, list[dict[str, Any]]]:
 def about(card: Card, claims: Sequence[Claim]) -> dict[str, list[Claim]]:
     """The claims that can be tested on a data set.
 
-    own: those about the data that it stands for. outside: directions found on other data like it, as a check; where it
-    stands for a paper's data, only those found on data that no card stands for. Each test is named once.
+    own: those about the data whose role it plays. outside: directions found on other data like it, as a check. Each
+    test is named once.
     """
     tested = [claim for claim in claims if claim.test and not claim.on_paper]
-    own = [claim for claim in tested if card.name in claim.datasets]
+    own = [claim for claim in tested if card.plays and card.plays.role in claim.role]
     outside: dict[str, Claim] = {}
     for claim in tested:
-        tried = claim.kind == "direction" and claim not in own and _like(card, claim)
-        if tried and not (own and claim.datasets):
+        if claim.kind == "direction" and claim not in own and _like(card, claim):
             outside.setdefault(str(claim.test), claim)
     return {"own": own, "outside": list(outside.values())}
 
 
 def _like(card: Card, claim: Claim) -> bool:
-    """Whether a data set's truth is of the kind that the claim is about, and its networks are the same."""
-    named = [data_cards.load(name) for name in claim.datasets]
-    return card.truth == claim.truth or any((c.truth, c.networks) == (card.truth, card.networks) for c in named)
+    """Whether a data set's truth is of the kind that the claim is about: by name; or, for a data set that plays no role
+    itself, as on a card that plays the claim's, whose networks are the same."""
+    if claim.truth or card.plays:
+        return card.truth == claim.truth
+    named = [other for other in map(data_cards.load, data_cards.names()) if other.plays]
+    like = [other for other in named if (other.truth, other.networks) == (card.truth, card.networks)]
+    return any(other.plays.role in claim.role for other in like)
 
 
 def answer(claim: Claim, evidence: Evidence | None) -> Outcome:
