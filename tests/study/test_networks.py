@@ -3,6 +3,7 @@
 import pytest
 
 from saltrust.artefacts.networks import Branch, Classifier
+from saltrust.core import data_cards
 from saltrust.core.errors import SaltrustError
 from saltrust.study.networks import BranchedNetworks, PairedNetworks
 from saltrust.study.study import Study
@@ -40,3 +41,22 @@ def test_networks_trained_as_branches():
 def test_an_unknown_classifier_is_refused(dataset):
     with pytest.raises(SaltrustError, match="unknown classifier 'resnet-1'"):
         Study(dataset, "smoke").networks.trained("resnet-1")
+
+
+def test_no_radiograph_is_mirrored_in_a_training():
+    """A mirrored chest has its heart on the wrong side."""
+    cards = {name: data_cards.load(name) for name in data_cards.names()}
+    assert {name for name, card in cards.items() if card.mirror} == {"cells"}
+    networks = Study("phantom-pneumothorax", "smoke").networks
+    for mirror in (False, True):
+        networks.card = networks.card.model_copy(update={"mirror": mirror})
+        artefacts = networks._artefact(networks.main), networks.localizer_artefact.__wrapped__(1)
+        assert [artefact.plan.mirror for artefact in artefacts] == [mirror, mirror]
+
+
+def test_cells_may_be_mirrored():
+    networks = Study("cells", "smoke").networks
+    branch = networks.artefact(networks.main)
+    assert (branch.plan.branch.mirror, branch.base.plan.base.mirror) == (True, True)
+    networks.card = networks.card.model_copy(update={"mirror": False})
+    assert not networks._base("alexnet").plan.base.mirror

@@ -101,7 +101,7 @@ def train_localizer(
     model = build_localizer(kind, plan)
 
     def batch(indices: np.ndarray, rng: torch.Generator) -> tuple[Tensor, np.ndarray, Tensor | None]:
-        maps = random_affine(len(indices), rng, localizer.rotation) if plan.augment else None
+        maps = random_affine(len(indices), rng, localizer.rotation, plan.mirror) if plan.augment else None
         images = to_input(train.pixels[indices], where=device())
         return images if maps is None else relit(moved(images, maps), rng), indices, maps
 

@@ -100,7 +100,7 @@ class Networks(ABC):
         from saltrust.models.recipes import localizer_plan
 
         kind, profile = self.card.localizer, self.images.profile
-        plan = localizer_plan(kind, profile.localizers[kind], self._seed(replicate), profile)
+        plan = localizer_plan(kind, profile.localizers[kind], self._seed(replicate), profile, self.card.mirror)
         return TrainedLocalizer(**self._splits(), plan=plan, localizer=kind)
 
     def size(self, name: str) -> int:
@@ -201,7 +201,7 @@ class PairedNetworks(Networks):
         architecture, replicate = name.rsplit("-", 1)
         weights = self._imagenet(architecture)
         training = self.images.profile.architectures[architecture]
-        plan = classifier_plan(architecture, training, self._seed(replicate), weights is not None)
+        plan = classifier_plan(architecture, training, self._seed(replicate), weights is not None, self.card.mirror)
         return Classifier(**self._splits(), plan=plan, architecture=architecture, pretrained=weights)
 
 
@@ -236,7 +236,7 @@ class BranchedNetworks(Networks):
         from saltrust.models.recipes import branch_plan
 
         architecture, branch = name.rsplit("-", 1)
-        plan = branch_plan(architecture, self.images.profile)
+        plan = branch_plan(architecture, self.images.profile, self.card.mirror)
         splits = self._splits(self.size(name))
         return Branch(**splits, plan=plan, base=self._base(architecture), seed=self._seed(branch))
 
@@ -245,8 +245,9 @@ class BranchedNetworks(Networks):
 
         plain, _, depth = architecture.partition("+")
         weights = self._imagenet(plain)
-        plan = base_plan(architecture, self.images.profile, self.images.seed, weights is not None)
-        train = self.images.artefact("train", self.image_size(self.images.profile, architecture))
+        profile, seed = self.images.profile, self.images.seed
+        plan = base_plan(architecture, profile, seed, weights is not None, self.card.mirror)
+        train = self.images.artefact("train", self.image_size(profile, architecture))
         start = self._base(plain) if depth and weights is None else None  # the paper's start from ImageNet as well
         return BaseModel(train, plan=plan, architecture=architecture, pretrained=weights, start=start)
 
