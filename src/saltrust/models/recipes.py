@@ -103,7 +103,21 @@ def classifier_plan(architecture: str, training: Training, seed: int, pretrained
     return replace(TrainingPlan(**recipe), **_given(training, seed, mirror))
 
 
-def localizer_plan(kind: str, training: Training, seed: int, profile: Profile, mirror: bool) -> TrainingPlan:
+def localizer_body(kind: str, profile: Profile) -> str:
+    """torchvision's name of the network whose ImageNet weights a localizer starts from, if there are any: those of the
+    paper's size alone, whose recipe is the paper's; "" for others.
+
+    Args:
+        kind: a name in LOCALIZERS.
+        profile: the size of the run.
+    """
+    localizer = LOCALIZERS[kind]
+    return localizer.body(localizer.plan()) if profile.localizer_width == "paper" else ""
+
+
+def localizer_plan(
+    kind: str, training: Training, seed: int, profile: Profile, mirror: bool, pretrained: bool = False
+) -> TrainingPlan:
     """How a localizer is trained, narrow or in the paper's size as the profile says.
 
     Args:
@@ -112,9 +126,11 @@ def localizer_plan(kind: str, training: Training, seed: int, profile: Profile, m
         seed: of the training.
         profile: the size of the run.
         mirror: whether half of the images are mirrored, which their card must allow.
+        pretrained: whether its body (see `localizer_body`) starts from ImageNet weights.
     """
     base = LOCALIZERS[kind].plan() if profile.localizer_width == "paper" else NARROW[kind]
-    return replace(base, **_given(training, seed, mirror))
+    start = {"pretrained": True} if pretrained else {}
+    return replace(base, **_given(training, seed, mirror), **start)
 
 
 def _given(training: Training, seed: int, mirror: bool) -> dict[str, object]:

@@ -97,11 +97,23 @@ class Networks(ABC):
 
     def localizer_artefact(self, replicate: int) -> TrainedLocalizer:
         """The name of a localizer in the store; replicates are numbered from 1."""
-        from saltrust.models.recipes import localizer_plan
+        from saltrust.models.recipes import localizer_body, localizer_plan
 
         kind, profile = self.card.localizer, self.images.profile
-        plan = localizer_plan(kind, profile.localizers[kind], self._seed(replicate), profile, self.card.mirror)
-        return TrainedLocalizer(**self._splits(), plan=plan, localizer=kind)
+        body = localizer_body(kind, profile)
+        weights = self._imagenet(body) if body else None
+        training, seed, mirror = profile.localizers[kind], self._seed(replicate), self.card.mirror
+        plan = localizer_plan(kind, training, seed, profile, mirror, weights is not None)
+        return TrainedLocalizer(**self._splits(), plan=plan, localizer=kind, pretrained=weights)
+
+    @property
+    def localizer_start(self) -> str:
+        """Where the localizers' weights start from, and in the paper, where that differs; in words."""
+        from saltrust.core.profiles import PROFILES
+        from saltrust.models.recipes import localizer_body
+
+        found, published = self.localizer().record["weights"], localizer_body(self.card.localizer, PROFILES["full"])
+        return f"{found}; the paper's from ImageNet ({published})" if published and found == "scratch" else found
 
     def size(self, name: str) -> int:
         """Side in pixels of the images that a classifier sees."""
