@@ -230,7 +230,7 @@ CHOICES: dict[str, Choice] = {
     "baseline": Choice(
         "… from which image",
         "Table 1: a baseline image, not named; the code's",
-        "zeros in the model's input",
+        "-1 in the model's input, which is black",
         "as in the code",
     ),
     "quadrature": Choice(
@@ -281,7 +281,7 @@ CHOICES: dict[str, Choice] = {
     "similarity": Choice(
         "preparation for SSIM: channels, clipping",
         "footnote 2: raw maps, no absolute values",
-        "the same maps as for AUPRC",
+        "the same maps as for AUPRC; constant ones have no SSIM and are left out (here they count as empty)",
         "rescaled to [0, 1], a raw map is flattened by its one extreme pixel",
     ),
     "eight_bit": Choice(
@@ -313,10 +313,12 @@ CHOICES: dict[str, Choice] = {
     "batchnorm": Choice(
         "cascade: batch normalization",
         "not given; as in Adebayo et al.",
-        "initializers of trainable weights run again: running means stay",
+        "not published; as in Adebayo et al., where running means stay",
         "a random network must not keep what was learned",
     ),
-    "threshold_pairs": Choice("degradation threshold: pairs", "Results: 50", "50", "as in the text"),
+    "threshold_pairs": Choice(
+        "degradation threshold: pairs", "Results: 50", "50 of each kind of map", "as in the text"
+    ),
     "pairs_by_method": Choice(
         "… drawn for each method",
         "Results: 50 randomly chosen pairs",
