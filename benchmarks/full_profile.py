@@ -93,13 +93,13 @@ def trainings(side: int, steps: int, images: int) -> Iterator[Work]:
     first = next(iter(splits.values()))
     short = {"epochs": 1, "steps_per_epoch": 1 + steps}
     for name, networks in NETWORKS.items():
-        plan = classifier_plan(name, PROFILE.architectures[name], 0, pretrained=True)
+        plan = classifier_plan(name, PROFILE.architectures[name], 0, pretrained=True, mirror=False)
         train = partial(train_classifier, name, first, first, replace(plan, **short))
         counts = dict.fromkeys(DATASETS, networks)
         yield from training_work(ARCHITECTURES[name].title, plan, counts, timed_training(train, images))
     for dataset, split in splits.items():
         kind = data_cards.load(dataset).localizer
-        plan = localizer_plan(kind, PROFILE.localizers[kind], 0, PROFILE)
+        plan = localizer_plan(kind, PROFILE.localizers[kind], 0, PROFILE, mirror=False)
         train = partial(train_localizer, kind, split, split, replace(plan, **short))
         counts = {dataset: LOCALIZER_REPLICATES}
         yield from training_work(LOCALIZERS[kind].title, plan, counts, timed_training(train, images))

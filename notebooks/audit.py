@@ -143,8 +143,14 @@ page.quote(
 # {num}`audit/ladder_above_code` by the code's. See [](../../concepts/ssim.md).
 #
 # **Two ranges, one comparison.** The U-Nets' outputs were stored as bytes, whose inferred range is their own; the
-# maps' is twice theirs. The localizers' SSIM here is {num}`audit/high_baseline_text .3f` by the maps' rule and
-# {num}`audit/high_baseline_code .3f` by their own.
+# maps' is twice theirs, and so is that of the RetinaNets, which were stored as floating-point numbers. The localizers'
+# SSIM here is {num}`audit/high_baseline_text .3f` by the maps' rule and {num}`audit/high_baseline_code .3f` by the rule
+# of the code.
+#
+# **Maps without a value.** A map that is the same everywhere is divided by its range, which is 0, and its SSIM is no
+# number; the code leaves such pairs out of the mean. A method is then judged by its good maps alone. Were every second
+# map of Grad-CAM of the replicate empty, the SSIM of replicates would be {num}`audit/constant_maps_text .3f` with all
+# maps and {num}`audit/constant_maps_code .3f` by the code. Here an empty map counts as what it is.
 
 # %%
 test = study.networks.test()
@@ -196,6 +202,16 @@ page.quote(alike_least=scores["ssim"].min(), alike_most=scores["ssim"].max())
 # **Pairs behind the threshold.** Fifty random pairs of maps are drawn anew for each method, without a seed. The
 # threshold of the method that suffers most then varies by {num}`audit/draws_code .3f` (95 % of the draws; none where
 # there are no more than 50 pairs). The protocol `corrected` draws once, with a seed, for all methods.
+#
+# **A folder with two names.** For SIIM, the script for reproducibility takes its second maps from a folder that the
+# script for the cascade reads as that of an InceptionV3. The path may be a leftover; or else the reproducibility of
+# SIIM is a second repeatability. It would matter: the mean SSIM of eight methods is {num}`audit/folder_text .3f` with
+# the other architecture and {num}`audit/folder_code .3f` with the replicate. This is a lead and no proof.
+#
+# **Two columns with the same deviations.** In the part of Table S1 on segmentation, the standard deviation beside each
+# threshold is that beside the SSIM after all weights are random, in all eight rows: the largest difference is
+# {num}`audit/deviations_text .3f`. The two are of different samples; here they differ by up to
+# {num}`audit/deviations_code .3f`. One of the columns seems to have been copied; the means differ.
 #
 # **Boxes scaled by 1023.** Boxes on files of 1024 pixels are divided by 1023 and cut to whole pixels. Their overlap
 # with the right boxes is {num}`audit/boxes_code .3f` on average: less than a pixel a side, which matters for the

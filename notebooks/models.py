@@ -51,6 +51,7 @@ page.quote(
     main_auc=score["auc"][study.networks.main],
     reached=", ".join(reached),
     weights=table["weights"][0],
+    localizer_weights=study.networks.localizer_start,
     best_auc=table["auc"].max(),
     worst_classifier_auc=table.query("role == 'classifier'")["auc"].min(),
     size=study.images.size,
@@ -58,6 +59,7 @@ page.quote(
 
 # %% [markdown]
 # Area under the ROC curve of the classifiers: {num}`models/reached`. Where weights come from: {num}`models/weights`.
+# The localizers start from {num}`models/localizer_weights`.
 
 # %%
 records = {name: study.networks.trained(name).record for name in study.networks.classifiers}

@@ -15,13 +15,13 @@ FULL = PROFILES["full"]
 
 def test_the_counts_are_the_papers():
     """SIIM-ACR: 8,646 / 961 images, 246 positive test images. RSNA: 12,039 / 1,338, 601. Batches of 32 and of 4."""
-    plan = classifier_plan("inception_v3", FULL.architectures["inception_v3"], 0, True)
+    plan = classifier_plan("inception_v3", FULL.architectures["inception_v3"], 0, True, False)
     both = dict.fromkeys(full_profile.DATASETS, 2)
     step, validation = training_work("InceptionV3", plan, both, (3.0, 0.1, 0.5))
     assert step.count == {"phantom-pneumothorax": 2 * 20 * 271, "phantom-pneumonia": 2 * 20 * 377}
     assert validation.count == {"phantom-pneumothorax": 2 * 20 * 961, "phantom-pneumonia": 2 * 20 * 1338}
     assert step.hours("phantom-pneumothorax") == pytest.approx(2 * 20 * 271 * 3 / 3600)
-    plan = localizer_plan("unet", FULL.localizers["unet"], 0, FULL)
+    plan = localizer_plan("unet", FULL.localizers["unet"], 0, FULL, False)
     step, _ = training_work("U-Net", plan, {"phantom-pneumothorax": 2}, (3.0, 0.0, 0.5))
     assert step.count == {"phantom-pneumothorax": 2 * 75 * 2162}
     assert step.hours("phantom-pneumonia") == 0

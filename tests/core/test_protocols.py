@@ -1,7 +1,7 @@
 """Every choice has its sources, and is told as plain text."""
 
 import json
-from dataclasses import fields, replace
+from dataclasses import fields
 
 import pytest
 
@@ -23,11 +23,23 @@ def test_the_catalogue_shows_values_as_text():
     assert rows["pairs_by_method"]["as_run"]["value"] == "yes"
 
 
-def test_ssim_takes_another_range_for_heat_maps_only():
-    ssim = replace(PROTOCOLS["as_run"].ssim, heat_range=3.0)
-    assert ssim.settings(heat=False)["data_range"] == 2.0
-    assert ssim.settings(heat=True)["data_range"] == 3.0
-    assert set(ssim.settings(heat=True)) == {"window", "size", "sigma", "data_range"}
+@pytest.mark.parametrize(
+    ("protocol", "of_a_classifier", "unet", "retinanet"),
+    [
+        ("published", 1.0, (8, 1.0), (None, 1.0)),
+        ("as_run", 2.0, (8, 1.0), (None, 2.0)),  # by type of number: floats 2, bytes 255 of 255
+        ("corrected", 1.0, (None, 1.0), (None, 1.0)),
+    ],
+)
+def test_the_u_net_s_maps_are_bytes_and_the_retinanet_s_are_floats(protocol, of_a_classifier, unet, retinanet):
+    p = PROTOCOLS[protocol]
+    preparation, settings = p.likeness("ssim")
+    assert (preparation, settings["data_range"]) == (p.similarity, of_a_classifier)
+    assert set(settings) == {"window", "size", "sigma", "data_range"}
+    for kind, expected in (("unet", unet), ("retinanet", retinanet)):
+        preparation, settings = p.likeness("ssim", kind)
+        assert (preparation.bits, settings["data_range"]) == expected
+        assert preparation == p.heat(kind)
 
 
 @pytest.mark.parametrize("score", ["spearman", "hog"])

@@ -46,7 +46,7 @@ def architecture(monkeypatch):
     monkeypatch.setitem(ARCHITECTURES, "tiny", spec)
 
 
-PHASE = TrainingPlan(epochs=2, batch_size=8, learning_rate=0.03, optimizer="adam", augment=True)
+PHASE = TrainingPlan(epochs=2, batch_size=8, learning_rate=0.03, optimizer="adam", mirror=True)
 PLAN = BranchPlan(PHASE, dataclasses.replace(PHASE, epochs=4, learning_rate=3e-3), target=0.9, limit=6, shard=15)
 TRAIN, VAL = colours(60, 0), colours(45, 1)
 
@@ -109,10 +109,11 @@ def test_table_i():
     for plan in rows.values():
         assert (plan.every, plan.target, plan.shard) == (4, 0.96, 200)
         for phase in (plan.base, plan.branch):
-            assert (phase.optimizer, phase.schedule, phase.weight_decay, phase.augment) == (
+            assert (phase.optimizer, phase.schedule, phase.weight_decay, phase.augment, phase.mirror) == (
                 "adam",
                 "constant",
                 1e-5,
+                False,
                 False,
             )
         assert plan.base == dataclasses.replace(plan.branch, epochs=plan.base.epochs)
@@ -142,18 +143,22 @@ def test_profiles_size_the_plans_of_every_network():
     for architecture in ("resnet34", "alexnet", "vgg16", *DEEPER):
         table = published_plan(architecture)
         for profile in PROFILES.values():
-            base, branch = base_plan(architecture, profile, 5, False), branch_plan(architecture, profile)
+            base, branch = base_plan(architecture, profile, 5, False, True), branch_plan(architecture, profile, True)
             assert base.base.seed == 5
             assert base.base.precision == branch.branch.precision == best_precision()
             if profile.name == "full":
                 assert dataclasses.replace(base.base, precision="float32", seed=0) == table.base
                 assert dataclasses.replace(branch.branch, precision="float32") == table.branch
                 assert (branch.limit, branch.refresh, branch.scaffolded) == (table.limit, table.refresh, False)
+            for allowed in (True, False):  # the paper mirrors nothing
+                own = base_plan(architecture, profile, 5, False, allowed).base
+                mirrored = (own.mirror, branch_plan(architecture, profile, allowed).branch.mirror)
+                assert mirrored == (allowed and profile.name != "full",) * 2
 
 
 def test_imagenet_weights_are_tuned_with_the_paper_s_optimizer():
     quick = PROFILES["quick"]
-    tuned, scratch = base_plan("vgg16", quick, 0, True), base_plan("vgg16", quick, 0, False)
+    tuned, scratch = (base_plan("vgg16", quick, 0, pretrained, True) for pretrained in (True, False))
     assert (tuned.base.optimizer, tuned.base.learning_rate, tuned.base.schedule) == ("adam", 1e-4, "constant")
     assert (tuned.base.epochs, tuned.base.batch_size) == (scratch.base.epochs, scratch.base.batch_size)
     assert (tuned.scaffolded, scratch.scaffolded) == (False, True)

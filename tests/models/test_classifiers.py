@@ -261,6 +261,13 @@ def test_no_file_and_no_network_is_none(weights_folder):
     assert imagenet_weights("inception_v3") is None
 
 
+def test_a_localizer_s_body_has_its_weights_in_the_same_folder(weights_folder):
+    assert imagenet_weights("resnet101") is None
+    classifiers._find_weights.cache_clear()
+    (weights_folder / "resnet101.pth").write_bytes(b"weights")
+    assert imagenet_weights("resnet101") == weights_folder / "resnet101.pth"
+
+
 def test_a_weights_folder_that_is_not_there_is_an_error(weights_folder, monkeypatch):
     monkeypatch.setenv("SALTRUST_WEIGHTS", str(weights_folder / "nowhere"))
     with pytest.raises(SaltrustError, match="SALTRUST_WEIGHTS = .*nowhere is not a folder"):

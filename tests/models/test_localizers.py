@@ -11,7 +11,8 @@ from saltrust.core.errors import SaltrustError
 from saltrust.core.labelled_images import Split
 from saltrust.models.augmentation import moved
 from saltrust.models.localizers import LOCALIZERS, average_mask, build_localizer, localize, train_localizer
-from saltrust.models.retinanet import RetinaNetPlan, box_heat, moved_boxes
+from saltrust.models.retinanet import RetinaNetPlan, box_heat, fill_body, moved_boxes
+from saltrust.models.torchvision_compat import torchvision
 from saltrust.models.unet import UNetPlan
 
 UNET = UNetPlan(
@@ -160,6 +161,68 @@ def test_retinanet_sees_images_at_their_own_size(training):
     with torch.no_grad():
         model([image, image], [target, target] if training else None)
     assert seen == [(2, 3, 64, 64)]
+
+
+@pytest.fixture
+def resnet18(tmp_path):
+    """A file of a classifier's weights with statistics that no training has made."""
+    torch.manual_seed(5)
+    network = torchvision.models.resnet18(weights=None)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+    torch.save(network.state_dict(), tmp_path / "resnet18.pth")
+    return network, tmp_path / "resnet18.pth"
+
+
+PRETRAINED = dataclasses.replace(RETINANET, pretrained=True)
+
+
+def test_a_pretrained_body_computes_what_the_classifier_does_of_normalized_images(resnet18):
+    """In [0, 1], less ImageNet's mean, over its standard deviation: torchvision's own transform as the oracle."""
+    network, file = resnet18
+    model = build_localizer("retinanet", PRETRAINED)
+    fill_body(model, file)
+    pixels = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    body = torchvision.models._utils.IntermediateLayerGetter(network.eval(), {"layer2": "0", "layer4": "2"})
+    expected = body(torchvision.models.ResNet18_Weights.DEFAULT.transforms(crop_size=64, resize_size=64)(pixels))
+    for training in (False, True):  # in training, too, ImageNet's statistics count
+        model.train(training)
+        with torch.no_grad():
+            images, _ = model.transform(list(pixels * 2 - 1))
+            found = model.backbone.body(images.tensors)
+        for name, features in expected.items():
+            assert torch.allclose(found[name], features, rtol=1e-3, atol=1e-4)
+
+
+def test_training_from_imagenet_keeps_its_statistics_and_learns_the_rest(resnet18):
+    network, file = resnet18
+    state, record = train_localizer("retinanet", squares(16, 0), squares(8, 1), PRETRAINED, pretrained=file)
+    start = network.state_dict()
+    body = {name.removeprefix("backbone.body."): value for name, value in state.items() if "backbone.body" in name}
+    assert {"bn1.running_mean", "layer4.1.bn2.running_var", "conv1.weight"} < set(body)
+    for name, value in body.items():
+        if "running" in name:
+            assert torch.equal(value, start[name])
+        elif "num_batches" not in name:
+            assert not torch.equal(value, start[name])
+    assert (record["weights"], record["weights_file"]) == ("imagenet", "resnet18.pth")
+
+
+def test_a_file_that_is_not_the_body_s_is_refused(resnet18, tmp_path):
+    _, file = resnet18
+    splits = squares(4, 0), squares(4, 1)
+    with pytest.raises(SaltrustError, match="a plan that says 'pretrained' takes a file of ImageNet weights"):
+        train_localizer("retinanet", *splits, PRETRAINED)
+    with pytest.raises(SaltrustError, match="another one none"):
+        train_localizer("unet", *splits, UNET, pretrained=file)
+    torch.save({"conv1.weight": torch.zeros(64, 3, 7, 7), "head": torch.zeros(1)}, tmp_path / "other.pth")
+    with pytest.raises(SaltrustError, match="does not hold the weights of the RetinaNet's body: .* 1 belong elsewhere"):
+        train_localizer("retinanet", *splits, PRETRAINED, pretrained=tmp_path / "other.pth")
+    (tmp_path / "text.pth").write_text("no weights")
+    with pytest.raises(SaltrustError, match="does not hold the weights of the RetinaNet's body"):
+        train_localizer("retinanet", *splits, PRETRAINED, pretrained=tmp_path / "text.pth")
 
 
 def test_boxes_are_needed_for_retinanet():

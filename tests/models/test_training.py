@@ -11,6 +11,7 @@ from torch import nn
 from saltrust.core.errors import SaltrustError
 from saltrust.core.labelled_images import Split
 from saltrust.core.profiles import PROFILES
+from saltrust.models import training
 from saltrust.models.architectures import ARCHITECTURES, Architecture, Stage
 from saltrust.models.augmentation import balanced_batches, mirrored, moved, random_affine, relit, shuffled_batches
 from saltrust.models.classifiers import to_input
@@ -129,7 +130,7 @@ def test_the_same_plan_gives_the_same_weights_however_many_threads_there_are(arc
 )
 def test_a_plan_trains_as_it_did_before_trainings_could_be_interrupted(architecture, optimizer, schedule, losses):
     """Losses recorded from the code of then, whose weights were the same to the last bit on the machine of then."""
-    plan = dataclasses.replace(PLAN, epochs=3, steps_per_epoch=5, optimizer=optimizer, schedule=schedule)
+    plan = dataclasses.replace(PLAN, epochs=3, steps_per_epoch=5, optimizer=optimizer, schedule=schedule, mirror=True)
     _, record = train_classifier(architecture, squares(40, 0), squares(20, 1), plan)
     assert record["curves"]["loss"] == pytest.approx(losses, rel=1e-3)
 
@@ -231,7 +232,7 @@ def test_augmentation_moves_masks_with_their_images():
     rng = torch.Generator().manual_seed(0)
     masks = torch.zeros(n, 1, size, size)
     masks[:, :, 20:40, 12:44] = 1
-    maps = random_affine(n, rng)
+    maps = random_affine(n, rng, mirror=True)
     images, truth = moved(masks * 2 - 1, maps), moved(masks, maps, mode="nearest", outside="zeros")
     assert set(truth.unique().tolist()) == {0.0, 1.0}
     agree = ((images > 0) == (truth > 0)).float().mean(dim=(1, 2, 3))
@@ -280,11 +281,38 @@ def test_images_are_varied_wherever_they_are():
     assert (varied.device.type, varied.shape) == ("meta", (4, 3, 8, 8))
 
 
-def test_the_profile_full_trains_as_the_paper_does():
+def test_images_are_mirrored_only_where_the_plan_says_so():
+    """A map that mirrors has a negative determinant; half of the draws do, and the others stay as they were."""
+    maps = {mirror: random_affine(400, torch.Generator().manual_seed(0), mirror=mirror) for mirror in (False, True)}
+    determinants = {mirror: torch.linalg.det(map[:, :, :2]) for mirror, map in maps.items()}
+    assert (determinants[False] > 0).all()
+    assert 150 < (determinants[True] < 0).sum() < 250  # sd 10
+    same = determinants[True] > 0
+    assert torch.equal(maps[True][same], maps[False][same])
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_a_training_sees_a_mirrored_image_only_where_the_plan_says_so(architecture, monkeypatch, allowed):
+    """All images are brighter on the left; what the network is shown is recorded. Turning and shifting keep the side:
+    the bright half is far wider than a shift."""
+    shown = []
+    monkeypatch.setattr(training, "relit", lambda images, rng, input_range: shown.append(images) or images)
+    split = squares(40, 0)
+    split.pixels[:] = 0
+    split.pixels[:, :, : split.pixels.shape[2] // 2] = 200
+    train_classifier(architecture, split, split, dataclasses.replace(PLAN, mirror=allowed, augment=True))
+    images = torch.cat(shown)
+    half = images.shape[3] // 2
+    mirrored_ones = images[..., :half].mean((1, 2, 3)) < images[..., half:].mean((1, 2, 3))
+    assert bool(mirrored_ones.any()) == allowed
+    assert not mirrored_ones.all()
+
+
+def test_the_profile_full_trains_with_the_numbers_of_the_paper():
     """Arun et al., Methods; the batch of the classifiers is not given."""
     full = PROFILES["full"]
-    plans = {name: classifier_plan(name, sizes, 3, True) for name, sizes in full.architectures.items()}
-    plans |= {kind: localizer_plan(kind, sizes, 3, full) for kind, sizes in full.localizers.items()}
+    plans = {name: classifier_plan(name, sizes, 3, True, False) for name, sizes in full.architectures.items()}
+    plans |= {kind: localizer_plan(kind, sizes, 3, full, False) for kind, sizes in full.localizers.items()}
     fields = ("epochs", "patience", "learning_rate", "optimizer", "schedule", "batch_size", "steps_per_epoch", "seed")
     assert {name: tuple(getattr(plan, field) for field in fields) for name, plan in plans.items()} == {
         "inception_v3": (20, 4, 1e-4, "adam", "constant", 32, None, 3),
@@ -300,7 +328,7 @@ def test_the_profile_full_trains_as_the_paper_does():
 @pytest.mark.parametrize("profile", PROFILES)
 def test_from_scratch_no_training_stops_before_its_learning_rate_has_fallen(profile):
     for name, sizes in PROFILES[profile].architectures.items():
-        plan = classifier_plan(name, sizes, 0, False)
+        plan = classifier_plan(name, sizes, 0, False, False)
         assert (plan.schedule, plan.patience, plan.epochs) == ("one_cycle", sizes.epochs, sizes.epochs)
 
 

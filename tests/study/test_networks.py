@@ -2,7 +2,8 @@
 
 import pytest
 
-from saltrust.artefacts.networks import Branch, Classifier
+from saltrust.artefacts.networks import Branch, Classifier, Trained
+from saltrust.core import data_cards
 from saltrust.core.errors import SaltrustError
 from saltrust.study.networks import BranchedNetworks, PairedNetworks
 from saltrust.study.study import Study
@@ -40,3 +41,49 @@ def test_networks_trained_as_branches():
 def test_an_unknown_classifier_is_refused(dataset):
     with pytest.raises(SaltrustError, match="unknown classifier 'resnet-1'"):
         Study(dataset, "smoke").networks.trained("resnet-1")
+
+
+def test_no_radiograph_is_mirrored_in_a_training():
+    """A mirrored chest has its heart on the wrong side."""
+    cards = {name: data_cards.load(name) for name in data_cards.names()}
+    assert {name for name, card in cards.items() if card.mirror} == {"cells"}
+    networks = Study("phantom-pneumothorax", "smoke").networks
+    for mirror in (False, True):
+        networks.card = networks.card.model_copy(update={"mirror": mirror})
+        artefacts = networks._artefact(networks.main), networks.localizer_artefact.__wrapped__(1)
+        assert [artefact.plan.mirror for artefact in artefacts] == [mirror, mirror]
+
+
+def test_cells_may_be_mirrored():
+    networks = Study("cells", "smoke").networks
+    branch = networks.artefact(networks.main)
+    assert (branch.plan.branch.mirror, branch.base.plan.base.mirror) == (True, True)
+    networks.card = networks.card.model_copy(update={"mirror": False})
+    assert not networks._base("alexnet").plan.base.mirror
+
+
+@pytest.mark.parametrize("checksum", ["cafe", None])
+def test_the_retinanet_of_the_paper_s_size_starts_from_imagenet_where_there_is_a_file(monkeypatch, checksum):
+    asked = []
+    monkeypatch.setattr(PairedNetworks, "_imagenet", lambda networks, name: asked.append(name) or checksum)
+    full = Study("phantom-pneumonia", "full").networks
+    localizer = full.localizer_artefact(1)
+    assert asked == ["resnet101"]
+    assert (localizer.pretrained, localizer.plan.pretrained) == (checksum, checksum is not None)
+    for dataset, profile in (("phantom-pneumothorax", "full"), ("phantom-pneumonia", "quick")):
+        assert Study(dataset, profile).networks.localizer_artefact(1).pretrained is None
+    assert asked == ["resnet101"]  # neither the U-Net nor a narrow RetinaNet has a body to fill
+
+
+@pytest.mark.parametrize(
+    ("dataset", "weights", "told"),
+    [
+        ("phantom-pneumonia", "imagenet", "imagenet"),
+        ("phantom-pneumonia", "scratch", "scratch; the paper's from ImageNet (resnet101)"),
+        ("phantom-pneumothorax", "scratch", "scratch"),
+    ],
+)
+def test_where_localizers_start_is_told_beside_the_paper(monkeypatch, dataset, weights, told):
+    networks = Study(dataset, "smoke").networks
+    monkeypatch.setattr(networks, "localizer", lambda: Trained({"weights": weights}, None))
+    assert networks.localizer_start == told

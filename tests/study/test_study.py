@@ -95,7 +95,7 @@ def test_similarity_has_its_controls(study):
     assert set(null["method"]) == {"grad", "gradcam", "unet"}
     maps, other = study.maps.display("grad"), study.maps.display("grad", study.networks.replicate)
     rng = np.random.default_rng(np.random.SeedSequence(study.seed, spawn_key=(study.images.explained[1], 0)))
-    settings = study.protocol.ssim.settings(heat=False)
+    settings = study.protocol.likeness("ssim")[1]
     expected = ssim(maps[1:2], surrogate(other[1], rng)[None], **settings)
     assert null.query("method == 'grad'")["ssim"].iloc[1] == pytest.approx(expected[0], abs=1e-12)
     contrary = study.criteria.other_class("grad,gradcam")

@@ -236,19 +236,21 @@ class LocalizerMaps(ArrayArtefact):
 
 def effective(preparation: Preparation, maps: Artefact) -> Preparation:
     """What a preparation comes to for some maps: the channels of an unsigned method are summed whatever is asked for;
-    localizers' maps and averages are scored as they are."""
+    localizers' maps are rounded at most, and averages scored as they are."""
     from saltrust.methods.registry import METHODS
 
     if not isinstance(maps, SaliencyMaps):
-        return Preparation("sum", clip=None)
+        bits = preparation.bits if isinstance(maps, LocalizerMaps) else None
+        return Preparation("sum", clip=None, bits=bits)
+    preparation = replace(preparation, bits=None)
     return preparation if METHODS[maps.method].signed else replace(preparation, channels="sum")
 
 
 def prepared(maps: Artefact, preparation: Preparation, get: Callable) -> np.ndarray:
     """Maps (n, height, width) in [0, 1], ready to be scored."""
-    from saltrust.methods.preparation import prepare
+    from saltrust.methods.preparation import prepare, rounded
 
-    if not isinstance(maps, SaliencyMaps):
-        return get(maps)[:, 0].astype(np.float64)
     preparation = effective(preparation, maps)
+    if not isinstance(maps, SaliencyMaps):
+        return rounded(get(maps)[:, 0].astype(np.float64), preparation.bits)
     return prepare(get(maps).values, preparation.channels, preparation.clip)

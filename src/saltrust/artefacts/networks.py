@@ -335,6 +335,7 @@ class TrainedLocalizer(_MeasuredNetwork):
 
     description: ClassVar[str] = "trained localizers"
     localizer: str
+    pretrained: str | None  # checksum of the file of its body's ImageNet weights, None from scratch
 
     def title(self) -> str:
         return f"{self.localizer}, seed {self.plan.seed}"
@@ -348,7 +349,9 @@ class TrainedLocalizer(_MeasuredNetwork):
     def compute(self, get, unfinished: Path | None = None) -> Any:
         from saltrust.models.localizers import LOCALIZERS, build_localizer, localize, train_localizer
 
-        state, record = train_localizer(self.localizer, get(self.train), get(self.val), self.plan, unfinished)
+        weights = _named_weights(LOCALIZERS[self.localizer].body(self.plan), self.pretrained)
+        splits = get(self.train), get(self.val)
+        state, record = train_localizer(self.localizer, *splits, self.plan, unfinished, weights)
         network = build_localizer(self.localizer, self.plan)
         network.load_state_dict(state)
         heat = localize(self.localizer, network, get(self.test).pixels)

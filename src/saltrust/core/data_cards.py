@@ -32,6 +32,9 @@ class Card(Strict):
     networks: tuple[str, ...] = ("inception_v3", "densenet121")  # architectures: the main one, the one beside it, more
     models: tuple[Model, ...] = ()  # classifiers trained elsewhere, which are judged in the place of the networks
     localizer: Literal["unet", "retinanet"] | None
+    mirror: bool = (
+        False  # whether a mirrored image could be one of the data: not so a chest, whose heart lies to the left
+    )
     licence: str = "not stated"
     cite: tuple[str, ...] = ()
     loader: str = "folder"

@@ -123,7 +123,7 @@ _SMOKE = replace(
     ),
 )
 
-_FULL = replace(  # the sizes of Arun et al., Methods
+_FULL = replace(  # the sizes of Arun et al., Methods, as far as they give them (see `models.recipes.CHOICES`)
     _QUICK,
     name="full",
     size=320,

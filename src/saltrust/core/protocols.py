@@ -5,7 +5,7 @@ default) what we argue for. Where each choice comes from stands in CHOICES: the 
 said otherwise), the fact of the code (QTIM-Lab/Assessing-Saliency-Maps), or the argument.
 """
 
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from saltrust.core.registry import Registry
@@ -17,28 +17,23 @@ class Preparation:
 
     channels: how the channels are joined ("sum", "sum_abs", "max", ...); applied to signed methods only.
     clip: percentile at which the map is cut from above, None for no cut. Maps are then rescaled to [0, 1].
+    bits: of a localizer's maps, which are neither joined, cut nor rescaled: 8 rounds them to 256 grey levels from 0 to
+        1, None leaves them as they are.
     """
 
     channels: str
     clip: float | None
+    bits: int | None = None
 
 
 @dataclass(frozen=True)
 class Similarity:
-    """How SSIM is computed. window: "gaussian" or "uniform"; size and sigma in pixels; data_range in map units, and
-    heat_range for the localizers' maps."""
+    """How SSIM is computed. window: "gaussian" or "uniform"; size and sigma in pixels; data_range in map units."""
 
     window: str
     size: int
     sigma: float
     data_range: float
-    heat_range: float = 1.0
-
-    def settings(self, heat: bool) -> dict[str, float | int | str]:
-        """The keyword arguments of `ssim`."""
-        own = asdict(self)
-        heat_range = own.pop("heat_range")
-        return own | {"data_range": heat_range} if heat else own
 
 
 @dataclass(frozen=True)
@@ -87,6 +82,7 @@ class Protocol:
     localization: Preparation
     average_of: dict[str, tuple[str, ...]]  # splits whose mean truth is the average mask, by the kind of truth
     similarity: Preparation
+    eight_bit: tuple[str, ...]  # localizers whose maps are scored as pictures of 8 bits, range 255
     auprc: str  # "average_precision" or "trapezoid"
     ssim: Similarity
 
@@ -103,14 +99,21 @@ class Protocol:
     low_baseline: float | None
     rule: str  # PASS by the sign of the "mean" difference, or only when its whole 95 % "interval" agrees
 
-    def likeness(self, score: str, heat: bool = False) -> tuple[Preparation, dict[str, float | int | str]]:
-        """How maps are prepared for a similarity score, and the score's settings; heat: for localizers' maps.
+    def likeness(self, score: str, localizer: str = "") -> tuple[Preparation, dict[str, float | int | str]]:
+        """How maps are prepared for a similarity score, and the score's settings; localizer: whose maps they are, ""
+        for those of a classifier.
 
         Rank correlations take the raw map, with or without its signs (Adebayo et al. 2018, sec. 2.3); clipping would
-        tie the ranks that matter most.
+        tie the ranks that matter most. The range of 8-bit pictures is their own: 255 of 255 grey levels, 1 here.
         """
         ranked = {"spearman": Preparation("sum", clip=None), "spearman_abs": Preparation("abs_sum", clip=None)}
-        return ranked.get(score, self.similarity), self.ssim.settings(heat) if score == "ssim" else {}
+        own_range = {"data_range": 1.0} if localizer in self.eight_bit else {}
+        preparation = self.heat(localizer) if localizer else ranked.get(score, self.similarity)
+        return preparation, asdict(self.ssim) | own_range if score == "ssim" else {}
+
+    def heat(self, localizer: str) -> Preparation:
+        """How a localizer's maps are prepared for any score."""
+        return Preparation("sum", clip=None, bits=8 if localizer in self.eight_bit else None)
 
 
 PROTOCOLS: Registry[Protocol] = Registry("protocol")
@@ -133,6 +136,7 @@ _published = Protocol(
     localization=Preparation("sum_abs", clip=None),
     average_of=dict.fromkeys(("mask", "box", "graded"), ("train", "val")),
     similarity=Preparation("sum", clip=None),
+    eight_bit=("unet",),
     auprc="trapezoid",
     ssim=Similarity("uniform", size=7, sigma=1.5, data_range=1.0),
     initialization="truncated_normal",
@@ -170,6 +174,7 @@ _corrected = replace(
     cam_min_grid=4,
     localization=Preparation("sum_abs", clip=None),
     similarity=Preparation("sum_abs", clip=99.0),
+    eight_bit=(),
     auprc="average_precision",
     ssim=Similarity("gaussian", size=11, sigma=1.5, data_range=1.0),
     batchnorm="reset",
@@ -225,7 +230,7 @@ CHOICES: dict[str, Choice] = {
     "baseline": Choice(
         "… from which image",
         "Table 1: a baseline image, not named; the code's",
-        "zeros in the model's input",
+        "-1 in the model's input, which is black",
         "as in the code",
     ),
     "quadrature": Choice(
@@ -276,8 +281,15 @@ CHOICES: dict[str, Choice] = {
     "similarity": Choice(
         "preparation for SSIM: channels, clipping",
         "footnote 2: raw maps, no absolute values",
-        "the same maps as for AUPRC",
+        "the same maps as for AUPRC; constant ones have no SSIM and are left out (here they count as empty)",
         "rescaled to [0, 1], a raw map is flattened by its one extreme pixel",
+    ),
+    "eight_bit": Choice(
+        "localizers whose maps are pictures of 8 bits",
+        "Methods: the U-Net's output, times 255 and rounded",
+        "the U-Net's pictures; RetinaNet's maps are floats, resized by cubic splines and, for AUPRC, rescaled to "
+        "[0, 1]",
+        "rounding ties pixels, and gives all below 1/510 the same rank",
     ),
     "auprc": Choice(
         "area under the curve",
@@ -288,7 +300,8 @@ CHOICES: dict[str, Choice] = {
     "ssim": Choice(
         "SSIM: window, size, sigma, range",
         "not given; scikit-image's default window, the true range of the maps",
-        "window and range left to scikit-image: 2 for floating-point maps, 255 for the localizer's bytes (1 here)",
+        "window and range left to scikit-image: 2 for floating-point maps, RetinaNet's too, 255 for the U-Net's bytes "
+        "(1 here, where they lie in [0, 1])",
         "Wang et al. 2004: Gaussian window, true range",
     ),
     "initialization": Choice(
@@ -300,10 +313,12 @@ CHOICES: dict[str, Choice] = {
     "batchnorm": Choice(
         "cascade: batch normalization",
         "not given; as in Adebayo et al.",
-        "initializers of trainable weights run again: running means stay",
+        "not published; as in Adebayo et al., where running means stay",
         "a random network must not keep what was learned",
     ),
-    "threshold_pairs": Choice("degradation threshold: pairs", "Results: 50", "50", "as in the text"),
+    "threshold_pairs": Choice(
+        "degradation threshold: pairs", "Results: 50", "50 of each kind of map", "as in the text"
+    ),
     "pairs_by_method": Choice(
         "… drawn for each method",
         "Results: 50 randomly chosen pairs",
@@ -342,7 +357,8 @@ def catalogue() -> list[dict[str, Any]]:
 def _plainly(value: object) -> str:
     """A value as a reader wants it: the fields of a nested choice one after the other."""
     if is_dataclass(value):
-        return ", ".join(_plainly(getattr(value, f.name)) for f in fields(value))
+        told = [f for f in fields(value) if f.default is MISSING or getattr(value, f.name) != f.default]
+        return ", ".join(_plainly(getattr(value, f.name)) for f in told)
     if isinstance(value, dict):
         groups: dict[object, list[str]] = {}
         for key, item in value.items():
@@ -352,6 +368,8 @@ def _plainly(value: object) -> str:
         return "; ".join(f"{', '.join(keys)}: {_plainly(item)}" for item, keys in groups.items())
     if isinstance(value, tuple):
         return " + ".join(map(str, value))
+    if value == ():
+        return "none"
     if value is None or isinstance(value, bool):
         return {None: "none", True: "yes", False: "no"}[value]
     return f"{value:g}" if isinstance(value, int | float) else str(value)

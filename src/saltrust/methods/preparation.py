@@ -53,6 +53,25 @@ def prepare(raw: np.ndarray, channels: str, clip: float | None = None, rescale: 
     return np.stack([_prepare_one(grey, clip, rescale) for grey in joined]) if len(joined) else joined
 
 
+def rounded(maps: np.ndarray, bits: int | None) -> np.ndarray:
+    """Maps as a picture of so many bits holds them.
+
+    Args:
+        maps: of any shape, in [0, 1].
+        bits: 2^bits grey levels from 0 to 1; None leaves the maps as they are.
+
+    Returns:
+        Maps of the same shape, in [0, 1].
+
+    Source:
+        Arun et al. 2021, Methods: the U-Net's output times 255, rounded.
+
+    >>> rounded(np.array([0.0, 0.2, 0.6, 1.0]), 1).tolist()
+    [0.0, 0.0, 1.0, 1.0]
+    """
+    return maps if bits is None else np.rint(maps * (2**bits - 1)) / (2**bits - 1)
+
+
 def resized(maps: np.ndarray, size: int) -> np.ndarray:
     """Maps at another size, by linear interpolation, smoothed first where they shrink.
 

@@ -66,15 +66,16 @@ def _deal(cards: np.ndarray, rng: np.random.Generator) -> Iterator[int]:
         yield from rng.permutation(cards)
 
 
-def random_affine(n: int, rng: torch.Generator, rotation: float = 10.0) -> Tensor:
+def random_affine(n: int, rng: torch.Generator, rotation: float = 10.0, mirror: bool = False) -> Tensor:
     """Random maps from output to input positions, both in [-1, 1] across the image.
 
-    Half of them mirror; scale 0.9-1.1, shift up to 5 % of the side.
+    Scale 0.9-1.1, shift up to 5 % of the side.
 
     Args:
         n: number of maps.
         rng: source of the random draws.
         rotation: largest rotation to either side, in degrees.
+        mirror: whether a random half of them mirror left to right.
 
     Returns:
         A tensor (n, 2, 3).
@@ -84,11 +85,9 @@ def random_affine(n: int, rng: torch.Generator, rotation: float = 10.0) -> Tenso
     """
     uniform = 2 * torch.rand(5, n, generator=rng) - 1
     angle, scale, shift = uniform[0] * math.radians(rotation), 1 + 0.1 * uniform[1], 0.1 * uniform[2:4]
-    mirror = torch.where(uniform[4] < 0, -1.0, 1.0)
+    side = torch.where(uniform[4] < 0, -1.0, 1.0) if mirror else torch.ones(n)
     cos, sin = angle.cos() * scale, angle.sin() * scale
-    return torch.stack(
-        [torch.stack([mirror * cos, -sin, shift[0]], 1), torch.stack([mirror * sin, cos, shift[1]], 1)], 1
-    )
+    return torch.stack([torch.stack([side * cos, -sin, shift[0]], 1), torch.stack([side * sin, cos, shift[1]], 1)], 1)
 
 
 def moved(images: Tensor, maps: Tensor, mode: str = "bilinear", outside: str = "border") -> Tensor:

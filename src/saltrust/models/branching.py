@@ -41,7 +41,7 @@ class BranchPlan:
 
     Attributes:
         base: plan of the base. No validation acts on it, so `patience` does not count and the schedule is "constant" or
-            "one_cycle"; augment: see `mirrored`.
+            "one_cycle". Of the variations of images only `mirror` counts (see `mirrored`).
         branch: plan of a branch, likewise.
         every: steps between two validations, at least 1.
         target: accuracy on a shard above which a branch is done, in (0, 1].
@@ -302,7 +302,7 @@ def _training_loop(
 
     def batch(indices: np.ndarray, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         images = to_input(train.pixels[indices], spec.input_range, device())
-        if plan.augment:
+        if plan.mirror:
             images = mirrored(images, rng)
         return images.contiguous(memory_format=torch.channels_last), labels[indices].to(device())
 

@@ -158,12 +158,14 @@ def imagenet_weights(architecture: str) -> Path | None:
     weights.
 
     Args:
-        architecture: a name in ARCHITECTURES.
+        architecture: a name in ARCHITECTURES, or torchvision's of another classifier, a localizer's body.
 
     Raises:
         SaltrustError: the content is another than the SHA-256 says in whose first digits torchvision's names end, or
             the download breaks off.
     """
+    if architecture not in ARCHITECTURES and architecture in torchvision.models.list_models(torchvision.models):
+        return _find_weights(architecture, os.environ.get(WEIGHTS))
     spec = ARCHITECTURES[architecture]
     return _find_weights(spec.body or spec.name, os.environ.get(WEIGHTS))
 

@@ -22,7 +22,7 @@ from saltrust.core.registry import Registry
 from saltrust.models import retinanet, unet
 from saltrust.models.architectures import State
 from saltrust.models.augmentation import moved, random_affine, relit
-from saltrust.models.classifiers import evaluating, seeded, to_input
+from saltrust.models.classifiers import evaluating, provenance, seeded, to_input
 from saltrust.models.training import fit
 from saltrust.models.training_loop import Objective
 from saltrust.models.training_plan import TrainingPlan
@@ -44,6 +44,9 @@ class Localizer:
         heat: (network, images) -> heat maps (n, h, w) in [0, 1].
         image_scores: heat maps -> (n,) score of the finding being anywhere in the image.
         rotation: degrees, of the augmentation.
+        body: plan -> torchvision's name of the network whose ImageNet weights its body can start from, where the plan
+            says `pretrained`; "" for a kind that starts from scratch.
+        fill: (network, file of these weights) -> None; the body of the network has them then.
     """
 
     name: str
@@ -54,6 +57,8 @@ class Localizer:
     heat: Callable[[nn.Module, Tensor], np.ndarray]
     image_scores: Callable[[np.ndarray], np.ndarray]
     rotation: float
+    body: Callable[[Any], str] = lambda plan: ""
+    fill: Callable[[nn.Module, Path], None] | None = None
 
 
 LOCALIZERS: Registry[Localizer] = Registry("localizer")
@@ -77,7 +82,12 @@ def build_localizer(kind: str, plan: TrainingPlan) -> nn.Module:
 
 
 def train_localizer(
-    kind: str, train: Split, val: Split, plan: TrainingPlan, unfinished: Path | None = None
+    kind: str,
+    train: Split,
+    val: Split,
+    plan: TrainingPlan,
+    unfinished: Path | None = None,
+    pretrained: Path | None = None,
 ) -> tuple[State, dict[str, Any]]:
     """Train a localizer, to the epoch of the lowest validation loss.
 
@@ -87,21 +97,27 @@ def train_localizer(
         val: the validation images.
         plan: of the kind's type.
         unfinished: folder in which an interrupted training is kept (see `training.fit`); None to keep nothing.
+        pretrained: file of ImageNet weights of the plan's body; None where the plan has none.
 
     Returns:
         The state at that epoch, and the record of `train_classifier` with val_loss for val_auc.
 
     Raises:
-        SaltrustError: the plan is another kind's, the truth is not what the kind learns, or the loss is not finite.
+        SaltrustError: the plan is another kind's, the file is not that of its body, the truth is not what the kind
+            learns, or the loss is not finite.
 
     Source:
         Arun et al. 2021, Methods.
     """
     localizer = LOCALIZERS[kind]
     model = build_localizer(kind, plan)
+    if getattr(plan, "pretrained", False) != (pretrained is not None):
+        raise SaltrustError(f"{kind}: a plan that says 'pretrained' takes a file of ImageNet weights, another one none")
+    if pretrained is not None:
+        localizer.fill(model, pretrained)
 
     def batch(indices: np.ndarray, rng: torch.Generator) -> tuple[Tensor, np.ndarray, Tensor | None]:
-        maps = random_affine(len(indices), rng, localizer.rotation) if plan.augment else None
+        maps = random_affine(len(indices), rng, localizer.rotation, plan.mirror) if plan.augment else None
         images = to_input(train.pixels[indices], where=device())
         return images if maps is None else relit(moved(images, maps), rng), indices, maps
 
@@ -121,7 +137,7 @@ def train_localizer(
     state, record = fit(
         model, train.labels, objective, validation_loss, plan, title, "val_loss", sign=-1, unfinished=unfinished
     )
-    return state, record | {"weights": "scratch"}
+    return state, record | provenance(pretrained)
 
 
 def localize(kind: str, model: nn.Module, pixels: np.ndarray) -> np.ndarray:
@@ -195,5 +211,7 @@ LOCALIZERS.register("retinanet")(
         heat=retinanet.heat_maps,
         image_scores=retinanet.image_scores,
         rotation=0.0,  # a turned box would no longer be a box
+        body=lambda plan: plan.backbone,
+        fill=retinanet.fill_body,
     )
 )

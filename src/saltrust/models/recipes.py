@@ -24,8 +24,9 @@ NARROW = {
 
 # Ten classes from scratch on two cores: for the base, plain networks get temporary batch normalization and do without
 # their dropout, images are mirrored, and the learning rate rises and falls once. A branch is then a few careful steps.
-_BASE = TrainingPlan(**FROM_SCRATCH, warmup=0.15, batch_size=64)
-_BRANCH = TrainingPlan(learning_rate=2e-6, weight_decay=1e-5, batch_size=32, epochs=1, steps_per_epoch=24)
+_MIRRORED = {"augment": False, "mirror": True}
+_BASE = TrainingPlan(**FROM_SCRATCH, **_MIRRORED, warmup=0.15, batch_size=64)
+_BRANCH = TrainingPlan(**_MIRRORED, learning_rate=2e-6, weight_decay=1e-5, batch_size=32, epochs=1, steps_per_epoch=24)
 _QUICK = BranchPlan(_BASE, _BRANCH, limit=5, scaffolded=True, dropout=False)
 _DEEPER = replace(_BASE, learning_rate=1e-4, epochs=1, steps_per_epoch=16)  # goes on from the trained AlexNet
 _SMOKE = BranchPlan(
@@ -44,7 +45,7 @@ BRANCHING = {
 """How base models and branches train in the profiles that are smaller than the paper."""
 
 
-def base_plan(architecture: str, profile: Profile, seed: int, pretrained: bool) -> BranchPlan:
+def base_plan(architecture: str, profile: Profile, seed: int, pretrained: bool, mirror: bool) -> BranchPlan:
     """How a base model of several classes is trained; what concerns its branches is left at its defaults.
 
     From ImageNet weights it trains with the paper's optimizer and learning rate, for as many steps as the profile
@@ -55,9 +56,10 @@ def base_plan(architecture: str, profile: Profile, seed: int, pretrained: bool) 
         profile: the size of the run.
         seed: of the training.
         pretrained: whether it starts from ImageNet weights.
+        mirror: whether the card allows images to be mirrored.
     """
     plan = _branching(architecture, profile)
-    base = replace(plan.base, precision=best_precision(), seed=seed)
+    base = replace(plan.base, precision=best_precision(), seed=seed, mirror=plan.base.mirror and mirror)
     if pretrained and architecture not in DEEPER:
         published = published_plan(architecture).base
         base = replace(published, epochs=base.epochs, batch_size=base.batch_size, steps_per_epoch=base.steps_per_epoch,
@@ -65,15 +67,17 @@ def base_plan(architecture: str, profile: Profile, seed: int, pretrained: bool) 
     return BranchPlan(base=base, scaffolded=plan.scaffolded and not pretrained, dropout=plan.dropout or pretrained)
 
 
-def branch_plan(architecture: str, profile: Profile) -> BranchPlan:
+def branch_plan(architecture: str, profile: Profile, mirror: bool) -> BranchPlan:
     """How the branches of a base model are trained.
 
     Args:
         architecture: a name in ARCHITECTURES.
         profile: the size of the run.
+        mirror: whether the card allows images to be mirrored.
     """
     plan = _branching(architecture, profile)
-    return replace(plan, branch=replace(plan.branch, precision=best_precision()))
+    branch = replace(plan.branch, precision=best_precision(), mirror=plan.branch.mirror and mirror)
+    return replace(plan, branch=branch)
 
 
 def _branching(architecture: str, profile: Profile) -> BranchPlan:
@@ -81,7 +85,7 @@ def _branching(architecture: str, profile: Profile) -> BranchPlan:
     return sized[architecture] if sized else published_plan(architecture)
 
 
-def classifier_plan(architecture: str, training: Training, seed: int, pretrained: bool) -> TrainingPlan:
+def classifier_plan(architecture: str, training: Training, seed: int, pretrained: bool, mirror: bool) -> TrainingPlan:
     """How a classifier is trained; the learning rate of fine-tuning is the architecture's own.
 
     From scratch it trains through all its epochs: a learning rate that has yet to fall must not be stopped early.
@@ -91,14 +95,29 @@ def classifier_plan(architecture: str, training: Training, seed: int, pretrained
         training: the profile's sizes.
         seed: of the training.
         pretrained: whether it starts from ImageNet weights.
+        mirror: whether half of the images are mirrored, which their card must allow.
     """
     if not pretrained:
-        return replace(TrainingPlan(**FROM_SCRATCH), **_sizes(training, seed) | {"patience": training.epochs})
+        return replace(TrainingPlan(**FROM_SCRATCH), **_given(training, seed, mirror) | {"patience": training.epochs})
     recipe = FINE_TUNING | {"learning_rate": ARCHITECTURES[architecture].learning_rate}
-    return replace(TrainingPlan(**recipe), **_sizes(training, seed))
+    return replace(TrainingPlan(**recipe), **_given(training, seed, mirror))
 
 
-def localizer_plan(kind: str, training: Training, seed: int, profile: Profile) -> TrainingPlan:
+def localizer_body(kind: str, profile: Profile) -> str:
+    """torchvision's name of the network whose ImageNet weights a localizer starts from, if there are any: those of the
+    paper's size alone, whose recipe is the paper's; "" for others.
+
+    Args:
+        kind: a name in LOCALIZERS.
+        profile: the size of the run.
+    """
+    localizer = LOCALIZERS[kind]
+    return localizer.body(localizer.plan()) if profile.localizer_width == "paper" else ""
+
+
+def localizer_plan(
+    kind: str, training: Training, seed: int, profile: Profile, mirror: bool, pretrained: bool = False
+) -> TrainingPlan:
     """How a localizer is trained, narrow or in the paper's size as the profile says.
 
     Args:
@@ -106,13 +125,17 @@ def localizer_plan(kind: str, training: Training, seed: int, profile: Profile) -
         training: the profile's sizes.
         seed: of the training.
         profile: the size of the run.
+        mirror: whether half of the images are mirrored, which their card must allow.
+        pretrained: whether its body (see `localizer_body`) starts from ImageNet weights.
     """
     base = LOCALIZERS[kind].plan() if profile.localizer_width == "paper" else NARROW[kind]
-    return replace(base, **_sizes(training, seed))
+    start = {"pretrained": True} if pretrained else {}
+    return replace(base, **_given(training, seed, mirror), **start)
 
 
-def _sizes(training: Training, seed: int) -> dict[str, object]:
+def _given(training: Training, seed: int, mirror: bool) -> dict[str, object]:
     return {
+        "mirror": mirror,
         "epochs": training.epochs,
         "patience": training.patience,
         "steps_per_epoch": training.steps,

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from saltrust.core.errors import SaltrustError
 from saltrust.core.labelled_images import Split
 from saltrust.models.torchvision_compat import torchvision
 from saltrust.models.training_plan import TrainingPlan, autocast
 
+IMAGENET_MEAN, IMAGENET_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of pixels in [0, 1], by channel
 BOX_THRESHOLD = 0.01  # a box counts from this score on (Arun et al., Methods)
 
 
 @dataclass(frozen=True)
 class RetinaNetPlan(TrainingPlan):
-    """The paper's body and optimizer, with the U-Net's epochs.
+    """How the RetinaNet is trained; the defaults are those of the profile `full`: the paper's body and optimizer, with
+    the U-Net's epochs.
 
     Attributes:
+        pretrained: whether the body starts from ImageNet weights. Its batch normalization then keeps ImageNet's
+            statistics, see `_FixedStatistics`.
         backbone: a torchvision ResNet.
         width: channels of feature pyramid and heads.
         anchors: their side in pixels at each level of the pyramid, from stride 8 up; 3 levels, or 5.
@@ -31,6 +37,7 @@ class RetinaNetPlan(TrainingPlan):
     patience: int = 15
     batch_size: int = 4
     schedule: str = "plateau"
+    pretrained: bool = False
     backbone: str = "resnet101"
     width: int = 256
     anchors: tuple[int, ...] = (32, 64, 128, 256, 512)
@@ -48,7 +55,8 @@ def build(plan: RetinaNetPlan) -> nn.Module:
     detection, pyramid = torchvision.models.detection, torchvision.ops.feature_pyramid_network
     if len(plan.anchors) not in (3, 5):
         raise SaltrustError(f"retinanet: anchors must have 3 or 5 levels, not {len(plan.anchors)}")
-    body = torchvision.models.get_model(plan.backbone, weights=None)
+    norm = _FixedStatistics if plan.pretrained else nn.BatchNorm2d
+    body = torchvision.models.get_model(plan.backbone, weights=None, norm_layer=norm)
     channels = body.fc.in_features
     backbone = detection.backbone_utils.BackboneWithFPN(
         body,
@@ -69,13 +77,51 @@ def build(plan: RetinaNetPlan) -> nn.Module:
         head=head,
         score_thresh=BOX_THRESHOLD,
     )
-    model.transform = _AsTheyAre(min_size=1, max_size=1, image_mean=[0.0] * 3, image_std=[1.0] * 3)
+    # Of [-1, 1], ImageNet's mean m and sd s of [0, 1] are 2m - 1 and 2s.
+    mean = [2 * m - 1 for m in IMAGENET_MEAN] if plan.pretrained else [0.0] * 3
+    sd = [2 * s for s in IMAGENET_SD] if plan.pretrained else [1.0] * 3
+    model.transform = _AsTheyAre(min_size=1, max_size=1, image_mean=mean, image_std=sd)
     # Under bfloat16 the anchors take the features' type and the losses that of the outputs: both would be rounded.
     for part in (model.backbone, model.head):
         part.register_forward_hook(
             lambda module, inputs, output: {name: value.float() for name, value in output.items()}
         )
     return model
+
+
+class _FixedStatistics(nn.BatchNorm2d):
+    """Batch normalization by the running statistics that it was loaded with, in training too; scale and shift learn.
+
+    Four images tell too little of mean and variance, and what ImageNet's weights expect is known. The code that the
+    paper names does the same (yhenon/pytorch-retinanet, `freeze_bn`).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+
+
+def fill_body(model: nn.Module, weights: Path) -> None:
+    """Put a classifier's weights into the body; what classifies is left out.
+
+    Args:
+        model: a RetinaNet, changed in place.
+        weights: torchvision's file of the backbone's weights.
+
+    Raises:
+        SaltrustError: the file holds something else.
+    """
+    body = model.backbone.body
+    try:
+        state = dict(torch.load(weights, map_location="cpu", weights_only=True))
+        lacking = body.load_state_dict({k: v for k, v in state.items() if not k.startswith("fc.")}, strict=False)
+    except Exception as error:
+        raise SaltrustError(f"{weights} does not hold the weights of the RetinaNet's body: {error}") from error
+    missing = [name for name in lacking.missing_keys if not name.endswith("num_batches_tracked")]
+    if missing or lacking.unexpected_keys:
+        raise SaltrustError(
+            f"{weights} does not hold the weights of the RetinaNet's body: {len(missing)} tensors are missing, "
+            f"{len(lacking.unexpected_keys)} belong elsewhere (first: {(missing or lacking.unexpected_keys)[0]})"
+        )
 
 
 class _AsTheyAre(torchvision.models.detection.transform.GeneralizedRCNNTransform):

@@ -73,7 +73,7 @@ def train_classifier(
     def batch(indices: np.ndarray, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         images = to_input(train.pixels[indices], spec.input_range, device())
         if plan.augment:
-            images = relit(moved(images, random_affine(len(images), rng)), rng, spec.input_range)
+            images = relit(moved(images, random_affine(len(images), rng, mirror=plan.mirror)), rng, spec.input_range)
         return images.contiguous(memory_format=torch.channels_last), labels[indices].to(device())
 
     def loss(batch: tuple[Tensor, Tensor]) -> Tensor:

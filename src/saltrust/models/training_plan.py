@@ -37,7 +37,9 @@ PRECISIONS.register("float16")(torch.float16)
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """How a network is trained; the defaults are Arun et al.'s for InceptionV3 (Methods).
+    """How a network is trained; the defaults are those of InceptionV3 in the profile `full`.
+
+    Which of them Arun et al. state, and which are ours, stands in `recipes.CHOICES`.
 
     Attributes:
         epochs: at most so many, at least 1.
@@ -52,6 +54,7 @@ class TrainingPlan:
         warmup: share of all steps.
         precision: of the products: "float32", "bfloat16" or "float16" (whose gradients are scaled).
         augment: whether training images are varied (see `random_affine`, `relit`).
+        mirror: whether half of the training images are mirrored left to right, which their card must allow.
         label_smoothing: e moves the targets 0, 1 to e/2, 1 - e/2.
         batchnorm_momentum: of the running statistics.
         seed: of the initial weights, the batches and their variation.
@@ -71,6 +74,7 @@ class TrainingPlan:
     warmup: float = 0.25
     precision: str = "float32"
     augment: bool = True
+    mirror: bool = False
     label_smoothing: float = 0.0
     batchnorm_momentum: float = 0.1
     seed: int = 0

@@ -15,7 +15,7 @@ from saltrust.models.training_plan import TrainingPlan, autocast
 
 @dataclass(frozen=True)
 class UNetPlan(TrainingPlan):
-    """The paper's training of the U-Net.
+    """How the U-Net is trained; the defaults are those of the profile `full`.
 
     Attributes:
         features: channels at the five depths, and of the last layer.

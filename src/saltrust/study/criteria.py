@@ -88,7 +88,8 @@ def add(criterion: Criterion) -> None:
 
 def localization(maps: Any, protocol: Protocol, score: str = "auprc") -> LocalizationScores:
     """Of each map against its image's truth. score: "auprc" by the protocol's rule, or a name in LOCALIZATION."""
-    return LocalizationScores(maps, protocol.localization, protocol.auprc if score == "auprc" else score)
+    preparation = protocol.heat(_localizer(maps)) if _localizer(maps) else protocol.localization
+    return LocalizationScores(maps, preparation, protocol.auprc if score == "auprc" else score)
 
 
 def similarity(
@@ -128,8 +129,13 @@ def unrelated_similarity(maps: SaliencyMaps, protocol: Protocol, seed: int, scor
 
 
 def _likeness(maps: SaliencyMaps | LocalizerMaps, protocol: Protocol, score: str) -> tuple[Any, str, dict[str, Any]]:
-    preparation, settings = protocol.likeness(score, heat=isinstance(maps, LocalizerMaps))
+    preparation, settings = protocol.likeness(score, _localizer(maps))
     return preparation, score, settings
+
+
+def _localizer(maps: Any) -> str:
+    """The kind of the localizer whose maps these are, "" for others."""
+    return maps.model.localizer if isinstance(maps, LocalizerMaps) else ""
 
 
 def _same_images(first: Any, second: Any) -> tuple[tuple[int, int], ...]:

@@ -97,11 +97,23 @@ class Networks(ABC):
 
     def localizer_artefact(self, replicate: int) -> TrainedLocalizer:
         """The name of a localizer in the store; replicates are numbered from 1."""
-        from saltrust.models.recipes import localizer_plan
+        from saltrust.models.recipes import localizer_body, localizer_plan
 
         kind, profile = self.card.localizer, self.images.profile
-        plan = localizer_plan(kind, profile.localizers[kind], self._seed(replicate), profile)
-        return TrainedLocalizer(**self._splits(), plan=plan, localizer=kind)
+        body = localizer_body(kind, profile)
+        weights = self._imagenet(body) if body else None
+        training, seed, mirror = profile.localizers[kind], self._seed(replicate), self.card.mirror
+        plan = localizer_plan(kind, training, seed, profile, mirror, weights is not None)
+        return TrainedLocalizer(**self._splits(), plan=plan, localizer=kind, pretrained=weights)
+
+    @property
+    def localizer_start(self) -> str:
+        """Where the localizers' weights start from, and in the paper, where that differs; in words."""
+        from saltrust.core.profiles import PROFILES
+        from saltrust.models.recipes import localizer_body
+
+        found, published = self.localizer().record["weights"], localizer_body(self.card.localizer, PROFILES["full"])
+        return f"{found}; the paper's from ImageNet ({published})" if published and found == "scratch" else found
 
     def size(self, name: str) -> int:
         """Side in pixels of the images that a classifier sees."""
@@ -201,7 +213,7 @@ class PairedNetworks(Networks):
         architecture, replicate = name.rsplit("-", 1)
         weights = self._imagenet(architecture)
         training = self.images.profile.architectures[architecture]
-        plan = classifier_plan(architecture, training, self._seed(replicate), weights is not None)
+        plan = classifier_plan(architecture, training, self._seed(replicate), weights is not None, self.card.mirror)
         return Classifier(**self._splits(), plan=plan, architecture=architecture, pretrained=weights)
 
 
@@ -236,7 +248,7 @@ class BranchedNetworks(Networks):
         from saltrust.models.recipes import branch_plan
 
         architecture, branch = name.rsplit("-", 1)
-        plan = branch_plan(architecture, self.images.profile)
+        plan = branch_plan(architecture, self.images.profile, self.card.mirror)
         splits = self._splits(self.size(name))
         return Branch(**splits, plan=plan, base=self._base(architecture), seed=self._seed(branch))
 
@@ -245,8 +257,9 @@ class BranchedNetworks(Networks):
 
         plain, _, depth = architecture.partition("+")
         weights = self._imagenet(plain)
-        plan = base_plan(architecture, self.images.profile, self.images.seed, weights is not None)
-        train = self.images.artefact("train", self.image_size(self.images.profile, architecture))
+        profile, seed = self.images.profile, self.images.seed
+        plan = base_plan(architecture, profile, seed, weights is not None, self.card.mirror)
+        train = self.images.artefact("train", self.image_size(profile, architecture))
         start = self._base(plain) if depth and weights is None else None  # the paper's start from ImageNet as well
         return BaseModel(train, plan=plan, architecture=architecture, pretrained=weights, start=start)
 

@@ -13,12 +13,13 @@ from skimage.morphology import opening
 from sklearn.metrics import average_precision_score
 from torch import nn
 
-from saltrust.analysis.audit.arun import DRAWS, SSIM_STEPS, overlaps, ssim_at, thresholds
+from saltrust.analysis.audit.arun import DRAWS, SSIM_STEPS, TABLE_S1, overlaps, ssim_at, thresholds
 from saltrust.analysis.audit.libraries import BOX_SIDE, boxed, opened
 from saltrust.analysis.audit.table import FINDINGS, audit
 from saltrust.artefacts.store import Store
 from saltrust.core import data_cards
 from saltrust.methods.preparation import prepare
+from saltrust.methods.registry import PAPER_EIGHT
 from saltrust.models.architectures import ARCHITECTURES, Architecture, Stage
 from saltrust.study.study import Study
 
@@ -133,6 +134,44 @@ def test_clamping_and_signs_count_values(study, table):
     scaled = np.abs(raw) / np.abs(raw).max(axis=(1, 2, 3), keepdims=True)
     assert table.loc["clamping", "as_text"] == pytest.approx((scaled > 0.1).mean())
     assert 0 < table.loc["signs", "as_text"] < 1
+
+
+def test_what_is_left_out_and_what_a_folder_may_hold(study, table):
+    """By the study's own tables of scores, and by scikit-image."""
+    scores = {}
+    for name, criterion in (("text", "reproducibility"), ("code", "repeatability")):
+        frame = study.criteria.stability("paper")[criterion]
+        scores[name] = frame[frame["method"].isin(PAPER_EIGHT)]["ssim"].mean()
+    assert table.loc["folder", "as_text"] == pytest.approx(scores["text"])
+    assert table.loc["folder", "as_code"] == pytest.approx(scores["code"])
+    assert scores["text"] != scores["code"]
+    first, second = (study.maps.display("gradcam", name) for name in (study.networks.main, study.networks.replicate))
+    options = {"data_range": 1.0, "gaussian_weights": True, "use_sample_covariance": False}
+    kept = [structural_similarity(*pair, **options) for pair in zip(first[::2], second[::2], strict=True)]
+    empty = [structural_similarity(one, np.zeros_like(one), **options) for one in first[1::2]]
+    assert table.loc["constant_maps", "as_code"] == pytest.approx(np.mean(kept), abs=1e-9)
+    assert table.loc["constant_maps", "as_text"] == pytest.approx(np.mean(kept + empty), abs=1e-9)
+
+
+def test_the_high_baseline_is_that_of_the_u_net_s_bytes(study, table):
+    maps = [study.maps.localizer(k).astype(float) for k in (1, 2)]
+    stored = [np.rint(255 * one).astype(np.uint8) for one in maps]
+    for column, both, span in (("as_text", maps, 2), ("as_code", stored, 255)):
+        options = {"data_range": span, "win_size": 7, "use_sample_covariance": False}
+        expected = [structural_similarity(*pair, **options) for pair in zip(*both, strict=True)]
+        assert table.loc["high_baseline", column] == pytest.approx(np.mean(expected), abs=1e-9)
+
+
+def test_the_table_s_deviations_are_equal_and_those_here_are_not(study, table):
+    assert table.loc["deviations", "as_text"] == 0
+    assert set(TABLE_S1) == set(PAPER_EIGHT)
+    differences = []
+    for method in PAPER_EIGHT:
+        pairs = study.criteria.thresholds(method)["ssim"]
+        random = study.criteria.sensitivity(method, stage=study.networks.stages[-1]).query("replicate == 0")["ssim"]
+        differences.append(abs(random.std(ddof=0) - pairs.std(ddof=0)))
+    assert table.loc["deviations", "as_code"] == pytest.approx(max(differences))
+    assert max(differences) > 0
 
 
 def test_thresholds_are_means_of_pairs_of_different_images(study):

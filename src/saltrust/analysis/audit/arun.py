@@ -9,8 +9,9 @@ import torch
 from scipy.ndimage import find_objects
 
 from saltrust.analysis.audit.finding import ARUN, finding, mean_utility
+from saltrust.artefacts import Artefact
 from saltrust.artefacts.maps import SaliencyMaps
-from saltrust.core.protocols import Preparation, Similarity
+from saltrust.core.protocols import PROTOCOLS, Preparation, Similarity
 from saltrust.methods.explained import Explained
 from saltrust.methods.registry import PAPER_EIGHT
 from saltrust.models.classifiers import build, predict
@@ -18,7 +19,7 @@ from saltrust.models.localizers import average_mask
 from saltrust.models.randomization import randomized
 from saltrust.scores.auprc import AUPRC
 from saltrust.scores.ssim import ssim
-from saltrust.study.criteria import different_pairs, similarity
+from saltrust.study.criteria import CRITERIA, different_pairs, similarity
 from saltrust.study.images import spread
 from saltrust.study.maps import residual
 from saltrust.study.study import Study
@@ -207,12 +208,29 @@ def data_range(study: Study) -> tuple[float, float]:
     ARUN,
     "Two ranges, one comparison",
     text="maps and U-Nets by the same SSIM",
-    code="range 2 for maps in [0, 1]; 255 for the U-Nets' bytes, which is their own",
-    measure="SSIM of the two localizers (text: by the maps' range)",
+    code="range 2 for maps in [0, 1], the RetinaNets' among them; 255 for the U-Nets' bytes, which is their own",
+    measure="SSIM of the two localizers (text: by the maps' range; a RetinaNet's is that)",
 )
 def high_baseline(study: Study) -> tuple[float, float]:
-    first, second = study.maps.localizer(1), study.maps.localizer(2)
-    return tuple(ssim(first, second, data_range=span, window="uniform", size=7).mean() for span in (2.0, 1.0))
+    as_run = PROTOCOLS["as_run"]
+    first, second = (study.maps.localizer_artefact(k) for k in (1, 2))
+    as_maps = replace(as_run, eight_bit=())
+    return tuple(study.store.get(similarity(first, second, p)).mean() for p in (as_maps, as_run))
+
+
+@finding(
+    ARUN,
+    "Maps without a value",
+    text="not said",
+    code="a constant map is divided by its range, 0: its SSIM is no number, and is left out of the mean",
+    measure="SSIM of two replicates' maps of Grad-CAM, were every second one of the replicate's empty",
+)
+def constant_maps(study: Study) -> tuple[float, float]:
+    first, second = (study.maps.display("gradcam", name) for name in (study.networks.main, study.networks.replicate))
+    emptied = second.copy()
+    emptied[1::2] = 0
+    scores = ssim(first, emptied, **study.protocol.likeness("ssim")[1])
+    return scores.mean(), scores[::2].mean()
 
 
 @finding(
@@ -284,6 +302,63 @@ def overlaps(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     shared = np.minimum(first[..., 1], second[..., 1]) - np.maximum(first[..., 0], second[..., 0])
     both = np.maximum(shared, 0).prod(axis=1)
     return both / (np.ptp(first, axis=2).prod(axis=1) + np.ptp(second, axis=2).prod(axis=1) - both)
+
+
+def _of_two_networks(study: Study) -> list[SaliencyMaps]:
+    return [study.maps.artefact(name, study.networks.other) for name in PAPER_EIGHT]
+
+
+@finding(
+    ARUN,
+    "A folder with two names",
+    text="reproducibility: InceptionV3 against DenseNet121",
+    code="SIIM: the second maps come from a folder that the script for the cascade reads as an InceptionV3's (a lead, "
+    "not a proof: the path may be a leftover)",
+    measure="SSIM of two networks' maps, mean of eight methods (code: if the folder holds what it is read as)",
+    maps=_of_two_networks,
+)
+def folder(study: Study) -> tuple[float, float]:
+    of_main = [study.maps.artefact(name) for name in PAPER_EIGHT]
+    replicates = [study.maps.artefact(name, study.networks.replicate) for name in PAPER_EIGHT]
+    return tuple(
+        np.mean(
+            [study.store.get(similarity(*pair, study.protocol)).mean() for pair in zip(of_main, others, strict=True)]
+        )
+        for others in (_of_two_networks(study), replicates)
+    )
+
+
+TABLE_S1 = {
+    "grad": (0.046, 0.046),
+    "smoothgrad": (0.204, 0.204),
+    "ig": (0.043, 0.043),
+    "smooth_ig": (0.134, 0.134),
+    "gradcam": (0.106, 0.106),
+    "xrai": (0.095, 0.095),
+    "guided_backprop": (0.076, 0.076),
+    "guided_gradcam": (0.062, 0.062),
+}
+"""Table S1, segmentation: the standard deviations beside the SSIM after all weights are random, and beside the
+degradation threshold."""
+
+
+def _at_the_end(study: Study, method: str) -> tuple[Artefact, Artefact]:
+    """The first set of scores after all weights are random, and those behind the threshold."""
+    (values, *_), reference = CRITERIA["randomization"].compare(study.maps, study.protocol, method)
+    return values, reference
+
+
+@finding(
+    ARUN,
+    "Two columns with the same deviations",
+    text="Table S1, segmentation: equal in all eight rows",
+    code="two samples, of maps under random weights and of pairs of trained ones",
+    measure="largest difference of the two standard deviations among eight methods (text: in the table; code: here)",
+    maps=lambda study: [scores.second for name in PAPER_EIGHT for scores in _at_the_end(study, name)],
+)
+def deviations(study: Study) -> tuple[float, float]:
+    here = [[study.store.get(scores).std() for scores in _at_the_end(study, name)] for name in PAPER_EIGHT]
+    return tuple(np.abs(np.diff(pairs, axis=1)).max() for pairs in (list(TABLE_S1.values()), here))
 
 
 DRAWS, PAIRS, MOST = 1000, 50, 30  # of the threshold; pairs in each; images whose maps are paired

@@ -27,6 +27,7 @@ FINDINGS: dict[str, Finding] = {
         arun.window,
         arun.data_range,
         arun.high_baseline,
+        arun.constant_maps,
         arun.clipping,
         arun.area,
         libraries.opening,
@@ -34,6 +35,8 @@ FINDINGS: dict[str, Finding] = {
         arun.leak,
         arun.boxes,
         arun.draws,
+        arun.folder,
+        arun.deviations,
         libraries.batchnorm,
         # generated cells and their score
         tjoa.pole,
