@@ -21,7 +21,7 @@ from saltrust.methods.registry import CONTROLS
 from saltrust.models.architectures import ARCHITECTURES, Architecture, Stage
 from saltrust.plots.style import GRADE_MARKS
 from saltrust.publishing.report_card_page import html
-from saltrust.study.criteria import CRITERIA, Criterion, add, compared_with_surrogates
+from saltrust.study.criteria import CRITERIA, Criterion, add, compared_with
 from saltrust.study.study import Study
 
 METHODS = "grad,gradcam"
@@ -275,7 +275,7 @@ def fifth():
 
     def compare(maps, protocol, method):
         other = maps.artefact(method, images=maps.images.cascaded, contrary=True)
-        return compared_with_surrogates(maps.artefact(method), other, maps, protocol)
+        return compared_with(maps.artefact(method), other, maps, protocol)
 
     question, pictures = "Does it depend\non the class?", ("one class", "another")
     add(Criterion("another_class", question, pictures, "ssim", "low", compare, larger_is_better=False))

@@ -111,11 +111,27 @@ def test_controls_agree_with_themselves_whatever_the_network(study):
     assert verdicts.loc["randomization", "verdict"].eq("FAIL").all()
 
 
-def test_the_low_baseline_is_one_number_or_measured_for_each_image(study, store):
+def test_the_low_baseline_is_one_number_or_the_stricter_of_two_that_are_measured(study):
     compare = CRITERIA["reproducibility"].compare
-    _, low = compare(study.maps, study.protocol, "grad")
-    assert study.store.get(low).shape == (3,)
-    assert compare(study.maps, PROTOCOLS["published"], "grad")[1] == 0.5
+    surrogates, different = compare(study.maps, study.protocol, "grad").low
+    assert (surrogates.name, surrogates.paired) == ("surrogates", True)
+    assert (different.name, different.paired) == ("different images", False)
+    np.testing.assert_array_equal(study.store.get(different.scores), study.criteria.thresholds("grad")["ssim"])
+    (fixed,) = compare(study.maps, PROTOCOLS["published"], "grad").low
+    assert (fixed.name, fixed.scores) == ("0.5", 0.5)
+    verdicts = study.verdicts("grad,gradcam", n_boot=50).query("baseline == 'low'")
+    means = {name: study.criteria.null("grad,gradcam", other) for name, other in study.criteria.partners.items()}
+    means = {name: frame.groupby("method")["ssim"].mean() for name, frame in means.items()}
+    between = study.criteria.thresholds("grad,gradcam").groupby("method")["ssim"].mean()
+    for row in verdicts.itertuples():
+        both = {"surrogates": means[row.criterion][row.method], "different images": between[row.method]}
+        assert row.against == max(both, key=both.get)
+        assert row.reference == pytest.approx(max(both.values()))
+    low = study.criteria.low_baselines("repeatability", "grad,gradcam").pivot(
+        index="method", columns="baseline", values="mean"
+    )
+    np.testing.assert_allclose(low["surrogates"], means["repeatability"][low.index])
+    np.testing.assert_allclose(low["different images"], between[low.index])
 
 
 def test_as_run_takes_the_average_box_from_the_test_set(store):
