@@ -153,7 +153,9 @@ def _localization(study: Study, given: Parameters) -> Iterator[Artefact]:
 
 @NEEDS.register("randomization")
 def _randomization(study: Study, given: Parameters) -> Iterator[Artefact]:
-    yield from randomization(study, select(given["methods"]), given["order"])
+    methods = select(given["methods"])
+    yield from randomization(study, methods, given["order"])
+    yield from maps(study, methods, [study.networks.random])
     yield from localizer_maps(study)
 
 
@@ -165,10 +167,15 @@ def _repeatability(study: Study, given: Parameters) -> Iterator[Artefact]:
 
 
 @NEEDS.register("statistics")
-@NEEDS.register("report_card")
 def _all_criteria(study: Study, given: Parameters) -> Iterator[Artefact]:
     yield from networks(study)
     yield from verdicts(study, select(given["methods"]))
+
+
+@NEEDS.register("report_card")
+def _report_card(study: Study, given: Parameters) -> Iterator[Artefact]:
+    yield from _all_criteria(study, given)
+    yield from randomization(study, select(given["methods"]))
 
 
 @NEEDS.register("verdict")

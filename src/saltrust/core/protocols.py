@@ -325,8 +325,8 @@ CHOICES: dict[str, Choice] = {
         "low baseline of SSIM",
         "Results: 0.5 as midpoint",
         "as in the text",
-        "measured for each method, the stricter of two: agreement about an image is more than that of texture alone, and "
-        "more than that of one network's maps of different images; 0.5 is no midpoint: see [](ssim.md)",
+        "measured for each method, the stricter of two: agreement about an image is more than that of texture alone, "
+        "and more than that of one network's maps of different images; 0.5 is no midpoint: see [](ssim.md)",
     ),
     "rule": Choice(
         "PASS by",

@@ -219,7 +219,7 @@ def _finders(maps: Maps, protocol: Protocol) -> dict[str, Scores]:
 
 
 def _randomization(maps: Maps, protocol: Protocol, method: str) -> Compared:
-    end = maps.cascade_end(protocol)
+    end = maps.cascade_stages(protocol)[-1]
     values = tuple(
         similarity(maps.before_cascade(method, one), maps.cascade(method, one)[end], protocol)
         for one in maps.networks.replicates

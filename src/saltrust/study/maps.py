@@ -111,9 +111,10 @@ class Maps:
         judged = replicate in self.networks.classifiers
         return self.artefact(method, replicate, None if judged else self.images.cascaded)
 
-    def cascade_end(self, protocol: Protocol) -> str:
-        """The last stage that is random in the network that a protocol calls fully randomized."""
-        return self.networks.paper_end if protocol.cascade_end == "paper" else self.networks.stages[-1]
+    def cascade_stages(self, protocol: Protocol) -> tuple[str, ...]:
+        """The stages that are random in the network that a protocol calls fully randomized, from the logits down."""
+        stages = self.networks.stages
+        return stages[: stages.index(self.networks.paper_end) + 1] if protocol.cascade_end == "paper" else stages
 
     def _randomization(self, stage: str, replicate: int, order: str = "top_down") -> Randomization:
         seed = 1000 * self.images.seed + 100 + replicate

@@ -125,7 +125,7 @@ class Networks(ABC):
         from saltrust.models.architectures import ARCHITECTURES
 
         name = name or self.main
-        further = {one: f", replicate {k}" for k, one in enumerate(self.replicates) if k}
+        further = {one: f", replicate {k}" for k, one in enumerate(self.replicates, 1) if k > 1}
         note = (further | {self.replicate: ", replicate", self.random: ", random"}).get(name, "")
         return f"{ARCHITECTURES[self.architecture(name)].title}{note}"
 
