@@ -84,6 +84,5 @@ def over_networks(scores: pd.DataFrame, score: str) -> pd.DataFrame:
     [0.5, 0.3536, 2.0]
     """
     means = scores.groupby(["method", "replicate"], sort=False)[score].mean()
-    return (
-        means.groupby("method", sort=False).agg(["mean", "std", "count"]).set_axis(["mean", "sd", "networks"], axis=1)
-    )
+    found = means.groupby("method", sort=False).agg(["mean", "std", "count"])
+    return found.rename(columns={"std": "sd", "count": "networks"})
