@@ -23,6 +23,7 @@ n_boot = 1000  # resamples: bootstrap resamples of the images
 
 # %%
 from saltrust import plots
+from saltrust.analysis.randomization import falls, late_words
 from saltrust.chapters.page import Page
 from saltrust.methods.registry import CONTROLS, label_of, select
 from saltrust.study.study import Study
@@ -44,6 +45,7 @@ page.quote(
     n_maps_all_pass=int(tests.all().sum()),
     n_maps_any_fail=int((~tests.all()).sum()),
     n_criteria=verdicts["criterion"].nunique(),
+    only_last=late_words(falls(study, methods)),
     n_pass_low=int((low["verdict"] == "PASS").groupby(low["method"]).all().sum()),
     n_pass_localizer=int(passed[verdicts["baseline"] == "localizer"].sum()),
     n_pass=int(passed.sum()),
@@ -57,7 +59,8 @@ page.quote(
 # Of {num}`verdict/n_methods` methods, {num}`verdict/n_maps_all_pass` pass all {num}`verdict/n_tests` comparisons and
 # {num}`verdict/n_pass_low` pass all {num}`verdict/n_criteria` criteria against the low baselines. Against the
 # localizers there are {num}`verdict/n_pass_localizer` passes. The most passes, {num}`verdict/most_passes` of
-# {num}`verdict/n_tests`, go to {num}`verdict/best_map`.
+# {num}`verdict/n_tests`, go to {num}`verdict/best_map`. Maps that fall below the threshold of randomization at the last
+# stage only, and stay above it until then: {num}`verdict/only_last`.
 
 # %%
 page.figure(

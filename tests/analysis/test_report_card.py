@@ -21,7 +21,7 @@ from saltrust.methods.registry import CONTROLS
 from saltrust.models.architectures import ARCHITECTURES, Architecture, Stage
 from saltrust.plots.style import GRADE_MARKS
 from saltrust.publishing.report_card_page import html
-from saltrust.study.criteria import CRITERIA, Criterion, add, compared_with_surrogates
+from saltrust.study.criteria import CRITERIA, Criterion, add, compared_with
 from saltrust.study.study import Study
 
 METHODS = "grad,gradcam"
@@ -116,7 +116,8 @@ def evidence(**changes):
         "sobel": 0.1,
         "localizer": 0.9,
         "null": 0.1,
-        "low_baseline": None,
+        "low_baseline": ("surrogates", "different images"),
+        "until": 0.2,
         "ci_low": 0.1,
         "truth": "mask",
         "share": 0.02,
@@ -150,7 +151,7 @@ def evidence(**changes):
     truth.flat[: round(100 * given["share"])] = 1
     study = SimpleNamespace(
         profile=SimpleNamespace(name=given["profile"]),
-        protocol=SimpleNamespace(low_baseline=given["low_baseline"]),
+        protocol=SimpleNamespace(name="any", low_baseline=given["low_baseline"]),
         card=SimpleNamespace(get=given["get"], truth=given["truth"], localizer="unet", models=()),
         images=SimpleNamespace(explained=(0,), split=lambda name: SimpleNamespace(truth=truth)),
         networks=SimpleNamespace(
@@ -160,8 +161,19 @@ def evidence(**changes):
             table=lambda n_boot: models,
             title=lambda name=None: "Small",
         ),
-        maps=SimpleNamespace(faults=lambda methods, models: faults),
-        criteria=SimpleNamespace(partners={"repeatability": "small-2"}, null=lambda methods, other: null),
+        maps=SimpleNamespace(faults=lambda methods, models: faults, cascade_stages=lambda protocol: ("logits", "stem")),
+        criteria=SimpleNamespace(
+            partners={"repeatability": "small-2"},
+            null=lambda methods, other: null,
+            thresholds=lambda methods: pd.DataFrame({"method": ["grad", "xrai"], "ssim": [0.5, 0.5]}),
+            sensitivity=lambda methods: pd.DataFrame(
+                {
+                    "method": ["grad", "grad", "xrai", "xrai"],
+                    "stage": ["logits", "stem"] * 2,
+                    "ssim": [given["until"], 0.1, 0.9, 0.9],
+                }
+            ),
+        ),
         verdicts=lambda methods, n_boot: pd.DataFrame({"ci_low": [given["ci_low"], 0.2], "ci_high": [0.3, 0.4]}),
     )
     return CardEvidence(study, "grad,xrai", card)
@@ -187,6 +199,7 @@ def test_a_study_without_fault_has_the_one_warning_that_always_holds():
         ("localizer", {"localizer": 0.3}, "(U-Net) finds no more than XRAI: AUPRC 0.30 against 0.40"),
         ("texture", {"null": 0.7}, "0.70 for maps that share their texture alone (XRAI)"),
         ("texture", {"low_baseline": 0.5}, "set at 0.5, not measured"),
+        ("late", {"until": 0.9}, "Only the last of 2 stages of random weights, stem, takes the maps below"),
         ("undecided", {"ci_low": -0.1}, "1 of 2 comparisons are undecided"),
         ("boxes", {"truth": "box"}, "boxes"),
         ("size", {"share": 0.3}, "covers 30% of the image"),
@@ -275,7 +288,7 @@ def fifth():
 
     def compare(maps, protocol, method):
         other = maps.artefact(method, images=maps.images.cascaded, contrary=True)
-        return compared_with_surrogates(maps.artefact(method), other, maps, protocol)
+        return compared_with(maps.artefact(method), other, maps, protocol)
 
     question, pictures = "Does it depend\non the class?", ("one class", "another")
     add(Criterion("another_class", question, pictures, "ssim", "low", compare, larger_is_better=False))
@@ -293,7 +306,7 @@ def test_a_fifth_criterion_is_judged_graded_asked_and_drawn(study, fifth):
     curve = specification_curve(study, "grad", 20)
     assert curve["criterion"].unique().tolist() == list(CRITERIA)
     own = curve.query("criterion == 'another_class' and in_grid")
-    assert own[["window", "low_baseline"]].nunique().eq(2).all()
+    assert own[["window", "low_baseline"]].nunique().tolist() == [2, 3]
     assert own[["batchnorm", "auprc"]].eq("").all(axis=None)
 
     card = report_card(study, METHODS, 50)

@@ -39,11 +39,32 @@ def test_cascade_curves_start_at_one_and_show_the_threshold():
         {"method": "grad", "stage": stages, "mean": [0.6, 0.2], "ci_low": [0.5, 0.1], "ci_high": [0.7, 0.3]}
     )
     axis = plots.cascade_curves(summary, {"grad": 0.4}, {"grad": 0.1}, stages).axes[0]
-    curve, threshold, null = axis.lines
+    curve, threshold, null, end = axis.lines
+    assert set(end.get_xdata()) == {2}  # the original is at 0
+    ended = plots.cascade_curves(summary, {"grad": 0.4}, {"grad": 0.1}, stages, "logits").axes[0]
+    assert set(ended.lines[-1].get_xdata()) == {1}
     assert set(null.get_ydata()) == {0.1}
     np.testing.assert_allclose(curve.get_ydata(), [1.0, 0.6, 0.2])
     assert set(threshold.get_ydata()) == {0.4}
     assert [label.get_text() for label in axis.get_xticklabels()] == ["original", *stages]
+
+
+def test_likeness_has_a_panel_for_each_score_and_one_for_what_the_maps_find():
+    rows = [(m, s, 0.1 * i, 0.3) for i, m in enumerate(("grad", "xrai")) for s in ("ssim", "hog")]
+    utility = pd.DataFrame({"method": ["xrai", "grad"], "trained": [0.9, 0.8], "random": [0.4, 0.7]})
+    figure = plots.likeness(pd.DataFrame(rows, columns=["method", "score", "random", "threshold"]), utility)
+    assert [axis.get_title() for axis in figure.axes] == ["SSIM", "HOG", "AUPRC"]
+    thresholds, random = figure.axes[1].collections
+    np.testing.assert_allclose(thresholds.get_offsets(), [(0.3, 0), (0.3, 1)])
+    np.testing.assert_allclose(random.get_offsets(), [(0.0, 0), (0.1, 1)])
+    _, trained, untrained = figure.axes[2].collections
+    np.testing.assert_allclose(trained.get_offsets(), [(0.8, 0), (0.9, 1)])
+    np.testing.assert_allclose(untrained.get_offsets(), [(0.7, 0), (0.4, 1)])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "different images",
+        "random weights",
+        "trained weights",
+    ]
 
 
 def test_the_area_under_the_drawn_steps_is_the_average_precision():
@@ -143,6 +164,10 @@ def test_the_low_baseline_of_stability_is_one_line_or_one_for_each_method():
     marks = plots.stability_boxes(frame, {"grad": 0.1, "xrai": 0.3}).axes[0].collections
     heights = [segment[:, 1].tolist() for mark in marks for segment in mark.get_segments()]
     assert heights == [[0.1, 0.1], [0.3, 0.3]]
+    some = plots.stability_boxes(frame, {"xrai": 0.3}).axes[0]
+    (mark,) = some.collections
+    np.testing.assert_allclose(mark.get_segments()[0][:, 0], [0.55, 1.45])
+    assert "low baseline" in [text.get_text() for text in some.get_legend().get_texts()]
     one = plots.stability_boxes(frame, 0.5).axes[0]
     assert any(set(line.get_ydata()) == {0.5} for line in one.lines)
 

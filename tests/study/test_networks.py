@@ -1,11 +1,14 @@
 """Three kinds of networks behind the same questions; models that were trained elsewhere: see publishing/test_assess."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from saltrust.artefacts.networks import Branch, Classifier, Trained
 from saltrust.core import data_cards
 from saltrust.core.errors import SaltrustError
-from saltrust.study.networks import BranchedNetworks, PairedNetworks
+from saltrust.models.classifiers import build
+from saltrust.study.networks import BranchedNetworks, ExternalNetworks, Networks, PairedNetworks
 from saltrust.study.study import Study
 
 
@@ -23,6 +26,39 @@ def test_networks_trained_in_pairs():
     assert networks.refused(["grad"]) == {}
 
 
+@pytest.mark.parametrize("dataset", ["phantom-pneumothorax", "cells"])
+def test_a_full_run_draws_the_weights_of_three_networks_anew(dataset, monkeypatch):
+    monkeypatch.setattr(Networks, "_imagenet", lambda networks, architecture: None)
+    networks = Study(dataset, "full").networks
+    architecture = networks.architecture(networks.main)
+    assert networks.replicates == tuple(f"{architecture}-{k}" for k in (1, 2, 3))
+    assert networks.replicates[:2] == (networks.main, networks.replicate)
+    assert networks.all_classifiers == (*networks.classifiers, f"{architecture}-3")
+    assert set(networks.all_classifiers) <= set(networks.names)
+    assert networks.judged == (*networks.classifiers, networks.random)  # the third is no network of its own question
+    assert networks.title(networks.replicates[2]) == f"{networks.title(networks.main)}, replicate 3"
+    assert len({networks.artefact(name).digest for name in networks.replicates}) == 3
+
+
+def test_a_small_run_draws_those_of_the_main_network_alone():
+    networks = Study("phantom-pneumothorax", "quick").networks
+    assert networks.replicates == (networks.main,)
+    assert networks.all_classifiers == networks.classifiers
+
+
+def test_the_papers_cascade_ends_at_keras_mixed_1():
+    """Its Fig. 3 has twelve stages: the original, the logits, and Mixed 10 to Mixed 1. Keras' blocks begin with 0."""
+    networks = Study("phantom-pneumothorax", "smoke").networks
+    shown = networks.stages[: networks.stages.index(networks.paper_end) + 1]
+    assert len(shown) == 11
+    assert shown[0] == "logits"
+    blocks = [name for name, _ in build("inception_v3").named_children() if name.startswith("Mixed")]  # as they run
+    assert shown[1:] == tuple(blocks[10:0:-1])
+    assert networks.stages[len(shown) :] == (blocks[0], "stem")
+    cells = Study("cells", "smoke").networks  # which the paper did not cascade
+    assert cells.paper_end == cells.stages[-1]
+
+
 def test_networks_trained_as_branches():
     networks = Study("cells", "smoke").networks
     assert isinstance(networks, BranchedNetworks)
@@ -35,6 +71,16 @@ def test_networks_trained_as_branches():
     assert networks.artefact("alexnet+2-1").base.start == networks.artefact("alexnet-1").base
     assert networks.size("alexnet+2-1") == networks.size("alexnet-1")
     assert networks.parameters == {"rectifiers": "gradient"}
+
+
+def test_models_trained_elsewhere_are_replicates_of_the_first_by_their_architecture():
+    models = {name: SimpleNamespace(architecture=name[0]) for name in ("a1", "b1", "a2", "a3", "a4")}
+    images = SimpleNamespace(card=None, store=None, profile=SimpleNamespace(replicates=3))
+    networks = ExternalNetworks(images, models)
+    assert (networks.main, networks.replicate, networks.other) == ("a1", "a2", "b1")
+    assert networks.replicates == ("a1", "a2", "a3")
+    alone = ExternalNetworks(images, {"b1": models["b1"], "a1": models["a1"]})
+    assert (alone.replicates, alone.replicate, alone.other) == (("b1",), None, "a1")
 
 
 @pytest.mark.parametrize("dataset", ["phantom-pneumothorax", "cells"])

@@ -9,13 +9,14 @@ import pytest
 from saltrust.artefacts.networks import _named_weights
 from saltrust.artefacts.store import Store
 from saltrust.core.errors import SaltrustError
+from saltrust.core.profiles import PROFILES
 from saltrust.core.protocols import PROTOCOLS
 from saltrust.methods.registry import CONTROLS, PAPER_EIGHT, select
 from saltrust.models import classifiers
 from saltrust.scores.auprc import average_precision
 from saltrust.scores.ssim import ssim
 from saltrust.scores.surrogates import surrogate
-from saltrust.study.criteria import CRITERIA
+from saltrust.study.criteria import CRITERIA, images_of
 from saltrust.study.study import Study
 
 METHODS = "grad,gradcam,xrai,guided_gradcam"
@@ -77,6 +78,51 @@ def test_the_cascade_follows_every_stage_and_starts_from_the_trained_maps(study,
     assert list(study.maps.cascade_display("grad")) == ["original", *study.networks.stages]
 
 
+def test_each_trained_network_has_a_cascade_of_its_own(store, monkeypatch):
+    monkeypatch.setitem(PROFILES, "three", replace(PROFILES["tiny"], name="three", replicates=3))
+    study = Study("phantom-pneumothorax", "three", store=store)
+    maps, cascaded = study.maps, study.images.cascaded
+    frame = study.criteria.of("randomization", "grad")
+    drawn = []
+    for number, network in enumerate(study.networks.replicates, start=1):
+        random = maps.cascade("grad", network)["stem"]
+        drawn.append(random.randomization.seed)
+        expected = ssim(
+            maps.display("grad", network, cascaded), maps.displayed(random), **study.protocol.ssim.settings(heat=False)
+        )
+        np.testing.assert_allclose(frame[frame["replicate"] == number]["ssim"], expected, atol=1e-6)
+    assert len(set(drawn)) == len(frame["replicate"].unique()) == 3
+    explained = [maps.before_cascade("grad", network).images for network in study.networks.replicates]
+    assert explained == [study.images.explained, study.images.explained, cascaded]  # of the third, no more than needed
+    cell = study.verdicts("grad", n_boot=50).query("criterion == 'randomization'").iloc[0]
+    assert cell["value"] == pytest.approx(frame["ssim"].mean())
+    assert (frame.groupby("replicate")["ssim"].mean().nunique()) == 3
+
+
+def test_the_cascade_ends_where_the_protocol_says(study):
+    compare = CRITERIA["randomization"].compare
+    ends = {
+        name: compare(study.maps, protocol, "grad").values[0].second.randomization.stage
+        for name, protocol in PROTOCOLS.items()
+    }
+    assert ends == {"corrected": "stem", "published": "Mixed_5c", "as_run": "Mixed_5c"}
+    random = study.maps.artefact("grad", study.networks.random)
+    assert random.randomization.stage == "stem"  # whatever the protocol, no weight of a random network is trained
+
+
+def test_comparisons_are_of_the_compared_images(study, monkeypatch):
+    few = study.images.explained[::2]
+    monkeypatch.setattr(study.images, "compared", few)
+    for name in ("repeatability", "reproducibility"):
+        compared = CRITERIA[name].compare(study.maps, study.protocol, "grad")
+        (values,), (surrogates, different) = compared.values, compared.low
+        assert images_of(values) == images_of(surrogates.scores) == few
+        assert {values.first.images[i] for pair in different.scores.pairs for i in pair} == set(few)
+        assert images_of(CRITERIA[name].beside(study.maps, study.protocol)["unet"]) == few
+    utility = CRITERIA["utility"].compare(study.maps, study.protocol, "grad")
+    assert images_of(utility.values[0]) == study.images.explained
+
+
 def test_stability_compares_the_same_images_of_two_models(study):
     for frame, other in (
         (study.criteria.stability("grad")["repeatability"], "inception_v3-2"),
@@ -111,11 +157,27 @@ def test_controls_agree_with_themselves_whatever_the_network(study):
     assert verdicts.loc["randomization", "verdict"].eq("FAIL").all()
 
 
-def test_the_low_baseline_is_one_number_or_measured_for_each_image(study, store):
+def test_the_low_baseline_is_one_number_or_the_stricter_of_two_that_are_measured(study):
     compare = CRITERIA["reproducibility"].compare
-    _, low = compare(study.maps, study.protocol, "grad")
-    assert study.store.get(low).shape == (3,)
-    assert compare(study.maps, PROTOCOLS["published"], "grad")[1] == 0.5
+    surrogates, different = compare(study.maps, study.protocol, "grad").low
+    assert (surrogates.name, surrogates.paired) == ("surrogates", True)
+    assert (different.name, different.paired) == ("different images", False)
+    np.testing.assert_array_equal(study.store.get(different.scores), study.criteria.thresholds("grad")["ssim"])
+    (fixed,) = compare(study.maps, PROTOCOLS["published"], "grad").low
+    assert (fixed.name, fixed.scores) == ("0.5", 0.5)
+    verdicts = study.verdicts("grad,gradcam", n_boot=50).query("baseline == 'low'")
+    means = {name: study.criteria.null("grad,gradcam", other) for name, other in study.criteria.partners.items()}
+    means = {name: frame.groupby("method")["ssim"].mean() for name, frame in means.items()}
+    between = study.criteria.thresholds("grad,gradcam").groupby("method")["ssim"].mean()
+    for row in verdicts.itertuples():
+        both = {"surrogates": means[row.criterion][row.method], "different images": between[row.method]}
+        assert row.against == max(both, key=both.get)
+        assert row.reference == pytest.approx(max(both.values()))
+    low = study.criteria.low_baselines("repeatability", "grad,gradcam").pivot(
+        index="method", columns="baseline", values="mean"
+    )
+    np.testing.assert_allclose(low["surrogates"], means["repeatability"][low.index])
+    np.testing.assert_allclose(low["different images"], between[low.index])
 
 
 def test_as_run_takes_the_average_box_from_the_test_set(store):

@@ -34,8 +34,8 @@ def images(study: Study, *splits: str) -> Iterator[Artefact]:
 
 
 def networks(study: Study) -> Iterator[Artefact]:
-    """The judged classifiers and the localizers."""
-    yield from (study.networks.artefact(name) for name in study.networks.classifiers)
+    """The trained classifiers and the localizers."""
+    yield from (study.networks.artefact(name) for name in study.networks.all_classifiers)
     yield from (study.networks.localizer_artefact(k) for k in (1, 2))
 
 
@@ -50,12 +50,12 @@ def maps(study: Study, methods: Sequence[str], models: Sequence[str]) -> Iterato
 
 
 def randomization(study: Study, methods: Sequence[str], order: str = "top_down") -> Iterator[Artefact]:
-    """Maps as the weights are randomized, stage after stage."""
+    """Maps as the weights are randomized, stage after stage, and those that they are compared with."""
     yield from maps(study, methods, [study.networks.main])
-    for replicate in range(study.profile.replicates):
-        for state in study.maps.cascade(replicate, order).values():
-            for method in methods:
-                yield study.maps.artefact(method, images=study.images.cascaded, randomization=state)
+    for replicate in study.networks.replicates:
+        for method in methods:
+            yield study.maps.before_cascade(method, replicate)
+            yield from study.maps.cascade(method, replicate, order).values()
 
 
 def criterion(study: Study, name: str, methods: Sequence[str]) -> Iterator[Artefact]:
@@ -63,8 +63,7 @@ def criterion(study: Study, name: str, methods: Sequence[str]) -> Iterator[Artef
     found = CRITERIA[name]
     scores = list(found.beside(study.maps, study.protocol).values())
     for method in methods:
-        values, reference = found.compare(study.maps, study.protocol, method)
-        scores += [*values, *([reference] if isinstance(reference, Artefact) else [])]
+        scores += found.compare(study.maps, study.protocol, method).scores
     yield from (source for score in scores for source in score.upstream())
 
 
@@ -154,7 +153,9 @@ def _localization(study: Study, given: Parameters) -> Iterator[Artefact]:
 
 @NEEDS.register("randomization")
 def _randomization(study: Study, given: Parameters) -> Iterator[Artefact]:
-    yield from randomization(study, select(given["methods"]), given["order"])
+    methods = select(given["methods"])
+    yield from randomization(study, methods, given["order"])
+    yield from maps(study, methods, [study.networks.random])
     yield from localizer_maps(study)
 
 
@@ -166,10 +167,15 @@ def _repeatability(study: Study, given: Parameters) -> Iterator[Artefact]:
 
 
 @NEEDS.register("statistics")
-@NEEDS.register("report_card")
 def _all_criteria(study: Study, given: Parameters) -> Iterator[Artefact]:
     yield from networks(study)
     yield from verdicts(study, select(given["methods"]))
+
+
+@NEEDS.register("report_card")
+def _report_card(study: Study, given: Parameters) -> Iterator[Artefact]:
+    yield from _all_criteria(study, given)
+    yield from randomization(study, select(given["methods"]))
 
 
 @NEEDS.register("verdict")

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import pandas as pd
 
+from saltrust.analysis.randomization import falls, late_words
 from saltrust.core.registry import Registry
 from saltrust.methods.registry import PAPER_EIGHT, label_of, select
 from saltrust.study.study import Study
@@ -29,6 +30,10 @@ class CardEvidence:
     @cached_property
     def faults(self) -> pd.DataFrame:
         return self.study.maps.faults(self.methods, models=(self.study.networks.main,))
+
+    @cached_property
+    def falls(self) -> pd.DataFrame:
+        return falls(self.study, self.methods)
 
     @cached_property
     def utility(self) -> dict[str, pd.Series]:
@@ -175,7 +180,7 @@ def _texture(evidence: CardEvidence) -> str | None:
     other = next(iter(study.criteria.partners.values()))
     null = study.criteria.null(evidence.methods, other).groupby("method")["ssim"].mean().drop(study.card.localizer)
     name, value = label_of(null.idxmax()), null.max()
-    if fixed is not None:
+    if not isinstance(fixed, tuple):
         return (
             f"The low baseline of SSIM is set at {fixed:g}, not measured: maps that share their texture alone reach "
             f"{null.min():.2f} ({label_of(null.idxmin())}) to {value:.2f} ({name})."
@@ -183,6 +188,19 @@ def _texture(evidence: CardEvidence) -> str | None:
     if value <= 0.5:
         return None
     return f"SSIM is {value:.2f} for maps that share their texture alone ({name}): the number by itself says little."
+
+
+@WARNINGS.register("late")
+def _late(evidence: CardEvidence) -> str | None:
+    found = evidence.falls
+    late = late_words(found)
+    if not found["only_last"].any():
+        return None
+    stages = evidence.study.maps.cascade_stages(evidence.study.protocol)
+    return (
+        f"Only the last of {len(stages)} stages of random weights, {stages[-1]}, takes the maps below their threshold: "
+        f"{late}. Until then they are more alike than the maps of different images are."
+    )
 
 
 @WARNINGS.register("undecided")

@@ -87,7 +87,7 @@ def assess(card: Card, profile: str, protocol: str, methods: str, seed: int, tel
     data_cards.save(card, paths.ASSESSED)
     study = Study(card.name, profile, protocol, seed)
     for network in networks:
-        unused = "" if network.title in study.networks.classifiers else "; not compared: one of each kind is"
+        unused = "" if network.title in study.networks.all_classifiers else "; not compared: one of each kind is"
         tell(f"{network.title}: {network.assumed}{unused}")
     given = {"dataset": card.name, "profile": profile, "protocol": protocol, "seed": str(seed)}
     for name in chapters.of(card):

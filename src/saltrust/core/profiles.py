@@ -48,8 +48,9 @@ class Profile:
     localizer_width: str  # "narrow" or "paper"
     pretrained: bool  # start from ImageNet weights, where a file or the network provides them
     explained: int | None  # positive test images that get maps, None for all
+    compared: int | None  # of these, drawn at random, those whose maps are compared with other maps; None for all
     cascaded: int | None  # of these, how many are followed through the cascade of randomization
-    replicates: int  # cascades with independent random weights
+    replicates: int  # networks of the main architecture whose weights are drawn anew, each with a cascade of its own
     surrogates: int  # of each map, to learn what an SSIM is worth without agreement
     samples: int  # caps on the protocol's noisy copies and path steps
     steps: int
@@ -77,6 +78,7 @@ _QUICK = Profile(
     localizer_width="narrow",
     pretrained=True,
     explained=30,
+    compared=None,
     cascaded=5,
     replicates=1,
     surrogates=2,
@@ -137,7 +139,8 @@ _FULL = replace(  # the sizes of Arun et al., Methods, as far as they give them 
     localizers=dict.fromkeys(_QUICK.localizers, Training(epochs=75, patience=15, steps=None, batch_size=4)),
     localizer_width="paper",
     explained=None,
-    cascaded=None,
+    compared=100,  # as their code says; utility takes all
+    cascaded=100,
     replicates=3,
     surrogates=5,
     samples=25,

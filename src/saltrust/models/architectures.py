@@ -48,6 +48,7 @@ class Architecture:
         input_range: of a black and of a white pixel.
         fresh: paths of the layers that ImageNet weights do not fill; () for the first stage.
         body: torchvision's name of the network whose weights fill the rest; "" for the name itself.
+        paper_end: name of the last stage in the cascade of its paper, None where the paper made none.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Architecture:
     input_range: tuple[float, float] = (-1.0, 1.0)
     fresh: tuple[str, ...] = ()
     body: str = ""
+    paper_end: str | None = None
 
     def is_fresh(self, tensor: str) -> bool:
         """Whether a tensor of the state belongs to a layer that ImageNet weights do not fill."""
@@ -130,6 +132,7 @@ _register(
         *(Stage(block, (block,)) for block in _INCEPTION_BLOCKS),
         Stage("stem", _INCEPTION_STEM),
     ),
+    paper_end="Mixed_5c",  # Keras' Mixed 1, the end of their Fig. 3
 )
 
 _register(

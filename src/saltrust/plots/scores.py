@@ -130,7 +130,11 @@ def score_matrix(means: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
 
 
 def cascade_curves(
-    summary: pd.DataFrame, thresholds: Mapping[str, float], nulls: Mapping[str, float], stages: Sequence[str]
+    summary: pd.DataFrame,
+    thresholds: Mapping[str, float],
+    nulls: Mapping[str, float],
+    stages: Sequence[str],
+    end: str | None = None,
 ) -> Figure:
     """SSIM with the trained model's map after each stage, a panel for each method, its degradation threshold dotted and
     its null dashed.
@@ -140,7 +144,9 @@ def cascade_curves(
         thresholds: degradation threshold by method.
         nulls: SSIM by texture alone, by method.
         stages: in the order in which they are randomized.
+        end: the stage that the verdict takes, marked by a line; None for the last.
     """
+    ending = stages.index(end or stages[-1]) + 1
     methods = list(dict.fromkeys(summary["method"]))
     rows = -(-len(methods) // 4)
     figure, axes = plt.subplots(rows, 4, figsize=(WIDTH, 2.5 * rows + 0.6), sharex=True, sharey=True, squeeze=False)
@@ -151,6 +157,7 @@ def cascade_curves(
         axis.fill_between(position, np.r_[1.0, own["ci_low"]], np.r_[1.0, own["ci_high"]], color=PASS, alpha=0.2)
         axis.axhline(thresholds[method], color=FAIL, linestyle=":", linewidth=2)
         axis.axhline(nulls[method], color="0.35", linestyle="--", linewidth=1.2)
+        axis.axvline(ending, color="0.6", linewidth=1, zorder=0)
         axis.set_title(label_of(method))
         axis.set_xticks(position, ["original", *stages], rotation=90, fontsize=7.5)
     for axis in axes.flat[len(methods) :]:
@@ -161,27 +168,35 @@ def cascade_curves(
     return figure
 
 
-def likeness(frame: pd.DataFrame) -> Figure:
-    """Likeness after randomization (dots) beside each method's threshold (bars), a panel for each score.
+def likeness(frame: pd.DataFrame, utility: pd.DataFrame) -> Figure:
+    """Likeness after randomization (dots) beside each method's threshold (bars), a panel for each score; last, what the
+    maps find with trained weights (diamonds) and with random ones (dots).
 
     Args:
         frame: method, score, random, threshold.
+        utility: method, trained, random: mean AUPRC.
     """
     labels = {"ssim": "SSIM", "spearman": "rank correlation", "spearman_abs": "rank corr., absolute", "hog": "HOG"}
     scores = list(dict.fromkeys(frame["score"]))
     methods = list(dict.fromkeys(frame["method"]))
-    figure, axes = plt.subplots(1, len(scores), figsize=(WIDTH, 0.9 + 0.34 * len(methods)), sharey=True, squeeze=False)
+    figure, axes = plt.subplots(1, len(scores) + 1, figsize=(WIDTH, 0.9 + 0.34 * len(methods)), sharey=True)
     row = np.arange(len(methods))
-    for axis, score in zip(axes.flat, scores, strict=True):
+    for axis, score in zip(axes[:-1], scores, strict=True):
         own = frame[frame["score"] == score].set_index("method").loc[methods]
         axis.scatter(own["threshold"], row, marker="|", s=220, linewidth=3, color=FAIL, label="different images")
         axis.scatter(own["random"], row, s=36, color=PASS, zorder=3, label="random weights")
         axis.axvline(0, color="0.6", linewidth=0.8)
         axis.set_title(labels.get(score, score), fontsize=11)
-    axes[0, 0].set_yticks(row, [label_of(method) for method in methods])
-    axes[0, 0].invert_yaxis()
-    handles, names = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=2, frameon=False, fontsize=10, markerscale=0.7)
+    found = utility.set_index("method").loc[methods]
+    axes[-1].hlines(row, found["random"], found["trained"], color="0.6", linewidth=1)
+    axes[-1].scatter(found["trained"], row, marker="D", s=36, color="0.25", zorder=3, label="trained weights")
+    axes[-1].scatter(found["random"], row, s=36, color=PASS, zorder=3)
+    axes[-1].set_title("AUPRC", fontsize=11)
+    axes[0].set_yticks(row, [label_of(method) for method in methods])
+    axes[0].invert_yaxis()
+    found = [axis.get_legend_handles_labels() for axis in (axes[0], axes[-1])]
+    handles, names = (sum(parts, []) for parts in zip(*found, strict=True))
+    figure.legend(handles, names, loc="outside lower center", ncols=3, frameon=False, fontsize=10, markerscale=0.7)
     return figure
 
 
@@ -242,14 +257,15 @@ def stability_boxes(frame: pd.DataFrame, low: Mapping[str, float] | float) -> Fi
 
     Args:
         frame: method, criterion, ssim.
-        low: the low baseline, drawn as a line; by method, as a mark for each.
+        low: the low baseline, drawn as a line; by method, as a mark for each that has one.
     """
     if not isinstance(low, Mapping):
         return score_boxes(frame, "ssim", "SSIM", hue="criterion", lines={f"low baseline {low:g}": low})
     figure = score_boxes(frame, "ssim", "SSIM", hue="criterion")
     axis = figure.axes[0]
-    for i, method in enumerate(dict.fromkeys(frame["method"])):
-        label = "low baseline: surrogates" if i == 0 else None
+    judged = [(i, method) for i, method in enumerate(dict.fromkeys(frame["method"])) if method in low]
+    for i, method in judged:
+        label = "low baseline" if i == judged[0][0] else None
         axis.hlines(low[method], i - 0.45, i + 0.45, color=FAIL, linestyle="--", linewidth=2, label=label)
     axis.legend(fontsize=9, ncols=3, loc="upper center", bbox_to_anchor=(0.5, 1.14), frameon=False)
     return figure

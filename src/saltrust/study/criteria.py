@@ -4,29 +4,73 @@ Utility compares a map with its image's truth; randomization, a map of the train
 after its weights were drawn anew; repeatability, the main network's map of an image with its replicate's, by SSIM; and
 reproducibility, with another architecture's.
 
-A criterion names two sets of scores to compare: those of a method's maps, and those of its low baseline. They are given
-as artefacts, so nothing is computed here. Tables of scores (`study.frames`), verdicts, the multiverse, the report card,
-mixed models, claims and figures take the criteria from CRITERIA: one entry more there is one more criterion everywhere.
+A criterion names the scores to compare: those of a method's maps, and those of its low baseline, or of several, of
+which the strictest counts. They are given as artefacts, so nothing is computed here. Tables of scores (`study.frames`),
+verdicts, the multiverse, the report card, mixed models, claims and figures take the criteria from CRITERIA: one entry
+more there is one more criterion everywhere.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
 
 import numpy as np
 
+from saltrust.artefacts.artefact import Artefact
 from saltrust.artefacts.maps import LocalizerMaps, SaliencyMaps
 from saltrust.artefacts.scores import LocalizationScores, SimilarityScores, SurrogateScores
 from saltrust.core.protocols import Protocol
 from saltrust.core.registry import Registry
 from saltrust.methods.registry import CONTROLS
-from saltrust.study.maps import Maps
+from saltrust.study.maps import Maps, Positions
 from saltrust.study.networks import Networks
 
 Scores = LocalizationScores | SimilarityScores
-Compared = tuple[tuple[Scores, ...], Scores | float]
-"""The scores of a method's maps, one set for each draw of random weights; and those, or the number, to compare with."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What a method's scores are compared with.
+
+    Attributes:
+        name: what it is called.
+        scores: its own, or one number.
+        paired: whether they are of the same images as the method's.
+    """
+
+    name: str
+    scores: Scores | float
+    paired: bool = True
+
+    def value(self, get: Callable[[Any], Any]) -> Any:
+        """The number, or what `get` finds of the scores."""
+        return get(self.scores) if isinstance(self.scores, Artefact) else self.scores
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What one criterion compares for one method.
+
+    Attributes:
+        values: the scores of the method's maps, one set for each network whose weights are drawn anew, else one.
+        low: the low baselines, of which the strictest counts.
+    """
+
+    values: tuple[Scores, ...]
+    low: tuple[Baseline, ...]
+
+    @property
+    def scores(self) -> tuple[Scores, ...]:
+        """All that must be computed."""
+        return (*self.values, *(one.scores for one in self.low if isinstance(one.scores, Artefact)))
+
+
+def strictest(low: Sequence[Baseline], get: Callable[[Any], Any], larger: bool = True) -> Baseline:
+    """The baseline with the highest mean; where scores must be below it, the lowest. larger: whether above."""
+    if len(low) == 1:
+        return low[0]
+    return (max if larger else min)(low, key=lambda one: float(np.nanmean(one.value(get))))
 
 
 @dataclass(frozen=True)
@@ -39,13 +83,12 @@ class Criterion:
         pictures: what is compared, in two words: of the image or map that is compared, and of the map beside it.
         score: the column of its scores, "auprc" or "ssim".
         low: what its low baseline is called.
-        compare: (maps, protocol, method) -> what is compared. Maps are made as `maps.protocol` says, and scored as
-            `protocol` says: in the multiverse the two may differ.
+        compare: (maps, protocol, method) -> what is compared. Maps are made as `maps.protocol` says, and chosen and
+            scored as `protocol` says: in the multiverse the two may differ.
         high: what its high baseline is called, None for a criterion without. It is the score of the card's localizer in
             `beside`.
         beside: (maps, protocol) -> scores of what stands beside the methods, by its name.
         larger_is_better: whether a method's scores must exceed the baseline's.
-        paired: whether scores and low baseline are of the same images.
         partner: networks -> the network whose maps those of the main one are compared with; its answer is None where
             there is no such network, and the criterion cannot be asked.
     """
@@ -59,7 +102,6 @@ class Criterion:
     high: str | None = None
     beside: Callable[[Maps, Protocol], dict[str, Scores]] = lambda maps, protocol: {}
     larger_is_better: bool = True
-    paired: bool = True
     partner: Callable[[Networks], str | None] | None = None
 
     @property
@@ -97,10 +139,11 @@ def similarity(
     second: SaliencyMaps | LocalizerMaps,
     protocol: Protocol,
     score: str = "ssim",
+    among: Positions | None = None,
 ) -> SimilarityScores:
     """Of each image's map in one set with the same image's map in another; images that one of them lacks are left out.
-    score: a name in SIMILARITY."""
-    return SimilarityScores(first, second, _same_images(first, second), *_likeness(first, protocol, score))
+    score: a name in SIMILARITY. among: test images that are compared, None for all."""
+    return SimilarityScores(first, second, _same_images(first, second, among), *_likeness(first, protocol, score))
 
 
 def surrogate_similarity(
@@ -110,21 +153,26 @@ def surrogate_similarity(
     count: int,
     seed: int,
     score: str = "ssim",
+    among: Positions | None = None,
 ) -> SurrogateScores:
     """What that likeness would be by texture alone: of each image's map in one set to surrogates of its map in the
     other, the mean over `count` of them (see `surrogate`)."""
     likeness = _likeness(first, protocol, score)
-    return SurrogateScores(first, second, _same_images(first, second), *likeness, count=count, seed=seed)
+    return SurrogateScores(first, second, _same_images(first, second, among), *likeness, count=count, seed=seed)
 
 
-def unrelated_similarity(maps: SaliencyMaps, protocol: Protocol, seed: int, score: str = "ssim") -> SimilarityScores:
+def unrelated_similarity(
+    maps: SaliencyMaps, protocol: Protocol, seed: int, score: str = "ssim", among: Positions | None = None
+) -> SimilarityScores:
     """Of maps of different images by one model. Its mean over the pairs is a method's degradation threshold: likeness
-    that owes nothing to the image or the model.
+    that owes nothing to the image.
 
     The same pairs serve every method, unless the protocol draws them anew for each.
     """
     draw = (seed, crc32(maps.method.encode())) if protocol.pairs_by_method else (seed,)
-    pairs = different_pairs(len(maps.images), protocol.threshold_pairs, draw)
+    places = [i for i, image in enumerate(maps.images) if among is None or image in among]
+    drawn = different_pairs(len(places), protocol.threshold_pairs, draw)
+    pairs = tuple((places[first], places[second]) for first, second in drawn)
     return SimilarityScores(maps, maps, pairs, *_likeness(maps, protocol, score))
 
 
@@ -138,8 +186,9 @@ def _localizer(maps: Any) -> str:
     return maps.model.localizer if isinstance(maps, LocalizerMaps) else ""
 
 
-def _same_images(first: Any, second: Any) -> tuple[tuple[int, int], ...]:
-    return tuple((first.images.index(image), i) for i, image in enumerate(second.images) if image in first.images)
+def _same_images(first: Any, second: Any, among: Positions | None) -> tuple[tuple[int, int], ...]:
+    shared = set(first.images) if among is None else set(first.images).intersection(among)
+    return tuple((first.images.index(image), i) for i, image in enumerate(second.images) if image in shared)
 
 
 def different_pairs(n: int, count: int, seed: int | tuple[int, ...]) -> tuple[tuple[int, int], ...]:
@@ -164,7 +213,8 @@ def images_of(scores: Scores) -> tuple[int, ...]:
 
 
 def _utility(maps: Maps, protocol: Protocol, method: str) -> Compared:
-    return (localization(maps.artefact(method), protocol),), localization(maps.average_artefact(), protocol)
+    low = Baseline("average mask", localization(maps.average_artefact(), protocol))
+    return Compared((localization(maps.artefact(method), protocol),), (low,))
 
 
 def _finders(maps: Maps, protocol: Protocol) -> dict[str, Scores]:
@@ -175,33 +225,53 @@ def _finders(maps: Maps, protocol: Protocol) -> dict[str, Scores]:
 
 
 def _randomization(maps: Maps, protocol: Protocol, method: str) -> Compared:
-    images, last = maps.images, maps.networks.stages[-1]
-    trained = maps.artefact(method)
-    states = (maps.cascade(replicate)[last] for replicate in range(images.profile.replicates))
-    random = (maps.artefact(method, images=images.cascaded, randomization=state) for state in states)
-    values = tuple(similarity(trained, one, protocol) for one in random)
-    return values, unrelated_similarity(trained, protocol, images.seed)
+    end = maps.cascade_stages(protocol)[-1]
+    values = tuple(
+        similarity(maps.before_cascade(method, one), maps.cascade(method, one)[end], protocol)
+        for one in maps.networks.replicates
+    )
+    return Compared(values, (different_images(maps, protocol, method),))
 
 
-def compared_with_surrogates(first: SaliencyMaps, second: SaliencyMaps, maps: Maps, protocol: Protocol) -> Compared:
-    """The likeness of two sets of maps, and what texture alone would make of it, or the protocol's number for that."""
-    low, images = protocol.low_baseline, maps.images
-    if low is None:
-        low = surrogate_similarity(first, second, protocol, images.profile.surrogates, images.seed)
-    return (similarity(first, second, protocol),), low
+def different_images(maps: Maps, protocol: Protocol, method: str) -> Baseline:
+    """The likeness of the main network's maps of different images."""
+    found = unrelated_similarity(maps.artefact(method), protocol, maps.images.seed, among=maps.images.compared)
+    return Baseline("different images", found, paired=False)
+
+
+def compared_with(first: SaliencyMaps, second: SaliencyMaps, maps: Maps, protocol: Protocol) -> Compared:
+    """The likeness of two sets of maps, and the low baselines that the protocol names, or its number.
+
+    Args:
+        first: of the main network.
+        second: of another network or state, of the same method.
+        maps: all that there are.
+        protocol: how they are scored.
+    """
+    names, images = protocol.low_baseline, maps.images
+    likeness = (similarity(first, second, protocol, among=images.compared),)
+    if not isinstance(names, tuple):
+        return Compared(likeness, (Baseline(f"{names:g}", names),))
+
+    def surrogates() -> Baseline:
+        settings = protocol, images.profile.surrogates, images.seed
+        return Baseline("surrogates", surrogate_similarity(first, second, *settings, among=images.compared))
+
+    measured = {"surrogates": surrogates, "different images": lambda: different_images(maps, protocol, first.method)}
+    return Compared(likeness, tuple(measured[name]() for name in names))
 
 
 def _with_partner(partner: Callable[[Networks], str | None]) -> Callable[[Maps, Protocol, str], Compared]:
     def compare(maps: Maps, protocol: Protocol, method: str) -> Compared:
         both = maps.artefact(method), maps.artefact(method, partner(maps.networks))
-        return compared_with_surrogates(*both, maps, protocol)
+        return compared_with(*both, maps, protocol)
 
     return compare
 
 
 def _two_localizers(maps: Maps, protocol: Protocol) -> dict[str, Scores]:
     both = maps.localizer_artefact(1), maps.localizer_artefact(2)
-    return {maps.card.localizer: similarity(*both, protocol)}
+    return {maps.card.localizer: similarity(*both, protocol, among=maps.images.compared)}
 
 
 add(
@@ -225,7 +295,6 @@ add(
         low="threshold",
         compare=_randomization,
         larger_is_better=False,
-        paired=False,
     )
 )
 for _name, _question, _partner in (

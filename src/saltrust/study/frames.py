@@ -14,6 +14,7 @@ from saltrust.study.criteria import (
     images_of,
     localization,
     similarity,
+    strictest,
     surrogate_similarity,
     unrelated_similarity,
 )
@@ -52,20 +53,38 @@ class Frames:
             methods: that are judged.
 
         Returns:
-            Columns image, method, replicate (the draw of random weights, else 0) and the criterion's score; the
-            methods, then what stands beside them.
+            Columns image, method, replicate (the number of the network that is judged: 1 is the main one, and stands
+            for what has no network) and the criterion's score; the methods, then what stands beside them.
         """
         found = CRITERIA[criterion]
         names = select(methods)
-        values = {method: found.compare(self.maps, self.protocol, method)[0] for method in names}
+        values = {method: found.compare(self.maps, self.protocol, method).values for method in names}
         sets = [
-            ({"method": method, "replicate": k}, values[method][k])
+            ({"method": method, "replicate": k + 1}, values[method][k])
             for k in range(len(values[names[0]]))
             for method in names
         ]
         beside = found.beside(self.maps, self.protocol).items()
-        sets += [({"method": name, "replicate": 0}, scores) for name, scores in beside]
+        sets += [({"method": name, "replicate": 1}, scores) for name, scores in beside]
         return self.frame(track(sets, criterion), found.score)
+
+    def low_baselines(self, criterion: str, methods: str = "paper") -> pd.DataFrame:
+        """The low baselines of one criterion by the study's protocol, and which of them counts.
+
+        Args:
+            criterion: a name in CRITERIA.
+            methods: that are judged.
+
+        Returns:
+            Columns method, baseline (its name), mean, counts (whether it is the strictest).
+        """
+        found, get = CRITERIA[criterion], self.maps.store.get
+        rows = []
+        for method in select(methods):
+            low = found.compare(self.maps, self.protocol, method).low
+            counts = strictest(low, get, found.larger_is_better)
+            rows += [(method, one.name, float(np.nanmean(one.value(get))), one is counts) for one in low]
+        return pd.DataFrame(rows, columns=["method", "baseline", "mean", "counts"])
 
     def frame(self, sets: Iterable[Labelled], score: str) -> pd.DataFrame:
         """Columns image, <labels>, <score> of some scores, a row for each image."""
@@ -110,31 +129,30 @@ class Frames:
             stage: the one that is asked for, None for all.
 
         Returns:
-            Columns image, method, stage, replicate, <score>.
+            Columns image, method, stage, replicate (the number of the network, 1 for the main one), <score>.
         """
-        maps = self.maps
-        pairs = [
-            (
-                {"method": method, "stage": name, "replicate": replicate},
-                similarity(
-                    maps.artefact(method),
-                    maps.artefact(method, images=self.images.cascaded, randomization=state),
-                    self.protocol,
-                    score,
-                ),
-            )
-            for replicate in range(self.images.profile.replicates)
-            for name, state in maps.cascade(replicate, order).items()
-            if stage in (None, name)
-            for method in select(methods)
-        ]
+        maps, names = self.maps, select(methods)
+        pairs = []
+        for number, network in enumerate(self.networks.replicates, start=1):
+            trained = {method: maps.before_cascade(method, network) for method in names}
+            random = {method: maps.cascade(method, network, order) for method in names}
+            pairs += [
+                (
+                    {"method": method, "stage": name, "replicate": number},
+                    similarity(trained[method], random[method][name], self.protocol, score),
+                )
+                for name in self.networks.stages_in(order)
+                if stage in (None, name)
+                for method in names
+            ]
         return self.frame(track(pairs, f"randomization, {score}"), score)
 
     def thresholds(self, methods: str = "paper", score: str = "ssim") -> pd.DataFrame:
         """Likeness of the trained model's maps of different images: image (the pair's number), method, <score>."""
         frames = []
         for method in select(methods):
-            scores = unrelated_similarity(self.maps.artefact(method), self.protocol, self.images.seed, score)
+            maps, seed = self.maps.artefact(method), self.images.seed
+            scores = unrelated_similarity(maps, self.protocol, seed, score, among=self.images.compared)
             names = [f"pair {i}" for i in range(len(scores.pairs))]
             frames.append(pd.DataFrame({"image": names, "method": method, score: self.maps.store.get(scores)}))
         return pd.concat(frames, ignore_index=True)
@@ -163,7 +181,8 @@ class Frames:
         pairs = [(method, maps.artefact(method), maps.artefact(method, other)) for method in select(methods)]
         pairs.append((kind, maps.localizer_artefact(1), maps.localizer_artefact(2)))
         settings = self.protocol, self.images.profile.surrogates, self.images.seed
-        sets = [({"method": method}, surrogate_similarity(*both, *settings)) for method, *both in pairs]
+        among = self.images.compared
+        sets = [({"method": method}, surrogate_similarity(*both, *settings, among=among)) for method, *both in pairs]
         frame = self.frame(track(sets, "surrogates"), "ssim")
         frame.insert(2, "model", self._compared(frame["method"], other))
         return frame

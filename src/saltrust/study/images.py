@@ -68,10 +68,15 @@ class Images:
         """
         return spread(self.split("test").positives(), self.profile.explained)
 
+    @cached_property
+    def compared(self) -> tuple[int, ...]:
+        """Those of the explained images whose maps are compared with other maps: by the seed, drawn at random."""
+        return drawn(self.explained, self.profile.compared, self.seed)
+
     @property
     def cascaded(self) -> tuple[int, ...]:
-        """Those of the explained images that are followed through the cascade, evenly spread."""
-        return spread(self.explained, self.profile.cascaded)
+        """Those of the compared images that are followed through the cascade, evenly spread."""
+        return spread(self.compared, self.profile.cascaded)
 
     @cached_property
     def clusters(self) -> dict[str, str] | None:
@@ -120,6 +125,17 @@ class Images:
     @cached_property
     def _fingerprint(self) -> str:
         return self._loader.fingerprint(self.card)
+
+
+def drawn(positions: Sequence[int], count: int | None, seed: int) -> tuple[int, ...]:
+    """`count` of the positions, drawn without replacement, in their order; None for all.
+
+    >>> drawn(range(10), 10, seed=0) == drawn(range(10), None, seed=0) == tuple(range(10))
+    True
+    """
+    count = len(positions) if count is None else min(count, len(positions))
+    places = np.random.default_rng(seed).choice(len(positions), count, replace=False)
+    return tuple(int(positions[place]) for place in sorted(places))
 
 
 def spread(positions: Sequence[int], count: int | None) -> tuple[int, ...]:

@@ -91,14 +91,30 @@ class Maps:
 
     # --- the cascade ----------------------------------------------------------------------------------------------
 
-    def cascade(self, replicate: int, order: str = "top_down") -> dict[str, Randomization]:
-        """The states of the main network as stage after stage is randomized, by the stage.
+    def cascade(self, method: str, replicate: str, order: str = "top_down") -> dict[str, SaliencyMaps]:
+        """The maps of the cascaded images as stage after stage is randomized, by the stage.
+
+        Each network draws random weights of its own.
 
         Args:
-            replicate: which draw of random weights, from 0.
+            method: a name in METHODS.
+            replicate: one of the networks whose weights are drawn anew.
             order: a name in ORDERS.
         """
-        return {stage: self._randomization(stage, replicate, order) for stage in self.networks.stages_in(order)}
+        number, images = self.networks.replicates.index(replicate), self.images.cascaded
+        states = {stage: self._randomization(stage, number, order) for stage in self.networks.stages_in(order)}
+        return {stage: self.artefact(method, replicate, images, state) for stage, state in states.items()}
+
+    def before_cascade(self, method: str, replicate: str) -> SaliencyMaps:
+        """The trained network's maps with which those of its cascade are compared: of all explained images, where these
+        are made anyway."""
+        judged = replicate in self.networks.classifiers
+        return self.artefact(method, replicate, None if judged else self.images.cascaded)
+
+    def cascade_stages(self, protocol: Protocol) -> tuple[str, ...]:
+        """The stages that are random in the network that a protocol calls fully randomized, from the logits down."""
+        stages = self.networks.stages
+        return stages[: stages.index(self.networks.paper_end) + 1] if protocol.cascade_end == "paper" else stages
 
     def _randomization(self, stage: str, replicate: int, order: str = "top_down") -> Randomization:
         seed = 1000 * self.images.seed + 100 + replicate
@@ -125,13 +141,11 @@ class Maps:
         return resized(prepared(maps, self.protocol.similarity, self.store.get), self.images.size)
 
     def cascade_display(self, method: str, order: str = "top_down") -> dict[str, np.ndarray]:
-        """Maps in [0, 1] of the cascaded images, by stage of randomization; "original" is the trained model."""
+        """The main network's maps in [0, 1] of the cascaded images, by stage of randomization, and "original"."""
         cascaded = self.images.cascaded
         original = self.display(method)[[self.images.explained.index(image) for image in cascaded]]
-        return {"original": original} | {
-            stage: self.displayed(self.artefact(method, images=cascaded, randomization=state))
-            for stage, state in self.cascade(0, order).items()
-        }
+        stages = self.cascade(method, self.networks.main, order)
+        return {"original": original} | {stage: self.displayed(maps) for stage, maps in stages.items()}
 
     def localizer(self, replicate: int = 1) -> np.ndarray:
         """A localizer's maps (n, height, width) in [0, 1] of the explained images."""

@@ -42,9 +42,11 @@ class Networks(ABC):
         main: the classifier whose maps are judged.
         replicate: one that differs from it in its training alone; None where there is no such network.
         other: one of another architecture, None where there is none.
+        replicates: those of the main one's architecture whose weights are drawn anew, the main one first.
         random: `main` with all its weights drawn anew.
         classifiers: those of main, replicate and other that there are.
         judged: these, and the random one.
+        all_classifiers: the classifiers, and the further replicates.
         names: all classifiers that can be asked for.
         replication: how replicates differ, for prose.
         parameters: what methods are told of such networks, where they have the parameter.
@@ -53,12 +55,14 @@ class Networks(ABC):
     replication: ClassVar[str]
     parameters: ClassVar[Mapping[str, object]] = {}
 
-    def __init__(self, images: Images, main: str, replicate: str | None, other: str | None):
+    def __init__(self, images: Images, main: str, replicate: str | None, other: str | None, alike: Sequence[str] = ()):
         self.images, self.card, self.store = images, images.card, images.store
         self.main, self.replicate, self.other = main, replicate, other
+        self.replicates = (main, *alike)[: images.profile.replicates]
         self.random = f"{self.architecture(main)}-random"
         self.classifiers = tuple(name for name in (main, replicate, other) if name)
         self.judged = (*self.classifiers, self.random)
+        self.all_classifiers = tuple(dict.fromkeys((*self.classifiers, *self.replicates)))
         # One instance of a name computes its digest once.
         self.artefact, self.localizer_artefact = cache(self.artefact), cache(self.localizer_artefact)
 
@@ -67,7 +71,8 @@ class Networks(ABC):
         """The networks of a card, with the images as the main one sees them."""
         first, second = card.networks[:2]
         images = Images(card, profile, seed, store, cls.image_size(profile, first))
-        return cls(images, f"{first}-1", f"{first}-2", f"{second}-1")
+        alike = tuple(f"{first}-{k}" for k in range(2, profile.replicates + 1))
+        return cls(images, f"{first}-1", f"{first}-2", f"{second}-1", alike)
 
     @staticmethod
     def image_size(profile: Profile, architecture: str) -> int:
@@ -76,7 +81,7 @@ class Networks(ABC):
 
     @property
     def names(self) -> tuple[str, ...]:
-        return self.classifiers
+        return self.all_classifiers
 
     def trained(self, name: str | None = None) -> Trained:
         """A trained classifier, by default the main one: its record and its weights."""
@@ -132,13 +137,22 @@ class Networks(ABC):
         from saltrust.models.architectures import ARCHITECTURES
 
         name = name or self.main
-        note = {self.replicate: ", replicate", self.random: ", random"}.get(name, "")
+        further = {one: f", replicate {k}" for k, one in enumerate(self.replicates, 1) if k > 1}
+        note = (further | {self.replicate: ", replicate", self.random: ", random"}).get(name, "")
         return f"{ARCHITECTURES[self.architecture(name)].title}{note}"
 
     @property
     def stages(self) -> tuple[str, ...]:
         """The stages of the main network's cascade, from the logits down to the stem."""
         return tuple(stage.name for stage in self.artefact(self.main).stages)
+
+    @property
+    def paper_end(self) -> str:
+        """The stage at which the paper's cascade of such a network ended; the last one, where it made none."""
+        from saltrust.models.architectures import ARCHITECTURES
+
+        ends = (architecture.paper_end for architecture in ARCHITECTURES.values())
+        return next((end for end in ends if end in self.stages), self.stages[-1])
 
     def stages_in(self, order: str) -> tuple[str, ...]:
         """The stages as they are randomized one after the other in an order, a name in ORDERS."""
@@ -161,7 +175,7 @@ class Networks(ABC):
             the training. auc: of telling images with the finding from those without; where every image has one, of
             telling each class from the others, the mean over the classes.
         """
-        networks = [(name, "classifier", self.trained(name)) for name in self.classifiers]
+        networks = [(name, "classifier", self.trained(name)) for name in self.all_classifiers]
         networks += [(f"{self.card.localizer}-{k}", "localizer", self.localizer(k)) for k in (1, 2)]
         table = pd.DataFrame(
             {
@@ -203,7 +217,7 @@ class Networks(ABC):
 
 
 class PairedNetworks(Networks):
-    """Networks trained apart, two of one architecture and one of another (Arun et al.)."""
+    """Networks trained apart, two or more of one architecture and one of another (Arun et al.)."""
 
     replication = "trained apart, from different seeds"
 
@@ -280,10 +294,9 @@ class ExternalNetworks(Networks):
     def __init__(self, images: Images, models: Mapping[str, "ExternalModel"]):
         self.models = models
         main, *rest = models
-        alike = {name: models[name].architecture == models[main].architecture for name in rest}
-        replicate = next((name for name in rest if alike[name]), None)
-        other = next((name for name in rest if not alike[name]), None)
-        super().__init__(images, main, replicate, other)
+        alike = [name for name in rest if models[name].architecture == models[main].architecture]
+        other = next((name for name in rest if name not in alike), None)
+        super().__init__(images, main, alike[0] if alike else None, other, alike)
 
     @classmethod
     def of(cls, card: Card, profile: Profile, seed: int, store: Store) -> "ExternalNetworks":

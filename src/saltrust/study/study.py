@@ -5,7 +5,6 @@ import copy
 import numpy as np
 import pandas as pd
 
-from saltrust.artefacts.artefact import Artefact
 from saltrust.artefacts.scores import LocalizationScores
 from saltrust.artefacts.store import Store
 from saltrust.core import data_cards
@@ -14,7 +13,7 @@ from saltrust.core.profiles import PROFILES
 from saltrust.core.protocols import PROTOCOLS, Protocol
 from saltrust.methods.registry import select
 from saltrust.stats.bootstrap import clusters_of
-from saltrust.study.criteria import CRITERIA, Scores, images_of
+from saltrust.study.criteria import CRITERIA, Baseline, Scores, images_of, strictest
 from saltrust.study.examples import Example, extremes
 from saltrust.study.frames import Frames
 from saltrust.study.maps import Maps
@@ -86,10 +85,10 @@ class Study:
         for method in select(methods):
             for name, frame in frames.items():
                 criterion = CRITERIA[name]
-                (values, *_), low = criterion.compare(self.maps, self.protocol, method)
-                references = {criterion.low: low}
+                compared = criterion.compare(self.maps, self.protocol, method)
+                references = {criterion.low: strictest(compared.low, self.store.get, criterion.larger_is_better)}
                 if criterion.high:
-                    references[criterion.high] = beside[name][self.card.localizer]
+                    references[criterion.high] = Baseline(self.card.localizer, beside[name][self.card.localizer])
                 own = frame[frame["method"] == method]
                 cells += [
                     VerdictCell(
@@ -97,10 +96,11 @@ class Study:
                         criterion=name,
                         baseline=baseline,
                         values=own.groupby("image", sort=False)[criterion.score].mean().to_numpy(),
-                        reference=self.store.get(reference) if isinstance(reference, Artefact) else reference,
+                        against=reference.name,
+                        reference=reference.value(self.store.get),
                         larger=criterion.larger_is_better,
-                        paired=criterion.paired,
-                        clusters=clusters_of(self.images.ids(images_of(values)), self.images.clusters),
+                        paired=reference.paired,
+                        clusters=clusters_of(self.images.ids(images_of(compared.values[0])), self.images.clusters),
                     )
                     for baseline, reference in references.items()
                 ]
@@ -113,10 +113,10 @@ class Study:
         found = []
         for name, criterion in self.criteria.applicable.items():
             frame = self.criteria.of(name, methods)
-            own = frame[frame["method"].isin(select(methods)) & (frame["replicate"] == 0)]
+            own = frame[frame["method"].isin(select(methods)) & (frame["replicate"] == 1)]
             for answer, row in extremes(own, criterion.score, criterion.larger_is_better):
                 index = position[row["image"]]
-                (values, *_), _ = criterion.compare(self.maps, self.protocol, row["method"])
+                values = criterion.compare(self.maps, self.protocol, row["method"]).values[0]
                 label = f"{criterion.score_title} {row[criterion.score]:.2f}"
                 pictures = self._pictures(values, images_of(values).index(index))
                 found.append(Example(name, answer, row["method"], label, *pictures, test.truth[index]))

@@ -17,6 +17,7 @@ class VerdictCell:
         method: that is judged.
         criterion: a name in CRITERIA.
         baseline: what it is compared with.
+        against: that baseline by its own name: of several low ones, the one that counts.
         values: the method's scores, by image.
         reference: the baseline's, or one number.
         larger: whether values must exceed the reference.
@@ -32,10 +33,11 @@ class VerdictCell:
     larger: bool = True
     paired: bool = True
     clusters: np.ndarray | None = None
+    against: str = ""
 
 
 def judge(cells: list[VerdictCell], protocol: Protocol, n_boot: int = 1000, seed: int = 0) -> pd.DataFrame:
-    """Columns method, criterion, baseline, value, reference, difference, ci_low, ci_high, verdict.
+    """Columns method, criterion, baseline, against, value, reference, difference, ci_low, ci_high, verdict.
 
     value and reference are means. By the rule "mean" the sign of their difference decides; by "interval" a PASS needs
     the whole 95 % bootstrap interval of the difference on the right side of zero, so that doubt is a FAIL. A comparison
@@ -51,6 +53,7 @@ def judge(cells: list[VerdictCell], protocol: Protocol, n_boot: int = 1000, seed
                 "method": c.method,
                 "criterion": c.criterion,
                 "baseline": c.baseline,
+                "against": c.against,
                 "value": float(np.nanmean(c.values)),
                 "reference": float(np.nanmean(c.reference)),
                 **gap,

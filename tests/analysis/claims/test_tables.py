@@ -8,6 +8,8 @@ import pytest
 
 from saltrust.analysis.claims.tables import TABLES, Evidence
 
+STAGES = ("logits", "top", "block", "stem")
+
 
 @pytest.fixture
 def study():
@@ -21,7 +23,7 @@ def study():
         return pd.DataFrame(rows, columns=["image", "method", "model", "auprc"])
 
     def sensitivity(methods, stage=None):
-        rows = [("a", m, s, r, 0.1 * r) for m in ("grad", "xrai") for s in ("logits", "stem") for r in (1, 3)]
+        rows = [("a", m, s, r, 0.1 * r) for m in ("grad", "xrai") for s in STAGES for r in (1, 3)]
         frame = pd.DataFrame(rows, columns=["image", "method", "stage", "replicate", "ssim"])
         return frame[frame["stage"] == stage] if stage else frame
 
@@ -37,7 +39,9 @@ def study():
     return SimpleNamespace(
         seed=0,
         card=SimpleNamespace(localizer="unet"),
-        networks=SimpleNamespace(main="main-1", other="other-1", random="main-random", stages=("logits", "stem")),
+        networks=SimpleNamespace(
+            main="main-1", other="other-1", random="main-random", stages=STAGES, paper_end="block"
+        ),
         criteria=SimpleNamespace(of=of, localization=localization, sensitivity=sensitivity),
     )
 
@@ -53,7 +57,11 @@ def test_utility_has_the_methods_the_average_and_one_localizer(study):
 def test_replicates_of_an_image_are_averaged(study):
     table = Evidence(study).table("randomization")
     assert table.loc["a"].to_dict() == pytest.approx({"grad": 0.2, "xrai": 0.2})
-    assert list(Evidence(study).table("cascade")) == ["logits"]
+
+
+def test_what_stays_above_until_the_papers_last_stage_is_asked_of_the_stages_before_it(study):
+    """In a perfect replication the map falls at the paper's last stage, and stays down at those that follow here."""
+    assert list(Evidence(study).table("cascade")) == ["logits", "top"]
 
 
 def test_the_localizer_is_called_so_whatever_it_is(study):

@@ -163,7 +163,9 @@ def ssim_at(study: Study, step: str, methods: Sequence[str] = PAPER_EIGHT) -> pd
     preparation, settings = SSIM_STEPS[step]
     protocol = replace(study.protocol, similarity=preparation, ssim=settings)
     maps, replicate = study.maps.artefact, study.networks.replicate
-    sets = [({"method": name}, similarity(maps(name), maps(name, replicate), protocol)) for name in methods]
+    among = study.images.compared
+    both = {name: (maps(name), maps(name, replicate)) for name in methods}
+    sets = [({"method": name}, similarity(*pair, protocol, among=among)) for name, pair in both.items()]
     return study.criteria.frame(sets, "ssim").groupby("method", sort=False)["ssim"].mean()
 
 

@@ -125,9 +125,11 @@ def _utility_by_model(evidence: Evidence) -> pd.DataFrame:
 
 @TABLES.register("cascade")
 def _cascade(evidence: Evidence) -> pd.DataFrame:
-    """SSIM of Guided Backpropagation at all stages but the last, a column for each."""
+    """SSIM of Guided Backpropagation at the stages of the paper's cascade before its last one, a column for each."""
+    networks = evidence.study.networks
+    before = networks.stages[: networks.stages.index(networks.paper_end)]
     frame = evidence.study.criteria.sensitivity("guided_backprop")
-    return _wide(frame[frame["stage"] != evidence.study.networks.stages[-1]], "ssim", "stage")
+    return _wide(frame[frame["stage"].isin(before)], "ssim", "stage")
 
 
 @TABLES.register("threshold")

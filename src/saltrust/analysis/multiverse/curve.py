@@ -5,7 +5,7 @@ it are crossed, all values of each with all of the others: a balanced factorial,
 told apart exactly (specification curve: Simonsohn et al. 2020; multiverse: Steegen et al. 2016).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import product
 from typing import Any
@@ -21,7 +21,7 @@ from saltrust.core.progress import track
 from saltrust.core.protocols import PROTOCOLS, Protocol
 from saltrust.methods.registry import select
 from saltrust.stats.bootstrap import clusters_of
-from saltrust.study.criteria import CRITERIA, Scores, images_of
+from saltrust.study.criteria import CRITERIA, Compared, Scores, images_of, strictest
 from saltrust.study.study import Study
 from saltrust.study.verdict import VerdictCell, judge
 
@@ -33,26 +33,29 @@ class Specification:
     Attributes:
         choices: label of each varied choice, by name; empty outside the grid.
         protocol: how the scores are computed and judged.
-        values: the method's scores, as its criterion compares them.
-        reference: what they are compared with.
+        compared: the method's scores and what they are compared with, as its criterion has it.
         names: the named protocols that it is.
     """
 
     choices: dict[str, str]
     protocol: Protocol
-    values: tuple[Scores, ...]
-    reference: Scores | float
+    compared: Compared
     names: tuple[str, ...] = ()
 
     @property
     def scores(self) -> tuple[Scores, ...]:
-        return (*self.values, *([self.reference] if isinstance(self.reference, Artefact) else []))
+        return self.compared.scores
 
     @property
     def key(self) -> tuple:
         """Equal for specifications that compute the same."""
-        fixed = None if isinstance(self.reference, Artefact) else self.reference
+        fixed = tuple(one.scores for one in self.compared.low if not isinstance(one.scores, Artefact))
         return tuple(_essence(scores).digest for scores in self.scores), fixed, self.protocol.rule
+
+    def settled(self, get: Callable[[Any], Any], larger: bool) -> "Specification":
+        """With the one of its low baselines that counts (see `strictest`)."""
+        low = strictest(self.compared.low, get, larger)
+        return replace(self, compared=replace(self.compared, low=(low,)))
 
 
 def _essence(scores: Scores) -> Scores:
@@ -85,7 +88,7 @@ def specifications(study: Study, method: str, criterion: str) -> list[Specificat
         for scored in product(*(values[name] for name in ordered[len(upstream) :])):
             protocol = _with(variant.protocol, ordered[len(upstream) :], scored)
             labels = {name: FACTORS[name].label(v) for name, v in zip(ordered, made + scored, strict=True)}
-            found.append(Specification(labels, protocol, *CRITERIA[criterion].compare(variant.maps, protocol, method)))
+            found.append(Specification(labels, protocol, CRITERIA[criterion].compare(variant.maps, protocol, method)))
     return found
 
 
@@ -93,7 +96,7 @@ def named(study: Study, method: str, criterion: str) -> dict[str, Specification]
     """The specification that each named protocol is, on the study's data."""
     compare = CRITERIA[criterion].compare
     return {
-        name: Specification({}, protocol, *compare(study.with_protocol(protocol).maps, protocol, method))
+        name: Specification({}, protocol, compare(study.with_protocol(protocol).maps, protocol, method))
         for name, protocol in PROTOCOLS.items()
     }
 
@@ -113,15 +116,19 @@ def specification_curve(study: Study, methods: str = "paper", n_boot: int = 1000
         n_boot: resamples behind an interval.
 
     Returns:
-        Columns method, criterion, baseline, specification (its number within these), protocol (the named protocols that
-        it is, joined by ", "), in_grid, one for each choice (the value's label, "" where it is not varied), then value,
-        reference, difference, ci_low, ci_high and verdict, as from `Study.verdicts`. A named protocol that also differs
-        in choices which are not varied has a row of its own, with in_grid False.
+        Columns method, criterion, baseline, against, specification (its number within these), protocol (the named
+        protocols that it is, joined by ", "), in_grid, one for each choice (the value's label, "" where it is not
+        varied), then value, reference, difference, ci_low, ci_high and verdict, as from `Study.verdicts`. A named
+        protocol that also differs in choices which are not varied has a row of its own, with in_grid False.
     """
     plans = _plans(study, methods)
     _make_maps(study, plans)
-    frames = [_judged(study, *cell, plans[cell], n_boot) for cell in track(plans, "specifications")]
-    return pd.concat(frames, ignore_index=True)
+    frames = {}
+    for method in track(select(methods), "specifications"):
+        own = {criterion: plan for (criterion, of), plan in plans.items() if of == method}
+        arrays = _computed(study, [spec for plan in own.values() for spec in plan])
+        frames |= {(c, method): _judged(study, c, method, plan, arrays, n_boot) for c, plan in own.items()}
+    return pd.concat([frames[cell] for cell in plans], ignore_index=True)
 
 
 def made_from(study: Study, methods: str = "paper") -> list[Artefact]:
@@ -142,10 +149,16 @@ def _sources(plans: Mapping[tuple[str, str], Sequence[Specification]]) -> list[A
 
 def _plan(study: Study, criterion: str, method: str) -> list[Specification]:
     """The specifications of `grid`, and those of the named protocols that are not among them."""
-    found = {spec.key: spec for spec in specifications(study, method, criterion)}
-    for name, spec in named(study, method, criterion).items():
-        known = found.get(spec.key, spec)
-        found[spec.key] = replace(known, names=(*known.names, name))
+    protocols = [replace(spec, names=(name,)) for name, spec in named(study, method, criterion).items()]
+    return _once([*specifications(study, method, criterion), *protocols])
+
+
+def _once(specs: Iterable[Specification]) -> list[Specification]:
+    """Each specification once, under all names that it has."""
+    found: dict[tuple, Specification] = {}
+    for spec in specs:
+        known = found.get(spec.key)
+        found[spec.key] = replace(known, names=(*known.names, *spec.names)) if known else spec
     return list(found.values())
 
 
@@ -156,21 +169,33 @@ def _make_maps(study: Study, plans: Mapping[tuple[str, str], Sequence[Specificat
         study.store.get(one, remember=False)
 
 
-def _judged(study: Study, criterion: str, method: str, specs: list[Specification], n_boot: int) -> pd.DataFrame:
+def _computed(study: Study, specs: Sequence[Specification]) -> dict[str, np.ndarray]:
+    """The scores behind specifications of one method, by digest. Several criteria may ask for the same ones."""
     parts = {part.digest: part for spec in specs for part in spec.scores}
     ordered = tuple(
         sorted(parts.values(), key=lambda part: ([s.digest for s in part.upstream()], without_settings(part)))
     )
-    arrays = dict(zip((p.digest for p in ordered), study.store.get(ScoreBatch(ordered)), strict=True))
+    return dict(zip((p.digest for p in ordered), study.store.get(ScoreBatch(ordered)), strict=True))
+
+
+def _judged(
+    study: Study,
+    criterion: str,
+    method: str,
+    specs: list[Specification],
+    arrays: Mapping[str, np.ndarray],
+    n_boot: int,
+) -> pd.DataFrame:
     found = CRITERIA[criterion]
-    clusters = clusters_of(study.images.ids(images_of(specs[0].values[0])), study.images.clusters)
+    specs = _once(spec.settled(lambda part: arrays[part.digest], found.larger_is_better) for spec in specs)
+    clusters = clusters_of(study.images.ids(images_of(specs[0].compared.values[0])), study.images.clusters)
 
     def cell(spec: Specification) -> VerdictCell:
-        values = [arrays[part.digest] for part in spec.values]
+        values, (low,) = [arrays[part.digest] for part in spec.compared.values], spec.compared.low
         own = values[0] if len(values) == 1 else np.nanmean(values, axis=0)
-        reference = arrays[spec.reference.digest] if isinstance(spec.reference, Artefact) else spec.reference
+        reference = low.value(lambda part: arrays[part.digest])
         compared = method, criterion, found.low, own, reference
-        return VerdictCell(*compared, found.larger_is_better, found.paired, clusters)
+        return VerdictCell(*compared, found.larger_is_better, low.paired, clusters, low.name)
 
     by_rule: dict[str, list[int]] = {}
     for i, spec in enumerate(specs):
@@ -188,5 +213,5 @@ def _judged(study: Study, criterion: str, method: str, specs: list[Specification
         }
         for i, spec in enumerate(specs)
     )
-    at = ["method", "criterion", "baseline"]
+    at = ["method", "criterion", "baseline", "against"]
     return pd.concat([judged[at], labels, judged.drop(columns=at)], axis=1)

@@ -78,7 +78,7 @@ def _steps(study: Study, method: str) -> tuple[int, ...]:
 
 
 def _pair_draws(study: Study, method: str) -> tuple[bool, ...]:
-    n = len(study.images.explained)
+    n = len(study.images.compared)
     return (False, True) if n * (n - 1) // 2 > study.protocol.threshold_pairs else ()  # else all pairs are drawn
 
 
@@ -224,6 +224,17 @@ FACTORS.register("batchnorm")(
         of_maps=True,
     )
 )
+FACTORS.register("cascade_end")(
+    Factor(
+        "end of the cascade",
+        lambda study, method: ("input", "paper") if study.networks.paper_end != study.networks.stages[-1] else (),
+        _set("cascade_end"),
+        "all weights: this book; Mixed 1: Arun et al., text and code",
+        bears_on=lambda criterion: criterion.name == "randomization",
+        labels={"input": "all weights", "paper": "the paper's last stage"},
+        of_maps=True,
+    )
+)
 FACTORS.register("pairs")(
     Factor(
         "threshold pairs",
@@ -237,11 +248,11 @@ FACTORS.register("pairs")(
 FACTORS.register("low_baseline")(
     Factor(
         "low baseline",
-        _of(None, 0.5),
+        _of(("surrogates",), ("different images",), 0.5),
         _set("low_baseline"),
-        "surrogates: this book; 0.5: Arun et al., text",
+        "the stricter of surrogates and different images: this book; 0.5: Arun et al., text",
         bears_on=lambda criterion: criterion.low == "low",
-        labels={None: "surrogates"},
+        labels={("surrogates",): "surrogates", ("different images",): "different images"},
     )
 )
 FACTORS.register("rule")(
