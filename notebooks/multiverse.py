@@ -25,7 +25,7 @@ shown = ""  # method: method of the large curves; empty for the one whose verdic
 # %%
 from saltrust import plots
 from saltrust.analysis.multiverse.curve import grid, specification_curve
-from saltrust.analysis.multiverse.effects import effects, flip_rates, pass_shares
+from saltrust.analysis.multiverse.effects import effects, flip_rates, verdict_shares
 from saltrust.analysis.multiverse.factors import FACTORS
 from saltrust.analysis.multiverse.summary import (
     choice_bars,
@@ -37,6 +37,7 @@ from saltrust.analysis.multiverse.summary import (
 from saltrust.analysis.words import in_words
 from saltrust.chapters.page import Page
 from saltrust.core.errors import unknown_name
+from saltrust.core.outcomes import FAIL, PASS
 from saltrust.methods.registry import label_of, select
 from saltrust.study.criteria import CRITERIA
 from saltrust.study.study import Study
@@ -67,43 +68,49 @@ page.table(
 
 # %%
 curve = specification_curve(study, methods, n_boot)
-shares = pass_shares(curve)
-cells, minority = shares.stack(), minorities(shares)
-divided = minority.idxmax()
+shares = verdict_shares(curve)
+minority = minorities(shares)
+divided, cells = minority.idxmax(), {verdict: share.stack() for verdict, share in shares.items()}
 page.quote(
     protocol=protocol,
     n_specifications=int(curve["in_grid"].sum()),
-    n_cells=len(cells),
+    n_cells=len(minority),
     n_unanimous=int((minority == 0).sum()),
-    n_all_pass=int((cells == 1).sum()),
-    n_all_fail=int((cells == 0).sum()),
+    **{f"n_all_{verdict.lower()}": int((share == 1).sum()) for verdict, share in cells.items()},
+    n_reversed=int(((cells[PASS] > 0) & (cells[FAIL] > 0)).sum()),
     n_divided=int((minority >= 0.1).sum()),
     n_protocols_differ=int((protocol_verdicts(curve).nunique(axis=1) > 1).sum()),
     n_outside=int((~curve["in_grid"]).sum()),
     most_divided_map=label_of(divided[0]),
     most_divided_criterion=divided[1],
-    most_divided_share=100 * cells[divided],
-    **{f"{criterion}_share": 100 * shares[criterion].mean() for criterion in CRITERIA},
+    most_divided_shares=in_words({verdict: share[divided] for verdict, share in cells.items()}, ".0%", str),
+    **{f"{criterion}_share": 100 * shares[PASS][criterion].mean() for criterion in CRITERIA},
 )
 
 # %% [markdown]
 # ## How many ways lead to a PASS
 #
 # Of {num}`multiverse/n_cells` combinations of a method and a criterion, {num}`multiverse/n_unanimous` have one
-# verdict whatever the specification ({num}`multiverse/n_all_pass` PASS, {num}`multiverse/n_all_fail` FAIL). In
-# {num}`multiverse/n_divided` at least a tenth of the specifications contradict the others. The most divided is
-# {num}`multiverse/most_divided_criterion` of {num}`multiverse/most_divided_map`, where
-# {num}`multiverse/most_divided_share .0f` % PASS. The three named protocols disagree in
-# {num}`multiverse/n_protocols_differ` combinations.
+# verdict whatever the specification ({num}`multiverse/n_all_pass` PASS, {num}`multiverse/n_all_undecided` UNDECIDED,
+# {num}`multiverse/n_all_fail` FAIL). In {num}`multiverse/n_divided` at least a tenth of the specifications have another
+# verdict than the most frequent one, and in {num}`multiverse/n_reversed` some say PASS and some FAIL. The most divided
+# is {num}`multiverse/most_divided_criterion` of {num}`multiverse/most_divided_map`:
+# {num}`multiverse/most_divided_shares`. The three named protocols disagree in {num}`multiverse/n_protocols_differ`
+# combinations; `published` and `as_run` judge by the mean alone and know no UNDECIDED.
 
 # %%
 page.figure(
     plots.share_matrix(shares, curve),
     "specification_shares",
-    caption="Share of the specifications under which a method passes. Below each number the verdicts of the named "
-    "protocols, filled for PASS: square `corrected`, triangle `published`, circle `as_run`.",
-    alt="A matrix of methods by criteria. Shares of PASS: "
-    + "; ".join(f"{label_of(method)} {in_words(row, '.0%', str)}" for method, row in shares.iterrows())
+    caption="Share of the specifications under which a method passes, and of those that leave it undecided. Blue: more "
+    "say PASS than FAIL; orange: fewer. Below, the verdicts of the named protocols (square `corrected`, triangle "
+    "`published`, circle `as_run`): filled for PASS, half for UNDECIDED, open for FAIL.",
+    alt="A matrix of methods by criteria. "
+    + ". ".join(
+        f"Shares of {verdict}: "
+        + "; ".join(f"{label_of(method)} {in_words(row, '.0%', str)}" for method, row in share.iterrows())
+        for verdict, share in shares.items()
+    )
     + ".",
 )
 
@@ -113,8 +120,8 @@ page.figure(
     "specification_curves",
     caption="All specifications of each method and criterion, sorted by the difference between the method's mean and "
     "the baseline's. Utility is AUPRC against the average mask, the others SSIM: against the degradation threshold "
-    "(randomization, where a PASS is *below* zero) and the low baseline. Dots: blue for PASS, orange for FAIL; grey: "
-    "95 % bootstrap interval by image; marks: the named protocols.",
+    "(randomization, where a PASS is *below* zero) and the low baseline. Dots: blue for PASS, dark grey for "
+    "UNDECIDED, orange for FAIL; light grey: 95 % bootstrap interval by image; marks: the named protocols.",
     alt=f"Sorted curves of {len(names)} methods by {len(CRITERIA)} criteria. Differences range from "
     + "; ".join(
         f"{rows['difference'].min():.2f} to {rows['difference'].max():.2f} in {criterion}"
@@ -129,7 +136,8 @@ page.figure(
 # Take two specifications that differ in one choice alone: how often do their verdicts differ? This is the choice's
 # *flip rate*. Beside it stands how much of the variance of the difference over the specifications the choice explains
 # by itself, by an analysis of variance; what is left to interactions is what choices do only together. The rule cannot
-# change a difference, only what is called a PASS.
+# change a difference, only what it is called: by the mean alone nothing is UNDECIDED, so that each verdict in doubt
+# flips with the rule. The table counts reversals, from PASS to FAIL or back, apart.
 
 # %%
 found = effects(curve)
@@ -178,8 +186,9 @@ page.table(
     found.assign(choice=[title_of(name) if name in FACTORS else name for name in found["choice"]]),
     "choice_effects",
     caption="What each choice does to the verdicts of each method: its number of values (levels), the pairs of "
-    "specifications that differ in it alone and those of them whose verdicts flip, and the share of the variance of "
-    "the difference and of the verdict (0 or 1) that it explains by itself.",
+    "specifications that differ in it alone, those of them whose verdicts differ (flips), those of which one says PASS "
+    "and the other FAIL (reversals), and the share of the variance of the difference and of the verdict (1, 0 or -1) "
+    "that it explains by itself.",
 )
 
 # %% [markdown]
@@ -204,8 +213,8 @@ for criterion in CRITERIA:
         "marks: the named protocols. Strips: share of the specifications in each stretch that take the value; the "
         "choice that flips most verdicts is on top.",
         alt=f"A curve rising from {crossed['difference'].min():.2f} to {crossed['difference'].max():.2f}, "
-        f"{(crossed['verdict'] == 'PASS').mean():.0%} of it PASS, above strips of choices, those that flip most "
-        f"verdicts first: {in_words(decisive.sort_values(ascending=False), '.0%', title_of)}.",
+        f"{in_words(crossed['verdict'].value_counts(normalize=True), '.0%', str)}, above strips of choices, those that "
+        f"flip most verdicts first: {in_words(decisive.sort_values(ascending=False), '.0%', title_of)}.",
         tabs=(criterion.capitalize(),),
     )
 
@@ -222,6 +231,6 @@ page.table(
     caption="One row for each specification, method and criterion, the named protocols first (the first rows; all are "
     "in the file): the value of each choice that is varied, the means of the method (value) and of the baseline "
     "(reference), their difference with its 95 % bootstrap interval by image, and the verdict.",
-    rows=3 * len(cells),
+    rows=3 * len(minority),
 )
 page.close()

@@ -38,7 +38,7 @@ card = report_card(study, methods, n_boot)
 graded = grades(card)
 found = warnings(CardEvidence(study, methods, card, n_boot))
 counts = {grade: graded.eq(grade).sum(axis=1) for grade in GRADES}
-clean = counts["fail"].eq(0)
+clean = counts["fail"].add(counts["undecided"]).eq(0)
 page.quote(
     model=study.networks.title(),
     n_methods=len(graded),
@@ -49,13 +49,15 @@ page.quote(
     least_failed_map=", ".join(label_of(name) for name, n in counts["fail"].items() if n == counts["fail"].min()),
     n_warnings=len(found),
     failed=", ".join(f"{criterion} {grade.eq('fail').sum()}" for criterion, grade in graded.items()),
+    undecided=", ".join(f"{criterion} {grade.eq('undecided').sum()}" for criterion, grade in graded.items()),
 )
 
 # %% [markdown]
 # Of {num}`report_card/n_methods` methods, {num}`report_card/n_clean` pass the low baselines of all
 # {num}`report_card/n_criteria` criteria, and {num}`report_card/n_full` the localizers' besides. The fewest criteria
-# failed are {num}`report_card/least_failed` ({num}`report_card/least_failed_map`). Methods that fail, by criterion:
-# {num}`report_card/failed`. There are {num}`report_card/n_warnings` warnings.
+# failed are {num}`report_card/least_failed` ({num}`report_card/least_failed_map`). Methods that fail a low baseline, by
+# criterion: {num}`report_card/failed`. Methods of which the images cannot tell: {num}`report_card/undecided`. There are
+# {num}`report_card/n_warnings` warnings.
 
 # %%
 words = "; ".join(

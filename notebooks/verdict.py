@@ -9,9 +9,14 @@
 # %% [markdown]
 # # The verdict
 #
-# Each method against each baseline of the criteria. PASS means that the method did better than the baseline,
-# under the rule that the protocol names; it does not mean that the map can be trusted. How to read it:
-# [](../../concepts/verdict.md).
+# {num}`verdict/controls_first` A control is the same whatever the network. So it agrees with itself when the network is
+# another one, and stays as it is when the weights are random: repeatability and reproducibility alone say nothing of
+# what a map owes to its network, and a count of passes says little.
+#
+# Below stands each method against each baseline of the criteria, under the controls. PASS means that the method did
+# better than the baseline under the rule that the protocol names, FAIL that it did not. UNDECIDED means that the images
+# cannot tell: the 95 % interval of the difference holds zero. None of them means that a map can be trusted. How to read
+# a verdict: [](../../concepts/verdict.md).
 
 # %% tags=["parameters"]
 dataset = "phantom-pneumothorax"  # data set: a data card
@@ -24,8 +29,9 @@ n_boot = 1000  # resamples: bootstrap resamples of the images
 # %%
 from saltrust import plots
 from saltrust.analysis.randomization import falls, late_words
+from saltrust.analysis.verdicts import controls_first, verdict_counts
 from saltrust.chapters.page import Page
-from saltrust.methods.registry import CONTROLS, label_of, select
+from saltrust.methods.registry import CONTROLS, select
 from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
@@ -34,49 +40,39 @@ names = select(methods)
 
 # %%
 everything = study.verdicts(",".join(dict.fromkeys([*names, *CONTROLS])), n_boot)
-verdicts = everything[everything["method"].isin(names)]
-controls = everything[~everything["method"].isin(names)]
-passed = verdicts["verdict"] == "PASS"
-tests = verdicts.assign(passed=passed).groupby("method")["passed"]
-low = verdicts[verdicts["baseline"] != "localizer"]
-page.quote(
-    n_methods=len(names),
-    n_tests=int(tests.size().iloc[0]),
-    n_maps_all_pass=int(tests.all().sum()),
-    n_maps_any_fail=int((~tests.all()).sum()),
-    n_criteria=verdicts["criterion"].nunique(),
-    only_last=late_words(falls(study, methods)),
-    n_pass_low=int((low["verdict"] == "PASS").groupby(low["method"]).all().sum()),
-    n_pass_localizer=int(passed[verdicts["baseline"] == "localizer"].sum()),
-    n_pass=int(passed.sum()),
-    n_cells=len(verdicts),
-    most_passes=int(tests.sum().max()),
-    best_map=", ".join(label_of(name) for name, n in tests.sum().items() if n == tests.sum().max()),
-    **{f"{criterion}_n_pass": int(part["verdict"].eq("PASS").sum()) for criterion, part in low.groupby("criterion")},
-)
+named, control = everything["method"].isin(names), everything["method"].isin(CONTROLS)
+verdicts, controls = everything[named], everything[control]
+counts = verdict_counts(verdicts, controls)
+sizes = {"n_images": len(study.images.explained), "n_cascaded": len(study.images.cascaded)}
+only_last = late_words(falls(study, methods))
+page.quote(controls_first=controls_first(verdicts, controls), only_last=only_last, **sizes, **counts)
 
 # %% [markdown]
-# Of {num}`verdict/n_methods` methods, {num}`verdict/n_maps_all_pass` pass all {num}`verdict/n_tests` comparisons and
-# {num}`verdict/n_pass_low` pass all {num}`verdict/n_criteria` criteria against the low baselines. Against the
-# localizers there are {num}`verdict/n_pass_localizer` passes. The most passes, {num}`verdict/most_passes` of
-# {num}`verdict/n_tests`, go to {num}`verdict/best_map`. Maps that fall below the threshold of randomization at the last
-# stage only, and stay above it until then: {num}`verdict/only_last`.
+# Of {num}`verdict/n_cells` comparisons of the {num}`verdict/n_methods` methods, {num}`verdict/n_pass` are a PASS,
+# {num}`verdict/n_fail` a FAIL, and {num}`verdict/n_undecided` UNDECIDED: {num}`verdict/n_images` images, and in
+# randomization {num}`verdict/n_cascaded`, cannot tell. Methods that pass all {num}`verdict/n_tests` comparisons:
+# {num}`verdict/n_maps_all_pass`; that pass the low baselines of all {num}`verdict/n_criteria` criteria:
+# {num}`verdict/n_pass_low`. Passes against the localizers: {num}`verdict/n_pass_localizer`. The most passes of a method
+# are {num}`verdict/most_passes` ({num}`verdict/best_map`), the most of a control {num}`verdict/control_passes`. Methods
+# whose maps stay above the threshold of randomization until the last stage: {num}`verdict/only_last`.
 
 # %%
 page.figure(
-    plots.verdict_matrix(verdicts, controls),
+    plots.verdict_matrix(verdicts, controls[~controls["method"].isin(names)]),
     "verdicts",
-    caption="PASS or FAIL of each method against each baseline; below the word, the method's mean and the baseline's. "
-    "Utility is AUPRC, the others SSIM; randomization passes when the number is *below* the threshold. Below the gap: "
-    "controls, which no network made.",
-    alt=f"A matrix of {len(names)} methods by {verdicts.groupby(['criterion', 'baseline']).ngroups} comparisons; "
-    f"{int(passed.sum())} of {len(verdicts)} cells say PASS.",
+    caption="PASS (blue), UNDECIDED (light grey) or FAIL (orange) of each method against each baseline; below the "
+    "word, the method's mean and the baseline's. Utility is AUPRC, the others SSIM; randomization passes when the "
+    "number is *below* the threshold. Above the gap: controls, which no network made.",
+    alt=f"A matrix of {len(names)} methods, with the controls above, by {counts['n_tests']} comparisons. Of "
+    f"{counts['n_cells']} cells of the methods {counts['n_pass']} say PASS, {counts['n_undecided']} UNDECIDED and "
+    f"{counts['n_fail']} FAIL; a control passes at most {counts['control_passes']} comparisons, a method "
+    f"{counts['most_passes']}.",
     counterpart="Table 2",
 )
 
 # %%
 page.table(
-    everything.assign(control=~everything["method"].isin(names)),
+    everything.assign(control=control),
     "verdicts",
     caption="The verdicts with the numbers behind them: mean of the method (value) and of the baseline (reference), "
     f"their difference and its 95 % bootstrap interval by {study.images.unit}. control: whether the row is that of a "

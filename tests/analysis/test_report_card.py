@@ -17,6 +17,7 @@ from saltrust.analysis.report_card import GRADES, grades, report_card
 from saltrust.analysis.report_card_warnings import WARNINGS, CardEvidence, warnings
 from saltrust.artefacts.store import Store
 from saltrust.core import data_cards
+from saltrust.core.outcomes import OUTCOMES
 from saltrust.methods.registry import CONTROLS
 from saltrust.models.architectures import ARCHITECTURES, Architecture, Stage
 from saltrust.plots.style import GRADE_MARKS
@@ -86,21 +87,26 @@ def test_the_card_has_each_comparison_of_the_study_and_its_controls(study, card)
     assert set(card.query("criterion == 'randomization'")["n"]) == {len(study.images.cascaded)}
 
 
-def test_grades_are_pass_low_or_fail():
-    cells = [
-        ("grad", criterion, baseline, verdict)
-        for criterion, low, high in (
-            ("utility", "PASS", "PASS"),
-            ("repeatability", "PASS", "FAIL"),
-            ("reproducibility", "FAIL", "FAIL"),
-        )
-        for baseline, verdict in (("low", low), ("localizer", high))
-    ]
-    found = grades(judged(*cells, ("grad", "randomization", "threshold", "FAIL")))
-    assert found.loc["grad"].to_dict() == dict(
-        utility="pass", randomization="fail", repeatability="low", reproducibility="fail"
-    )
-    assert list(found.columns) == list(CRITERIA)
+@pytest.mark.parametrize(
+    ("low", "localizer", "grade"),
+    [
+        ("PASS", "PASS", "pass"),
+        ("PASS", "UNDECIDED", "low"),
+        ("PASS", "FAIL", "low"),
+        *(("UNDECIDED", of_localizer, "undecided") for of_localizer in OUTCOMES),
+        *(("FAIL", of_localizer, "fail") for of_localizer in OUTCOMES),
+    ],
+)
+def test_a_grade_follows_from_the_low_baseline_and_then_from_the_localizer(low, localizer, grade):
+    cells = ("grad", "utility", "average", low), ("grad", "utility", "localizer", localizer)
+    alone = ("grad", "randomization", "threshold", low), ("xrai", "randomization", "threshold", "PASS")
+    found = grades(judged(("xrai", "utility", "average", "PASS"), *alone, *cells))
+    assert list(found.columns) == ["utility", "randomization"]
+    assert found.loc["grad"].to_dict() == {
+        "utility": grade,
+        "randomization": {"PASS": "pass", "UNDECIDED": "undecided", "FAIL": "fail"}[low],
+    }
+    assert found.loc["xrai"].tolist() == ["pass", "pass"]
 
 
 def evidence(**changes):
@@ -118,6 +124,8 @@ def evidence(**changes):
         "null": 0.1,
         "low_baseline": ("surrogates", "different images"),
         "until": 0.2,
+        "verdict": "PASS",
+        "rule": "interval",
         "ci_low": 0.1,
         "truth": "mask",
         "share": 0.02,
@@ -147,11 +155,14 @@ def evidence(**changes):
         }
     )
     null = pd.DataFrame({"method": ["grad", "xrai", "unet"], "ssim": [0.05, given["null"], 0.9]})
+    verdicts = pd.DataFrame(
+        {"ci_low": [given["ci_low"], 0.2], "ci_high": [0.3, 0.4], "verdict": [given["verdict"], "PASS"]}
+    )
     truth = np.zeros((1, 10, 10))
     truth.flat[: round(100 * given["share"])] = 1
     study = SimpleNamespace(
         profile=SimpleNamespace(name=given["profile"]),
-        protocol=SimpleNamespace(name="any", low_baseline=given["low_baseline"]),
+        protocol=SimpleNamespace(name="any", low_baseline=given["low_baseline"], rule=given["rule"]),
         card=SimpleNamespace(get=given["get"], truth=given["truth"], localizer="unet", models=()),
         images=SimpleNamespace(explained=(0,), split=lambda name: SimpleNamespace(truth=truth)),
         networks=SimpleNamespace(
@@ -174,7 +185,7 @@ def evidence(**changes):
                 }
             ),
         ),
-        verdicts=lambda methods, n_boot: pd.DataFrame({"ci_low": [given["ci_low"], 0.2], "ci_high": [0.3, 0.4]}),
+        verdicts=lambda methods, n_boot: verdicts,
     )
     return CardEvidence(study, "grad,xrai", card)
 
@@ -200,7 +211,10 @@ def test_a_study_without_fault_has_the_one_warning_that_always_holds():
         ("texture", {"null": 0.7}, "0.70 for maps that share their texture alone (XRAI)"),
         ("texture", {"low_baseline": 0.5}, "set at 0.5, not measured"),
         ("late", {"until": 0.9}, "Only the last of 2 stages of random weights, stem, takes the maps below"),
-        ("undecided", {"ci_low": -0.1}, "1 of 2 comparisons are undecided"),
+        ("undecided", {"verdict": "UNDECIDED"}, "1 of 2 comparisons are in doubt: the interval"),
+        ("undecided", {"verdict": "UNDECIDED"}, "it was not found to be worse"),
+        ("undecided", {"ci_low": -0.1, "rule": "mean"}, "1 of 2 comparisons are in doubt: the interval"),
+        ("undecided", {"ci_low": -0.1, "rule": "mean"}, "their PASS or FAIL may be chance"),
         ("boxes", {"truth": "box"}, "boxes"),
         ("size", {"share": 0.3}, "covers 30% of the image"),
     ],
@@ -302,6 +316,7 @@ def test_a_fifth_criterion_is_judged_graded_asked_and_drawn(study, fifth):
     expected = study.criteria.other_class(METHODS).groupby("method")["ssim"].mean()
     np.testing.assert_allclose(verdicts.set_index("method")["value"], expected[METHODS.split(",")])
     assert (verdicts["verdict"] == "PASS").equals(verdicts["ci_high"] < 0)
+    assert (verdicts["verdict"] == "FAIL").equals(verdicts["ci_low"] >= 0)
 
     curve = specification_curve(study, "grad", 20)
     assert curve["criterion"].unique().tolist() == list(CRITERIA)

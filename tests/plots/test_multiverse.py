@@ -6,10 +6,18 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex, to_rgba
 
-from saltrust.analysis.multiverse.effects import effects, flip_rates, pass_shares
+from saltrust.analysis.multiverse.effects import effects, flip_rates, verdict_shares
 from saltrust.analysis.multiverse.factors import FACTORS
-from saltrust.plots.multiverse import PROTOCOL_MARKS, choice_bars, share_matrix, sorted_curves, specification_curve
-from saltrust.plots.style import FAIL, PASS
+from saltrust.core.outcomes import OUTCOMES
+from saltrust.plots.multiverse import (
+    FILLS,
+    PROTOCOL_MARKS,
+    choice_bars,
+    share_matrix,
+    sorted_curves,
+    specification_curve,
+)
+from saltrust.plots.style import FAIL, OUTCOME_COLOURS, PASS
 
 
 @pytest.fixture(autouse=True)
@@ -38,14 +46,22 @@ def curve():
     frame = (
         pd.DataFrame(rows).reindex(columns=[*rows[0], *(name for name in FACTORS if name not in rows[0])]).fillna("")
     )
-    frame["verdict"] = np.where(frame["sign"] * frame["difference"] > 0, "PASS", "FAIL")
+    gap = (frame["sign"] * frame["difference"]).round(9)
+    frame["verdict"] = np.select([gap > 0.05, gap <= -0.05], ["PASS", "FAIL"], "UNDECIDED")
+    assert set(frame["verdict"]) == set(OUTCOMES)
     return frame.assign(ci_low=frame["difference"] - 0.05, ci_high=frame["difference"] + 0.05)
 
 
 def marks(axis):
-    """(marker, x, y, whether filled) of the named protocols."""
+    """(marker, x, y, verdict) of the named protocols, the verdict as the mark is filled."""
+    said = {(fill, fill != "none"): verdict for verdict, fill in FILLS.items()}
     return [
-        (line.get_marker(), line.get_xdata()[0], line.get_ydata()[0], line.get_mfc() == line.get_mec())
+        (
+            line.get_marker(),
+            line.get_xdata()[0],
+            line.get_ydata()[0],
+            said[line.get_fillstyle(), line.get_mfc() == line.get_mec()],
+        )
         for line in axis.lines
         if line.get_marker() in PROTOCOL_MARKS.values()
     ]
@@ -56,19 +72,24 @@ def dots(axis):
 
 
 def test_the_matrix_shows_each_share_and_the_named_verdicts(curve):
-    shares = pass_shares(curve)
+    shares = verdict_shares(curve)
     (axis,) = share_matrix(shares, curve).axes
-    assert [text.get_text() for text in axis.texts] == [f"{share:.0%}" for share in shares.to_numpy().ravel()]
-    np.testing.assert_allclose(axis.images[0].get_array(), shares)
+    expected = [
+        text
+        for passed, undecided in zip(shares["PASS"].to_numpy().flat, shares["UNDECIDED"].to_numpy().flat, strict=True)
+        for text in (f"{passed:.0%}", *([f"{undecided:.0%} undecided"] if undecided else []))
+    ]
+    assert [text.get_text() for text in axis.texts] == expected
+    assert any("undecided" in text for text in expected)
+    np.testing.assert_allclose(axis.images[0].get_array(), shares["PASS"] - shares["FAIL"])
     assert to_hex(axis.images[0].to_rgba(np.array([[1.0]]))[0, 0]) == PASS
-    assert to_hex(axis.images[0].to_rgba(np.array([[0.0]]))[0, 0]) == FAIL
+    assert to_hex(axis.images[0].to_rgba(np.array([[-1.0]]))[0, 0]) == FAIL
     assert len(marks(axis)) == 4 * 3
     for (method, criterion), own in curve.groupby(["method", "criterion"]):
-        place = shares.columns.get_loc(criterion), shares.index.get_loc(method)
-        filled = {mark: full for mark, x, y, full in marks(axis) if (round(x), round(y)) == place}
+        place = shares["PASS"].columns.get_loc(criterion), shares["PASS"].index.get_loc(method)
+        said = {mark: verdict for mark, x, y, verdict in marks(axis) if (round(x), round(y)) == place}
         for name, mark in PROTOCOL_MARKS.items():
-            expected = own[own["protocol"].str.contains(name)]["verdict"].item() == "PASS"
-            assert filled[mark] == expected
+            assert said[mark] == own[own["protocol"].str.contains(name)]["verdict"].item()
 
 
 def test_curves_are_sorted_coloured_by_verdict_and_marked(curve):
@@ -78,12 +99,13 @@ def test_curves_are_sorted_coloured_by_verdict_and_marked(curve):
     axis = figure.axes[1]
     crossed = own[own["in_grid"]].sort_values("difference")
     np.testing.assert_allclose(dots(axis).get_offsets()[:, 1], crossed["difference"])
-    colours = [to_rgba(PASS if verdict == "PASS" else FAIL) for verdict in crossed["verdict"]]
+    colours = [to_rgba(OUTCOME_COLOURS[verdict]) for verdict in crossed["verdict"]]
     np.testing.assert_allclose(dots(axis).get_facecolors(), colours)
-    found = {mark: (x, y, full) for mark, x, y, full in marks(axis)}
+    found = {mark: (x, y, verdict) for mark, x, y, verdict in marks(axis)}
     row = own[own["protocol"].str.contains("published")].iloc[0]
     at = (crossed.index.get_loc(row.name) + 0.5) / len(crossed)
-    assert found[PROTOCOL_MARKS["published"]] == pytest.approx((at, row["difference"], row["verdict"] == "PASS"))
+    assert found[PROTOCOL_MARKS["published"]][:2] == pytest.approx((at, row["difference"]))
+    assert found[PROTOCOL_MARKS["published"]][2] == row["verdict"]
     outside = own[~own["in_grid"]].iloc[0]
     assert found[PROTOCOL_MARKS["as_run"]][1] == outside["difference"]
     assert 0 <= found[PROTOCOL_MARKS["as_run"]][0] <= 1

@@ -8,6 +8,7 @@ from matplotlib.colors import to_rgb
 from sklearn.metrics import average_precision_score
 
 from saltrust import plots
+from saltrust.core.outcomes import OUTCOMES
 from saltrust.methods.registry import label_of
 from saltrust.study.five_band import TITLES
 
@@ -24,13 +25,32 @@ def texts(figure):
 
 def test_the_verdict_matrix_says_each_verdict_in_words_and_colour():
     verdicts = pd.DataFrame(
-        [("grad", "utility", "average", 0.3, 0.2, "PASS"), ("xrai", "utility", "average", 0.1, 0.2, "FAIL")],
+        [
+            ("grad", "utility", "average", 0.3, 0.2, "PASS"),
+            ("ig", "utility", "average", 0.25, 0.2, "UNDECIDED"),
+            ("xrai", "utility", "average", 0.1, 0.2, "FAIL"),
+        ],
         columns=["method", "criterion", "baseline", "value", "reference", "verdict"],
     )
     figure = plots.verdict_matrix(verdicts)
-    assert texts(figure) == ["PASS", "0.30 / 0.20", "FAIL", "0.10 / 0.20"]
-    assert [plt.matplotlib.colors.to_hex(p.get_facecolor()) for p in figure.axes[0].patches] == [plots.PASS, plots.FAIL]
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["GRAD", "XRAI"]
+    assert texts(figure) == ["PASS", "0.30 / 0.20", "UNDECIDED", "0.25 / 0.20", "FAIL", "0.10 / 0.20"]
+    grounds = [patch.get_facecolor()[:3] for patch in figure.axes[0].patches]
+    assert [grounds[0], grounds[2]] == [to_rgb(plots.PASS), to_rgb(plots.FAIL)]
+    grey = [np.dot(ground, (0.299, 0.587, 0.114)) for ground in grounds]  # as printed without colour
+    assert grey[1] > max(grey[0], grey[2]) + 0.3
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["GRAD", "IG", "XRAI"]
+
+
+def test_each_verdict_fits_its_cell():
+    rows = [
+        ("grad", f"criterion {k}", "low", 0.3, 0.2, verdict) for k, verdict in enumerate((*OUTCOMES, *OUTCOMES, "PASS"))
+    ]
+    verdicts = pd.DataFrame(rows, columns=["method", "criterion", "baseline", "value", "reference", "verdict"])
+    figure = plots.verdict_matrix(verdicts)
+    figure.draw_without_rendering()
+    (axis,) = figure.axes
+    width = axis.transData.transform((1, 0))[0] - axis.transData.transform((0, 0))[0]
+    assert all(text.get_window_extent().width < width for text in axis.texts)
 
 
 def test_cascade_curves_start_at_one_and_show_the_threshold():
@@ -172,13 +192,13 @@ def test_the_low_baseline_of_stability_is_one_line_or_one_for_each_method():
     assert any(set(line.get_ydata()) == {0.5} for line in one.lines)
 
 
-def test_controls_stand_below_the_methods_in_the_matrix_of_verdicts():
+def test_controls_stand_above_the_methods_in_the_matrix_of_verdicts():
     cell = {"criterion": "utility", "baseline": "average", "value": 0.2, "reference": 0.4}
     verdicts = pd.DataFrame([{"method": "grad", "verdict": "FAIL", **cell}])
     controls = pd.DataFrame([{"method": "sobel", "verdict": "PASS", **cell}])
     axis = plots.verdict_matrix(verdicts, controls).axes[0]
-    assert [label.get_text() for label in axis.get_yticklabels()] == ["GRAD", "SOBEL"]
-    assert [text.get_text() for text in axis.texts] == ["FAIL", "0.20 / 0.40", "PASS", "0.20 / 0.40"]
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["SOBEL", "GRAD"]
+    assert [text.get_text() for text in axis.texts] == ["PASS", "0.20 / 0.40", "FAIL", "0.20 / 0.40"]
     assert axis.get_yticks()[1] - axis.get_yticks()[0] > 1
     assert len(plots.verdict_matrix(verdicts, controls.iloc[:0]).axes[0].texts) == 2
 

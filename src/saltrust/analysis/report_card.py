@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from saltrust.core import outcomes
 from saltrust.methods.registry import select
 from saltrust.stats.bootstrap import summarize
 from saltrust.study.criteria import CRITERIA
@@ -21,8 +22,10 @@ class Grade:
 GRADES = {
     "pass": Grade("passes every baseline", "●"),
     "low": Grade("passes all but the localizer", "▲"),
+    "undecided": Grade("undecided against a low baseline", "?"),
     "fail": Grade("fails a low baseline", "✕"),
 }
+"""By name, from the best to the worst."""
 
 
 def report_card(study: Study, methods: str = "paper", n_boot: int = 1000) -> pd.DataFrame:
@@ -36,7 +39,7 @@ def report_card(study: Study, methods: str = "paper", n_boot: int = 1000) -> pd.
     Returns:
         Columns method, role ("map", "control" or "localizer"), criterion, score (its name), value (the mean over
         images), ci_low, ci_high (its 95 % bootstrap interval), n (images), baseline, reference (the baseline's mean)
-        and verdict ("PASS" or "FAIL"). The last three are missing for controls and localizers, which are not judged.
+        and verdict (a name in OUTCOMES). The last three are missing for controls and localizers, which are not judged.
     """
     means = pd.concat(
         summarize(study.criteria.of(name, methods), criterion.score, ["method"], n_boot, study.seed).assign(
@@ -53,12 +56,12 @@ def report_card(study: Study, methods: str = "paper", n_boot: int = 1000) -> pd.
 
 def grades(card: pd.DataFrame) -> pd.DataFrame:
     """How each method does by each criterion, a name in GRADES: methods x criteria. card: from `report_card`."""
-    failed = card[card["role"] == "map"].assign(failed=lambda rows: rows["verdict"] == "FAIL")
-    low = failed["baseline"] != "localizer"
-    found = failed.groupby(["method", "criterion"], sort=False).size().rename("grade").to_frame().assign(grade="pass")
-    for part, grade in ((failed[~low], "low"), (failed[low], "fail")):  # a failed low baseline weighs more
-        found.loc[part[part["failed"]].set_index(["method", "criterion"]).index.unique(), "grade"] = grade
-    return found["grade"].unstack().loc[list(dict.fromkeys(failed["method"])), criteria_of(card)]
+    own = card[card["role"] == "map"]
+    of_low = {outcomes.PASS: "pass", outcomes.UNDECIDED: "undecided", outcomes.FAIL: "fail"}
+    of_localizer = {outcomes.PASS: "pass", outcomes.UNDECIDED: "low", outcomes.FAIL: "low"}
+    grade = own["verdict"].map(of_low).where(own["baseline"] != "localizer", own["verdict"].map(of_localizer))
+    worst = grade.map(list(GRADES).index).groupby([own["method"], own["criterion"]], sort=False).max()
+    return worst.map(dict(enumerate(GRADES))).unstack().loc[list(dict.fromkeys(own["method"])), criteria_of(card)]
 
 
 def criteria_of(card: pd.DataFrame) -> list[str]:

@@ -7,6 +7,7 @@ from functools import cached_property
 import pandas as pd
 
 from saltrust.analysis.randomization import falls, late_words
+from saltrust.core.outcomes import UNDECIDED
 from saltrust.core.registry import Registry
 from saltrust.methods.registry import PAPER_EIGHT, label_of, select
 from saltrust.study.study import Study
@@ -96,7 +97,8 @@ def _images(evidence: CardEvidence) -> str | None:
         return None
     return (
         f"{fewest['utility']} images behind utility, {fewest['randomization']} behind randomization: the fewer there "
-        "are, the more an interval is too narrow, so that a PASS may be chance; and a small difference is not seen."
+        "are, the more an interval is too narrow, so that PASS and FAIL may be chance; and a small difference is not "
+        "seen."
     )
 
 
@@ -206,13 +208,15 @@ def _late(evidence: CardEvidence) -> str | None:
 @WARNINGS.register("undecided")
 def _undecided(evidence: CardEvidence) -> str | None:
     verdicts = evidence.study.verdicts(evidence.methods, evidence.n_boot)
-    open_ones = int(((verdicts["ci_low"] <= 0) & (verdicts["ci_high"] >= 0)).sum())
-    if not open_ones:
+    if evidence.study.protocol.rule == "mean":
+        doubtful = int(((verdicts["ci_low"] <= 0) & (verdicts["ci_high"] >= 0)).sum())
+        then = "The mean alone decides here, so that their PASS or FAIL may be chance."
+    else:
+        doubtful = int((verdicts["verdict"] == UNDECIDED).sum())
+        then = "The images cannot tell whether the method is better; it was not found to be worse."
+    if not doubtful:
         return None
-    return (
-        f"{open_ones} of {len(verdicts)} comparisons are undecided: their interval holds zero. FAIL then means “not "
-        "shown to be better”, and PASS by the mean alone may be chance."
-    )
+    return f"{doubtful} of {len(verdicts)} comparisons are in doubt: the interval of the difference holds zero. {then}"
 
 
 @WARNINGS.register("boxes")

@@ -1,6 +1,6 @@
 """Results in words: what captions, alternative texts and quotes of several chapters say in the same way."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -20,6 +20,16 @@ def in_words(values: Mapping[str, Any] | pd.Series, form: str = ".2f", name: Cal
     'SG 0.21, AVG 0.30'
     """
     return ", ".join(f"{name(key)} {value:{form}}" for key, value in values.items())
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence has them.
+
+    >>> listed(["a", "b", "c"]), listed(["a"])
+    ('a, b and c', 'a')
+    """
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def best_and_worst(means: pd.Series, score: str, prefix: str = "") -> dict[str, Any]:

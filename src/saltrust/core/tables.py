@@ -8,9 +8,11 @@ from pathlib import Path
 
 from saltrust.core.errors import SaltrustError
 from saltrust.core.formatting import written
+from saltrust.core.outcomes import OUTCOMES
 
 PROSE = 32  # characters from which a cell's text may break into lines
-VERDICTS = {"PASS": "verdict-pass", "FAIL": "verdict-fail"}  # words with a mark of their own: class of the style sheet
+VERDICTS = {outcome: f"verdict-{outcome.lower()}" for outcome in OUTCOMES}
+"""Words with a mark of their own: class of the style sheet."""
 
 
 @dataclass(frozen=True)

@@ -44,5 +44,5 @@ from saltrust.plots.scores import (
     stability_boxes,
     training_curves,
 )
-from saltrust.plots.style import EDGE, FAIL, GRADE_MARKS, MAP, PASS, TRUTH, WIDTH
+from saltrust.plots.style import EDGE, FAIL, GRADE_MARKS, MAP, PASS, TRUTH, UNDECIDED, WIDTH
 from saltrust.plots.verdicts import verdict_matrix

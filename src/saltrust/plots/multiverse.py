@@ -1,4 +1,4 @@
-"""Figures of the specification curve: how many specifications pass, how far they reach, which choices decide."""
+"""Figures of the specification curve: what verdicts specifications give, how far they reach, which choices decide."""
 
 from collections.abc import Mapping
 from itertools import product
@@ -14,47 +14,44 @@ from matplotlib.ticker import PercentFormatter
 
 from saltrust.analysis.multiverse.effects import INTERACTIONS
 from saltrust.analysis.multiverse.factors import FACTORS
+from saltrust.core.outcomes import FAIL, PASS, UNDECIDED
 from saltrust.methods.registry import label_of
-from saltrust.plots.style import FAIL, PASS, WIDTH
+from saltrust.plots import style
+from saltrust.plots.style import OUTCOME_COLOURS, WIDTH
 
-PROTOCOL_MARKS = {
-    "corrected": "s",
-    "published": "^",
-    "as_run": "o",
-}  # of the named protocols: filled for PASS, open for FAIL
-SHARES = LinearSegmentedColormap.from_list("shares", (FAIL, "#f7f7f7", PASS))
+PROTOCOL_MARKS = {"corrected": "s", "published": "^", "as_run": "o"}
+FILLS = {PASS: "full", UNDECIDED: "left", FAIL: "none"}  # of the marks of the named protocols
+SHARES = LinearSegmentedColormap.from_list("shares", (style.FAIL, "#f7f7f7", style.PASS))
 STRETCHES = 96  # of a sorted curve, at most, for which a dashboard is shaded: more could not be told apart
 
 
-def share_matrix(shares: pd.DataFrame, curve: pd.DataFrame) -> Figure:
-    """Share of the specifications that PASS, a row for each method and a column for each criterion; below the number,
-    the verdicts of the named protocols.
+def share_matrix(shares: Mapping[str, pd.DataFrame], curve: pd.DataFrame) -> Figure:
+    """Share of the specifications that PASS, a row for each method and a column for each criterion; below it the share
+    that is undecided, where there is any, and the verdicts of the named protocols.
+
+    The ground is as blue as PASS outweighs FAIL, as orange as FAIL outweighs PASS.
 
     Args:
-        shares: from `pass_shares`.
+        shares: from `verdict_shares`.
         curve: from `analysis.multiverse.curve.specification_curve`.
     """
-    figure, axis = plt.subplots(figsize=(WIDTH, 0.55 * len(shares) + 1.3))
-    axis.imshow(shares, cmap=SHARES, vmin=0, vmax=1, aspect="auto")
-    for (i, method), (j, criterion) in product(enumerate(shares.index), enumerate(shares.columns)):
-        share = shares.loc[method, criterion]
-        colour = "white" if abs(share - 0.5) > 0.3 else "black"
-        axis.text(j, i - 0.14, f"{share:.0%}", ha="center", va="center", color=colour, weight="bold")
+    passed, undecided, balance = shares[PASS], shares[UNDECIDED], shares[PASS] - shares[FAIL]
+    figure, axis = plt.subplots(figsize=(WIDTH, 0.62 * len(passed) + 1.3))
+    axis.imshow(balance, cmap=SHARES, vmin=-1, vmax=1, aspect="auto")
+    for (i, method), (j, criterion) in product(enumerate(passed.index), enumerate(passed.columns)):
+        colour = "white" if abs(balance.loc[method, criterion]) > 0.6 else "black"
+        centred = {"ha": "center", "va": "center", "color": colour}
+        axis.text(j, i - 0.24, f"{passed.loc[method, criterion]:.0%}", weight="bold", **centred)
+        if undecided.loc[method, criterion]:
+            axis.text(j, i + 0.03, f"{undecided.loc[method, criterion]:.0%} undecided", fontsize=8, **centred)
         own = curve[(curve["method"] == method) & (curve["criterion"] == criterion)]
         for k, (name, mark) in enumerate(PROTOCOL_MARKS.items()):
-            verdict = _row_of(own, name)["verdict"]
-            axis.plot(
-                j + 0.14 * (k - 1),
-                i + 0.26,
-                mark,
-                markersize=7,
-                markeredgecolor=colour,
-                markerfacecolor=colour if verdict == "PASS" else "none",
-            )
-    axis.set_xticks(range(shares.shape[1]), shares.columns)
-    axis.set_yticks(range(len(shares)), [label_of(method) for method in shares.index])
-    axis.set_xticks(np.arange(shares.shape[1] - 1) + 0.5, minor=True)
-    axis.set_yticks(np.arange(len(shares) - 1) + 0.5, minor=True)
+            filling = _filling(_row_of(own, name)["verdict"], colour)
+            axis.plot(j + 0.14 * (k - 1), i + 0.3, mark, markersize=7, **filling)
+    axis.set_xticks(range(passed.shape[1]), passed.columns)
+    axis.set_yticks(range(len(passed)), [label_of(method) for method in passed.index])
+    axis.set_xticks(np.arange(passed.shape[1] - 1) + 0.5, minor=True)
+    axis.set_yticks(np.arange(len(passed) - 1) + 0.5, minor=True)
     axis.grid(False)
     axis.grid(which="minor", color="white", linewidth=2)
     axis.tick_params(which="both", length=0)
@@ -69,20 +66,31 @@ def _row_of(own: pd.DataFrame, protocol: str) -> pd.Series:
     return own[own["protocol"].str.split(", ").map(lambda names: protocol in names)].iloc[0]
 
 
+def _filling(verdict: str, colour: str, ground: str = "none") -> dict[str, str]:
+    """How the mark of a named protocol says its verdict; ground: what shows where it is not filled."""
+    return {
+        "fillstyle": FILLS[verdict],
+        "color": colour,
+        "markerfacecolor": ground if FILLS[verdict] == "none" else colour,
+        "markerfacecoloralt": ground,
+        "markeredgecolor": colour,
+    }
+
+
 def _protocol_legend(figure: Figure, *more: Line2D) -> None:
     handles = [
         Line2D([], [], linestyle="", marker=mark, color="black", markersize=7, label=name.replace("_", " "))
         for name, mark in PROTOCOL_MARKS.items()
     ]
-    handles.append(Line2D([], [], linestyle="", marker="D", color="black", markerfacecolor="none", label="open: FAIL"))
-    figure.legend(
-        handles=[*more, *handles], loc="outside lower center", ncols=3 if more else 4, frameon=False, fontsize=10
-    )
+    handles += [
+        Line2D([], [], linestyle="", marker="D", markersize=7, label=f"{word}: {verdict}", **_filling(verdict, "black"))
+        for word, verdict in (("filled", PASS), ("half", UNDECIDED), ("open", FAIL))
+    ]
+    figure.legend(handles=[*more, *handles], loc="outside lower center", ncols=3, frameon=False, fontsize=10)
 
 
 _VERDICTS = tuple(
-    Line2D([], [], linestyle="", marker="o", color=colour, label=verdict)
-    for verdict, colour in (("PASS", PASS), ("FAIL", FAIL))
+    Line2D([], [], linestyle="", marker="o", color=colour, label=verdict) for verdict, colour in OUTCOME_COLOURS.items()
 )
 
 
@@ -120,7 +128,7 @@ def _draw_curve(axis: Axes, own: pd.DataFrame, size: float) -> None:
     crossed = own[own["in_grid"]].sort_values("difference", kind="stable")
     x = (np.arange(len(crossed)) + 0.5) / len(crossed)
     axis.fill_between(x, crossed["ci_low"], crossed["ci_high"], color="0.8", linewidth=0)
-    colours = crossed["verdict"].map({"PASS": PASS, "FAIL": FAIL})
+    colours = crossed["verdict"].map(OUTCOME_COLOURS)
     axis.scatter(x, crossed["difference"], s=size, c=colours, linewidths=0, zorder=2)
     axis.axhline(0, color="0.2", linewidth=0.8)
     for name, mark in PROTOCOL_MARKS.items():
@@ -130,16 +138,8 @@ def _draw_curve(axis: Axes, own: pd.DataFrame, size: float) -> None:
             if row["in_grid"]
             else np.interp(row["difference"], crossed["difference"], x)
         )
-        axis.plot(
-            at,
-            row["difference"],
-            mark,
-            markersize=5 + size / 8,
-            color="black",
-            markerfacecolor="black" if row["verdict"] == "PASS" else "white",
-            zorder=3,
-            clip_on=False,
-        )
+        filling = _filling(row["verdict"], "black", ground="white")
+        axis.plot(at, row["difference"], mark, markersize=5 + size / 8, zorder=3, clip_on=False, **filling)
     axis.set_xlim(0, 1)
     axis.grid(False, axis="x")
 

@@ -45,7 +45,9 @@ def _panel(axis: Axes, card: pd.DataFrame, graded: pd.Series, rows: list[str]) -
         y, judged = rows.index(row.method), row.method in graded.index
         marker, colour = GRADE_MARKS[graded[row.method]] if judged else ("D", CONTROL)
         axis.plot([row.ci_low, row.ci_high], [y, y], color=colour, linewidth=2, solid_capstyle="butt")
-        axis.plot(row.value, y, marker, color=colour, markersize=7 if judged else 5, markeredgecolor="white", zorder=3)
+        edge = colour if marker == GRADE_MARKS["undecided"][0] else "white"  # a thin mark would drown in white
+        style = {"marker": marker, "linestyle": "", "color": colour, "markeredgecolor": edge}
+        axis.plot(row.value, y, markersize=8 if judged else 5, zorder=3, **style)
     for row in card.dropna(subset="baseline").itertuples():
         y = rows.index(row.method)
         style = {"color": HIGH, "linestyle": ":"} if row.baseline == "localizer" else {"color": LOW}

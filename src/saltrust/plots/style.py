@@ -4,14 +4,17 @@ import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib.axes import Axes
 
+from saltrust.core.outcomes import OUTCOMES
+
 sns.set_theme(style="whitegrid", palette="colorblind", font_scale=1.05)
 plt.rcParams |= {"image.interpolation": "nearest", "axes.titlesize": "medium", "figure.constrained_layout.use": True}
 
 WIDTH = 8.0  # inches; shown at the width of the column, about 18 cm, fonts keep their size
 MAP = "inferno"
 TRUTH, EDGE = "#00e5ff", "black"  # the truth's outline: cyan is no colour of the map, the edge shows on bright ones
-PASS, FAIL = "#0072b2", "#d55e00"  # blue and orange stay apart for every kind of colour vision
-GRADE_MARKS = {"pass": ("o", PASS), "low": ("^", "#4c9fd1"), "fail": ("X", FAIL)}
+PASS, UNDECIDED, FAIL = "#0072b2", "#767676", "#d55e00"  # which stay apart for every kind of colour vision
+OUTCOME_COLOURS = dict(zip(OUTCOMES, (PASS, UNDECIDED, FAIL), strict=True))
+GRADE_MARKS = {"pass": ("o", PASS), "low": ("^", "#4c9fd1"), "undecided": ("$?$", UNDECIDED), "fail": ("X", FAIL)}
 """Marker and colour of each grade of a report card."""
 
 

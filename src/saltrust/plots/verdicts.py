@@ -7,8 +7,12 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from saltrust.core import outcomes
 from saltrust.methods.registry import label_of
 from saltrust.plots.style import FAIL, PASS, WIDTH
+
+CELLS = {outcomes.PASS: (PASS, "white"), outcomes.UNDECIDED: ("#e6e6e6", "0.15"), outcomes.FAIL: (FAIL, "white")}
+"""Ground and letters of a cell: the light one stands out without colour, too."""
 
 
 def verdict_matrix(verdicts: pd.DataFrame, controls: pd.DataFrame | None = None) -> Figure:
@@ -16,10 +20,10 @@ def verdict_matrix(verdicts: pd.DataFrame, controls: pd.DataFrame | None = None)
 
     Args:
         verdicts: from `Study.verdicts`; the verdict stands in words.
-        controls: in the same columns, below a gap; None for none.
+        controls: in the same columns, above a gap; None for none.
     """
     columns = list(dict.fromkeys(zip(verdicts["criterion"], verdicts["baseline"], strict=True)))
-    groups = [verdicts] if controls is None or controls.empty else [verdicts, controls]
+    groups = [verdicts] if controls is None or controls.empty else [controls, verdicts]
     height = sum(group["method"].nunique() for group in groups) + 0.4 * (len(groups) - 1)
     figure, axis = plt.subplots(figsize=(WIDTH, 0.48 * height + 1.5))
     top, ticks = 0.0, {}
@@ -42,11 +46,11 @@ def verdict_matrix(verdicts: pd.DataFrame, controls: pd.DataFrame | None = None)
 
 
 def _verdict_cell(axis: Axes, left: float, top: float, cell: pd.Series) -> None:
-    colour = PASS if cell["verdict"] == "PASS" else FAIL
-    axis.add_patch(plt.Rectangle((left, top), 1, 1, facecolor=colour, edgecolor="white", linewidth=2))
+    word, (ground, letters) = cell["verdict"], CELLS[cell["verdict"]]
+    axis.add_patch(plt.Rectangle((left, top), 1, 1, facecolor=ground, edgecolor="white", linewidth=2))
     numbers = f"{cell['value']:.2f} / {cell['reference']:.2f}"
     for text, place, style in (
-        (cell["verdict"], 0.36, {"weight": "bold", "fontsize": 10}),
+        (word, 0.36, {"weight": "bold", "fontsize": 8 if word == outcomes.UNDECIDED else 10}),
         (numbers, 0.74, {"fontsize": 8}),
     ):
-        axis.text(left + 0.5, top + place, text, ha="center", va="center", color="white", **style)
+        axis.text(left + 0.5, top + place, text, ha="center", va="center", color=letters, **style)

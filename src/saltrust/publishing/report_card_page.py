@@ -64,7 +64,7 @@ def _facts(study: Study) -> dict[str, str]:
         "Finding": study.card.finding,
         "Truth": study.card.truth,
         "Images with maps": f"{len(study.images.explained)}, {study.images.size} pixels wide",
-        "Protocol": f"{study.protocol.name}, PASS by {study.protocol.rule}",
+        "Protocol": f"{study.protocol.name}, judged by the {study.protocol.rule}",
         "Profile": study.profile.name,
     }
 

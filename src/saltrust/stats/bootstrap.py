@@ -207,7 +207,8 @@ def difference(
         first: sample (n,).
         second: sample (m,), or one number.
         paired: whether both are of the same images in the same order (or `second` is one number). Then images are
-            resampled as pairs, and pairs with NaN are left out; else each sample is resampled by itself.
+            resampled as pairs, and pairs with NaN are left out; else each sample is resampled by itself, without its
+            NaN.
         n_boot: number of resamples.
         seed: of the random draws.
         clusters: of the images of `first` (n,), see `bootstrap_means`.
@@ -225,8 +226,11 @@ def difference(
         means = bootstrap_means(gaps, n_boot, seed, None if clusters is None else clusters[known])
         estimate = gaps.mean()
     else:
-        means = bootstrap_means(first, n_boot, seed, clusters) - bootstrap_means(second, n_boot, seed + 1)
-        estimate = np.mean(first) - np.mean(second)
+        known = ~np.isnan(first)
+        own, other = first[known], second[~np.isnan(second)]
+        members = None if clusters is None else clusters[known]
+        means = bootstrap_means(own, n_boot, seed, members) - bootstrap_means(other, n_boot, seed + 1)
+        estimate = own.mean() - other.mean()
     low, high = interval(means)
     return {"difference": float(estimate), "ci_low": low, "ci_high": high}
 

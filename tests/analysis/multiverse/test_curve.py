@@ -14,11 +14,12 @@ from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
 from saltrust.analysis.multiverse.curve import grid, named, specification_curve, specifications
-from saltrust.analysis.multiverse.effects import INTERACTIONS, effects, flip_rates, main_effects, pass_shares
+from saltrust.analysis.multiverse.effects import INTERACTIONS, effects, flip_rates, main_effects, verdict_shares
 from saltrust.analysis.multiverse.factors import FACTORS
 from saltrust.artefacts.scores import LocalizationScores, ScoreBatch
 from saltrust.artefacts.store import Store
 from saltrust.core.errors import SaltrustError
+from saltrust.core.outcomes import OUTCOMES
 from saltrust.core.protocols import PROTOCOLS
 from saltrust.study.criteria import CRITERIA
 from saltrust.study.study import Study
@@ -146,18 +147,20 @@ def test_scores_computed_together_are_those_computed_alone(study, curve):
 
 
 def test_shares_are_of_the_crossed_specifications(curve):
-    shares = pass_shares(curve)
-    assert list(shares.columns) == list(CRITERIA)
+    shares = verdict_shares(curve)
     own = curve.query("method == 'grad' and criterion == 'repeatability' and in_grid")
-    assert shares.loc["grad", "repeatability"] == (own["verdict"] == "PASS").sum() / len(own)
+    for outcome in OUTCOMES:
+        assert list(shares[outcome].columns) == list(CRITERIA)
+        assert shares[outcome].loc["grad", "repeatability"] == (own["verdict"] == outcome).sum() / len(own)
 
 
-def made(shape, differences, passed):
-    """A curve of one method with the first few choices crossed."""
+def made(shape, differences, verdicts):
+    """A curve of one method with the first few choices crossed. verdicts: places in OUTCOMES, or whether it passes."""
     names = list(FACTORS)[: len(shape)]
     rows = [dict(zip(names, map(str, levels), strict=True)) for levels in np.ndindex(*shape)]
     frame = pd.DataFrame(rows).reindex(columns=list(FACTORS), fill_value="")
-    verdict = np.where(np.ravel(passed), "PASS", "FAIL")
+    verdicts = np.ravel(verdicts)
+    verdict = np.where(verdicts, "PASS", "FAIL") if verdicts.dtype == bool else np.array(OUTCOMES)[verdicts]
     return names, frame.assign(
         method="m", criterion="c", in_grid=True, difference=np.ravel(differences), verdict=verdict
     )
@@ -167,30 +170,33 @@ def test_variance_is_split_as_by_an_analysis_of_variance():
     rng = np.random.default_rng(0)
     shape = (3, 2, 2, 2)
     effect = np.arange(3)[:, None, None, None] + np.array([0, 2.0])[:, None] * np.array([1.0, -1])
-    names, curve = made(shape, effect + rng.normal(size=shape), rng.random(shape) < 0.4)
+    names, curve = made(shape, effect + rng.normal(size=shape), rng.integers(3, size=shape))
     found = effects(curve.sample(frac=1, random_state=0)).set_index("choice")
-    curve["passed"] = curve["verdict"].eq("PASS").astype(float)
-    for column, response in (("variance_difference", "difference"), ("variance_verdict", "passed")):
+    curve["rank"] = curve["verdict"].map({"FAIL": 0.0, "UNDECIDED": 0.5, "PASS": 1.0})
+    for column, response in (("variance_difference", "difference"), ("variance_verdict", "rank")):
         fitted = ols(f"{response} ~ {' + '.join(f'C({name})' for name in names)}", curve).fit()
         squares = anova_lm(fitted, typ=2)["sum_sq"]
         expected = (squares / squares.sum()).to_numpy()
         np.testing.assert_allclose(found.loc[[*names, INTERACTIONS], column], expected, rtol=1e-9)
 
 
-@given(arrays.arrays(bool, st.tuples(*[st.integers(2, 3)] * 3)))
-def test_flips_are_counted_over_pairs_that_differ_in_one_choice(passed):
-    names, curve = made(passed.shape, passed, passed)
+@given(arrays.arrays(int, st.tuples(*[st.integers(2, 3)] * 3), elements=st.integers(0, 2)))
+def test_flips_are_counted_over_pairs_that_differ_in_one_choice(places):
+    names, curve = made(places.shape, places, places)
     found = effects(curve).set_index("choice")
     for axis, name in enumerate(names):
         pairs = [
             (a, b)
-            for a, b in combinations(np.ndindex(*passed.shape), 2)
-            if [x != y for x, y in zip(a, b, strict=True)] == [i == axis for i in range(passed.ndim)]
+            for a, b in combinations(np.ndindex(*places.shape), 2)
+            if [x != y for x, y in zip(a, b, strict=True)] == [i == axis for i in range(places.ndim)]
         ]
         assert found.loc[name, "pairs"] == len(pairs)
-        assert found.loc[name, "flips"] == sum(passed[a] != passed[b] for a, b in pairs)
-    if passed.any() and not passed.all():
-        shares = main_effects(passed.astype(float))
+        assert found.loc[name, "flips"] == sum(places[a] != places[b] for a, b in pairs)
+        assert found.loc[name, "reversals"] == sum(
+            {OUTCOMES[places[at]] for at in ab} == {"PASS", "FAIL"} for ab in pairs
+        )
+    if len(np.unique(places)) > 1:
+        shares = main_effects(places.astype(float))
         assert (shares >= 0).all()
         assert shares.sum() <= 1 + 1e-9
         assert found["variance_verdict"].sum() == pytest.approx(1)
@@ -199,8 +205,8 @@ def test_flips_are_counted_over_pairs_that_differ_in_one_choice(passed):
 
 
 def test_flip_rates_are_pooled():
-    _, first = made((2, 2), np.zeros(4), [0, 1, 1, 1])
-    _, second = made((2, 2), np.zeros(4), [0, 0, 1, 1])
+    _, first = made((2, 2), np.zeros(4), np.array([0, 1, 1, 1], bool))
+    _, second = made((2, 2), np.zeros(4), np.array([0, 0, 1, 1], bool))
     found = effects(pd.concat([first, second.assign(method="n")]))
     rates = flip_rates(found)
     assert rates["c", "scalar"] == 3 / 4
@@ -209,6 +215,6 @@ def test_flip_rates_are_pooled():
 
 
 def test_a_grid_with_a_hole_is_refused():
-    _, curve = made((2, 2), np.zeros(4), np.zeros(4))
+    _, curve = made((2, 2), np.zeros(4), np.zeros(4, bool))
     with pytest.raises(SaltrustError, match="c of m: .* not all combinations"):
         effects(curve.iloc[1:])

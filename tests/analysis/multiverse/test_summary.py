@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from saltrust.analysis.multiverse.effects import INTERACTIONS
+from saltrust.analysis.multiverse.effects import INTERACTIONS, verdict_shares
 from saltrust.analysis.multiverse.factors import FACTORS
 from saltrust.analysis.multiverse.summary import (
     choice_bars,
@@ -13,6 +13,7 @@ from saltrust.analysis.multiverse.summary import (
     minorities,
     protocol_verdicts,
 )
+from saltrust.core.outcomes import OUTCOMES
 
 CLIP, RULE = FACTORS["clip"].title, FACTORS["rule"].title
 
@@ -49,11 +50,21 @@ def test_a_choice_names_its_values_criteria_and_methods():
     assert batchnorm["values"] == "reset; statistics kept"
 
 
-def test_a_minority_is_at_most_half():
-    shares = pd.DataFrame({"utility": {"ig": 0.9, "grad": 0.0}, "randomization": {"ig": 0.5, "grad": 1.0}})
+def test_a_minority_is_all_that_has_not_the_most_frequent_verdict():
+    curve = pd.DataFrame(
+        [
+            *(("ig", "utility", verdict) for verdict in ["PASS"] * 9 + ["FAIL"]),
+            *(("ig", "randomization", verdict) for verdict in OUTCOMES),
+            *(("grad", "utility", "UNDECIDED") for _ in range(3)),
+            *(("grad", "randomization", verdict) for verdict in ("FAIL", "UNDECIDED", "FAIL", "PASS")),
+        ],
+        columns=["method", "criterion", "verdict"],
+    ).assign(in_grid=True)
+    shares = verdict_shares(curve)
+    assert list(shares["PASS"].index) == ["ig", "grad"]
     found = minorities(shares)
-    assert found.loc["ig"].to_dict() == pytest.approx({"utility": 0.1, "randomization": 0.5})
-    assert (found.loc["grad"] == 0).all()
+    assert found.loc["ig"].to_dict() == pytest.approx({"utility": 0.1, "randomization": 2 / 3})
+    assert found.loc["grad"].to_dict() == pytest.approx({"utility": 0, "randomization": 0.5})
 
 
 def test_a_specification_may_be_several_protocols():

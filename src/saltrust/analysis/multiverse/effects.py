@@ -7,18 +7,33 @@ import pandas as pd
 
 from saltrust.analysis.multiverse.factors import FACTORS
 from saltrust.core.errors import SaltrustError
+from saltrust.core.outcomes import FAIL, OUTCOMES, PASS, UNDECIDED
 
 INTERACTIONS = "interactions"
+
+_RANKS = {PASS: 1, UNDECIDED: 0, FAIL: -1}
 
 
 # --- what the choices do ------------------------------------------------------------------------------------------
 
 
-def pass_shares(curve: pd.DataFrame) -> pd.DataFrame:
-    """Share of the crossed specifications that PASS: a row for each method, a column for each criterion, in order."""
+def verdict_shares(curve: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Share of the crossed specifications with each verdict, by its name.
+
+    Args:
+        curve: from `specification_curve`.
+
+    Returns:
+        For each name in OUTCOMES a row for each method and a column for each criterion, in the order of the curve. They
+        add up to 1.
+    """
     crossed = curve[curve["in_grid"]]
-    shares = crossed["verdict"].eq("PASS").groupby([crossed["method"], crossed["criterion"]], sort=False).mean()
-    return shares.unstack().loc[crossed["method"].unique(), crossed["criterion"].unique()]
+    methods, criteria = crossed["method"].unique(), crossed["criterion"].unique()
+    cells = [crossed["method"], crossed["criterion"]]
+    return {
+        outcome: crossed["verdict"].eq(outcome).groupby(cells).mean().unstack().loc[methods, criteria]
+        for outcome in OUTCOMES
+    }
 
 
 def effects(curve: pd.DataFrame) -> pd.DataFrame:
@@ -29,10 +44,11 @@ def effects(curve: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Columns criterion, method, choice, levels; pairs, the pairs of specifications that differ in this choice alone;
-        flips, those of them whose verdicts differ; and the share of the variance over the specifications that the
-        choice explains by itself (eta squared of its main effect), of the difference (variance_difference) and of the
-        verdict (variance_verdict); NaN where there is none. A row "interactions" holds the rest of the variance: what
-        choices do only together.
+        flips, those of them whose verdicts differ; reversals, those of which one says PASS and the other FAIL; and the
+        share of the variance over the specifications that the choice explains by itself (eta squared of its main
+        effect), of the difference (variance_difference) and of the verdict (variance_verdict: PASS is 1, UNDECIDED 0,
+        FAIL -1); NaN where there is none. A row "interactions" holds the rest of the variance: what choices do only
+        together.
 
     Raises:
         SaltrustError: where the specifications of a method and criterion are not fully crossed.
@@ -48,24 +64,26 @@ def effects(curve: pd.DataFrame) -> pd.DataFrame:
             raise SaltrustError(f"{criterion} of {method}: the specifications are not all combinations of {names}")
         order = np.argsort(where)
         difference = own["difference"].to_numpy()[order].reshape(shape)
-        passed = own["verdict"].eq("PASS").to_numpy(float)[order].reshape(shape)
-        explained = {"variance_difference": main_effects(difference), "variance_verdict": main_effects(passed)}
+        verdict = own["verdict"].map(_RANKS).to_numpy(float)[order].reshape(shape)
+        explained = {"variance_difference": main_effects(difference), "variance_verdict": main_effects(verdict)}
         for axis, name in enumerate(names):
-            passes, most = passed.sum(axis), shape[axis]
+            most = shape[axis]
+            passed, undecided, failed = ((verdict == rank).sum(axis) for rank in _RANKS.values())
             rows.append(
                 {
                     "criterion": criterion,
                     "method": method,
                     "choice": name,
                     "levels": most,
-                    "pairs": passes.size * most * (most - 1) // 2,
-                    "flips": int((passes * (most - passes)).sum()),
+                    "pairs": passed.size * most * (most - 1) // 2,
+                    "flips": int((passed * undecided + (passed + undecided) * failed).sum()),
+                    "reversals": int((passed * failed).sum()),
                     **{column: shares[axis] for column, shares in explained.items()},
                 }
             )
         rest = {column: 1 - shares.sum() for column, shares in explained.items()}
         rows.append({"criterion": criterion, "method": method, "choice": INTERACTIONS, **rest})
-    return pd.DataFrame(rows).astype({name: "Int64" for name in ("levels", "pairs", "flips")})
+    return pd.DataFrame(rows).astype({name: "Int64" for name in ("levels", "pairs", "flips", "reversals")})
 
 
 def main_effects(values: np.ndarray) -> np.ndarray:

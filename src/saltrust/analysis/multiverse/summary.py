@@ -41,17 +41,20 @@ def choices_table(grids: Mapping[tuple[str, str], Mapping[str, Sequence[Any]]]) 
     return pd.DataFrame(rows)
 
 
-def minorities(shares: pd.DataFrame) -> pd.Series:
-    """How divided the verdicts are: the share of the specifications that contradict the others, from 0 to 0.5.
+def minorities(shares: Mapping[str, pd.DataFrame]) -> pd.Series:
+    """How divided the verdicts are: the share of the specifications that do not have the most frequent one.
 
     Args:
-        shares: Of PASS, methods x criteria (see `effects.pass_shares`).
+        shares: By verdict, methods x criteria (see `effects.verdict_shares`).
 
-    >>> minorities(pd.DataFrame({"utility": {"ig": 0.75}, "randomization": {"ig": 0.5}})).tolist()
-    [0.25, 0.5]
+    Returns:
+        By method and criterion, from 0 (one verdict) to 2/3 (three that are equally frequent).
+
+    >>> shares = {"PASS": 0.75, "UNDECIDED": 0.25, "FAIL": 0.0}
+    >>> minorities({name: pd.DataFrame({"utility": {"ig": share}}) for name, share in shares.items()}).tolist()
+    [0.25]
     """
-    cells = shares.stack()
-    return cells.where(cells <= 0.5, 1 - cells)
+    return 1 - pd.concat([cells.stack() for cells in shares.values()], axis=1).max(axis=1)
 
 
 def protocol_verdicts(curve: pd.DataFrame) -> pd.DataFrame:
