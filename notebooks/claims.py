@@ -56,7 +56,7 @@ page.quote(
 # %% [markdown]
 # The data set stands for: *{num}`claims/role`*. These are {num}`claims/data`. {num}`claims/n_claims` claims are about
 # that data and can be tested on this. Under the protocol {num}`claims/protocol`, {num}`claims/n_agree` hold here,
-# {num}`claims/n_disagree` do not, and {num}`claims/n_unclear` stay open, for the images are too varied to tell.
+# {num}`claims/n_disagree` do not, and {num}`claims/n_unclear` stay open, for their intervals allow both.
 # {num}`claims/n_too_small` cannot be answered at all: the run is too small.
 #
 # | Claims | here | that hold |
@@ -94,8 +94,8 @@ page.quote(
 page.table(
     ledger.limits_met(found[protocol]),
     "limits",
-    caption=f"What this run is too small for, under the protocol {protocol}: what cannot be judged, why, and in which "
-    "scores.",
+    caption=f"What this run is too small for, under the protocol {protocol}: why, what "
+    "therefore cannot be judged, and in which scores.",
 )
 
 # %%

@@ -267,7 +267,7 @@ def test_several_means_must_each_be_the_papers():
 
 # --- what a run is too small for --------------------------------------------------------------------------------------
 
-COARSE = {"utility": {"ig": "5 of 25 steps"}}
+SHORT = {"utility": {"ig": ("5 of 25 steps",)}}
 
 
 @pytest.mark.parametrize(
@@ -294,21 +294,33 @@ COARSE = {"utility": {"ig": "5 of 25 steps"}}
     ],
 )
 def test_what_rests_on_a_column_that_cannot_be_judged_has_no_answer(name, parameters, agrees):
-    found = check(name, on=evidence(limits=COARSE), table="utility", **parameters)
+    found = check(name, on=evidence(limits=SHORT), table="utility", **parameters)
     assert found.agrees == agrees
-    assert agrees != TOO_SMALL or found.limit == "IG: 5 of 25 steps"
+    assert agrees != TOO_SMALL or found.limit == "5 of 25 steps"
+
+
+def test_no_model_is_fitted_to_a_single_image():
+    on = evidence(utility=SCORES[:1], limits={"utility": dict.fromkeys(SCORES, ("1 image",))})
+    found = check("above", on=on, table="utility", columns=["xrai"], than="average", tukey=True)
+    assert (found.agrees, found.limit) == (TOO_SMALL, "1 image")
+
+
+def test_reasons_are_told_once_with_what_they_hold_for():
+    limits = {"utility": {"ig": ("5 images", "5 of 25 steps"), "grad": ("5 images",)}, "threshold": {}}
+    found = check("above", on=evidence(limits=limits), table="utility", columns=["ig", "grad"], than_table="threshold")
+    assert found.limit == "5 images; 5 of 25 steps (IG)"
 
 
 @pytest.mark.parametrize("limited", ["utility", "threshold"])
 def test_a_comparison_has_two_sides(limited):
     found = check(
         "above",
-        on=evidence(limits={limited: {"xrai": "5 images"}}),
+        on=evidence(limits={limited: {"xrai": ("5 images",)}}),
         table="utility",
         columns=["xrai"],
         than_table="threshold",
     )
-    assert (found.agrees, found.limit) == (TOO_SMALL, "XRAI: 5 images")
+    assert (found.agrees, found.limit) == (TOO_SMALL, "5 images")
 
 
 def test_ranks_are_those_of_scipy():
@@ -396,7 +408,7 @@ def test_an_undecided_cell_is_neither_pass_nor_fail(check_name, found, agrees):
     assert check(check_name, on=cells(**found), **column).agrees == agrees
 
 
-SHORT = {"utility": {"xrai": "5 of 25 steps"}}
+SHORT_OF_XRAI = {"utility": {"xrai": ("5 of 25 steps",)}}
 
 
 @pytest.mark.parametrize(
@@ -413,14 +425,17 @@ SHORT = {"utility": {"xrai": "5 of 25 steps"}}
 )
 def test_a_cell_that_cannot_be_judged_decides_nothing(check_name, found, agrees):
     column = {"criterion": "utility", "baseline": "low", "passed": ["grad"]} if check_name == "verdicts" else {}
-    outcome = check(check_name, on=cells(limits=SHORT, **found), **column)
+    outcome = check(check_name, on=cells(limits=SHORT_OF_XRAI, **found), **column)
     assert outcome.agrees == agrees
-    assert agrees != TOO_SMALL or outcome.limit == "XRAI: 5 of 25 steps"
+    assert agrees != TOO_SMALL or outcome.limit == "5 of 25 steps"
 
 
 @pytest.mark.parametrize(
     ("baseline", "limits"),
-    [("threshold", {"threshold": {"grad": "3 pairs"}}), ("localizer", {"randomization": {"localizer": "3 pairs"}})],
+    [
+        ("threshold", {"threshold": {"grad": ("3 pairs",)}}),
+        ("localizer", {"randomization": {"localizer": ("3 pairs",)}}),
+    ],
 )
 def test_the_baseline_of_a_cell_must_be_judged_too(baseline, limits):
     on = cells(limits=limits, grad=("PASS", "PASS"))
@@ -449,7 +464,7 @@ def test_roc_curves(first, below, rate):
     second = {"deconvolution": "saliency", "saliency": "deconvolution"}[first]
     slopes = {first: 0.8, second: 0.4}
     rows = [("vgg16", m, t, 0.1 + t / 10, slope * t / 10) for m, slope in slopes.items() for t in (1, 2, 3)]
-    on, few = evidence(), evidence(limits={"recall": {"vgg16/saliency": "8 images"}})
+    on, few = evidence(), evidence(limits={"recall": {"vgg16/saliency": ("8 images",)}})
     on.roc = few.roc = pd.DataFrame(rows, columns=["network", "method", "threshold", "fpr", "recall"])
     assert check("roc_below", on=on).agrees == below
     assert check("roc_rate", on=on, method="deconvolution").agrees == rate

@@ -167,11 +167,14 @@ def test_a_table_says_how_its_data_stand_to_the_papers(monkeypatch, name, data):
 
 
 def test_what_a_run_was_too_small_for_is_listed_once_for_all_scores():
-    known = {"utility": {"ig": "5 of 25 steps"}, "threshold": {"ig": "5 of 25 steps", "xrai": "4 pairs of images"}}
+    known = {
+        "utility": {"ig": ("5 of 25 steps",)},
+        "threshold": {"ig": ("5 of 25 steps", "4 pairs"), "xrai": ("4 pairs",)},
+    }
     frame = ledger.limits_met(SimpleNamespace(known_limits=known))
     assert frame.to_dict("records") == [
-        {"what": "IG", "why": "5 of 25 steps", "scores": "utility, threshold"},
-        {"what": "XRAI", "why": "4 pairs of images", "scores": "threshold"},
+        {"why": "5 of 25 steps", "what": "IG", "scores": "utility, threshold"},
+        {"why": "4 pairs", "what": "IG, XRAI", "scores": "threshold"},
     ]
     assert ledger.limits_met(SimpleNamespace(known_limits={"utility": {}})).empty
 

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import norm, t
 
 from saltrust.analysis.claims import limits
-from saltrust.analysis.claims.limits import LEAST_GRID, LEAST_IMAGES, LIMITS, cam_grid, few
+from saltrust.analysis.claims.limits import LEAST_GRID, LEAST_IMAGES, LIMITS, cam_grid, few, merged
 from saltrust.core.profiles import PROFILES
 from saltrust.core.protocols import PROTOCOLS
 from saltrust.methods.registry import PAPER_EIGHT
@@ -56,19 +56,19 @@ def test_from_so_many_images_on_an_interval_covers_what_it_should():
 
 def test_five_images_make_no_interval():
     assert LIMITS["few_images"](evidence(LEAST_IMAGES), "utility") == {}
-    assert LIMITS["few_images"](evidence(5), "randomization")["grad"] == "5 images"
-    assert LIMITS["few_images"](evidence(5), "threshold")["grad"] == "5 pairs of images"
+    assert LIMITS["few_images"](evidence(5), "randomization")["grad"] == ["5 images"]
+    assert LIMITS["few_images"](evidence(5), "threshold")["grad"] == ["5 pairs of images"]
 
 
 def test_images_without_a_score_do_not_count():
     on = evidence(30)
     on.table("utility").iloc[:15, 0] = np.nan
-    assert LIMITS["few_images"](on, "utility") == {"grad": "15 images"}
+    assert LIMITS["few_images"](on, "utility") == {"grad": ["15 images"]}
 
 
 def test_patients_are_counted_where_several_images_are_of_one():
     patients = {image: f"patient {i // 3}" for i, image in enumerate(images(30))}
-    assert LIMITS["few_images"](evidence(30, clusters=patients), "utility")["xrai"] == "10 patients"
+    assert LIMITS["few_images"](evidence(30, clusters=patients), "utility")["xrai"] == ["10 patients"]
     assert LIMITS["few_images"](evidence(30, clusters=patients), "threshold") == {}
 
 
@@ -79,17 +79,21 @@ def test_a_number_of_images_in_words(number, text):
 
 
 def test_the_profile_cuts_steps_and_copies():
-    expected = {"smoothgrad": "5 of 25 samples", "ig": "5 of 25 steps", "xrai": "5 of 100 steps"}
-    expected["smooth_ig"] = "5 of 25 samples and 5 of 25 steps"
-    assert LIMITS["few_passes"](evidence(), "utility") == expected
-    assert LIMITS["few_passes"](evidence(profile="full"), "utility") == {}
+    found = merged(LIMITS["few_passes"](evidence(), "utility"))
+    assert {method: sorted(reasons) for method, reasons in found.items()} == {
+        "smoothgrad": ["5 of 25 noisy copies"],
+        "ig": ["5 of 25 steps"],
+        "smooth_ig": ["5 of 25 noisy copies", "5 of 25 steps"],
+        "xrai": ["5 of 100 steps"],
+    }
+    assert merged(LIMITS["few_passes"](evidence(profile="full"), "utility")) == {}
 
 
 def test_what_the_protocol_itself_asks_for_is_no_limit():
     found = LIMITS["few_passes"](evidence(protocol="as_run"), "utility")
-    assert found["ig"] == "5 of 10 steps"
+    assert found["ig"] == ["5 of 10 steps"]
     ten = evidence(protocol="as_run", profile="full")
-    assert LIMITS["few_passes"](ten, "utility") == {}
+    assert merged(LIMITS["few_passes"](ten, "utility")) == {}
 
 
 @pytest.mark.parametrize(
@@ -101,7 +105,7 @@ def test_what_the_protocol_itself_asks_for_is_no_limit():
     ],
 )
 def test_columns_that_are_not_called_after_methods(table, columns, limited):
-    assert list(LIMITS["few_passes"](evidence(columns=columns), table)) == limited
+    assert list(merged(LIMITS["few_passes"](evidence(columns=columns), table))) == limited
 
 
 @pytest.mark.parametrize(
@@ -120,32 +124,32 @@ def test_the_grid_of_a_class_activation_map(architecture, size, min_grid, grid):
 @pytest.mark.parametrize(
     ("protocol", "table", "grids", "limited"),
     [
-        ("published", "utility", {"inception_v3": 2, "densenet121": 4}, "a grid of 2 × 2"),
-        ("published", "utility_other", {"inception_v3": 2, "densenet121": 4}, None),
-        ("published", "reproducibility", {"inception_v3": 4, "densenet121": 3}, "a grid of 3 × 3"),
-        ("published", "reproducibility", {"inception_v3": 2, "densenet121": 3}, "a grid of 2 × 2 and a grid of 3 × 3"),
-        ("published", "repeatability", {"inception_v3": 2, "densenet121": 4}, "a grid of 2 × 2"),
-        ("corrected", "utility", {"inception_v3": LEAST_GRID, "densenet121": 4}, None),
+        ("published", "utility", {"inception_v3": 2, "densenet121": 4}, ["a grid of 2 × 2"]),
+        ("published", "utility_other", {"inception_v3": 2, "densenet121": 4}, []),
+        ("published", "reproducibility", {"inception_v3": 4, "densenet121": 3}, ["a grid of 3 × 3"]),
+        ("published", "reproducibility", {"inception_v3": 2, "densenet121": 3}, ["a grid of 2 × 2", "a grid of 3 × 3"]),
+        ("published", "repeatability", {"inception_v3": 2, "densenet121": 4}, ["a grid of 2 × 2"]),
+        ("corrected", "utility", {"inception_v3": LEAST_GRID, "densenet121": 4}, []),
     ],
 )
 def test_class_activation_maps_of_a_coarse_grid(monkeypatch, protocol, table, grids, limited):
     monkeypatch.setattr(limits, "cam_grid", lambda architecture, size, min_grid: grids[architecture])
-    found = LIMITS["coarse_grid"](evidence(protocol=protocol), table)
-    assert found == ({} if limited is None else {"gradcam": limited, "guided_gradcam": limited})
+    found = merged(LIMITS["coarse_grid"](evidence(protocol=protocol), table))
+    assert found == (dict.fromkeys(["gradcam", "guided_gradcam"], tuple(limited)) if limited else {})
 
 
 def test_a_network_that_has_learned_nothing_has_nothing_to_show():
     chance = {"densenet121-1": (0.55, 0.42)}
-    assert LIMITS["unlearned"](evidence(auc=chance), "utility") == {}
-    found = LIMITS["unlearned"](evidence(auc=chance), "reproducibility")
-    assert found == dict.fromkeys(PAPER_EIGHT, "AUC 0.55 of densenet121-1")
+    assert merged(LIMITS["unlearned"](evidence(auc=chance), "utility")) == {}
+    found = merged(LIMITS["unlearned"](evidence(auc=chance), "reproducibility"))
+    assert found == dict.fromkeys(PAPER_EIGHT, ("AUC 0.55 of densenet121-1",))
     assert LIMITS["unlearned"](evidence(auc={"inception_v3-1": (0.5, 0.4)}), "utility_random") == {}
 
 
 def test_a_localizer_that_has_learned_nothing():
-    found = LIMITS["unlearned"](evidence(auc={"unet-2": (0.4, 0.3)}), "repeatability")
-    assert found == {"localizer": "AUC 0.40 of unet-2"}
-    assert LIMITS["unlearned"](evidence(auc={"unet-2": (0.4, 0.3)}), "utility") == {}  # made by the first
+    second = evidence(auc={"unet-2": (0.4, 0.3)})
+    assert merged(LIMITS["unlearned"](second, "repeatability")) == {"localizer": ("AUC 0.40 of unet-2",)}
+    assert merged(LIMITS["unlearned"](second, "utility")) == {}  # made by the first
 
 
 def graded(right, columns):
@@ -165,8 +169,8 @@ def graded(right, columns):
 
 def test_networks_of_several_classes_must_beat_the_most_frequent_one():
     columns = ["vgg16/saliency", "alexnet/saliency", "alexnet"]
-    found = LIMITS["unlearned_classes"](graded({"vgg16": 0.9, "alexnet": 0.25}, columns), "recall")
-    assert found == dict.fromkeys(columns[1:], "alexnet is right in 25%")
+    found = merged(LIMITS["unlearned_classes"](graded({"vgg16": 0.9, "alexnet": 0.25}, columns), "recall"))
+    assert found == dict.fromkeys(columns[1:], ("alexnet is right in 25%",))
     assert LIMITS["unlearned_classes"](graded({"alexnet": 0.25}, ["alexnet"]), "accuracy") == {}
     assert LIMITS["unlearned_classes"](evidence(), "recall") == {}
 
@@ -174,15 +178,15 @@ def test_networks_of_several_classes_must_beat_the_most_frequent_one():
 def test_all_deepened_networks_are_behind_the_test_of_depth():
     right = {"alexnet": 0.9, "alexnet+1": 0.9, "alexnet+2": 0.1}
     found = LIMITS["unlearned_classes"](graded(right, ["recall", "precision"]), "depth")
-    assert found == dict.fromkeys(["recall", "precision"], "alexnet+2 is right in 10%")
+    assert found == dict.fromkeys(["recall", "precision"], ["alexnet+2 is right in 10%"])
 
 
 def test_all_limits_of_a_column_are_told(monkeypatch):
     monkeypatch.setattr(limits, "cam_grid", lambda architecture, size, min_grid: 2)
     found = limits.limits(evidence(5), "randomization")
-    assert found["grad"] == "5 images"
-    assert found["gradcam"] == "5 images, a grid of 2 × 2"
-    assert found["ig"] == "5 images, 5 of 25 steps"
+    assert found["grad"] == ("5 images",)
+    assert found["gradcam"] == ("5 images", "a grid of 2 × 2")
+    assert found["ig"] == ("5 images", "5 of 25 steps")
 
 
 def test_the_papers_sizes_have_no_limit():

@@ -127,11 +127,11 @@ def test_depth_is_the_slope_over_the_added_layers(evidence, graded):
 
 def test_limits_of_a_table_are_asked_for_once(study, monkeypatch):
     asked = []
-    monkeypatch.setattr(limits, "LIMITS", {"few": lambda evidence, table: asked.append(table) or {"grad": "why"}})
+    monkeypatch.setattr(limits, "LIMITS", {"few": lambda evidence, table: asked.append(table) or {"grad": ["why"]}})
     evidence = Evidence(study)
-    assert evidence.limits("utility") == evidence.limits("utility") == {"grad": "why"}
+    assert evidence.limits("utility") == evidence.limits("utility") == {"grad": ("why",)}
     assert asked == ["utility"]
-    assert evidence.known_limits == {"utility": {"grad": "why"}}
+    assert evidence.known_limits == {"utility": {"grad": ("why",)}}
 
 
 @pytest.fixture

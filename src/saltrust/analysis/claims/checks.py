@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from saltrust.analysis.claims.limits import LEAST_IMAGES, few
+from saltrust.analysis.claims.limits import LEAST_IMAGES, Reasons, few, merged
 from saltrust.analysis.claims.tables import REFERENCES, TABLES, Evidence
 from saltrust.core.labelled_images import Split
 from saltrust.core.registry import Registry
@@ -62,7 +62,7 @@ class Gap:
     ci_low: float
     ci_high: float
     margin: float
-    limits: Mapping[str, str]
+    limits: Reasons
 
     @property
     def agrees(self) -> Answer:
@@ -93,12 +93,15 @@ def _worst(answers: Sequence[Answer]) -> Answer:
     return next(word for word in ("no", TOO_SMALL, "unclear", "yes") if word in answers)
 
 
-def _told(limits: Mapping[str, str]) -> str:
-    """Why a run cannot tell: the reasons, each after the columns that it holds for."""
+def _told(limits: Reasons) -> str:
+    """Why a run cannot tell: each reason, with the columns that it holds for where that is not all of them."""
     columns: dict[str, list[str]] = {}
-    for column, why in limits.items():
-        columns.setdefault(why, []).append(label(column))
-    return "; ".join(f"{', '.join(named)}: {why}" for why, named in columns.items())
+    for column, reasons in limits.items():
+        for why in reasons:
+            columns.setdefault(why, []).append(label(column))
+    return "; ".join(
+        f"{why} ({', '.join(named)})" if len(named) < len(limits) else why for why, named in columns.items()
+    )
 
 
 def _gap(
@@ -114,7 +117,8 @@ def _gap(
         paired = len(both) > 0
         first, second = (side[both] if paired else side.dropna() for side in (first, second))
         second = second.to_numpy()
-    if tukey:
+    limits = _limits(evidence, *sides)
+    if tukey and not limits:  # a model asks for more images than one
         found = evidence.contrast(table, column, than or column, than_table)
     else:
         sampling = {"n_boot": evidence.n_boot, "seed": evidence.seed, "clusters": evidence.clusters(first.index)}
@@ -122,16 +126,12 @@ def _gap(
     if less:
         found = {"difference": -found["difference"], "ci_low": -found["ci_high"], "ci_high": -found["ci_low"]}
     margin = MARGIN * float((first - second if paired else first).std())
-    return Gap(column, **found, margin=margin, limits=_limits(evidence, *sides))
+    return Gap(column, **found, margin=margin, limits=limits)
 
 
-def _limits(evidence: Evidence, *sides: tuple[str, str]) -> dict[str, str]:
-    """Why (table, column)s cannot answer, by column; of one column in two tables, both reasons."""
-    reasons: dict[str, dict[str, None]] = {}
-    for table, column in sides:
-        if why := evidence.limits(table).get(column):
-            reasons.setdefault(column, {})[why] = None
-    return {column: ", ".join(found) for column, found in reasons.items()}
+def _limits(evidence: Evidence, *sides: tuple[str, str]) -> dict[str, tuple[str, ...]]:
+    """Why (table, column)s cannot answer, by column; one that can is not among them."""
+    return merged(*({column: evidence.limits(table).get(column, ())} for table, column in sides))
 
 
 def _gaps(
@@ -149,7 +149,7 @@ def _gaps(
 
 
 def _limits_of(gaps: Sequence[Gap]) -> str:
-    return _told({column: why for gap in gaps for column, why in gap.limits.items()})
+    return _told(merged(*(gap.limits for gap in gaps)))
 
 
 def _methods(table: pd.DataFrame) -> list[str]:
@@ -390,28 +390,28 @@ def verdicts(
         texts = [f"{label(m)} {off.loc[m, 'verdict']}{'?' if in_doubt[m] else ''}" for m in off.index]
         ours += f"; here {', '.join(texts)}"
     word = "yes" if off.empty else "unclear"
-    word = TOO_SMALL if cells["limit"].any() else word
-    word = "no" if (~in_doubt & (off["limit"] == "")).any() else word
+    word = TOO_SMALL if cells["limited"].any() else word
+    word = "no" if (~in_doubt & ~off["limited"]).any() else word
     why = "all cells alike: yes; only cells differ whose interval holds 0 (?): unclear"
-    return Outcome(ours, word, why, limit=_told(cells["limit"][cells["limit"] != ""]))
+    return Outcome(ours, word, why, limit=_told(merged(*cells["limits"])))
 
 
 def _cells(evidence: Evidence) -> pd.DataFrame:
-    """The cells of Table 2, with why the run cannot tell in `limit`."""
+    """The cells of Table 2, with whether the run cannot tell (limited), and why (limits, by method and baseline)."""
     cells = evidence.verdicts
     limits = []
     for cell in cells.itertuples():
         apart = cell.baseline in TABLES  # the threshold has a table of its own, with a column for each method
         beside = (cell.baseline, cell.method) if apart else (cell.criterion, cell.baseline)
-        limits.append(", ".join(dict.fromkeys(_limits(evidence, (cell.criterion, cell.method), beside).values())))
-    return cells.assign(limit=limits)
+        limits.append(_limits(evidence, (cell.criterion, cell.method), beside))
+    return cells.assign(limits=limits, limited=[bool(found) for found in limits])
 
 
 @CHECKS.register("none_passes")
 def none_passes(evidence: Evidence) -> Outcome:
     """No method passes every comparison of Table 2."""
     cells = _cells(evidence)
-    known = cells["limit"] == ""
+    known = ~cells["limited"]
     passed = cells["verdict"] == "PASS"
     by_method = [cells["method"]]
     every = passed.groupby(by_method, sort=False).all()
@@ -419,27 +419,22 @@ def none_passes(evidence: Evidence) -> Outcome:
     failed = ((cells["verdict"] == "FAIL") & known).groupby(by_method, sort=False).any()
     ours = f"{every.sum()} of {len(every)} pass all" + "".join(f", {label(method)}" for method in every.index[every])
     open_ones = cells[~cells["method"].isin(failed.index[failed])]
-    word = "no" if clearly.any() else "yes" if failed.all() else TOO_SMALL if open_ones["limit"].any() else "unclear"
+    word = "no" if clearly.any() else "yes" if failed.all() else TOO_SMALL if open_ones["limited"].any() else "unclear"
     why = "no method passes all: yes; one does, every interval without 0: no"
-    return Outcome(ours, word, why, limit=_limits_by_method(open_ones))
-
-
-def _limits_by_method(cells: pd.DataFrame) -> str:
-    limited = cells[cells["limit"] != ""].groupby("method", sort=False)["limit"]
-    return _told(limited.agg(lambda reasons: ", ".join(dict.fromkeys(reasons))))
+    return Outcome(ours, word, why, limit=_told(merged(*open_ones["limits"])))
 
 
 @CHECKS.register("most_fail")
 def most_fail(evidence: Evidence) -> Outcome:
     """More than half of the cells of Table 2 say FAIL."""
     cells = _cells(evidence)
-    failed, in_doubt = cells["verdict"] == "FAIL", _in_doubt(cells) | (cells["limit"] != "")
+    failed, in_doubt = cells["verdict"] == "FAIL", _in_doubt(cells) | cells["limited"]
     low, high = (failed & ~in_doubt).mean(), (failed | in_doubt).mean()
     word = _by_interval(low, high, 0.5)
-    word = TOO_SMALL if word == "unclear" and cells["limit"].any() else word
+    word = TOO_SMALL if word == "unclear" and cells["limited"].any() else word
     why = "share of FAIL; its bounds: those beyond doubt, all that may be; above half: yes, below: no"
     ours = f"{failed.sum()} of {len(cells)} cells"
-    return Outcome(ours, word, why, failed.mean(), low, high, _limits_by_method(cells))
+    return Outcome(ours, word, why, failed.mean(), low, high, _told(merged(*cells["limits"])))
 
 
 def _in_doubt(cells: pd.DataFrame) -> pd.Series:

@@ -202,12 +202,13 @@ def evaluate(card: Card, evidence: Mapping[str, Evidence], claims: Sequence[Clai
 
 
 def limits_met(evidence: Evidence) -> pd.DataFrame:
-    """What a run was too small for, of the tables that claims have asked for: columns what (a method or network), why,
-    scores (names in TABLES, joined by commas)."""
+    """What a run was too small for, of the tables that claims have asked for: columns why, what (methods and networks)
+    and scores (names in TABLES), joined by commas."""
     rows = [
-        {"what": label(column), "why": why, "scores": table}
+        {"why": why, "what": label(column), "scores": table}
         for table, limits in evidence.known_limits.items()
-        for column, why in limits.items()
+        for column, reasons in limits.items()
+        for why in reasons
     ]
-    frame = pd.DataFrame(rows, columns=["what", "why", "scores"])
-    return frame.groupby(["what", "why"], sort=False, as_index=False)["scores"].agg(", ".join)
+    frame = pd.DataFrame(rows, columns=["why", "what", "scores"])
+    return frame.groupby("why", sort=False, as_index=False).agg(lambda names: ", ".join(dict.fromkeys(names)))

@@ -1,18 +1,18 @@
 """What a run is too small to tell: which columns of a table cannot answer a claim, and why.
 
-A limit is a function (evidence, table) -> {column: why}. It says what the run has and, where the papers or a protocol
-ask for more, how much that is. A claim that rests on such a column is neither held nor refused by it.
+A limit is a function (evidence, table) -> {column: reasons}. A reason says what the run has and, where the papers or a
+protocol ask for more, how much that is. A claim that rests on such a column is neither held nor refused by it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from saltrust.core.profiles import PROFILES
-from saltrust.core.protocols import PROTOCOLS
+from saltrust.core.profiles import PROFILES, Profile
+from saltrust.core.protocols import PROTOCOLS, Protocol
 from saltrust.core.registry import Registry
 from saltrust.methods.registry import METHODS, PAPER_EIGHT
 from saltrust.stats.bootstrap import clusters_of
@@ -24,24 +24,41 @@ if TYPE_CHECKING:
 LEAST_IMAGES = 20  # of a bootstrap interval: for normal scores it then covers the mean in 93 %, with 5 images in 84 %
 LEAST_GRID = PROTOCOLS["corrected"].cam_min_grid  # positions a side from which a class activation map can point
 
-LIMITS: Registry[Callable[["Evidence", str], Mapping[str, str]]] = Registry("limit")
-"""By name: (evidence, a name in TABLES) -> why a column cannot answer, by column."""
+Reasons = Mapping[str, Sequence[str]]
+"""Why a column cannot answer, by column; one that can is not among them."""
+
+LIMITS: Registry[Callable[["Evidence", str], Reasons]] = Registry("limit")
+"""By name: (evidence, a name in TABLES) -> reasons."""
 
 MADE_OF = {"utility_by_model": PAPER_EIGHT, "cascade": ("guided_backprop",)}
 """The methods behind every column of a table whose columns are not called after methods."""
 
 
-def limits(evidence: "Evidence", table: str) -> dict[str, str]:
-    """Why columns of a table cannot answer, by column; a column that can is not among them."""
-    found: dict[str, list[str]] = {}
-    for limit in LIMITS.values():
-        for column, why in limit(evidence, table).items():
-            found.setdefault(column, []).append(why)
-    return {column: ", ".join(reasons) for column, reasons in found.items()}
+COUNTED = {"samples": "noisy copies", "steps": "steps"}
+"""Parameters of methods that the profile cuts, in words."""
+
+
+def limits(evidence: "Evidence", table: str) -> dict[str, tuple[str, ...]]:
+    """Why columns of a table cannot answer, by all limits: each reason once."""
+    return merged(*(limit(evidence, table) for limit in LIMITS.values()))
+
+
+def merged(*several: Reasons) -> dict[str, tuple[str, ...]]:
+    """All reasons of each column, each once.
+
+    >>> merged({"ig": ["5 images"]}, {"ig": ["5 images", "5 of 25 steps"], "xrai": []})
+    {'ig': ('5 images', '5 of 25 steps')}
+    """
+    found: dict[str, dict[str, None]] = {}
+    for reasons in several:
+        for column, whys in reasons.items():
+            if whys:
+                found.setdefault(column, {}).update(dict.fromkeys(whys))
+    return {column: tuple(whys) for column, whys in found.items()}
 
 
 @LIMITS.register("few_images")
-def few_images(evidence: "Evidence", table: str) -> dict[str, str]:
+def few_images(evidence: "Evidence", table: str) -> Reasons:
     """Too few images (of which patients are one each), or pairs of images, for an interval."""
     scores = evidence.table(table)
     pairs = table == "threshold"
@@ -52,7 +69,7 @@ def few_images(evidence: "Evidence", table: str) -> dict[str, str]:
         known = scores[column].notna().to_numpy()
         units = known.sum() if members is None else len(np.unique(members[known]))
         if units < LEAST_IMAGES:
-            found[column] = few(units, unit)
+            found[column] = [few(units, unit)]
     return found
 
 
@@ -63,46 +80,35 @@ def few(number: int, unit: str) -> str:
 
 
 @LIMITS.register("few_passes")
-def few_passes(evidence: "Evidence", table: str) -> dict[str, str]:
+def few_passes(evidence: "Evidence", table: str) -> Reasons:
     """Fewer noisy copies, or steps of a path, than the protocol asks for: the profile cuts them."""
-    study, found = evidence.study, {}
-    for column, methods in _methods(evidence, table):
-        short = [
-            f"{own[name]} of {number} {name}"
-            for method in methods
-            for own, asked in [_asked(method, study.protocol, study.profile)]
-            for name, number in asked.items()
-            if own[name] < number
-        ]
-        if short:
-            found[column] = _joined(short)
-    return found
+    return {
+        column: [why for method in methods for why in _cut(method, evidence.study.protocol, evidence.study.profile)]
+        for column, methods in _methods(evidence, table)
+    }
 
 
-def _asked(method: str, protocol, profile) -> tuple[dict[str, int], dict[str, int]]:
-    """The counts that a method is told, and those that it would be told if the profile did not cut them."""
+def _cut(method: str, protocol: Protocol, profile: Profile) -> Iterator[str]:
+    """What a method is told, beside what it would be told if the profile did not cut it."""
     given = METHODS[method].from_protocol
-    whole = replace(profile, **{name: getattr(PROFILES["full"], name) for name in ("samples", "steps")})
-    counts = {name: n for name, n in given(protocol, whole).items() if name in ("samples", "steps")}
-    own = given(protocol, profile)
-    return {name: own[name] for name in counts}, counts
+    uncut = replace(profile, **{name: getattr(PROFILES["full"], name) for name in COUNTED})
+    own, asked = given(protocol, profile), given(protocol, uncut)
+    for name in COUNTED:
+        if name in asked and own[name] < asked[name]:
+            yield f"{own[name]} of {asked[name]} {COUNTED[name]}"
 
 
 @LIMITS.register("coarse_grid")
-def coarse_grid(evidence: "Evidence", table: str) -> dict[str, str]:
+def coarse_grid(evidence: "Evidence", table: str) -> Reasons:
     """Class activation maps of a grid that is too coarse to point at anything, on small images."""
-    study, found = evidence.study, {}
-    for column, methods in _methods(evidence, table):
-        if not any(_takes_a_layer(method) for method in methods):
-            continue
-        grids = [
-            cam_grid(study.networks.architecture(name), study.networks.size(name), study.protocol.cam_min_grid)
-            for name in networks_behind(evidence, table)
-        ]
-        coarse = [f"a grid of {side} \N{MULTIPLICATION SIGN} {side}" for side in grids if side < LEAST_GRID]
-        if coarse:
-            found[column] = _joined(coarse)
-    return found
+    columns = [column for column, methods in _methods(evidence, table) if any(map(_takes_a_layer, methods))]
+    networks, least = evidence.study.networks, evidence.study.protocol.cam_min_grid
+    sides = [
+        cam_grid(networks.architecture(name), networks.size(name), least)
+        for name in (networks_behind(evidence, table) if columns else ())
+    ]
+    coarse = [f"a grid of {side} \N{MULTIPLICATION SIGN} {side}" for side in sides if side < LEAST_GRID]
+    return dict.fromkeys(columns, coarse)
 
 
 def _takes_a_layer(method: str) -> bool:
@@ -133,25 +139,26 @@ def cam_grid(architecture: str, size: int, min_grid: int) -> int:
 
 
 @LIMITS.register("unlearned")
-def unlearned(evidence: "Evidence", table: str) -> dict[str, str]:
+def unlearned(evidence: "Evidence", table: str) -> Reasons:
     """Networks that have not learned the task, by the interval of their area under the ROC curve: what their maps show,
     or a localizer's, is no more than chance."""
     study = evidence.study
     if study.card.truth == "graded" or table == "utility_random":
         return {}
-    areas = evidence.networks.set_index("model")
-    heat = [f"{study.card.localizer}-{k}" for k in ((1, 2) if networks_behind(evidence, table)[1:] else (1,))]
-    found = {}
-    for column in evidence.table(table):
-        names = {"average": [], "localizer": heat}.get(column, networks_behind(evidence, table))
-        chance = [f"AUC {areas.loc[name, 'auc']:.2f} of {name}" for name in names if areas.loc[name, "ci_low"] <= 0.5]
-        if chance:
-            found[column] = _joined(chance)
-    return found
+    areas, own = evidence.networks.set_index("model"), networks_behind(evidence, table)
+    beside = {"average": [], "localizer": [f"{study.card.localizer}-{k}" for k in range(1, 1 + len(own))]}
+    return {
+        column: [
+            f"AUC {areas.loc[name, 'auc']:.2f} of {name}"
+            for name in beside.get(column, own)
+            if areas.loc[name, "ci_low"] <= 0.5
+        ]
+        for column in evidence.table(table)
+    }
 
 
 @LIMITS.register("unlearned_classes")
-def unlearned_classes(evidence: "Evidence", table: str) -> dict[str, str]:
+def unlearned_classes(evidence: "Evidence", table: str) -> Reasons:
     """Networks of several classes that are right no more often than who always names the most frequent class."""
     study = evidence.study
     if study.card.truth != "graded" or table == "accuracy":
@@ -162,12 +169,10 @@ def unlearned_classes(evidence: "Evidence", table: str) -> dict[str, str]:
     right = graded.accuracies(networks).groupby("network")["accuracy"].mean()
     low = right - 1.96 * np.sqrt(right * (1 - right) / len(labels))
     poor = {name: f"{name} is right in {right[name]:.0%}" for name in networks if low[name] <= often}
-    found = {}
-    for column in evidence.table(table):
-        own = [why for name, why in poor.items() if table == "depth" or column.partition("/")[0] == name]
-        if own:
-            found[column] = _joined(own)
-    return found
+    return {
+        column: [why for name, why in poor.items() if table == "depth" or column.partition("/")[0] == name]
+        for column in evidence.table(table)
+    }
 
 
 def networks_behind(evidence: "Evidence", table: str) -> tuple[str, ...]:
@@ -185,8 +190,3 @@ def _methods(evidence: "Evidence", table: str) -> Iterator[tuple[str, tuple[str,
         methods = MADE_OF.get(table, (column,) if column in METHODS else ())
         if methods:
             yield column, methods
-
-
-def _joined(reasons: list[str]) -> str:
-    """Each reason once, in their order."""
-    return " and ".join(dict.fromkeys(reasons))

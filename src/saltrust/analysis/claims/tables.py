@@ -36,7 +36,7 @@ class Evidence:
         self.n_boot = n_boot
         self.seed = study.seed
         self._tables: dict[str, pd.DataFrame] = {}
-        self.known_limits: dict[str, dict[str, str]] = {}
+        self.known_limits: dict[str, dict[str, tuple[str, ...]]] = {}
         self._contrasts: dict[tuple[str, str | None], pd.DataFrame] = {}
 
     def table(self, name: str) -> pd.DataFrame:
@@ -45,8 +45,8 @@ class Evidence:
             self._tables[name] = TABLES[name](self)
         return self._tables[name]
 
-    def limits(self, table: str) -> dict[str, str]:
-        """Why columns of a table cannot answer a claim, by column."""
+    def limits(self, table: str) -> dict[str, tuple[str, ...]]:
+        """Why columns of a table cannot answer a claim, by column; one that can is not among them."""
         if table not in self.known_limits:
             self.known_limits[table] = limits(self, table)
         return self.known_limits[table]
