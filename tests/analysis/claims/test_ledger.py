@@ -176,6 +176,9 @@ def test_what_a_run_was_too_small_for_is_listed_once_for_all_scores():
         {"why": "5 of 25 steps", "what": "IG", "scores": "utility, threshold"},
         {"why": "4 pairs", "what": "IG, XRAI", "scores": "threshold"},
     ]
+    stages = {"cascade": {"logits": ("5 images",), "Mixed_7c": ("5 images",)}}
+    of_stages = ledger.limits_met(SimpleNamespace(known_limits=stages))
+    assert of_stages.to_dict("records") == [{"why": "5 images", "what": "GBP", "scores": "cascade"}]
     assert ledger.limits_met(SimpleNamespace(known_limits={"utility": {}})).empty
 
 

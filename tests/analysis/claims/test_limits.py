@@ -146,6 +146,25 @@ def test_a_network_that_has_learned_nothing_has_nothing_to_show():
     assert LIMITS["unlearned"](evidence(auc={"inception_v3-1": (0.5, 0.4)}), "utility_random") == {}
 
 
+@pytest.mark.parametrize(
+    ("table", "column", "names"),
+    [
+        ("utility", "grad", ("inception_v3-1",)),
+        ("utility", "average", ()),
+        ("utility", "localizer", ("unet-1",)),
+        ("utility_other", "grad", ("densenet121-1",)),
+        ("utility_by_model", "main", ("inception_v3-1",)),
+        ("utility_by_model", "other", ("densenet121-1",)),
+        ("cascade", "logits", ("inception_v3-1",)),
+        ("repeatability", "grad", ("inception_v3-1", "inception_v3-2")),
+        ("reproducibility", "grad", ("inception_v3-1", "densenet121-1")),
+        ("reproducibility", "localizer", ("unet-1", "unet-2")),
+    ],
+)
+def test_which_networks_are_behind_a_column(table, column, names):
+    assert limits.networks_behind(evidence(), table, column) == names
+
+
 def test_a_localizer_that_has_learned_nothing():
     second = evidence(auc={"unet-2": (0.4, 0.3)})
     assert merged(LIMITS["unlearned"](second, "repeatability")) == {"localizer": ("AUC 0.40 of unet-2",)}

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from saltrust.analysis.claims.checks import ANSWERS, CHECKS, Outcome, label
+from saltrust.analysis.claims.limits import MADE_OF
 from saltrust.analysis.claims.tables import TABLES, Evidence
 from saltrust.core import data_cards, paths
 from saltrust.core.card_parts import ROLES
@@ -205,7 +206,7 @@ def limits_met(evidence: Evidence) -> pd.DataFrame:
     """What a run was too small for, of the tables that claims have asked for: columns why, what (methods and networks)
     and scores (names in TABLES), joined by commas."""
     rows = [
-        {"why": why, "what": label(column), "scores": table}
+        {"why": why, "what": label(MADE_OF[table][0] if len(MADE_OF.get(table, ())) == 1 else column), "scores": table}
         for table, limits in evidence.known_limits.items()
         for column, reasons in limits.items()
         for why in reasons

@@ -101,14 +101,14 @@ def _cut(method: str, protocol: Protocol, profile: Profile) -> Iterator[str]:
 @LIMITS.register("coarse_grid")
 def coarse_grid(evidence: "Evidence", table: str) -> Reasons:
     """Class activation maps of a grid that is too coarse to point at anything, on small images."""
-    columns = [column for column, methods in _methods(evidence, table) if any(map(_takes_a_layer, methods))]
     networks, least = evidence.study.networks, evidence.study.protocol.cam_min_grid
-    sides = [
-        cam_grid(networks.architecture(name), networks.size(name), least)
-        for name in (networks_behind(evidence, table) if columns else ())
-    ]
-    coarse = [f"a grid of {side} \N{MULTIPLICATION SIGN} {side}" for side in sides if side < LEAST_GRID]
-    return dict.fromkeys(columns, coarse)
+    found = {}
+    for column, methods in _methods(evidence, table):
+        if any(map(_takes_a_layer, methods)):
+            names = networks_behind(evidence, table, column)
+            sides = [cam_grid(networks.architecture(name), networks.size(name), least) for name in names]
+            found[column] = [f"a grid of {n} \N{MULTIPLICATION SIGN} {n}" for n in sides if n < LEAST_GRID]
+    return found
 
 
 def _takes_a_layer(method: str) -> bool:
@@ -145,16 +145,13 @@ def unlearned(evidence: "Evidence", table: str) -> Reasons:
     study = evidence.study
     if study.card.truth == "graded" or table == "utility_random":
         return {}
-    areas, own = evidence.networks.set_index("model"), networks_behind(evidence, table)
-    beside = {"average": [], "localizer": [f"{study.card.localizer}-{k}" for k in range(1, 1 + len(own))]}
-    return {
-        column: [
-            f"AUC {areas.loc[name, 'auc']:.2f} of {name}"
-            for name in beside.get(column, own)
-            if areas.loc[name, "ci_low"] <= 0.5
+    areas, found = evidence.networks.set_index("model"), {}
+    for column in evidence.table(table):
+        names = networks_behind(evidence, table, column)
+        found[column] = [
+            f"AUC {areas.loc[name, 'auc']:.2f} of {name}" for name in names if areas.loc[name, "ci_low"] <= 0.5
         ]
-        for column in evidence.table(table)
-    }
+    return found
 
 
 @LIMITS.register("unlearned_classes")
@@ -175,13 +172,17 @@ def unlearned_classes(evidence: "Evidence", table: str) -> Reasons:
     }
 
 
-def networks_behind(evidence: "Evidence", table: str) -> tuple[str, ...]:
-    """The classifiers whose maps a table scores, the main one first."""
-    networks = evidence.study.networks
-    others = {"utility_other": (networks.other,), "utility_by_model": (networks.main, networks.other)}
-    if table in CRITERIA and CRITERIA[table].partner:
-        return networks.main, CRITERIA[table].partner(networks)
-    return others.get(table, (networks.main,))
+def networks_behind(evidence: "Evidence", table: str, column: str) -> tuple[str, ...]:
+    """The classifiers whose maps are scored in a column of a table, or the localizers."""
+    networks, kind = evidence.study.networks, evidence.study.card.localizer
+    partner = CRITERIA[table].partner(networks) if table in CRITERIA and CRITERIA[table].partner else None
+    if column == "localizer":
+        return (f"{kind}-1", f"{kind}-2") if partner else (f"{kind}-1",)
+    if column == "average":
+        return ()
+    if table == "utility_other" or (table, column) == ("utility_by_model", "other"):
+        return (networks.other,)
+    return (networks.main, partner) if partner else (networks.main,)
 
 
 def _methods(evidence: "Evidence", table: str) -> Iterator[tuple[str, tuple[str, ...]]]:
