@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 LEAST_IMAGES = 20  # of a bootstrap interval: for normal scores it then covers the mean in 93 %, with 5 images in 84 %
 LEAST_GRID = PROTOCOLS["corrected"].cam_min_grid  # positions a side from which a class activation map can point
 
-Reasons = Mapping[str, Sequence[str]]
-"""Why a column cannot answer, by column; one that can is not among them."""
+Reasons = Mapping[str, str | Sequence[str]]
+"""Why a column cannot answer, one reason or several, by column; one that can has none."""
 
 LIMITS: Registry[Callable[["Evidence", str], Reasons]] = Registry("limit")
 """By name: (evidence, a name in TABLES) -> reasons."""
@@ -46,14 +46,14 @@ def limits(evidence: "Evidence", table: str) -> dict[str, tuple[str, ...]]:
 def merged(*several: Reasons) -> dict[str, tuple[str, ...]]:
     """All reasons of each column, each once.
 
-    >>> merged({"ig": ["5 images"]}, {"ig": ["5 images", "5 of 25 steps"], "xrai": []})
+    >>> merged({"ig": "5 images"}, {"ig": ["5 images", "5 of 25 steps"], "xrai": []})
     {'ig': ('5 images', '5 of 25 steps')}
     """
     found: dict[str, dict[str, None]] = {}
     for reasons in several:
         for column, whys in reasons.items():
             if whys:
-                found.setdefault(column, {}).update(dict.fromkeys(whys))
+                found.setdefault(column, {}).update(dict.fromkeys([whys] if isinstance(whys, str) else whys))
     return {column: tuple(whys) for column, whys in found.items()}
 
 
