@@ -33,12 +33,14 @@ page = Page("claims", found[protocol].study)
 
 # %%
 table = ledger.evaluate(card, found, ledger.load())
-own, outside = (table[table["data"] == data] for data in ("own", "outside"))
+outside = table[table["data"] == ledger.OUTSIDE]
+own = table.drop(outside.index)
 words = own["agrees"].value_counts()
 held = own[own["agrees"] == "yes"]["kind"].value_counts()
 kinds = own["kind"].value_counts()
 page.quote(
     role=card.role,
+    data=ledger.DATA[card.plays.data if card.plays else ledger.OUTSIDE],
     protocol=protocol,
     n_claims=len(own),
     **{f"n_{name}": int(words.get(word, 0)) for name, word in ledger.COUNTS.items()},
@@ -52,9 +54,10 @@ page.quote(
 )
 
 # %% [markdown]
-# The data set stands for: *{num}`claims/role`*. {num}`claims/n_claims` claims are about that data. Under the protocol
-# {num}`claims/protocol`, {num}`claims/n_agree` hold here, {num}`claims/n_disagree` do not, and {num}`claims/n_unclear`
-# stay open: the sample cannot tell.
+# The data set stands for: *{num}`claims/role`*. These are {num}`claims/data`. {num}`claims/n_claims` claims are about
+# that data and can be tested on this. Under the protocol {num}`claims/protocol`, {num}`claims/n_agree` hold here,
+# {num}`claims/n_disagree` do not, and {num}`claims/n_unclear` stay open, for their intervals allow both.
+# {num}`claims/n_too_small` cannot be answered at all: the run is too small.
 #
 # | Claims | here | that hold |
 # |---|---:|---:|
@@ -62,29 +65,42 @@ page.quote(
 # | numbers | {num}`claims/n_value` | {num}`claims/n_value_agree` |
 # | columns of PASS and FAIL (Table 2) | {num}`claims/n_verdict` | {num}`claims/n_verdict_agree` |
 #
-# No number is expected to return on other images and other networks, least of all on drawn ones; a direction is, if it
-# belongs to the methods rather than to the data. *Holds* is no proof that the paper is right, *does not hold* none that
-# it is wrong: both say how far the claim carries.
+# On the paper's own images a number should return. None is expected to on a stand-in, with other images and other
+# networks; a direction is, if it belongs to the methods rather than to the data. There, *holds* is no proof that the
+# paper is right, *does not hold* none that it is wrong: both say how far the claim carries.
 #
 # ## How a claim is decided
 #
-# Images are the unit, and intervals are 95 % bootstrap intervals, unless it says otherwise.
+# Images are the unit, or patients where the data set names them, and intervals are 95 % bootstrap intervals, unless it
+# says otherwise.
 #
 # - **A direction** holds if the interval of the difference lies on the claimed side of zero, fails if it lies on the
 #   other, and is unclear between. A sentence about several methods holds if it does for each.
+# - **"Significantly"**, or a p-value, is judged by the paper's own test: a mixed model with a random intercept for each
+#   image, and Tukey's HSD. The interval is then simultaneous for all comparisons of the family.
 # - **No difference** is more than an interval that holds zero, which any small sample has: the interval must also lie
 #   within half a standard deviation of the differences.
 # - **A number with its standard deviation** holds if our interval lies within half that deviation of the paper's mean,
 #   and fails if it lies outside. A number without one holds if our interval covers it.
 # - **An order of the methods** is compared by rank correlation; its interval is by method, for these are few.
 # - **A column of Table 2** holds if all its cells are the same, and fails if one differs beyond doubt.
+# - **Too small to tell** is what rests on a map, a network or a sample that is not what the claim is about. The limits
+#   are listed below. A sentence about several methods still fails if it fails for one that the run can judge.
 #
 # Answers under the other protocols stand beside. Of the claims, {num}`claims/n_changed` have not the same answer under
 # all {num}`claims/n_protocols` protocols, and {num}`claims/n_opposite` hold under one and fail under another.
 
 # %%
+page.table(
+    ledger.limits_met(found[protocol]),
+    "limits",
+    caption=f"What this run is too small for, under the protocol {protocol}: why, what "
+    "therefore cannot be judged, and in which scores.",
+)
+
+# %%
 groups = {"direction": "Directions", "verdict": "Table 2", "value": "Numbers", "outside": "Found on other data"}
-shown = table.assign(kind=table["kind"].where(table["data"] == "own", "outside"))
+shown = table.assign(kind=table["kind"].mask(table["data"] == ledger.OUTSIDE, "outside"))
 hold = ", ".join(f"{name} {(own[name] == 'yes').sum()}" for name in protocols)
 if len(shown):
     page.figure(
@@ -105,9 +121,10 @@ if len(shown):
 page.table(
     table,
     "claims",
-    caption="Every claim that this data set can test. ours: what was found; agrees: the answer; estimate: the number "
-    "that decides (see why), with its 95 % bootstrap interval by image; data: whether the data set stands for the "
-    "paper's own; the answer under each protocol.",
+    caption="Every claim that this data set can test. ours: what was found; agrees: the answer; limit: what the run is "
+    "too small for; estimate: the number that decides (see why), with its 95 % interval; data: whether these are the "
+    "paper's own images (original), drawn anew by its recipe (redrawn), others in their place (stand-in), or data that "
+    "stand for none (outside); role: which data the claim is about; the answer under each protocol.",
     key=["id"],
 )
 page.close()

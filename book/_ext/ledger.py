@@ -5,12 +5,13 @@ Reads `evidence/claims.json` (the claims, with the outcome of those that the pap
 
     {ledger} <paper>            the claims of one paper, with what came of each; label tab-ledger-<paper>
     {ledger-summary}            the counts by paper and by kind; label tab-ledger
-    {ledger-count}`<state>`     how many claims are in a state; or `all`, or `tested` for the first three; those of one
-                                kind: `<kind>/<state>`
+    {ledger-count}`<state>`     how many claims are in a state; or `all`, `tested` for the first four states, `answered`
+                                for the first three, `on stand-ins` for those that were tested on no data of the
+                                paper's; those of one kind: `<kind>/<state>`
 
-A claim is in one state: "yes", "no" or "unclear" by the data sets that stand for the paper's data (the least
-favourable, where they are several) or by the paper's own numbers, else "not run here" or "not testable". What data sets
-that stand for others found is shown beside it, and does not count.
+A claim is in one state: "yes", "no", "unclear" or "too small to tell" by the paper's own data where it was run, else by
+what stands in for it (the least favourable, where they are several), or by the paper's own numbers; else "not run here"
+or "not testable". What data sets that stand for others found is shown beside it, and does not count.
 """
 
 import csv
@@ -33,8 +34,12 @@ from saltrust.chapters.results_folder import Results
 logger = logging.getLogger(__name__)
 
 NOT_TESTABLE = "not testable"
-STATES = ("yes", "no", "unclear", NOT_RUN, NOT_TESTABLE)
-SUMS = {"all": STATES, "tested": STATES[:3]} | {state: (state,) for state in STATES}
+TOO_SMALL = "too small to tell"
+WORST_FIRST = ("no", TOO_SMALL, "unclear", "yes")  # of the answers of several data sets
+STATES = ("yes", "no", "unclear", TOO_SMALL, NOT_RUN, NOT_TESTABLE)
+SUMS = {"all": STATES, "tested": STATES[:4], "answered": STATES[:3]} | {state: (state,) for state in STATES}
+ON_STAND_INS = "on stand-ins"
+CLOSEST_FIRST = ("original", "redrawn", "stand-in")  # how a data set stands to the paper's
 KINDS = {
     "direction": "directions",
     "value": "numbers",
@@ -59,8 +64,22 @@ class Ledger:
             return claim["outcome"]["agrees"]
         if not claim["role"] or not claim["tested"]:
             return NOT_TESTABLE
-        answers = {row["agrees"] for row in self.found.get(claim["id"], []) if row["data"] == "own"}
-        return next((word for word in ("no", "unclear", "yes") if word in answers), NOT_RUN)
+        answers = {row["agrees"] for row in self.deciding(claim)}
+        return next((word for word in WORST_FIRST if word in answers), NOT_RUN)
+
+    def deciding(self, claim: dict[str, Any]) -> list[Row]:
+        """What was found on the data closest to the paper's, for each role that the claim is about."""
+        found = [row for row in self.found[claim["id"]] if row["data"] in CLOSEST_FIRST]
+        closest = {
+            role: min((CLOSEST_FIRST.index(row["data"]) for row in found if row["role"] == role), default=None)
+            for role in claim["role"]
+        }
+        return [row for row in found if CLOSEST_FIRST.index(row["data"]) == closest.get(row["role"])]
+
+    def on_stand_ins(self, *, kind: str | None = None) -> int:
+        """Tested claims that no data of the paper's decide."""
+        deciding = [self.deciding(claim) for claim in self.claims if kind in (None, claim["kind"])]
+        return sum(bool(rows) and all(row["data"] == "stand-in" for row in rows) for rows in deciding)
 
     def counts(self, *, paper: str | None = None, kind: str | None = None) -> Counter:
         """Claims by state; of one paper, or of one of KINDS."""
@@ -88,7 +107,8 @@ def read(env: BuildEnvironment) -> Ledger:
         env.note_dependency(str(file))
         with file.open(encoding="utf-8", newline="") as stream:
             rows += [row | {"dataset": path.name} for row in csv.DictReader(stream)]
-    rows.sort(key=lambda row: row["data"] != "own")
+    places = [*CLOSEST_FIRST, "outside"]
+    rows.sort(key=lambda row: places.index(row["data"]))
     return Ledger(claims, {claim["id"]: [row for row in rows if row["id"] == claim["id"]] for claim in claims})
 
 
@@ -119,7 +139,8 @@ class LedgerTable(Catalogue):
         if claim["outcome"]:
             here = [nodes.paragraph(text=f"from the paper's own numbers: {claim['outcome']['ours']}")]
         elif not here:
-            here = [nodes.paragraph(text=claim["not_testable"] or f"{NOT_RUN.capitalize()}.", classes=["source"])]
+            why = claim["not_testable"] or f"{NOT_RUN.capitalize()}. {claim['not_on_stand_in']}".strip()
+            here = [nodes.paragraph(text=why, classes=["source"])]
         state = ledger.state(claim)
         word = nodes.inline(text=state, classes=[CLASSES[state]] if state in CLASSES else [])
         return [
@@ -135,9 +156,12 @@ class LedgerTable(Catalogue):
         if row["ci_low"]:
             estimate, low, high = (render(float(row[key]), ".3f") for key in ("estimate", "ci_low", "ci_high"))
             text += f" ({low} to {high})" if row["kind"] == "value" else f"; {estimate} ({low} to {high})"
-        if row["data"] != "own":
+        if row["agrees"] == TOO_SMALL:
+            text += f". {TOO_SMALL.capitalize()}: {row['limit']}"
+        if row["data"] == "outside":
             text += f". An outside check: {row['agrees']}"
         link = page_link(EvidenceFolder(row["dataset"], Path()).page("claims"), row["dataset"])
+        text = f" ({row['data']}){text}" if row["data"] in CLOSEST_FIRST else text
         return nodes.paragraph("", "", link, nodes.Text(text))
 
 
@@ -170,6 +194,7 @@ class LedgerCount(SphinxRole):
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         known = {state: (None, state) for state in SUMS}
         known |= {f"{kind}/{state}": (kind, state) for kind in KINDS for state in SUMS}
+        known |= {ON_STAND_INS: (None, ON_STAND_INS)} | {f"{k}/{ON_STAND_INS}": (k, ON_STAND_INS) for k in KINDS}
         if self.text not in known:
             message = f"no state '{self.text}'{nearest(self.text, known)}; known: {', '.join(SUMS)}, <kind>/<state>"
             logger.warning("ledger-count: %s", message, location=self.get_location(), type="ledger")
@@ -177,7 +202,8 @@ class LedgerCount(SphinxRole):
         kind, state = known[self.text]
         ledger = read(self.env)
         counts = ledger.counts(kind=kind)
-        text = str(sum(counts[one] for one in SUMS[state])) if ledger.claims else NOT_RUN
+        number = ledger.on_stand_ins(kind=kind) if state == ON_STAND_INS else sum(counts[one] for one in SUMS[state])
+        text = str(number) if ledger.claims else NOT_RUN
         return [page_link("claims", text, "num")], []
 
 

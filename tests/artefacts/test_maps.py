@@ -7,9 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from saltrust.artefacts.maps import SaliencyMaps
+from saltrust.artefacts.maps import Randomization, RandomizedOutputs, SaliencyMaps
 from saltrust.core.errors import SaltrustError
 from saltrust.methods.registry import METHODS
+from saltrust.models.architectures import Stage
+from saltrust.models.randomization import randomize
 
 SIZE = 8
 
@@ -58,3 +60,23 @@ def test_each_output_has_its_maps(model):
 def test_an_output_that_is_not_there_is_refused(model):
     with pytest.raises(SaltrustError, match="target 2 is not among the model's outputs 0 to 1"):
         maps(model, target=2)
+
+
+def test_outputs_of_a_randomized_classifier_are_those_of_its_drawn_weights(model):
+    """Of all test images, by a network whose named stages are random and whose others are as they were."""
+    pixels = np.random.default_rng(0).integers(0, 255, (3, SIZE, SIZE), np.uint8)
+    model.stages = [Stage("top", ("2",)), Stage("stem", ("0",))]
+    network = model.network(None)
+
+    def outputs(stage):
+        made = RandomizedOutputs(model, Randomization(stage, "truncated_normal", "reset", seed=1))
+        return made.compute(lambda data: SimpleNamespace(pixels=pixels))
+
+    found = {stage: outputs(stage) for stage in ("top", "stem")}
+    images = torch.from_numpy(pixels / 127.5 - 1).float().unsqueeze(1).repeat(1, 3, 1, 1)
+    for stage, values in found.items():
+        drawn = randomize(network, model.stages, stage, "truncated_normal", 1, "reset")
+        np.testing.assert_allclose(values, drawn(images).detach().numpy(), rtol=1e-4, atol=1e-6)
+    assert found["top"].shape == (3, 2)
+    assert not np.allclose(found["top"], found["stem"])
+    assert not np.allclose(found["top"], network(images).detach().numpy())

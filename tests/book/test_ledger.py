@@ -14,7 +14,7 @@ BOOK = Path(__file__).parents[2] / "book"
 PAPER = "arun2021assessing"
 CLAIM = {
     "paper": PAPER, "title": "A title", "where": "Fig. 1", "quote": "a quote", "number": "0.5", "kind": "direction",
-    "role": ["lungs"], "truth": None, "not_testable": "", "tested": True, "outcome": None,
+    "role": ["lungs"], "truth": None, "not_on_stand_in": "", "not_testable": "", "tested": True, "outcome": None,
 }  # fmt: skip
 CLAIMS = [
     CLAIM | {"id": "holds"},
@@ -23,8 +23,11 @@ CLAIMS = [
     CLAIM | {"id": "adds-up", "role": [], "outcome": {"ours": "sum 3", "agrees": "yes"}},
     CLAIM | {"id": "needs-people", "role": [], "tested": False, "not_testable": "Needs participants."},
     CLAIM | {"id": "tried-elsewhere", "role": [], "truth": "box"},
+    CLAIM | {"id": "is-told-by-the-papers-images"},
+    CLAIM | {"id": "was-too-small"},
+    CLAIM | {"id": "needs-the-papers-images", "not_on_stand_in": "Its difficulty was set."},
 ]
-HEADER = "id,agrees,ours,estimate,ci_low,ci_high,data,kind\n"
+HEADER = "id,agrees,limit,ours,estimate,ci_low,ci_high,data,role,kind\n"
 PAGE = (
     "# A\n\nOf {ledger-count}`all`, {ledger-count}`tested`: {ledger-count}`yes`; "
     "{ledger-count}`direction/yes` by data.\n\n"
@@ -63,14 +66,23 @@ def evidence(tmp_path):
     (tmp_path / "evidence").mkdir()
     (tmp_path / "evidence/claims.json").write_text(json.dumps({"claims": CLAIMS}))
     rows = {
-        "lungs": "holds,yes,XRAI 0.4,0.1,0.05,0.2,own,direction\nfails-on-one,yes,0.4,0.4,0.3,0.5,own,value\n",
-        "hearts": "fails-on-one,no,8 of 8,,,,own,value\ntried-elsewhere,no,SG 0.2,-0.1,-0.2,-0.05,outside,direction\n",
+        "lungs": [
+            "holds,yes,,XRAI 0.4,0.1,0.05,0.2,stand-in,lungs,direction",
+            "fails-on-one,yes,,0.4,0.4,0.3,0.5,stand-in,lungs,value",
+            "is-told-by-the-papers-images,no,,XRAI 0.2,,,,stand-in,lungs,direction",
+            "was-too-small,too small to tell,5 images,XRAI 0.3,,,,stand-in,lungs,direction",
+        ],
+        "lungs-themselves": ["is-told-by-the-papers-images,yes,,XRAI 0.5,,,,original,lungs,direction"],
+        "hearts": [
+            "fails-on-one,no,,8 of 8,,,,stand-in,hearts,value",
+            "tried-elsewhere,no,,SG 0.2,-0.1,-0.2,-0.05,outside,,direction",
+        ],
     }
-    for name, text in rows.items():
+    for name, lines in rows.items():
         folder = tmp_path / "evidence" / name
         (folder / "tables").mkdir(parents=True)
         (folder / "numbers.json").write_text(json.dumps({"claims/n_claims": 2}))
-        (folder / "tables/claims.csv").write_text(HEADER + text)
+        (folder / "tables/claims.csv").write_text(HEADER + "\n".join(lines) + "\n")
         (folder / "tables/claims.json").write_text(json.dumps({"caption": "c", "chapter": "claims"}))
         (folder / "claims.md").write_text("---\norphan: true\n---\n# L\n")
 
@@ -78,28 +90,32 @@ def evidence(tmp_path):
 def test_each_claim_is_in_one_state(build, evidence):
     text, html, warnings = build(PAGE)
     assert warnings == ""
-    assert "Of 6, 3: 2; 1 by data." in text
+    assert "Of 9, 5: 3; 2 by data." in text
     rows = re.findall(r"<tr.*?</tr>", html, re.S)
     plain = [re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", row)).strip() for row in rows]
     summary = plain[: plain.index(next(line for line in plain if line.startswith("All"))) + 1]
-    assert summary[0] == "Paper claims yes no unclear not run here not testable"
-    assert summary[-1] == "All 6 2 1 0 1 2"
+    assert summary[0] == "Paper claims yes no unclear too small to tell not run here not testable"
+    assert summary[-1] == "All 9 3 1 0 1 2 2"
     assert plain[len(summary) : len(summary) + 4] == [
-        "… directions 5 1 1 0 1 2",
-        "… numbers 0 0 0 0 0 0",
-        "… columns of PASS and FAIL 0 0 0 0 0 0",
-        "… sums of the papers’ own numbers 1 1 0 0 0 0",
+        "… directions 8 2 1 0 1 2 2",
+        "… numbers 0 0 0 0 0 0 0",
+        "… columns of PASS and FAIL 0 0 0 0 0 0 0",
+        "… sums of the papers’ own numbers 1 1 0 0 0 0 0",
     ]
-    states = [re.sub(r"<[^>]+>", "", row.split("<td")[2]).partition(">")[2].strip() for row in rows[-6:]]
-    assert states == ["yes", "no", "not run here", "yes", "not testable", "not testable"]
-    assert html.count('class="verdict-pass">yes<') == 2
+    states = [re.sub(r"<[^>]+>", "", row.split("<td")[2]).partition(">")[2].strip() for row in rows[-9:]]
+    assert states[:6] == ["yes", "no", "not run here", "yes", "not testable", "not testable"]
+    assert states[6:] == ["yes", "too small to tell", "not run here"]
+    assert html.count('class="verdict-pass">yes<') == 3
     assert html.count('class="verdict-fail">no<') == 1
 
 
 def test_what_was_found_stands_beside_the_claim_with_a_link(build, evidence):
     text, html, _ = build(PAGE)
-    assert "lungs: XRAI 0.4; 0.100 (0.050 to 0.200)" in text
-    assert "lungs: 0.4 (0.300 to 0.500)" in text
+    assert "lungs (stand-in): XRAI 0.4; 0.100 (0.050 to 0.200)" in text
+    assert "lungs (stand-in): 0.4 (0.300 to 0.500)" in text
+    assert "lungs-themselves (original): XRAI 0.5 lungs (stand-in): XRAI 0.2" in text
+    assert "lungs (stand-in): XRAI 0.3. Too small to tell: 5 images" in text
+    assert "Not run here. Its difficulty was set." in text
     assert "hearts: SG 0.2; −0.100 (−0.200 to −0.050). An outside check: no" in text
     assert "from the paper's own numbers: sum 3" in text.replace("’", "'")
     assert "Needs participants." in text
@@ -116,7 +132,12 @@ def test_a_data_set_whose_chapter_was_not_run_is_passed_over(build, evidence, tm
     (tmp_path / "evidence/lungs/numbers.json").write_text(json.dumps({"verdict/n": 1}))
     text, _, warnings = build(PAGE)
     assert warnings == ""
-    assert "Of 6, 2: 1; 0 by data." in text
+    assert "Of 9, 3: 2; 1 by data." in text
+
+
+def test_claims_that_only_stand_ins_decide_are_counted(build, evidence):
+    page = "# A\n\n{ledger-count}`on stand-ins` and {ledger-count}`value/on stand-ins`, {ledger-count}`answered`.\n"
+    assert "3 and 0, 4." in build(page)[0]
 
 
 @pytest.mark.parametrize(

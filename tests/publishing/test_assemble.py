@@ -133,6 +133,8 @@ def test_what_was_not_run_says_why_and_how(folders, monkeypatch):
 
 
 def test_the_first_page_of_a_data_set_says_how_much_of_it_was_run(executed):
+    stands = "| Stands for | SIIM-ACR Pneumothorax Segmentation (stand-in) |"
+    assert stands in myst.overview(data_cards.load("phantom-pneumothorax"), "smoke")
     assert "*1 of 13 chapters were run here.*" in myst.overview(data_cards.load("phantom-pneumothorax"), "smoke")
     assert "Not run here" in myst.overview(data_cards.load("phantom-pneumonia"), "smoke")
 

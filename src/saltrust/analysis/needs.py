@@ -9,7 +9,7 @@ from typing import Any
 
 from saltrust.analysis import every_method
 from saltrust.analysis.audit.table import FINDINGS
-from saltrust.analysis.claims import tables
+from saltrust.analysis.claims import ledger, tables
 from saltrust.analysis.multiverse import curve
 from saltrust.artefacts import Artefact
 from saltrust.core.data_cards import SPLITS
@@ -204,7 +204,9 @@ def _audit(study: Study, given: Parameters) -> Iterator[Artefact]:
 def _claims(study: Study, given: Parameters) -> Iterator[Artefact]:
     protocols = [given["protocol"], *filter(None, given["beside"].split(","))]
     found = tables.collect(study.card, study.profile.name, protocols, study.seed, given["n_boot"], study.store)
+    random = tables.RANDOM.keys() & ledger.networks_classified_with(study.card, ledger.load())
     for evidence in found.values():
+        yield from (tables.random_outputs(evidence.study, tables.RANDOM[name]) for name in random)
         yield from utility(evidence.study, PAPER_EIGHT)
         yield from verdicts(evidence.study, PAPER_EIGHT)
         yield from randomization(evidence.study, ["guided_backprop"])

@@ -204,6 +204,43 @@ def _load_explained(maps: SaliencyMaps, get: Callable):
 
 
 @dataclass(frozen=True)
+class RandomizedOutputs(ArrayArtefact):
+    """Logits (n, outputs) that a classifier in a state of random weights gives all test images."""
+
+    description: ClassVar[str] = "outputs of classifiers with random weights"
+    stage: ClassVar[str] = "maps"
+    model: Classifier | Branch | ExternalClassifier
+    randomization: Randomization
+
+    def title(self) -> str:
+        r = self.randomization
+        return f"outputs of {self.model.title()}, {r.order} randomized to {r.stage}"
+
+    def part(self) -> str:
+        return self.model.part()
+
+    def job(self) -> tuple[str, ...]:
+        r = self.randomization
+        return "-".join(self.model.job()), r.order, r.stage, r.batchnorm, str(r.seed)
+
+    def work(self) -> Work:
+        pixels = self.model.test.count * self.model.test.size**2
+        return ((self.part(), pixels), ("", pixels))
+
+    def needs(self) -> list[Artefact]:
+        return [self.model.test, self.model]
+
+    def compute(self, get) -> np.ndarray:
+        from saltrust.core.devices import device
+        from saltrust.models.classifiers import predict
+        from saltrust.models.randomization import randomize
+
+        r, model = self.randomization, self.model
+        network = randomize(model.network(get), model.stages, r.stage, r.initialization, r.seed, r.batchnorm, r.order)
+        return predict(network.to(device()), get(model.test).pixels, input_range=model.input_range)
+
+
+@dataclass(frozen=True)
 class LocalizerMaps(ArrayArtefact):
     """A localizer's heat maps (n, 1, height, width), in [0, 1]."""
 

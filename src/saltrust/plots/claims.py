@@ -13,6 +13,7 @@ ANSWER_MARKS = {
     "yes": {"marker": "o", "color": PASS},
     "no": {"marker": "X", "color": FAIL},
     "unclear": {"marker": "_", "color": "0.5"},
+    "too small to tell": {"marker": "$?$", "color": "0.7"},
 }
 
 Line = tuple[str, pd.Series | None]

@@ -39,6 +39,7 @@ The data card counts these images; the profile `{profile}` may take fewer, at th
     cite = f"\nCite {{cite}}`{','.join(card.cite)}`.\n" if card.cite else ""
     known = chapters.of(card)
     ran = sum(published(profile, card.name, chapter).notebook.exists() for chapter in known)
+    plays = f" ({card.plays.data})" if card.plays else ""
     state = f"\n*{ran} of {len(known)} chapters were run here.*\n" if ran < len(known) else ""
     if not ran:
         state = f"\n{_not_run(card, next(iter(known)), profile)}\n"
@@ -52,7 +53,7 @@ The data card counts these images; the profile `{profile}` may take fewer, at th
 | Finding | {card.finding} |
 | Modality | {card.modality} |
 | Truth | {card.truth} |
-| Stands for | {card.role} |
+| Stands for | {card.role}{plays} |
 | Licence | {card.licence} |
 | Localizer | {card.localizer} |
 {cite}{counted if counts else ""}{tree}"""

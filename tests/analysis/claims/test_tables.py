@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from saltrust.analysis.claims.tables import TABLES, Evidence
+from saltrust.analysis.claims import limits
+from saltrust.analysis.claims.tables import IMAGE_SCORES, TABLES, Evidence
+from saltrust.artefacts.maps import Randomization, RandomizedOutputs
 
 STAGES = ("logits", "top", "block", "stem")
 
@@ -129,3 +131,68 @@ def test_depth_is_the_slope_over_the_added_layers(evidence, graded):
     layers = np.array([1, 2, 4])
     expected = np.cov(layers, means)[0, 1] / np.var(layers, ddof=1)
     assert evidence.table("depth").loc["a", "recall"] == pytest.approx(expected)
+
+
+def test_limits_of_a_table_are_asked_for_once(study, monkeypatch):
+    asked = []
+    monkeypatch.setattr(limits, "LIMITS", {"few": lambda evidence, table: asked.append(table) or {"grad": ["why"]}})
+    evidence = Evidence(study)
+    assert evidence.limits("utility") == evidence.limits("utility") == {"grad": ("why",)}
+    assert asked == ["utility"]
+    assert evidence.known_limits == {"utility": {"grad": ("why",)}}
+
+
+@pytest.fixture
+def frames(study):
+    """The study with more images, so that a model can be fitted; two of each patient."""
+    rng, images = np.random.default_rng(0), [f"image {i}" for i in range(20)]
+    better = {"grad": 0.0, "xrai": 0.3, "average": 0.1, "unet": 0.5}
+    rows = [(i, m, shift + 0.1 * rng.normal()) for i in images for m, shift in better.items()]
+    frame = pd.DataFrame(rows, columns=["image", "method", "auprc"])
+    study.criteria.of = lambda criterion, methods: frame
+    study.images = SimpleNamespace(clusters={image: f"patient {k // 2}" for k, image in enumerate(images)})
+    return Evidence(study)
+
+
+def test_the_papers_test_compares_all_pairs_at_once_whichever_way_it_is_asked(frames):
+    there, back = frames.contrast("utility", "xrai", "grad"), frames.contrast("utility", "grad", "xrai")
+    means = frames.table("utility").mean()
+    assert there["difference"] == pytest.approx(means["xrai"] - means["grad"])
+    assert back == pytest.approx(
+        {"difference": -there["difference"], "ci_low": -there["ci_high"], "ci_high": -there["ci_low"]}
+    )
+    assert len(frames._contrasts[("utility", None)]) == 4 * 3 / 2
+
+
+def test_patients_are_random_in_the_papers_test_where_the_data_set_names_them(frames, monkeypatch):
+    from saltrust.analysis.claims import tables
+
+    asked = []
+    fit = tables.fit
+    monkeypatch.setattr(tables, "fit", lambda *given: asked.append(given[-1]) or fit(*given))
+    frames.contrast("utility", "xrai", "grad")
+    frames.study.images.clusters, frames._contrasts = None, {}
+    frames.contrast("utility", "xrai", "grad")
+    assert asked == [["group", "image"], ["image"]]
+
+
+def test_scores_of_images_are_those_in_the_records_and_of_random_networks(study):
+    state = Randomization("logits", "truncated_normal", "reset", seed=99)
+    records = {
+        name: SimpleNamespace(record={"test_scores": [k]}) for k, name in enumerate(("main-1", "main-2", "other-1"))
+    }
+    stages = {"main-1": "stem", "other-1": "first"}
+    study.networks.replicate = "main-2"
+    study.networks.trained = records.__getitem__
+    study.networks.localizer = lambda: SimpleNamespace(record={"test_scores": [9]})
+    study.networks.artefact = lambda name: SimpleNamespace(name=name, stages=[SimpleNamespace(name=stages[name])])
+    study.maps = SimpleNamespace(artefact=lambda method, model: SimpleNamespace(randomization=state))
+    asked = []
+    study.store = SimpleNamespace(get=lambda one: asked.append(one) or np.array([[0.5, 0.1]]))
+    scores = {name: Evidence(study).image_scores(name).tolist() for name in IMAGE_SCORES}
+    assert scores == {
+        "main": [0], "replicate": [1], "other": [2], "localizer": [9], "main_random": [0.5], "other_random": [0.5],
+    }  # fmt: skip
+    assert all(isinstance(one, RandomizedOutputs) for one in asked)
+    drawn = {one.model.name: (one.randomization.stage, one.randomization.seed) for one in asked}
+    assert drawn == {"main-1": ("stem", 99), "other-1": ("first", 99)}  # all weights of either, drawn as those of maps

@@ -10,7 +10,8 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from saltrust.analysis.claims.checks import CHECKS, Outcome
+from saltrust.analysis.claims.checks import ANSWERS, CHECKS, Outcome, label
+from saltrust.analysis.claims.limits import MADE_OF
 from saltrust.analysis.claims.tables import TABLES, Evidence
 from saltrust.core import data_cards, paths
 from saltrust.core.card_parts import ROLES
@@ -19,10 +20,18 @@ from saltrust.core.errors import SaltrustError, unknown_name
 
 FILE = paths.BOOK / "claims.yaml"
 KINDS = ("direction", "value", "verdict")
-COUNTS = {"agree": "yes", "disagree": "no", "unclear": "unclear"}
+COUNTS = dict(zip(("agree", "disagree", "unclear", "too_small"), ANSWERS, strict=True))
+OUTSIDE = "outside"
+DATA = {
+    "original": "the paper's own images",
+    "redrawn": "images drawn anew by the paper's recipe",
+    "stand-in": "other images in the place of the paper's",
+    OUTSIDE: "data that stand for none of the papers'",
+}
+"""How a data set stands to the one that a claim is about, in words."""
 COLUMNS = (
-    *("id", "paper", "ours", "agrees", "estimate", "ci_low", "ci_high"),
-    *("data", "kind", "title", "quote", "where", "number", "why"),
+    *("id", "paper", "ours", "agrees", "limit", "estimate", "ci_low", "ci_high"),
+    *("data", "role", "kind", "title", "quote", "where", "number", "why"),
 )
 
 
@@ -38,6 +47,7 @@ class Claim(BaseModel):
         role: the paper's data sets, names in ROLES; a card says which it plays.
         truth: also tried on other data with that kind of truth, as an outside check.
         test: a name in CHECKS and its parameters.
+        not_on_stand_in: why it is tested on the paper's own data alone.
         not_testable: why there is no test.
     """
 
@@ -53,6 +63,7 @@ class Claim(BaseModel):
     role: Annotated[tuple[str, ...], BeforeValidator(lambda given: (given,) if isinstance(given, str) else given)] = ()
     truth: Literal["mask", "box", "graded"] | None = None
     test: dict[str, Any] | None = None
+    not_on_stand_in: str = ""
     not_testable: str = ""
 
     @model_validator(mode="after")
@@ -61,6 +72,8 @@ class Claim(BaseModel):
             raise ValueError("give either 'test' or 'not_testable'")
         if self.test is not None:
             _check_test(dict(self.test))
+            if not (self.role or self.on_paper):
+                raise ValueError("a claim that is tested on data needs a 'role', the data set that it is about")
         if unknown := set(self.role) - set(ROLES):
             raise ValueError(str(unknown_name("role", min(unknown), ROLES)))
         return self
@@ -125,11 +138,13 @@ def catalogue() -> dict[str, list[dict[str, Any]]]:
 def about(card: Card, claims: Sequence[Claim]) -> dict[str, list[Claim]]:
     """The claims that can be tested on a data set.
 
-    own: those about the data whose role it plays. outside: directions found on other data like it, as a check. Each
-    test is named once.
+    own: those about the data whose role it plays, on a stand-in but for those that only the paper's data can tell.
+    outside: directions found on other data like it, as a check. Each test is named once.
     """
     tested = [claim for claim in claims if claim.test and not claim.on_paper]
     own = [claim for claim in tested if card.plays and card.plays.role in claim.role]
+    if card.plays and card.plays.data == "stand-in":
+        own = [claim for claim in own if not claim.not_on_stand_in]
     outside: dict[str, Claim] = {}
     for claim in tested:
         if claim.kind == "direction" and claim not in own and _like(card, claim):
@@ -147,6 +162,12 @@ def _like(card: Card, claim: Claim) -> bool:
     return any(other.plays.role in claim.role for other in like)
 
 
+def networks_classified_with(card: Card, claims: Sequence[Claim]) -> set[str]:
+    """The networks whose scores of the test images a data set's own claims ask for, names in IMAGE_SCORES."""
+    tests = [claim.test for claim in about(card, claims)["own"]]
+    return {network for test in tests if test["name"] == "areas" for network in test["of"]}
+
+
 def answer(claim: Claim, evidence: Evidence | None) -> Outcome:
     """Test a claim. evidence: None for one that the paper's own numbers decide."""
     given = dict(claim.test)
@@ -162,16 +183,33 @@ def evaluate(card: Card, evidence: Mapping[str, Evidence], claims: Sequence[Clai
         claims: all that there are.
 
     Returns:
-        Columns id, paper, ours, agrees, estimate, ci_low, ci_high, data ("own" or "outside"), kind, title, quote,
-        where, number, why; and the answer under each protocol, by its name.
+        Columns id, paper, ours, agrees, limit (what the run is too small for, where that bears on the answer),
+        estimate, ci_low, ci_high, data ("original", "redrawn" or "stand-in", as the card plays its role, or "outside"),
+        role (that it plays), kind, title, quote, where, number, why; and the answer under each protocol, by its name.
     """
+    groups = about(card, claims)
+    plays = {"data": card.plays.data, "role": card.plays.role} if card.plays else {}
+    placed = [(claim, plays) for claim in groups["own"]]
+    placed += [(claim, {"data": OUTSIDE, "role": ""}) for claim in groups["outside"]]
     rows = []
-    for data, group in about(card, claims).items():
-        for claim in group:
-            outcomes = {protocol: answer(claim, found) for protocol, found in evidence.items()}
-            first = next(iter(outcomes.values()))
-            row = {"id": claim.id, "paper": claim.paper, "ours": first.ours, "agrees": first.agrees}
-            row |= {key: getattr(first, key) for key in ("estimate", "ci_low", "ci_high")}
-            row |= {"data": data} | {key: getattr(claim, key) for key in ("kind", "title", "quote", "where", "number")}
-            rows.append(row | {"why": first.why} | {protocol: outcome.agrees for protocol, outcome in outcomes.items()})
+    for claim, place in placed:
+        outcomes = {protocol: answer(claim, found) for protocol, found in evidence.items()}
+        first = next(iter(outcomes.values()))
+        row = {"id": claim.id, "paper": claim.paper}
+        row |= {key: getattr(first, key) for key in ("ours", "agrees", "limit", "estimate", "ci_low", "ci_high")}
+        row |= place | {key: getattr(claim, key) for key in ("kind", "title", "quote", "where", "number")}
+        rows.append(row | {"why": first.why} | {protocol: outcome.agrees for protocol, outcome in outcomes.items()})
     return pd.DataFrame(rows, columns=[*COLUMNS, *evidence])
+
+
+def limits_met(evidence: Evidence) -> pd.DataFrame:
+    """What a run was too small for, of the tables that claims have asked for: columns why, what (methods and networks)
+    and scores (names in TABLES), joined by commas."""
+    rows = [
+        {"why": why, "what": label(MADE_OF[table][0] if len(MADE_OF.get(table, ())) == 1 else column), "scores": table}
+        for table, limits in evidence.known_limits.items()
+        for column, reasons in limits.items()
+        for why in reasons
+    ]
+    frame = pd.DataFrame(rows, columns=["why", "what", "scores"])
+    return frame.groupby("why", sort=False, as_index=False).agg(lambda names: ", ".join(dict.fromkeys(names)))

@@ -7,11 +7,16 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from saltrust.analysis.claims.limits import limits
+from saltrust.artefacts.maps import RandomizedOutputs
 from saltrust.artefacts.store import Store
 from saltrust.core.data_cards import Card
 from saltrust.core.protocols import PROTOCOLS
 from saltrust.core.registry import Registry
 from saltrust.methods.registry import CONTROLS
+from saltrust.stats.bootstrap import clusters_of
+from saltrust.stats.mixed_model import fit
+from saltrust.stats.multiple_comparisons import all_pairs, compare
 from saltrust.study.criteria import CRITERIA
 from saltrust.study.five_band import TJOA_EIGHT, FiveBandStudy
 from saltrust.study.study import Study
@@ -20,19 +25,67 @@ REFERENCES = ("average", "localizer")  # columns of tables that are no method
 
 
 class Evidence:
-    """A study's scores by image, each table made once."""
+    """A study's scores by image, each table made once.
+
+    Attributes:
+        known_limits: by table that was asked for, why columns cannot answer.
+    """
 
     def __init__(self, study: Study, n_boot: int = 1000):
         self.study = study
         self.n_boot = n_boot
         self.seed = study.seed
         self._tables: dict[str, pd.DataFrame] = {}
+        self.known_limits: dict[str, dict[str, tuple[str, ...]]] = {}
+        self._contrasts: dict[tuple[str, str | None], pd.DataFrame] = {}
 
     def table(self, name: str) -> pd.DataFrame:
         """Scores (images x columns), a column for each method (or "network/method"); a name in TABLES."""
         if name not in self._tables:
             self._tables[name] = TABLES[name](self)
         return self._tables[name]
+
+    def limits(self, table: str) -> dict[str, tuple[str, ...]]:
+        """Why columns of a table cannot answer a claim, by column; one that can is not among them."""
+        if table not in self.known_limits:
+            self.known_limits[table] = limits(self, table)
+        return self.known_limits[table]
+
+    def clusters(self, images: pd.Index) -> np.ndarray | None:
+        """What images, or pairs of them, belong to (n,), as `clusters_of` gives it."""
+        return clusters_of(images, self.study.images.clusters)
+
+    def contrast(self, table: str, column: str, than: str, than_table: str | None = None) -> dict[str, float]:
+        """The difference of two means by the paper's test: a mixed model with a random intercept of each image, and of
+        each patient where several images are of one, and Tukey's HSD (Arun et al., Statistical analysis).
+
+        Args:
+            table: a name in TABLES; all pairs of its columns are one family.
+            column: of the table.
+            than: the one that it is compared with.
+            than_table: where that one is, if elsewhere; then the family is of each column with its own there.
+
+        Returns:
+            difference, ci_low, ci_high: the first minus the second, with its simultaneous 95 % interval, which is
+            without 0 exactly if the adjusted p is below 0.05.
+        """
+        key = table, than_table
+        if key not in self._contrasts:
+            self._contrasts[key] = _contrasts(self, table, than_table)
+        pairs = self._contrasts[key]
+        sign = 1 if (column, than) in pairs.index else -1
+        row = sign * pairs.loc[(column, than) if sign > 0 else (than, column)]
+        ends = sorted([row["ci_low"], row["ci_high"]])
+        return {"difference": row["estimate"], "ci_low": ends[0], "ci_high": ends[1]}
+
+    @cached_property
+    def networks(self) -> pd.DataFrame:
+        """The classifiers and localizers with their areas under the ROC curve, as `Networks.table` gives them."""
+        return self.study.networks.table(self.n_boot)
+
+    def image_scores(self, network: str) -> np.ndarray:
+        """How surely a network sees the finding in each test image (n,): a name in IMAGE_SCORES."""
+        return np.asarray(IMAGE_SCORES[network](self.study))
 
     @cached_property
     def verdicts(self) -> pd.DataFrame:
@@ -74,6 +127,58 @@ def collect(
 
 
 TABLES: Registry[Callable[[Evidence], pd.DataFrame]] = Registry("table of scores")
+
+IMAGE_SCORES: Registry[Callable[[Study], Sequence[float]]] = Registry("network of a study")
+"""Functions that give a score of each test image, by what the network is to the study."""
+
+
+def _scores_of(role: str) -> Callable[[Study], Sequence[float]]:
+    return lambda study: study.networks.trained(getattr(study.networks, role)).record["test_scores"]
+
+
+def _random_scores_of(role: str) -> Callable[[Study], Sequence[float]]:
+    return lambda study: study.store.get(random_outputs(study, role))[:, 0]
+
+
+RANDOM = {"main_random": "main", "other_random": "other"}
+"""The networks whose weights are drawn anew, by what the trained ones are to the study."""
+
+for _role in ("main", "replicate", "other"):
+    IMAGE_SCORES.register(_role)(_scores_of(_role))
+for _name, _role in RANDOM.items():
+    IMAGE_SCORES.register(_name)(_random_scores_of(_role))
+IMAGE_SCORES.register("localizer")(lambda study: study.networks.localizer().record["test_scores"])
+
+
+def random_outputs(study: Study, role: str) -> RandomizedOutputs:
+    """The name of what the "main" or the "other" network makes of the test images after all its weights were drawn
+    anew, as those of the study's random network are."""
+    model = study.networks.artefact(getattr(study.networks, role))
+    drawn = study.maps.artefact("grad", study.networks.random).randomization
+    return RandomizedOutputs(model, replace(drawn, stage=model.stages[-1].name))
+
+
+def _contrasts(evidence: Evidence, table: str, than_table: str | None) -> pd.DataFrame:
+    """All comparisons of a family by their columns: estimate, ci_low, ci_high (see `compare`)."""
+    names = [table, *([than_table] if than_table else [])]
+    tables = [evidence.table(name) for name in names]
+    shared = [column for column in tables[0] if all(column in one for one in tables)]
+    if than_table:
+        shared = [column for column in shared if column not in REFERENCES]  # they are the same in both
+    long = pd.concat(
+        one[shared].rename_axis("image").reset_index().melt("image", var_name="column").assign(table=name)
+        for name, one in zip(names, tables, strict=True)
+    )
+    long["level"] = long["column"] + (": " + long["table"] if than_table else "")
+    random = ["image"]
+    if (clusters := evidence.clusters(long["image"])) is not None:
+        long["group"] = clusters
+        if 1 < long["group"].nunique() < long["image"].nunique():
+            random.insert(0, "group")
+    shown = [(column, column) for column in shared] if than_table else all_pairs(shared)
+    pairs = [tuple(f"{c}: {n}" for c, n in zip(pair, names, strict=True)) for pair in shown] if than_table else shown
+    found = compare(fit(long, "value", "level", random), pairs)
+    return found.set_index(pd.MultiIndex.from_tuples(shown))[["estimate", "ci_low", "ci_high"]]
 
 
 def _wide(frame: pd.DataFrame, score: str, *columns: str) -> pd.DataFrame:
