@@ -26,9 +26,13 @@ class Randomization:
     order: str = "top_down"
 
 
+SHARD = 16  # images whose regions are in memory at once: as many pixels as the image for each of some 300 regions
+
+
 @dataclass(frozen=True)
 class Regions(Artefact):
-    """XRAI's regions. They depend on the images alone, so every model and every stage of a cascade shares them."""
+    """XRAI's regions of at most SHARD images, see `regions_of`. They depend on the images alone, so every model and
+    every stage of a cascade shares them."""
 
     description: ClassVar[str] = "regions of the images, for XRAI"
     stage: ClassVar[str] = "data"
@@ -36,7 +40,7 @@ class Regions(Artefact):
     images: tuple[int, ...]
 
     def title(self) -> str:
-        return f"regions of {self.data.title()}"
+        return f"regions of {len(self.images)} {self.data.title()}"
 
     def work(self) -> Work:
         n, size = len(self.images), self.data.size
@@ -56,6 +60,11 @@ class Regions(Artefact):
         with np.load(folder / "segments.npz") as stored:
             packed = [stored[name] for name in stored.files]
         return [np.unpackbits(masks, axis=-1, count=self.data.size).astype(bool) for masks in packed]
+
+
+def regions_of(data: ImageSet, images: tuple[int, ...]) -> list[Regions]:
+    """The regions of some images, in parts of SHARD, so that few of them are in memory at once."""
+    return [Regions(data, images[start : start + SHARD]) for start in range(0, len(images), SHARD)]
 
 
 @dataclass(frozen=True)
@@ -117,7 +126,7 @@ class SaliencyMaps(Artefact):
         method = METHODS[self.method]
         if not method.is_composition:
             return [self.data, self.model]
-        return [self.data, *self._parts().values(), *([Regions(self.data, self.images)] if method.segments else [])]
+        return [self.data, *self._parts().values(), *(regions_of(self.data, self.images) if method.segments else [])]
 
     def _parts(self) -> dict[str, "SaliencyMaps"]:
         """The maps of other methods that a composition is made of, by what they are called in it."""
@@ -152,7 +161,7 @@ class SaliencyMaps(Artefact):
     def _composed(self, get: Callable, method, pixels: np.ndarray, keys: list[tuple[int, ...]]) -> RawMaps:
         parts = {name: get(part).values for name, part in self._parts().items()}
         if method.segments:
-            parts["segments"] = get(Regions(self.data, self.images))
+            parts["segments"] = (one for part in regions_of(self.data, self.images) for one in get(part))
         return RawMaps(method.function(pixels, keys, parts, **self.parameters).astype(np.float32))
 
     def write(self, value: RawMaps, folder: Path) -> None:

@@ -216,7 +216,8 @@ def catalogue() -> list[dict[str, Any]]:
 
 def _shown(plans: Mapping[str, Any], field: str) -> str:
     """A value; where networks differ, each with its name."""
-    values = {name: plainly(getattr(plan, field)) for name, plan in plans.items()}
+    found = {name: getattr(plan, field) for name, plan in plans.items()}
+    values = {name: "all" if value is None else plainly(value) for name, value in found.items()}
     if len(set(values.values())) == 1:
         return next(iter(values.values()))
     return ", ".join(f"{value} ({name})" for name, value in values.items())
