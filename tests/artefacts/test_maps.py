@@ -2,6 +2,7 @@
 
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import nn
 
-from saltrust.artefacts.maps import RawMaps, Regions, SaliencyMaps
+from saltrust.artefacts.maps import REGIONS, RawMaps, Regions, SaliencyMaps
 from saltrust.core.errors import SaltrustError
 from saltrust.methods.registry import METHODS
 from saltrust.methods.xrai import rank_regions, segment
@@ -73,7 +74,7 @@ def pictures(n: int) -> np.ndarray:
 def xrai_of(n: int) -> tuple[SaliencyMaps, Callable, dict[str, int]]:
     """XRAI's maps of n images, what the store would give, and how many regions were asked for at most at once."""
     pixels = pictures(n)
-    data = SimpleNamespace(size=48, title=lambda: "images")
+    data = SimpleNamespace(size=48, title=lambda: "images", value_bytes=lambda: pixels.nbytes, transient=False)
     maps = SaliencyMaps("xrai", METHODS["xrai"].complete({}), None, None, "logit", 1, data, tuple(range(n)))
     paths = {"black": 1, "white": 2}
     asked = {"most": 0, "in all": 0}
@@ -117,6 +118,22 @@ def test_the_memory_for_regions_does_not_grow_with_the_number_of_images(monkeypa
         tracemalloc.stop()
     assert peaks[1] - peaks[0] < a_shard / 2  # 12 images more have six times as many regions as a shard
     assert peaks[1] < 16 / 2 * a_shard / 2  # half of all
+
+
+@pytest.mark.parametrize("n", [8, 32])
+def test_what_maps_say_of_their_memory_is_what_they_take(monkeypatch, n):
+    """As the allocator counts it, with regions as many as are foreseen: no less than half, and no more."""
+    masks = np.eye(48, dtype=bool)[None].repeat(REGIONS, axis=0)
+    monkeypatch.setattr("saltrust.methods.xrai.segment", lambda image: masks.copy())
+    maps, get, _ = xrai_of(n)
+    maps.compute(get)
+    tracemalloc.start()
+    maps.compute(get)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 0.4 * maps.memory() < peak < maps.memory()
+    grown = replace(maps, images=tuple(range(1000))).memory() - replace(maps, images=tuple(range(100))).memory()
+    assert grown == 900 * 48**2 * 4 * 3 * 4  # the maps, twice, and those of two paths: no regions
 
 
 def test_regions_are_stored_as_they_are(tmp_path):

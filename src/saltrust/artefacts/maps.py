@@ -26,7 +26,8 @@ class Randomization:
     order: str = "top_down"
 
 
-SHARD = 16  # images whose regions are in memory at once: as many pixels as the image for each of some 300 regions
+SHARD = 16  # images whose regions are in memory at once
+REGIONS = 300  # of an image, about; each a mask of its size
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,9 @@ class Regions(Artefact):
     def work(self) -> Work:
         n, size = len(self.images), self.data.size
         return ((f"at {size} pixels", n), ("", n * size**2))
+
+    def value_bytes(self) -> float:
+        return len(self.images) * self.data.size**2 * REGIONS
 
     def compute(self, get) -> list[np.ndarray]:
         from saltrust.core.progress import track
@@ -127,6 +131,18 @@ class SaliencyMaps(Artefact):
         if not method.is_composition:
             return [self.data, self.model]
         return [self.data, *self._parts().values(), *(regions_of(self.data, self.images) if method.segments else [])]
+
+    def value_bytes(self) -> float:
+        return len(self.images) * self.data.size**2 * 3 * 4
+
+    def memory(self) -> float:
+        """Of regions few are in memory at once; beside the maps stands what a pass keeps."""
+        from saltrust.core.devices import ON_CPU
+
+        made_from = [need.value_bytes() for need in self.needs() if not isinstance(need, Regions)]
+        regions = max((need.memory() for need in self.needs() if isinstance(need, Regions)), default=0.0)
+        passes = self.model.footprint(self.data.size).explaining(ON_CPU) if regions == 0 else 0.0
+        return 2 * self.value_bytes() + sum(made_from) + max(regions, passes)
 
     def _parts(self) -> dict[str, "SaliencyMaps"]:
         """The maps of other methods that a composition is made of, by what they are called in it."""
@@ -234,6 +250,9 @@ class LocalizerMaps(ArrayArtefact):
     def work(self) -> Work:
         n, size = len(self.images), self.data.size
         return ((f"{self.part()} at {size} pixels", n), (self.part(), n * size**2), ("", n * size**2))
+
+    def value_bytes(self) -> float:
+        return len(self.images) * self.data.size**2 * 4
 
     def compute(self, get) -> np.ndarray:
         from saltrust.models.localizers import build_localizer, localize
