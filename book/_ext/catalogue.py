@@ -1,12 +1,13 @@
 """Sphinx extension: pages show what the code's own registries say of methods and protocols, and what the benchmarks
 measured.
 
-Reads `evidence/methods.json` (`saltrust methods --json`), `evidence/protocols.json`, `evidence/benchmarks.json`
-(`make benchmark`) and `evidence/benchmarks_full.json` (`make benchmark-full`). Gives
+Reads `evidence/methods.json` (`saltrust methods --json`), `evidence/protocols.json`, `evidence/trainings.json`,
+`evidence/benchmarks.json` (`make benchmark`) and `evidence/benchmarks_full.json` (`make benchmark-full`). Gives
 
     {method-card} <name>      formula, source, cost, needs and parameters of one method
     {method-table}            all methods by family, each linked to the section with its label `method-<name>`
     {protocol-table}          each choice of the analysis: its value under every protocol, and where it comes from
+    {training-table}          each choice of a training: its value in every profile, and where it comes from
     {benchmark-table}         each piece of work: our time, theirs, the ratio and what it had to reach; and the notes
     {full-profile-table}      what a run of the profile `full` would take on the machine that was measured
     {full-profile-workers}    the same where several such machines share the work
@@ -150,11 +151,38 @@ class ProtocolTable(Catalogue):
             for entry, protocol in zip(line[1:], self.protocols, strict=True):
                 about = row[protocol]
                 value = nodes.paragraph("", "", nodes.strong(text=about["value"]))
-                source = nodes.paragraph("", "", *self.inline(about["source"]), classes=["source"])
+                source = sourced(about["status"], self.inline(about["source"]))
                 entry.children = []
                 entry += [value, source]
         shown["classes"].append("whole")
         return [self.named(shown, "tab-protocols")]
+
+
+def sourced(status: str, source: list[nodes.Node]) -> nodes.Node:
+    """Whether a choice is stated, inferred or ours; and where it comes from."""
+    return nodes.paragraph("", "", nodes.emphasis(text=status), nodes.Text(": "), *source, classes=["source"])
+
+
+class TrainingTable(Catalogue):
+    """{training-table}"""
+
+    file = "trainings.json"
+    profiles = ("full", "quick", "smoke")
+
+    def run(self) -> list[nodes.Node]:
+        rows = self.read()
+        blank = Column(("",) * len(rows), numeric=False)
+        values = [Column(tuple(row["values"][profile] for row in rows), numeric=False) for profile in self.profiles]
+        caption = nodes.title(
+            text="Every choice of the sizes and trainings: its value in each profile, in full as networks train from "
+            "ImageNet weights, in the smaller ones as from scratch; and where the value in full comes from."
+        )
+        shown = table(caption, ["Choice", *self.profiles, "where from"], [blank, *values, blank])
+        for line, row in zip(list(shown.findall(nodes.row))[1:], rows, strict=True):
+            line[0][0] = nodes.paragraph("", f"{row['of']}: ", nodes.literal(text=row["field"]))
+            line[-1][0] = sourced(row["status"], self.inline(row["source"]))
+        shown["classes"].append("whole")
+        return [self.named(shown, "tab-trainings")]
 
 
 BENCHMARK_COLUMNS = (
@@ -273,6 +301,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("method-card", MethodCard)
     app.add_directive("method-table", MethodTable)
     app.add_directive("protocol-table", ProtocolTable)
+    app.add_directive("training-table", TrainingTable)
     app.add_directive("benchmark-table", BenchmarkTable)
     app.add_directive("full-profile-table", FullProfileTable)
     app.add_directive("full-profile-workers", FullProfileWorkers)

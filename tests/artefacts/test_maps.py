@@ -1,15 +1,20 @@
 """Maps explain the output that their target names, and the classifier kept at hand is that of the target."""
 
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 from torch import nn
 
-from saltrust.artefacts.maps import Randomization, RandomizedOutputs, SaliencyMaps
+from saltrust.artefacts.maps import REGIONS, Randomization, RandomizedOutputs, RawMaps, Regions, SaliencyMaps
 from saltrust.core.errors import SaltrustError
 from saltrust.methods.registry import METHODS
+from saltrust.methods.xrai import rank_regions, segment
 from saltrust.models.architectures import Stage
 from saltrust.models.randomization import randomize
 
@@ -80,3 +85,84 @@ def test_outputs_of_a_randomized_classifier_are_those_of_its_drawn_weights(model
     assert found["top"].shape == (3, 2)
     assert not np.allclose(found["top"], found["stem"])
     assert not np.allclose(found["top"], network(images).detach().numpy())
+
+
+def pictures(n: int) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    smooth = gaussian_filter(rng.random((n, 48, 48)), (0, 3, 3))
+    return np.uint8(255 * (smooth - smooth.min()) / np.ptp(smooth))
+
+
+def xrai_of(n: int) -> tuple[SaliencyMaps, Callable, dict[str, int]]:
+    """XRAI's maps of n images, what the store would give, and how many regions were asked for at most at once."""
+    pixels = pictures(n)
+    data = SimpleNamespace(size=48, title=lambda: "images", value_bytes=lambda: pixels.nbytes, transient=False)
+    maps = SaliencyMaps("xrai", METHODS["xrai"].complete({}), None, None, "logit", 1, data, tuple(range(n)))
+    paths = {"black": 1, "white": 2}
+    asked = {"most": 0, "in all": 0}
+
+    def get(artefact: object) -> object:
+        if artefact is data:
+            return SimpleNamespace(pixels=pixels)
+        if isinstance(artefact, Regions):
+            asked["most"] = max(asked["most"], len(artefact.images))
+            asked["in all"] += len(artefact.images)
+            return artefact.compute(get)
+        seed = paths[artefact.parameters["baseline"]]
+        return RawMaps(np.random.default_rng(seed).normal(size=(n, 3, 48, 48)).astype(np.float32))
+
+    return maps, get, asked
+
+
+def test_xrai_makes_the_maps_of_all_regions_at_once(monkeypatch):
+    """Bit for bit what it made when the regions of all images, and their attributions, were stacked."""
+    monkeypatch.setattr("saltrust.artefacts.maps.SHARD", 2)
+    maps, get, asked = xrai_of(5)
+    found = maps.compute(get).values
+    assert asked == {"most": 2, "in all": 5}
+    parts = [get(part).values.astype(np.float64) for part in maps._parts().values()]
+    grey = (sum(parts) / len(parts)).max(1)
+    expected = [rank_regions(one, segment(image))[0] for one, image in zip(grey, pictures(5), strict=True)]
+    np.testing.assert_array_equal(found, np.stack(expected)[:, None].astype(np.float32))
+
+
+def test_the_memory_for_regions_does_not_grow_with_the_number_of_images(monkeypatch):
+    monkeypatch.setattr("saltrust.artefacts.maps.SHARD", 2)
+    monkeypatch.setattr("saltrust.methods.xrai.segment", lambda image: np.eye(48, dtype=bool)[None].repeat(300, axis=0))
+    a_shard = 2 * 300 * 48**2
+    peaks = []
+    for n in (4, 16):
+        maps, get, _ = xrai_of(n)
+        maps.compute(get)  # what is imported and compiled once
+        tracemalloc.start()
+        maps.compute(get)
+        peaks.append(tracemalloc.get_traced_memory()[1] - n * 48**2 * (2 * 3 * 4 + 3 * 8 + 8 + 4))  # less the maps
+        tracemalloc.stop()
+    assert peaks[1] - peaks[0] < a_shard / 2  # 12 images more have six times as many regions as a shard
+    assert peaks[1] < 16 / 2 * a_shard / 2  # half of all
+
+
+@pytest.mark.parametrize("n", [8, 32])
+def test_what_maps_say_of_their_memory_is_what_they_take(monkeypatch, n):
+    """As the allocator counts it, with regions as many as are foreseen: no less than half, and no more."""
+    masks = np.eye(48, dtype=bool)[None].repeat(REGIONS, axis=0)
+    monkeypatch.setattr("saltrust.methods.xrai.segment", lambda image: masks.copy())
+    maps, get, _ = xrai_of(n)
+    maps.compute(get)
+    tracemalloc.start()
+    maps.compute(get)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 0.4 * maps.memory() < peak < maps.memory()
+    grown = replace(maps, images=tuple(range(1000))).memory() - replace(maps, images=tuple(range(100))).memory()
+    assert grown == 900 * 48**2 * 4 * 3 * 4  # the maps, twice, and those of two paths: no regions
+
+
+def test_regions_are_stored_as_they_are(tmp_path):
+    data = SimpleNamespace(size=48, title=lambda: "images")
+    regions = Regions(data, (1, 0))
+    made = regions.compute(lambda one: SimpleNamespace(pixels=pictures(2)))
+    regions.write(made, tmp_path)
+    for before, after, image in zip(made, regions.read(tmp_path), pictures(2)[::-1], strict=True):
+        np.testing.assert_array_equal(before, after)
+        np.testing.assert_array_equal(before, segment(image))

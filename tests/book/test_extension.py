@@ -19,6 +19,7 @@ from saltrust import chapters
 from saltrust.core import data_cards, protocols
 from saltrust.methods.explained import Explained
 from saltrust.methods.registry import METHODS, catalogue
+from saltrust.models import training_choices
 from saltrust.scores.five_band import SOFT, confusion
 
 BOOK = Path(__file__).parents[2] / "book"
@@ -148,7 +149,20 @@ def test_protocols_are_shown_with_their_sources(build, tmp_path):
     assert warnings == ""
     text = re.sub(r"<[^>]+>", "", html["index"])
     assert html["index"].count("<tr") == 1 + len(protocols.CHOICES)
-    assert "footnote 2: raw maps" in text
+    assert "stated: footnote 2: raw maps" in text
+    assert "inferred: set to 10 in the script" in text
+
+
+def test_trainings_are_shown_with_what_is_theirs_and_ours(build, tmp_path):
+    (tmp_path / "evidence").mkdir()
+    rows = training_choices.catalogue()
+    (tmp_path / "evidence/trainings.json").write_text(json.dumps(rows))
+    html, warnings = build(index="# A\n\n```{training-table}\n```", randomization=ORPHAN + "# B")
+    assert warnings == ""
+    assert html["index"].count("<tr") == 1 + len(rows)
+    text = re.sub(r"<[^>]+>", "", html["index"])
+    assert "stated: Methods: at most 20 and 30" in text
+    assert "ours: not given; a mirrored chest" in text
 
 
 def test_benchmarks_are_shown_with_what_they_had_to_reach(build, tmp_path):

@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import pytest
 
-from saltrust.core.protocols import CHOICES, PROTOCOLS, Protocol, catalogue
+from saltrust.core.protocols import CHOICES, PROTOCOLS, Protocol, catalogue, status
 
 
 def test_every_choice_says_where_it_comes_from_under_every_protocol():
@@ -14,9 +14,27 @@ def test_every_choice_says_where_it_comes_from_under_every_protocol():
         assert all(getattr(choice, field.name).strip() for field in fields(choice))
 
 
+def test_what_a_text_leaves_open_is_not_called_stated():
+    open_ones = {field for field, choice in CHOICES.items() if choice.published.startswith("not ")}
+    assert open_ones  # which their own words say
+    assert {field for field in open_ones if status(field, "published") == "stated"} == set()
+    for field in CHOICES:
+        found = {name: status(field, name) for name in PROTOCOLS}
+        assert set(found.values()) <= {"stated", "inferred", "ours"}
+        values = {name: getattr(protocol, field) for name, protocol in PROTOCOLS.items()}
+        own = values["corrected"] not in (values["published"], values["as_run"])
+        assert (found["corrected"] == "ours") == own
+    assert [status("batchnorm", name) for name in ("published", "as_run")] == ["inferred", "inferred"]
+    assert status("steps", "corrected") == "stated"
+
+
 def test_the_catalogue_shows_values_as_text():
     rows = {row["field"]: row for row in json.loads(json.dumps(catalogue()))}
-    assert rows["steps"]["as_run"] == {"value": "10", "source": CHOICES["steps"].as_run}
+    assert rows["steps"]["as_run"] == {
+        "value": "10",
+        "status": "inferred",
+        "source": CHOICES["steps"].as_run,
+    }
     assert rows["xrai_baselines"]["published"]["value"] == "black + white"
     assert rows["average_of"]["as_run"]["value"] == "mask, graded: train + val; box: test"
     assert rows["similarity"]["published"]["value"] == "sum, none"

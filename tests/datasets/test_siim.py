@@ -95,6 +95,10 @@ def test_splits_as_published_are_counted(root):
     split = LOADERS["siim"].load(card(root, **fields), "train", None, 64, 0)
     assert split.labels.tolist() == [0, 1]
     assert split.truth[1].sum() == pytest.approx((FIRST | SECOND).sum() / 256, rel=0.1)
+    two = LOADERS["siim"].load(
+        card(root, **fields, classes=("normal", "pneumothorax"), absent="normal"), "train", None, 64, 0
+    )
+    assert (two.classes, two.absent, two.labels.tolist()) == (("normal", "pneumothorax"), 0, [0, 1])
     fields["counts"]["val"]["positive"] = 0
     with pytest.raises(SaltrustError, match="split 'val' has 1 images, 1 with finding; the card counts 1 and 0"):
         LOADERS["siim"].load(card(root, **fields), "train", None, 64, 0)

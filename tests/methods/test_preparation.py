@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -50,6 +52,20 @@ def test_clipping_is_that_of_pair_visualization():
     grey = np.abs(raw[0]).sum(0)
     low, high = grey.min(), np.percentile(grey, 99)
     np.testing.assert_allclose(prepare(raw, "sum_abs", 99)[0], np.clip((grey - low) / (high - low), 0, 1), atol=1e-15)
+
+
+def test_maps_are_prepared_one_by_one_in_the_memory_of_few():
+    """Bit for bit as all at once; in double precision, that would take 3 channels of all maps, and once more."""
+    raw = np.random.default_rng(0).normal(size=(40, 3, 32, 32)).astype(np.float32)
+    for channels, join in CHANNELS.items():
+        whole = np.concatenate([prepare(one[None], channels, 99.0) for one in raw])
+        np.testing.assert_array_equal(prepare(raw, channels, 99.0), whole)
+        np.testing.assert_array_equal(prepare(raw, channels, rescale="none"), join(raw.astype(np.float64)))
+    tracemalloc.start()
+    prepare(raw, "sum_abs", 99.0)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.5 * 40 * 32 * 32 * 8  # the result, and little else
 
 
 def test_pair_visualization_itself():

@@ -99,6 +99,29 @@ def test_a_damaged_sidecar_is_no_duration(store, tmp_path):
     assert Durations(tmp_path).estimate(Piece("a")) is None
 
 
+@dataclass(frozen=True)
+class Heavy(Piece):
+    """A piece that takes memory."""
+
+    kind: ClassVar[str] = "heavy"
+    takes: float = 0.0
+
+    def value_bytes(self) -> float:
+        return self.takes
+
+
+def test_a_job_needs_what_its_largest_artefact_does(store):
+    """By hand: its value twice, what it is made from, and what joining a split takes beside the split."""
+    shards = tuple(Heavy(f"shard{k}", takes=1e9) for k in range(3))
+    split = Heavy("split", parts=shards, whole=True, takes=3e9)
+    network = Heavy("network", "networks", amount=LARGE, parts=(split,), takes=0.5e9)
+    assert split.memory() == 2 * 3e9 + 3e9
+    assert network.memory() == 2 * 0.5e9 + 3e9 + (9e9 - 3e9)
+    jobs = {job.path: job.memory for job in Plan([network], store).jobs()}
+    own = planning.PROCESS + planning.MEMORY
+    assert jobs == {"data/rest": own + 2e9, "networks/net": own + 10e9}
+
+
 LARGE = planning.WORTH
 
 

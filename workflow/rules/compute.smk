@@ -11,6 +11,7 @@ rule data:  # images, average masks, regions
         environment=" ".join(f"{name}={value}" for name, value in KEEP_MEMORY.items()),
     resources:
         accelerator=0,
+        mem_mb=memory,
     retries: 2  # one that was killed, for its memory mostly, begins anew with what the store has by then
     shell:
         "{params.environment} saltrust compute --dataset {wildcards.dataset} --profile {PROFILE}"
@@ -22,6 +23,7 @@ use rule data as networks with:  # one network
         touch(RESULTS / "{dataset}/computed/{stage,networks}/{part}.done"),
     resources:
         accelerator=GPU,
+        mem_mb=memory,
 
 
 use rule data as maps with:  # all maps of a network in one of its states
@@ -29,6 +31,7 @@ use rule data as maps with:  # all maps of a network in one of its states
         touch(RESULTS / "{dataset}/computed/{stage,maps}/{part}.done"),
     resources:
         accelerator=GPU,
+        mem_mb=memory,
 
 
 use rule data as everything with:  # all of a data set that is small
@@ -36,3 +39,4 @@ use rule data as everything with:  # all of a data set that is small
         touch(RESULTS / "{dataset}/computed/{stage,all}/{part}.done"),
     resources:
         accelerator=GPU,
+        mem_mb=memory,

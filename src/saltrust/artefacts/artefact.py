@@ -76,6 +76,17 @@ class Artefact:
         """What the time to compute it depends on, from the most alike to all of its kind."""
         return (("", 1.0),)
 
+    def value_bytes(self) -> float:
+        """Bytes of the arrays in its value, about; 0 for what is small."""
+        return 0.0
+
+    def memory(self) -> float:
+        """Bytes of the arrays that are in memory at once while it is computed, about: what it is made from, and its
+        value twice, in parts and put together."""
+        needs = self.needs()
+        joining = [need.memory() - need.value_bytes() for need in needs if need.transient]  # one after the other
+        return 2 * self.value_bytes() + sum(need.value_bytes() for need in needs) + max(joining, default=0.0)
+
     def needs(self) -> list["Artefact"]:
         """What is asked for when it is computed."""
         return self.upstream()

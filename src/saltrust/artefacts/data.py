@@ -36,6 +36,9 @@ class ImageSet(Artefact):
         files = f"{self.card.name} {self.fingerprint} at {self.size} pixels"
         return ((files, self.count), (self.card.loader, pixels), ("", pixels))
 
+    def value_bytes(self) -> float:
+        return self.count * self.size**2 * (3 + 1)  # colour at most, and the truth
+
     def needs(self) -> list[Artefact]:
         return list(self.shards)
 
@@ -93,6 +96,9 @@ class AverageMask(ArrayArtefact):
 
     def work(self) -> Work:
         return (("", sum(split.count * split.size**2 for split in self.splits)),)
+
+    def value_bytes(self) -> float:
+        return len(self.images) * self.data.size**2 * 8
 
     def compute(self, get) -> np.ndarray:
         from saltrust.models.localizers import average_mask

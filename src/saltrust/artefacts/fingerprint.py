@@ -39,7 +39,7 @@ NEUTRAL = {
 
 
 # What is said about an artefact, which cannot change its value either. `compute` must not use it.
-ASIDE = {"description", "stage", "title", "part", "job", "work"}
+ASIDE = {"description", "stage", "title", "part", "job", "work", "value_bytes", "memory", "footprint"}
 
 
 @cache

@@ -26,9 +26,14 @@ class Randomization:
     order: str = "top_down"
 
 
+SHARD = 16  # images whose regions are in memory at once
+REGIONS = 300  # of an image, about; each a mask of its size
+
+
 @dataclass(frozen=True)
 class Regions(Artefact):
-    """XRAI's regions. They depend on the images alone, so every model and every stage of a cascade shares them."""
+    """XRAI's regions of at most SHARD images, see `regions_of`. They depend on the images alone, so every model and
+    every stage of a cascade shares them."""
 
     description: ClassVar[str] = "regions of the images, for XRAI"
     stage: ClassVar[str] = "data"
@@ -36,11 +41,14 @@ class Regions(Artefact):
     images: tuple[int, ...]
 
     def title(self) -> str:
-        return f"regions of {self.data.title()}"
+        return f"regions of {len(self.images)} {self.data.title()}"
 
     def work(self) -> Work:
         n, size = len(self.images), self.data.size
         return ((f"at {size} pixels", n), ("", n * size**2))
+
+    def value_bytes(self) -> float:
+        return len(self.images) * self.data.size**2 * REGIONS
 
     def compute(self, get) -> list[np.ndarray]:
         from saltrust.core.progress import track
@@ -56,6 +64,11 @@ class Regions(Artefact):
         with np.load(folder / "segments.npz") as stored:
             packed = [stored[name] for name in stored.files]
         return [np.unpackbits(masks, axis=-1, count=self.data.size).astype(bool) for masks in packed]
+
+
+def regions_of(data: ImageSet, images: tuple[int, ...]) -> list[Regions]:
+    """The regions of some images, in parts of SHARD, so that few of them are in memory at once."""
+    return [Regions(data, images[start : start + SHARD]) for start in range(0, len(images), SHARD)]
 
 
 @dataclass(frozen=True)
@@ -117,7 +130,19 @@ class SaliencyMaps(Artefact):
         method = METHODS[self.method]
         if not method.is_composition:
             return [self.data, self.model]
-        return [self.data, *self._parts().values(), *([Regions(self.data, self.images)] if method.segments else [])]
+        return [self.data, *self._parts().values(), *(regions_of(self.data, self.images) if method.segments else [])]
+
+    def value_bytes(self) -> float:
+        return len(self.images) * self.data.size**2 * 3 * 4
+
+    def memory(self) -> float:
+        """Of regions few are in memory at once; beside the maps stands what a pass keeps."""
+        from saltrust.core.devices import ON_CPU
+
+        made_from = [need.value_bytes() for need in self.needs() if not isinstance(need, Regions)]
+        regions = max((need.memory() for need in self.needs() if isinstance(need, Regions)), default=0.0)
+        passes = self.model.footprint(self.data.size).explaining(ON_CPU) if regions == 0 else 0.0
+        return 2 * self.value_bytes() + sum(made_from) + max(regions, passes)
 
     def _parts(self) -> dict[str, "SaliencyMaps"]:
         """The maps of other methods that a composition is made of, by what they are called in it."""
@@ -152,7 +177,7 @@ class SaliencyMaps(Artefact):
     def _composed(self, get: Callable, method, pixels: np.ndarray, keys: list[tuple[int, ...]]) -> RawMaps:
         parts = {name: get(part).values for name, part in self._parts().items()}
         if method.segments:
-            parts["segments"] = get(Regions(self.data, self.images))
+            parts["segments"] = (one for part in regions_of(self.data, self.images) for one in get(part))
         return RawMaps(method.function(pixels, keys, parts, **self.parameters).astype(np.float32))
 
     def write(self, value: RawMaps, folder: Path) -> None:
@@ -262,6 +287,9 @@ class LocalizerMaps(ArrayArtefact):
     def work(self) -> Work:
         n, size = len(self.images), self.data.size
         return ((f"{self.part()} at {size} pixels", n), (self.part(), n * size**2), ("", n * size**2))
+
+    def value_bytes(self) -> float:
+        return len(self.images) * self.data.size**2 * 4
 
     def compute(self, get) -> np.ndarray:
         from saltrust.models.localizers import build_localizer, localize

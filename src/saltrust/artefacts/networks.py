@@ -58,6 +58,16 @@ class _TrainedNetwork(Artefact):
         pixels = self.train.size**2
         return ((f"{name} at {self.train.size} pixels", images), (name, images * pixels), ("", images * pixels))
 
+    def memory(self) -> float:
+        plan = self._phase()
+        return super().memory() + self.footprint(self.train.size).training(plan.batch_size)
+
+    def footprint(self, size: int) -> Any:
+        """The Footprint of the network on images of a size."""
+        from saltrust.models.memory import of_classifier
+
+        return of_classifier(self.architecture, len(self.train.card.classes) or 1, size)
+
     def _phase(self) -> Any:
         """The TrainingPlan that is carried out."""
         return self.plan
@@ -297,6 +307,14 @@ class ExternalClassifier(Artefact):
         pixels = self.test.count * self.test.size**2
         return ((f"{self.model.name} {self.checksum}", pixels), ("", pixels))
 
+    def footprint(self, size: int) -> Any:
+        """The Footprint of the network on images of a size: of an unknown one, that of the largest classifier here."""
+        from saltrust.models.architectures import ARCHITECTURES
+        from saltrust.models.memory import of_classifier
+
+        found = [of_classifier(name, 1, size) for name in ARCHITECTURES if not name.startswith("alexnet+")]
+        return max(found, key=lambda one: one.image)
+
     def network(self, get: Callable) -> Any:
         """The network as its maker left it, behind its preprocessing. Raises SaltrustError where its files are no
         longer those that the artefact was named for."""
@@ -345,6 +363,11 @@ class TrainedLocalizer(_MeasuredNetwork):
 
     def job(self) -> tuple[str, ...]:
         return self.localizer, str(self.plan.seed)
+
+    def footprint(self, size: int) -> Any:
+        from saltrust.models.memory import of_localizer
+
+        return of_localizer(self.localizer, self.plan, size)
 
     def compute(self, get, unfinished: Path | None = None) -> Any:
         from saltrust.models.localizers import LOCALIZERS, build_localizer, localize, train_localizer

@@ -122,7 +122,13 @@ def to_json(found: Plan, notes: Iterable[str]) -> str:
             for digest, one in found.artefacts.items()
         ],
         "jobs": [
-            {"job": job.path, "artefacts": len(job.artefacts), "after": sorted(job.after)} for job in found.jobs()
+            {
+                "job": job.path,
+                "artefacts": len(job.artefacts),
+                "after": sorted(job.after),
+                "megabytes": round(job.memory / 1e6),
+            }
+            for job in found.jobs()
         ],
         "notes": [*notes],
     }

@@ -125,7 +125,7 @@ _SMOKE = replace(
     ),
 )
 
-_FULL = replace(  # the sizes of Arun et al., Methods, as far as they give them (see `models.recipes.CHOICES`)
+_FULL = replace(  # the sizes of Arun et al., Methods, as far as they give them: see models/training_choices.py
     _QUICK,
     name="full",
     size=320,

@@ -353,30 +353,60 @@ CHOICES: dict[str, Choice] = {
 """Each choice by the name of its field, with its sources."""
 
 
+STATED, INFERRED, OURS = "stated", "inferred", "ours"
+"""Of a choice: a paper says it; a code or a custom says it; or nobody but us."""
+
+_NOT_STATED = {
+    *("scalar", "samples", "noise", "spread", "power", "baseline", "quadrature"),
+    *("xrai_steps", "xrai_baselines", "xrai_channels", "guided_gradcam", "localization", "auprc", "ssim"),
+    *("batchnorm", "pairs_by_method", "rule"),
+}
+"""Choices that the texts leave open, so that `published` takes them from elsewhere."""
+_NOT_IN_THE_CODE = {"initialization", "batchnorm"}
+
+
+def status(field: str, protocol: str) -> str:
+    """Whether a value is stated, inferred or ours: one of ours that equals the text's or the code's is theirs.
+
+    >>> status("steps", "published"), status("steps", "as_run"), status("auprc", "corrected")
+    ('stated', 'inferred', 'ours')
+    """
+    by_text = INFERRED if field in _NOT_STATED else STATED
+    known = {"published": by_text, "as_run": by_text if field in _NOT_IN_THE_CODE else INFERRED}
+    if protocol in known:
+        return known[protocol]
+    value = getattr(PROTOCOLS[protocol], field)
+    return next((found for name, found in known.items() if getattr(PROTOCOLS[name], field) == value), OURS)
+
+
 def catalogue() -> list[dict[str, Any]]:
-    """Each choice with its value and its source under every protocol, as plain data for JSON."""
+    """Each choice with its value, status and source under every protocol, as plain data for JSON."""
     return [
         {"field": field, "title": choice.title}
         | {
-            name: {"value": _plainly(getattr(p, field)), "source": getattr(choice, name)}
+            name: {
+                "value": plainly(getattr(p, field)),
+                "status": status(field, name),
+                "source": getattr(choice, name),
+            }
             for name, p in PROTOCOLS.items()
         }
         for field, choice in CHOICES.items()
     ]
 
 
-def _plainly(value: object) -> str:
+def plainly(value: object) -> str:
     """A value as a reader wants it: the fields of a nested choice one after the other."""
     if is_dataclass(value):
         told = [f for f in fields(value) if f.default is MISSING or getattr(value, f.name) != f.default]
-        return ", ".join(_plainly(getattr(value, f.name)) for f in told)
+        return ", ".join(plainly(getattr(value, f.name)) for f in told)
     if isinstance(value, dict):
         groups: dict[object, list[str]] = {}
         for key, item in value.items():
             groups.setdefault(item, []).append(key)
         if len(groups) == 1:
-            return _plainly(next(iter(groups)))
-        return "; ".join(f"{', '.join(keys)}: {_plainly(item)}" for item, keys in groups.items())
+            return plainly(next(iter(groups)))
+        return "; ".join(f"{', '.join(keys)}: {plainly(item)}" for item, keys in groups.items())
     if isinstance(value, tuple):
         return " + ".join(map(str, value))
     if value == ():

@@ -49,8 +49,10 @@ def prepare(raw: np.ndarray, channels: str, clip: float | None = None, rescale: 
         raise SaltrustError(f"clip is {clip}; it is a percentile above 0 and up to 100, or None")
     if rescale not in RESCALINGS:
         raise unknown_name("rescaling", rescale, RESCALINGS)
-    joined = CHANNELS[channels](raw.astype(np.float64))
-    return np.stack([_prepare_one(grey, clip, rescale) for grey in joined]) if len(joined) else joined
+    join, prepared = CHANNELS[channels], np.empty((len(raw), *raw.shape[2:]))
+    for i, one in enumerate(prepared):  # map by map: in double precision, all at once would take twice their memory
+        one[:] = _prepare_one(join(raw[i : i + 1].astype(np.float64))[0], clip, rescale)
+    return prepared
 
 
 def rounded(maps: np.ndarray, bits: int | None) -> np.ndarray:

@@ -245,7 +245,7 @@ def xrai(
         images: uint8 (n, height, width[, 3]); not used.
         keys: one noise key for each image; not used.
         parts: "ig_<baseline>" of each baseline (n, channels, height, width), and "segments", n stacks (k, height,
-            width) of boolean masks as from `segment`.
+            width) of boolean masks as from `segment`, each of which is asked for when its turn has come.
         steps: points on each path, which the parts were made with.
         quadrature: how the points are placed and weighed, which the parts were made with.
         baselines: where the paths start, at least one; their attributions are averaged.
@@ -267,7 +267,11 @@ def xrai(
     """
     if not baselines:
         raise SaltrustError("XRAI needs at least one baseline")
-    attribution = sum(parts[f"ig_{baseline}"].astype(np.float64) for baseline in baselines) / len(baselines)
-    grey = CHANNELS[channels](attribution)
-    pairs = zip(grey, parts["segments"], strict=True)
-    return np.stack([rank_regions(one, segments, algorithm)[0] for one, segments in pairs])[:, None]
+    paths = [parts[f"ig_{baseline}"] for baseline in baselines]
+    maps = np.empty((len(paths[0]), 1, *paths[0].shape[2:]))
+    for i, segments in zip(
+        range(len(maps)), parts["segments"], strict=True
+    ):  # image by image: regions take much memory
+        attribution = sum(path[i : i + 1].astype(np.float64) for path in paths) / len(paths)
+        maps[i, 0], _ = rank_regions(CHANNELS[channels](attribution)[0], segments, algorithm)
+    return maps

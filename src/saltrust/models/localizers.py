@@ -44,6 +44,7 @@ class Localizer:
         heat: (network, images) -> heat maps (n, h, w) in [0, 1].
         image_scores: heat maps -> (n,) score of the finding being anywhere in the image.
         rotation: degrees, of the augmentation.
+        features: (network, images) -> what it makes of them, before boxes are sought.
         body: plan -> torchvision's name of the network whose ImageNet weights its body can start from, where the plan
             says `pretrained`; "" for a kind that starts from scratch.
         fill: (network, file of these weights) -> None; the body of the network has them then.
@@ -57,6 +58,7 @@ class Localizer:
     heat: Callable[[nn.Module, Tensor], np.ndarray]
     image_scores: Callable[[np.ndarray], np.ndarray]
     rotation: float
+    features: Callable[[nn.Module, Tensor], Any] = lambda network, images: network(images)
     body: Callable[[Any], str] = lambda plan: ""
     fill: Callable[[nn.Module, Path], None] | None = None
 
@@ -211,6 +213,7 @@ LOCALIZERS.register("retinanet")(
         heat=retinanet.heat_maps,
         image_scores=retinanet.image_scores,
         rotation=0.0,  # a turned box would no longer be a box
+        features=lambda network, images: network.head(list(network.backbone(images).values())),
         body=lambda plan: plan.backbone,
         fill=retinanet.fill_body,
     )

@@ -39,7 +39,7 @@ PRECISIONS.register("float16")(torch.float16)
 class TrainingPlan:
     """How a network is trained; the defaults are those of InceptionV3 in the profile `full`.
 
-    Which of them Arun et al. state, and which are ours, stands in `recipes.CHOICES`.
+    Which of them Arun et al. state, and which are ours, stands in `training_choices`.
 
     Attributes:
         epochs: at most so many, at least 1.

@@ -83,11 +83,17 @@ def assemble(profile: str) -> Path:
 
 
 def _write_registries() -> None:
-    from saltrust.methods.registry import catalogue  # imports torch, which the other commands need not wait for
+    from saltrust.methods import registry  # imports torch, which the other commands need not wait for
+    from saltrust.models import training_choices
 
-    known = {"methods": catalogue(), "protocols": protocols.catalogue(), "claims": ledger.catalogue()}
-    for name, registry in known.items():
-        (EVIDENCE / f"{name}.json").write_text(json.dumps(registry, indent=1), encoding="utf-8")
+    known = {
+        "methods": registry.catalogue(),
+        "protocols": protocols.catalogue(),
+        "trainings": training_choices.catalogue(),
+        "claims": ledger.catalogue(),
+    }
+    for name, told in known.items():
+        (EVIDENCE / f"{name}.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
 
 
 def _cards(profile: str) -> list[Card]:

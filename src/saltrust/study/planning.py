@@ -20,13 +20,14 @@ from saltrust.artefacts import KINDS, STAGES, Artefact
 from saltrust.artefacts.data import ImageSet
 from saltrust.artefacts.networks import Branch, ImageNetWeights, Trained
 from saltrust.artefacts.sidecar import SIDECAR, environment
-from saltrust.artefacts.store import Store
+from saltrust.artefacts.store import MEMORY, Store
 from saltrust.core.formatting import rough_duration
 from saltrust.core.labelled_images import Split
 
 ALL = "all"  # stage and name of the one job of a small data set
 REST = "rest"  # name of the job of what is small in a stage
 DECISIVE = (ImageSet, ImageNetWeights, Branch)  # what the choice of other artefacts depends on
+PROCESS = 1e9  # bytes of Python with torch and the libraries
 WORTH = 3e7  # units of an artefact's `work`, of its kind: a process that does less has hardly begun when it ends
 
 
@@ -202,6 +203,12 @@ class Job:
     def path(self) -> str:
         """Its stage and name."""
         return f"{self.stage}/{self.name}"
+
+    @property
+    def memory(self) -> float:
+        """Bytes that the process needs, about: for itself, for what it keeps at hand, and for its largest artefact. On
+        a graphics card, what a network takes lies there instead."""
+        return PROCESS + MEMORY + max(artefact.memory() for artefact in self.artefacts)
 
 
 class Plan:

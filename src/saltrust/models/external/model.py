@@ -20,7 +20,7 @@ from saltrust.core.data_cards import Model
 from saltrust.core.errors import SaltrustError
 from saltrust.core.network_blocks import Wrapper
 from saltrust.models.architectures import Stage
-from saltrust.models.external import libraries  # noqa: F401  with it, every source is known
+from saltrust.models.external import keras, libraries  # noqa: F401  with them, every source is known
 from saltrust.models.external.probe import count_outputs, find_input
 from saltrust.models.external.sources import LoadedNetwork, find, one_line, refusal
 from saltrust.models.external.stages import stages_of
