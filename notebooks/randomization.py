@@ -121,8 +121,8 @@ page.quote(
 # %% [markdown]
 # After the last stage the mean lies below the threshold for {num}`randomization/n_below` of
 # {num}`randomization/n_methods` methods. Furthest below (or least above) is {num}`randomization/most_sensitive` with
-# SSIM {num}`randomization/most_sensitive_ssim .3f`; furthest above (or least below) is {num}`randomization/least_sensitive` with
-# {num}`randomization/least_sensitive_ssim .3f`. For {num}`randomization/n_near_null` methods the interval reaches down
+# SSIM {num}`randomization/most_sensitive_ssim .3f`; furthest above (or least below) is
+# {num}`randomization/least_sensitive` with {num}`randomization/least_sensitive_ssim .3f`. For {num}`randomization/n_near_null` methods the interval reaches down
 # to the surrogates: nothing of the layout is left. Whether the difference is more than chance is decided in the
 # verdict. The standard deviation of the networks' means, by method, is {num}`randomization/spread`: the intervals are
 # over images and hold nothing of it.

@@ -176,7 +176,7 @@ def likeness(frame: pd.DataFrame, utility: pd.DataFrame) -> Figure:
         frame: method, score, random, threshold.
         utility: method, trained, random: mean AUPRC.
     """
-    labels = {"ssim": "SSIM", "spearman": "rank correlation", "spearman_abs": "rank corr., absolute", "hog": "HOG"}
+    labels = {"ssim": "SSIM", "spearman": "rank corr.", "spearman_abs": "rank corr., abs.", "hog": "HOG"}
     scores = list(dict.fromkeys(frame["score"]))
     methods = list(dict.fromkeys(frame["method"]))
     figure, axes = plt.subplots(1, len(scores) + 1, figsize=(WIDTH, 0.9 + 0.34 * len(methods)), sharey=True)
