@@ -94,7 +94,7 @@ page.figure(
     plots.four_questions(study.examples(methods)),
     "four_questions",
     caption="Each question with the best and the worst example among the maps computed here. Utility: AUPRC against "
-    "the truth, outlined. Randomization: the map before and after all weights are random (a high SSIM is bad). "
+    "the truth, outlined. Randomization: the map before and after the cascade (a high SSIM is bad). "
     "Repeatability and reproducibility: maps of one image by two networks (a high SSIM is good).",
     alt="Two rows of image and map pairs for the four questions: the upper row shows the best example of each, the "
     "lower row the worst.",
