@@ -63,7 +63,7 @@ def test_the_papers_cascade_ends_at_keras_mixed_1():
 
 
 def test_an_inception_from_elsewhere_has_the_papers_stage():
-    body = build("inception_v3")
+    body = build("inception_v3").eval()
     names = [stage.name for stage in stages_of(nn.Sequential(OrderedDict(body=body)), 80)]
     below = names[names.index(ARCHITECTURES["inception_v3"].paper_end) + 1 :]
     assert below[0] == "Mixed_5b"
