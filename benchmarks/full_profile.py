@@ -1,9 +1,9 @@
 """`python -m benchmarks.full_profile`: what a run of the profile `full` would take on this machine, from a few steps.
 
 Each kind of work of the four criteria is timed on a sample and multiplied by how often a full run does it: training at
-most all epochs, and the eight methods' maps for every positive test image, every model, and every stage of every
-cascade. The statistics, and the chapters that go beyond the paper, are not counted. The phantom data sets have the
-paper's counts. Writes `benchmarks_full.json`.
+most all epochs, and the eight methods' maps for every positive test image and model, and for every compared image and
+stage of every cascade. The statistics, and the chapters that go beyond the paper, are not counted. The phantom data
+sets have the paper's counts. Writes `benchmarks_full.json`.
 """
 
 import argparse
@@ -40,9 +40,10 @@ from saltrust.study.study import Study
 
 DATASETS = {"phantom-pneumothorax": "SIIM-ACR", "phantom-pneumonia": "RSNA"}  # card -> the data that it stands for
 PROFILE, PROTOCOL = PROFILES["full"], "corrected"
-NETWORKS = {"inception_v3": 2, "densenet121": 1}  # how many are trained
+NETWORKS = {"inception_v3": max(2, PROFILE.replicates), "densenet121": 1}  # how many are trained
 CAM_LAYER = "Mixed_7c"
 MODELS = 4  # whose maps are judged: three trained networks and a random one
+FURTHER = NETWORKS["inception_v3"] - 2  # networks that are trained for their cascade alone
 LOCALIZER_REPLICATES = 2
 WORKERS = (1, 2, 4, 8, 16, 32)  # processes that share the work, each on a machine like the one that is measured
 BYTES = 4  # of a stored value
@@ -125,8 +126,15 @@ def positives(dataset: str) -> int:
 
 
 def states() -> int:
-    """States of networks in which each positive test image is explained: of the judged models, and of the cascades."""
-    return MODELS + PROFILE.replicates * len(ARCHITECTURES["inception_v3"].stages)
+    """States of networks that are explained: of the judged models, of the further ones, and of the cascades."""
+    return MODELS + FURTHER + PROFILE.replicates * len(ARCHITECTURES["inception_v3"].stages)
+
+
+def explained(dataset: str) -> int:
+    """Images that a method explains, each as often as there are states: all for the judged models, else those whose
+    maps are compared."""
+    compared = min(PROFILE.cascaded, positives(dataset))
+    return MODELS * positives(dataset) + (states() - MODELS) * compared
 
 
 def maps(side: int, images: int, most_passes: int | None = None) -> Iterator[Work]:
@@ -134,10 +142,10 @@ def maps(side: int, images: int, most_passes: int | None = None) -> Iterator[Wor
     need more are left out."""
     study = Study(next(iter(DATASETS)), PROFILE.name, PROTOCOL)
     pixels = sample(next(iter(DATASETS)), images, side).pixels
-    explained = Explained(build("inception_v3").to(device()), cam_layer=CAM_LAYER)
+    network = Explained(build("inception_v3").to(device()), cam_layer=CAM_LAYER)
     inputs, keys = to_input(pixels), [(i,) for i in range(images)]
-    METHODS["grad"].function(explained, inputs, keys)
-    counts = {dataset: states() * positives(dataset) for dataset in DATASETS}
+    METHODS["grad"].function(network, inputs, keys)
+    counts = {dataset: explained(dataset) for dataset in DATASETS}
     done: dict[str, np.ndarray] = {}
 
     def computed(name: str, parameters: dict) -> Iterator[Work]:
@@ -155,7 +163,7 @@ def maps(side: int, images: int, most_passes: int | None = None) -> Iterator[Wor
                 parts["segments"] = segments
             run = partial(method.function, pixels, keys, parts, **complete)
         else:
-            run = partial(method.function, explained, inputs, keys, **complete)
+            run = partial(method.function, network, inputs, keys, **complete)
         seconds, values = timed(lambda: torch.as_tensor(run()).cpu().numpy())
         done[known] = values
         note = f" ({complete['baseline']})" if name == "ig" else ""
@@ -172,7 +180,7 @@ def gigabytes(side: int) -> dict[str, float]:
     study = Study(next(iter(DATASETS)), PROFILE.name, PROTOCOL)
     stored = {name: study.maps.parameters(name) for name in PAPER_EIGHT} | {"ig, white": study.maps.parameters("ig")}
     channels = sum(1 if name in ("gradcam", "xrai") else 3 for name in stored)
-    return {d: channels * side**2 * BYTES * states() * positives(d) / 1e9 for d in DATASETS}
+    return {d: channels * side**2 * BYTES * explained(d) / 1e9 for d in DATASETS}
 
 
 def lasts(works: list[Work], dataset: str, workers: int) -> float:

@@ -42,7 +42,7 @@ page = Page("randomization", study)
 names = select(methods)
 stages = study.networks.stages_in(order)
 end = study.maps.cascade_stages(study.protocol)[-1] if order == "top_down" else stages[-1]
-until = stages[: stages.index(end) + 1]
+until, paper_end = stages[: stages.index(end) + 1], study.networks.paper_end
 
 # %%
 scores = study.criteria.sensitivity(methods, order)
@@ -63,7 +63,7 @@ networks = over_networks(scores.query("stage == @end"), "ssim")
 # trained model's maps of *different* images. A map whose SSIM stays above it at the last stage is more like its old
 # self than like another image's map. The dashed grey line is what is left when nothing lies where it was: the mean SSIM
 # of a map with surrogates of itself, of the same values and spectrum (see [](../../concepts/ssim.md)). The last stage
-# by this protocol is {num}`randomization/end`, marked by a line; the paper's figures end at
+# by this protocol is {num}`randomization/end`, marked by a line; the paper
 # {num}`randomization/paper_end`.
 
 # %%
@@ -83,7 +83,9 @@ page.figure(
 gap = (last["mean"] - threshold["mean"]).sort_values()
 page.quote(
     end=end,
-    paper_end=study.networks.paper_end,
+    paper_end="has no cascade of such a network"
+    if paper_end == study.networks.stages[-1]
+    else f"ends its figures at {paper_end}",
     n_networks=len(study.networks.replicates),
     only_last=late_words(falls.reset_index()),
     first_falls="; ".join(f"{label_of(name)}: {stage or 'never'}" for name, stage in falls["first_below"].items()),
@@ -121,11 +123,11 @@ page.quote(
 # %% [markdown]
 # After the last stage the mean lies below the threshold for {num}`randomization/n_below` of
 # {num}`randomization/n_methods` methods. Furthest below (or least above) is {num}`randomization/most_sensitive` with
-# SSIM {num}`randomization/most_sensitive_ssim .3f`; furthest above (or least below) is {num}`randomization/least_sensitive` with
-# {num}`randomization/least_sensitive_ssim .3f`. For {num}`randomization/n_near_null` methods the interval reaches down
-# to the surrogates: nothing of the layout is left. Whether the difference is more than chance is decided in the
-# verdict. The standard deviation of the networks' means, by method, is {num}`randomization/spread`: the intervals are
-# over images and hold nothing of it.
+# SSIM {num}`randomization/most_sensitive_ssim .3f`; furthest above (or least below) is
+# {num}`randomization/least_sensitive` with {num}`randomization/least_sensitive_ssim .3f`. For
+# {num}`randomization/n_near_null` methods the interval reaches down to the surrogates: nothing of the layout is left.
+# Whether the difference is more than chance is decided in the verdict. The standard deviation of the networks' means,
+# by method, is {num}`randomization/spread`: the intervals are over images and hold nothing of it.
 #
 # A method may fall at the first random stage or at the last. It first falls below its threshold at:
 # {num}`randomization/first_falls`. Only at the last stage: {num}`randomization/only_last`. Until that stage

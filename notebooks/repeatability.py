@@ -53,13 +53,14 @@ means = {name: table.set_index("method")["mean"] for name, table in summaries.it
 nulls = {name: study.criteria.null(methods, other) for name, other in study.criteria.partners.items()}
 nulls = {name: frame.groupby("method", sort=False)["ssim"].mean() for name, frame in nulls.items()}
 baselines = {name: study.criteria.low_baselines(name, methods) for name in scores}
-low = {name: table[table["counts"]].set_index("method") for name, table in baselines.items()}
+counted = {name: table[table["counts"]].set_index("method") for name, table in baselines.items()}
+low = {name: table["mean"] for name, table in counted.items()}
 
 # %%
 of_methods = {name: mean[names] for name, mean in means.items()}
 for name, maps in of_methods.items():
     prefix = "" if name == first else f"{name}_"
-    above = {"n_above_low": maps > low[name]["mean"][names], "n_above_half": maps > MIDPOINT}
+    above = {"n_above_low": maps > low[name][names], "n_above_half": maps > MIDPOINT}
     page.quote(**best_and_worst(maps, "ssim", prefix), **{f"{prefix}{key}": int(n.sum()) for key, n in above.items()})
 page.quote(
     first=first,
@@ -70,7 +71,7 @@ page.quote(
     main_title=study.networks.title(),
     localizer_ssim=means[first][localizer],
     baseline=f"the stricter of {' and '.join(low_baseline)}" if fixed is None else f"an SSIM of {fixed:g}",
-    n_by_different=int((low[first]["baseline"] == "different images").sum()),
+    n_by_different=int((counted[first]["baseline"] == "different images").sum()),
     midpoint=MIDPOINT,
     n_methods=len(names),
 )
@@ -82,12 +83,11 @@ page.quote(
 frame = pd.concat([table.assign(criterion=name) for name, table in scores.items()])
 frame = frame[~((frame["method"] == localizer) & (frame["criterion"] != first))]
 page.figure(
-    plots.stability_boxes(frame, low[first]["mean"].to_dict() if fixed is None else fixed),
+    plots.stability_boxes(frame, {name: own.to_dict() for name, own in low.items()} if fixed is None else fixed),
     "stability",
     caption="SSIM between maps of two replicates (repeatability) and of two architectures (reproducibility), "
     f"{study.networks.replication}, beside the two localizers. Solid line: median; dashed: mean; box: quartiles; "
-    "orange, "
-    f"dashed: the low baseline{f' of {first}' if fixed is None else ''}.",
+    f"orange, dashed: the low baseline{' of that box' if fixed is None else ''}.",
     alt=f"Box plots of SSIM by method. Means of {first}: {in_words(means[first])}.",
     counterpart="Fig. 4a-b",
 )
@@ -181,8 +181,8 @@ for name, table in summaries.items():
             null=table["method"].map(nulls[name]),
             unrelated=table["method"].map(unrelated),
             other_class=table["method"].map(other_class),
-            low=table["method"].map(low[name]["mean"]),
-            against=table["method"].map(low[name]["baseline"]),
+            low=table["method"].map(low[name]),
+            against=table["method"].map(counted[name]["baseline"]),
         ),
         name,
         caption=f"{name.capitalize()}: SSIM by method, mean, standard deviation over images, 95 % bootstrap interval, "

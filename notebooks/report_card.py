@@ -71,8 +71,8 @@ page.figure(
     figure,
     "report_card",
     caption="Mean of each method by each criterion with its 95 % bootstrap interval by image. Bars: low baselines "
-    "(average mask; degradation threshold; maps that share their texture alone, or the number that the protocol "
-    "sets); dotted: the localizer. Controls and localizer in grey.",
+    "(average mask; degradation threshold; the stricter of surrogates and different images, or the number that the "
+    "protocol sets); dotted: the localizer. Controls and localizer in grey.",
     alt=alt,
     tabs=("The figure",),
 )

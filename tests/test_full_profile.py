@@ -6,7 +6,17 @@ import sys
 import pytest
 
 from benchmarks import full_profile
-from benchmarks.full_profile import Work, gigabytes, lasts, maps, states, summary, timed_training, training_work
+from benchmarks.full_profile import (
+    Work,
+    explained,
+    gigabytes,
+    lasts,
+    maps,
+    states,
+    summary,
+    timed_training,
+    training_work,
+)
 from saltrust.core.profiles import PROFILES
 from saltrust.models.recipes import classifier_plan, localizer_plan
 
@@ -25,13 +35,15 @@ def test_the_counts_are_the_papers():
     step, _ = training_work("U-Net", plan, {"phantom-pneumothorax": 2}, (3.0, 0.0, 0.5))
     assert step.count == {"phantom-pneumothorax": 2 * 75 * 2162}
     assert step.hours("phantom-pneumonia") == 0
-    assert states() == 4 + 3 * 13  # InceptionV3: the logits, eleven blocks, the stem; three cascades
+    assert states() == 4 + 1 + 3 * 13  # InceptionV3: the logits, eleven blocks, the stem; three cascades
     assert [full_profile.positives(name) for name in full_profile.DATASETS] == [246, 601]
+    assert [explained(name) for name in full_profile.DATASETS] == [4 * n + 40 * 100 for n in (246, 601)]
+    assert full_profile.NETWORKS == {"inception_v3": 3, "densenet121": 1}
 
 
 def test_the_disk_holds_every_map():
     channels = 3 * 7 + 2  # IG twice; Grad-CAM and XRAI have no colour
-    expected = channels * 320 * 320 * 4 * 43 * 246 / 1e9
+    expected = channels * 320 * 320 * 4 * (4 * 246 + 40 * 100) / 1e9
     assert gigabytes(320)["phantom-pneumothorax"] == pytest.approx(expected)
 
 

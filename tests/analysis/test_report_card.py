@@ -210,13 +210,13 @@ def test_a_study_without_fault_has_the_one_warning_that_always_holds():
         ("localizer", {"localizer": 0.3}, "(U-Net) finds no more than XRAI: AUPRC 0.30 against 0.40"),
         ("texture", {"null": 0.7}, "0.70 for maps that share their texture alone (XRAI)"),
         ("texture", {"low_baseline": 0.5}, "set at 0.5, not measured"),
-        ("late", {"until": 0.9}, "Only the last of 2 stages of random weights, stem, takes the maps below"),
         ("undecided", {"verdict": "UNDECIDED"}, "1 of 2 comparisons are in doubt: the interval"),
         ("undecided", {"verdict": "UNDECIDED"}, "it was not found to be worse"),
         ("undecided", {"ci_low": -0.1, "rule": "mean"}, "1 of 2 comparisons are in doubt: the interval"),
         ("undecided", {"ci_low": -0.1, "rule": "mean"}, "their PASS or FAIL may be chance"),
         ("boxes", {"truth": "box"}, "boxes"),
         ("size", {"share": 0.3}, "covers 30% of the image"),
+        ("late", {"until": 0.9}, "Only the last of 2 stages of random weights, stem, takes the maps below"),
     ],
 )
 def test_each_fault_has_its_warning_and_no_other(name, changes, said):

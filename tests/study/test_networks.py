@@ -1,13 +1,17 @@
 """Three kinds of networks behind the same questions; models that were trained elsewhere: see publishing/test_assess."""
 
+from collections import OrderedDict
 from types import SimpleNamespace
 
 import pytest
+from torch import nn
 
 from saltrust.artefacts.networks import Branch, Classifier, Trained
 from saltrust.core import data_cards
 from saltrust.core.errors import SaltrustError
+from saltrust.models.architectures import ARCHITECTURES
 from saltrust.models.classifiers import build
+from saltrust.models.external.stages import stages_of
 from saltrust.study.networks import BranchedNetworks, ExternalNetworks, Networks, PairedNetworks
 from saltrust.study.study import Study
 
@@ -57,6 +61,14 @@ def test_the_papers_cascade_ends_at_keras_mixed_1():
     assert networks.stages[len(shown) :] == (blocks[0], "stem")
     cells = Study("cells", "smoke").networks  # which the paper did not cascade
     assert cells.paper_end == cells.stages[-1]
+
+
+def test_an_inception_from_elsewhere_has_the_papers_stage():
+    body = build("inception_v3").eval()
+    names = [stage.name for stage in stages_of(nn.Sequential(OrderedDict(body=body)), 80)]
+    below = names[names.index(ARCHITECTURES["inception_v3"].paper_end) + 1 :]
+    assert below[0] == "Mixed_5b"
+    assert all(name.startswith("Conv2d") for name in below[1:])
 
 
 def test_networks_trained_as_branches():

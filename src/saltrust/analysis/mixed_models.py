@@ -153,7 +153,7 @@ def questions(
     utility_crossed: all trained networks; image and network are random and crossed, controls have no network.
     utility_networks: the same, and a method may do better on one network than on another (method:model is random).
     training: for each method, the main network trained against random; stability: repeatability against
-    reproducibility. The others: by method. Where weights are drawn several times, that is crossed as networks are.
+    reproducibility. The others: by method. Where the weights of several networks are drawn anew, these are crossed too.
     A question that has no two levels to compare is left out.
 
     Args:

@@ -192,19 +192,6 @@ def _texture(evidence: CardEvidence) -> str | None:
     return f"SSIM is {value:.2f} for maps that share their texture alone ({name}): the number by itself says little."
 
 
-@WARNINGS.register("late")
-def _late(evidence: CardEvidence) -> str | None:
-    found = evidence.falls
-    late = late_words(found)
-    if not found["only_last"].any():
-        return None
-    stages = evidence.study.maps.cascade_stages(evidence.study.protocol)
-    return (
-        f"Only the last of {len(stages)} stages of random weights, {stages[-1]}, takes the maps below their threshold: "
-        f"{late}. Until then they are more alike than the maps of different images are."
-    )
-
-
 @WARNINGS.register("undecided")
 def _undecided(evidence: CardEvidence) -> str | None:
     verdicts = evidence.study.verdicts(evidence.methods, evidence.n_boot)
@@ -233,3 +220,16 @@ def _size(evidence: CardEvidence) -> str | None:
     if share <= LARGE:
         return None
     return f"The finding covers {share:.0%} of the image on average: a map that says nothing has that AUPRC."
+
+
+@WARNINGS.register("late")
+def _late(evidence: CardEvidence) -> str | None:
+    found = evidence.falls
+    late = late_words(found)
+    if not found["only_last"].any():
+        return None
+    stages = evidence.study.maps.cascade_stages(evidence.study.protocol)
+    return (
+        f"Only the last of {len(stages)} stages of random weights, {stages[-1]}, takes the maps below their threshold: "
+        f"{late}. Until then they are more alike than the maps of different images are."
+    )

@@ -325,8 +325,8 @@ CHOICES: dict[str, Choice] = {
     ),
     "cascade_end": Choice(
         "cascade: last stage",
-        "Fig. 3: Mixed 1; what lies below it stays trained, though the text calls this fully randomized",
-        "the axis of the plots: Mixed 1",
+        "Fig. 3 ends at Mixed 1, the text's bottom-most layer; Mixed 0 and the stem are not among its stages",
+        "the axis of the plots ends at Mixed 1",
         "all weights: what is left of a trained network may be what a map shows",
     ),
     "pairs_by_method": Choice(

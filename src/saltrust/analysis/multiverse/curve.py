@@ -187,7 +187,8 @@ def _judged(
     n_boot: int,
 ) -> pd.DataFrame:
     found = CRITERIA[criterion]
-    specs = _once(spec.settled(lambda part: arrays[part.digest], found.larger_is_better) for spec in specs)
+    if any(len(spec.compared.low) > 1 for spec in specs):  # the one that counts is in the grid already
+        specs = _once(spec.settled(lambda part: arrays[part.digest], found.larger_is_better) for spec in specs)
     clusters = clusters_of(study.images.ids(images_of(specs[0].compared.values[0])), study.images.clusters)
 
     def cell(spec: Specification) -> VerdictCell:
