@@ -79,12 +79,11 @@ page.quote(
 frame = pd.concat([table.assign(criterion=name) for name, table in scores.items()])
 frame = frame[~((frame["method"] == localizer) & (frame["criterion"] != first))]
 page.figure(
-    plots.stability_boxes(frame, low[first].to_dict() if fixed is None else fixed),
+    plots.stability_boxes(frame, {name: own.to_dict() for name, own in low.items()} if fixed is None else fixed),
     "stability",
     caption="SSIM between maps of two replicates (repeatability) and of two architectures (reproducibility), "
     f"{study.networks.replication}, beside the two localizers. Solid line: median; dashed: mean; box: quartiles; "
-    "orange, "
-    f"dashed: the low baseline{f' of {first}' if fixed is None else ''}.",
+    f"orange, dashed: the low baseline{' of that box' if fixed is None else ''}.",
     alt=f"Box plots of SSIM by method. Means of {first}: {in_words(means[first])}.",
     counterpart="Fig. 4a-b",
 )

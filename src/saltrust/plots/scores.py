@@ -237,19 +237,26 @@ def similarity_scale(frame: pd.DataFrame, midpoint: float) -> Figure:
     return figure
 
 
-def stability_boxes(frame: pd.DataFrame, low: Mapping[str, float] | float) -> Figure:
+def stability_boxes(frame: pd.DataFrame, low: Mapping[str, Mapping[str, float]] | float) -> Figure:
     """SSIM by method for each criterion, with the low baseline.
 
     Args:
         frame: method, criterion, ssim.
-        low: the low baseline, drawn as a line; by method, as a mark for each.
+        low: the low baseline, drawn as a line; by criterion and method, as a mark on each box that has one.
     """
     if not isinstance(low, Mapping):
         return score_boxes(frame, "ssim", "SSIM", hue="criterion", lines={f"low baseline {low:g}": low})
     figure = score_boxes(frame, "ssim", "SSIM", hue="criterion")
-    axis = figure.axes[0]
-    for i, method in enumerate(dict.fromkeys(frame["method"])):
-        label = "low baseline: surrogates" if i == 0 else None
-        axis.hlines(low[method], i - 0.45, i + 0.45, color=FAIL, linestyle="--", linewidth=2, label=label)
+    axis, methods = figure.axes[0], list(dict.fromkeys(frame["method"]))
+    boxes = list(dict.fromkeys(frame["criterion"]))  # of a method, side by side over 0.8 of its place
+    ends = [
+        (i - 0.4 + 0.8 * k / len(boxes), low[criterion][method])
+        for k, criterion in enumerate(boxes)
+        for i, method in enumerate(methods)
+        if method in low[criterion] and ((frame["method"] == method) & (frame["criterion"] == criterion)).any()
+    ]
+    left, height = np.transpose(ends)
+    right = left + 0.8 / len(boxes)
+    axis.hlines(height, left, right, color=FAIL, linestyle="--", linewidth=2, label="low baseline of the box")
     axis.legend(fontsize=9, ncols=3, loc="upper center", bbox_to_anchor=(0.5, 1.14), frameon=False)
     return figure
