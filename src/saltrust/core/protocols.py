@@ -232,7 +232,8 @@ CHOICES: dict[str, Choice] = {
         "… at which points",
         "Table 1: the average over interpolations",
         "PAIR saliency: points from one end of the path to the other",
-        "the middles of the steps miss less of the total: see *Every method on the same images* of each data set",
+        "the middles of the steps miss less of the total than their ends: see *Every method on the same images* of "
+        "each data set",
     ),
     "xrai_steps": Choice(
         "XRAI: steps of each path", "not given; the code's", "PAIR saliency's default", "the black path is then IG's"
