@@ -81,7 +81,7 @@ def evidence(tmp_path):
     about = {"caption": "Scores *by method*.", "alt": "Box plots", "chapter": "localization"}
     (folder / "figures/boxes.json").write_text(json.dumps(about))
     (folder / "tables/scores.csv").write_text(
-        "method,mean,p_value,n,verdict\nXRAI,0.2240001,1e-7,246,PASS\nSIG,0.024,,246,FAIL\n"
+        "method,mean,p_value,n,verdict\nXRAI,0.2240001,1e-7,246,PASS\nSIG,0.024,,246,FAIL\nIG,0.15,0.5,246,UNDECIDED\n"
     )
     (folder / "tables/scores.json").write_text(json.dumps(about))
     (folder / "localization.md").write_text(ORPHAN + "# Localization\n")
@@ -312,10 +312,12 @@ def test_a_table_is_rounded_aligned_coloured_and_can_be_downloaded(build, eviden
         *("method", "mean", "p value", "n", "verdict"),
         *("XRAI", "0.224", "1e\N{MINUS SIGN}07", "246", "PASS"),
         *("SIG", "0.024", "", "246", "FAIL"),
+        *("IG", "0.150", "0.500", "246", "UNDECIDED"),
     ]
     assert '<span class="verdict-pass">PASS</span>' in page
     assert '<span class="verdict-fail">FAIL</span>' in page
-    assert len(re.findall(r'<t[hd] class="[^"]*text-right', page)) == 3 * 3
+    assert '<span class="verdict-undecided">UNDECIDED</span>' in page
+    assert len(re.findall(r'<t[hd] class="[^"]*text-right', page)) == 3 * 4
     assert re.search(r'href="\S*_downloads/\S+/scores.csv"', page)
 
 

@@ -101,7 +101,7 @@ class Protocol:
     # SSIM that repeatability and reproducibility must exceed; None: that of each map with surrogates of its partner,
     # which share its texture but not its layout.
     low_baseline: float | None
-    rule: str  # PASS by the sign of the "mean" difference, or only when its whole 95 % "interval" agrees
+    rule: str  # PASS or FAIL by the sign of the "mean" difference; by its 95 % "interval", UNDECIDED where it holds 0
 
     def likeness(self, score: str, heat: bool = False) -> tuple[Preparation, dict[str, float | int | str]]:
         """How maps are prepared for a similarity score, and the score's settings; heat: for localizers' maps.
@@ -319,10 +319,10 @@ CHOICES: dict[str, Choice] = {
         "what surrogates of the same map reach; 0.5 is no midpoint: see [](ssim.md)",
     ),
     "rule": Choice(
-        "PASS by",
+        "verdict by",
         "not stated; Table 2 compares",
         "means",
-        "the whole 95 % interval must agree: a mean alone may be chance",
+        "the 95 % interval of the difference, UNDECIDED where it holds zero: a mean alone may be chance",
     ),
 }
 """Each choice by the name of its field, with its sources."""
