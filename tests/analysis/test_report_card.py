@@ -268,6 +268,31 @@ def test_a_card_of_the_study_has_warnings(study, card):
     assert all(text.endswith(".") and "nan" not in text and "\n" not in text for text in found)
 
 
+def test_each_grade_has_a_shape_of_its_own_and_the_open_one_says_undecided():
+    rows = [
+        ("pass", "PASS", "PASS"),
+        ("low", "PASS", "FAIL"),
+        ("undecided", "UNDECIDED", "FAIL"),
+        ("fail", "FAIL", "FAIL"),
+    ]
+    methods = dict(zip(("grad", "ig", "xrai", "gradcam"), rows, strict=True))
+    cells = [
+        (method, "utility", baseline, verdict)
+        for method, (_, *verdicts) in methods.items()
+        for baseline, verdict in zip(("average", "localizer"), verdicts, strict=True)
+    ]
+    figure = plots.report_card_figure(judged(*cells))
+    (axis,) = figure.axes
+    marks = {line.get_ydata()[0]: line for line in axis.lines if line.get_marker() not in ("None", "", None)}
+    assert len({line.get_marker() for line in marks.values()}) == len(GRADES)
+    for y, (grade, *_) in enumerate(methods.values()):
+        assert marks[y].get_marker() == GRADE_MARKS[grade][0]
+        assert (marks[y].get_markerfacecolor() == "white") == (grade == "undecided")
+    assert {text.get_text() for text in figure.legends[0].get_texts()} > {grade.title for grade in GRADES.values()}
+    assert len({grade.symbol for grade in GRADES.values()}) == len(GRADES)
+    plt.close(figure)
+
+
 def test_the_figure_marks_each_grade_and_each_baseline(card):
     figure = plots.report_card_figure(card)
     assert [axis.get_title() for axis in figure.axes] == [criterion.title for criterion in CRITERIA.values()]
