@@ -26,7 +26,7 @@ n_paths = 6  # count: images whose integrated gradients are checked for complete
 import pandas as pd
 
 from saltrust import plots
-from saltrust.analysis.every_method import RULES, VARIANTS, cost_table, mean_auprc, path_steps
+from saltrust.analysis.every_method import RULES, VARIANTS, cost_table, mean_auprc, order_words, path_steps
 from saltrust.chapters.page import Page
 from saltrust.core.progress import track
 from saltrust.methods.registry import FAMILIES, METHODS, select
@@ -111,7 +111,12 @@ page.quote(
     residual_middle=first[RULES["riemann_middle"]],
     residual_ends=first[RULES["riemann"]],
     residual_gauss=first[RULES["gauss_legendre"]],
+    order=order_words(residuals),
 )
+
+# %% [markdown]
+# {num}`every_method/order` A rule of high order is made for smooth functions, and the gradient of a network of ReLUs
+# jumps along the way: from few points it need not gain.
 
 # %%
 page.figure(

@@ -229,10 +229,18 @@ page.table(
     caption=f"Mean AUPRC of maps of the trained and of a random {study.networks.title()}, and their difference.",
     key=["method"],
 )
-page.quote(n_better_than_random=int((gaps["ci_low"] > 0).sum()), n_methods=len(names))
+page.quote(
+    n_better_than_random=int((gaps["ci_low"] > 0).sum()),
+    n_worse_than_random=int((gaps["ci_high"] < 0).sum()),
+    n_random_undecided=int(((gaps["ci_low"] <= 0) & (gaps["ci_high"] >= 0)).sum()),
+    n_methods=len(names),
+)
 
 # %% [markdown]
-# The interval lies above zero for {num}`localization/n_better_than_random` of {num}`localization/n_methods` methods.
+# The interval lies above zero for {num}`localization/n_better_than_random` of {num}`localization/n_methods` methods,
+# below it for {num}`localization/n_worse_than_random`, and holds zero for {num}`localization/n_random_undecided`. Each
+# method is judged by itself here. Who asks of all of them at once allows for it by wider intervals, as the
+# [chapter on statistics](statistics.md) does: there it may be fewer.
 
 # %%
 page.close()

@@ -25,6 +25,7 @@ import numpy as np
 from sklearn.metrics import confusion_matrix
 
 from saltrust import plots
+from saltrust.analysis.models import auc_differences, called, compared, training_words
 from saltrust.chapters.page import Page
 from saltrust.methods.registry import label_of
 from saltrust.study.study import Study
@@ -45,7 +46,8 @@ page.table(
     key=["model"],
 )
 score = table.set_index("model")
-reached = [f"{study.networks.title(name)} {score['auc'][name]:.3f}" for name in study.networks.classifiers]
+titles = {name: called(study.networks.title(name)) for name in study.networks.classifiers}
+reached = [f"{titles[name]} {score['auc'][name]:.3f}" for name in study.networks.classifiers]
 page.quote(
     main_title=study.networks.title(),
     main_auc=score["auc"][study.networks.main],
@@ -60,9 +62,28 @@ page.quote(
 # %% [markdown]
 # Area under the ROC curve of the classifiers: {num}`models/reached`. Where weights come from: {num}`models/weights`.
 # The localizers start from {num}`models/localizer_weights`.
+#
+# Do they classify equally well? Two areas are compared on the same images: the interval is that of their difference.
+# {num}`models/compared` Maps of networks that are not equally good may differ for that alone.
+#
+# {num}`models/converged`
 
 # %%
 records = {name: study.networks.trained(name).record for name in study.networks.classifiers}
+trainings = {titles[name]: record for name, record in records.items()}
+trainings |= {f"{label_of(study.card.localizer)} {k}": study.networks.localizer(k).record for k in (1, 2)}
+differences = auc_differences(study, n_boot)
+main = titles[study.networks.main]
+page.quote(compared=compared(differences, titles.get, main), converged=training_words(trainings))
+page.table(
+    differences,
+    "differences",
+    caption=f"Area under the ROC curve minus that of {study.networks.title()}, with the 95 % bootstrap interval of the "
+    "difference: both networks are scored on the same resampled images.",
+    key=["model"],
+)
+
+# %%
 if "curves" in records[study.networks.main]:
     curves = {study.networks.title(name): study.networks.curves(name) for name in study.networks.classifiers}
     _, _, measure = curves[study.networks.title()].columns
@@ -70,7 +91,9 @@ if "curves" in records[study.networks.main]:
         plots.training_curves(curves),
         "training",
         caption=f"Training loss (left) and {measure} (right). The state with the best score is the one kept.",
-        alt=f"Two line charts. The loss of the three classifiers falls while the {measure} rises to "
+        alt="Two line charts. Training loss, from the first to the last: "
+        + ", ".join(f"{frame.iloc[0, 1]:.2f} to {frame.iloc[-1, 1]:.2f} ({name})" for name, frame in curves.items())
+        + f". Best {measure}: "
         + ", ".join(f"{frame[measure].max():.2f} ({name})" for name, frame in curves.items())
         + ".",
     )

@@ -30,7 +30,7 @@ import pandas as pd
 from saltrust import plots
 from saltrust.analysis.localization import trained_against_random
 from saltrust.analysis.randomization import first_falls, late_words, over_networks
-from saltrust.analysis.words import in_words
+from saltrust.analysis.words import furthest, in_words
 from saltrust.chapters.page import Page
 from saltrust.methods.registry import label_of, select
 from saltrust.scores.similarity import SIMILARITY
@@ -101,6 +101,7 @@ page.quote(
     least_sensitive=label_of(gap.idxmax()),
     most_sensitive_ssim=last["mean"][gap.idxmin()],
     least_sensitive_ssim=last["mean"][gap.idxmax()],
+    furthest=furthest(last["mean"], threshold["mean"]),
 )
 
 # %%
@@ -122,12 +123,10 @@ page.quote(
 
 # %% [markdown]
 # After the last stage the mean lies below the threshold for {num}`randomization/n_below` of
-# {num}`randomization/n_methods` methods. Furthest below (or least above) is {num}`randomization/most_sensitive` with
-# SSIM {num}`randomization/most_sensitive_ssim .3f`; furthest above (or least below) is
-# {num}`randomization/least_sensitive` with {num}`randomization/least_sensitive_ssim .3f`. For
-# {num}`randomization/n_near_null` methods the interval reaches down to the surrogates: nothing of the layout is left.
-# Whether the difference is more than chance is decided in the verdict. The standard deviation of the networks' means,
-# by method, is {num}`randomization/spread`: the intervals are over images and hold nothing of it.
+# {num}`randomization/n_methods` methods. {num}`randomization/furthest` For {num}`randomization/n_near_null` methods the
+# interval reaches down to the surrogates: nothing of the layout is left. Whether the difference is more than chance is
+# decided in the verdict. The standard deviation of the networks' means, by method, is {num}`randomization/spread`: the
+# intervals are over images and hold nothing of it.
 #
 # A method may fall at the first random stage or at the last. It first falls below its threshold at:
 # {num}`randomization/first_falls`. Only at the last stage: {num}`randomization/only_last`. Until that stage

@@ -9,7 +9,8 @@
 # %% [markdown]
 # # Repeatability and reproducibility: would another model say the same?
 #
-# Two networks that classify equally well should point to the same place. Repeatability compares the maps of two
+# Two networks that classify equally well should point to the same place; whether these do classify equally well is told
+# [with the models](models.md). Repeatability compares the maps of two
 # replicates of {num}`repeatability/main_title`, reproducibility those of two architectures.
 
 # %% tags=["parameters"]

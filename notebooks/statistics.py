@@ -25,6 +25,7 @@ n_boot = 1000  # resamples: bootstrap resamples of the images
 import pandas as pd
 
 from saltrust import plots
+from saltrust.analysis.localization import trained_against_random
 from saltrust.analysis.mixed_models import ALPHA, QUESTIONS, answer, questions
 from saltrust.analysis.words import in_words
 from saltrust.chapters.page import Page
@@ -34,8 +35,11 @@ from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
 page = Page("statistics", study)
+
+# %%
+utility = study.criteria.localization(methods)
 asked = questions(
-    study.criteria.localization(methods),
+    utility,
     {name: study.criteria.of(name, methods) for name in CRITERIA if name != "utility"},
     methods=select(methods),
     trained=study.networks.classifiers,
@@ -111,16 +115,23 @@ for name, one in shown.items():
 # ## Trained against random, replicate against architecture
 #
 # Is a method's map of the trained network more useful than its map of the network with random weights? It is for
-# {num}`statistics/training_higher` of {num}`statistics/training_pairs` methods, and less useful for
-# {num}`statistics/training_lower`. Is repeatability higher than reproducibility? It is for
-# {num}`statistics/stability_higher` of {num}`statistics/stability_pairs`, and lower for
-# {num}`statistics/stability_lower`. Each is one family, of one pair for each method.
+# {num}`statistics/training_higher` of {num}`statistics/training_pairs` methods, less useful for
+# {num}`statistics/training_lower`, and for {num}`statistics/training_undecided` the images cannot tell. Is
+# repeatability higher than reproducibility? It is for {num}`statistics/stability_higher` of
+# {num}`statistics/stability_pairs`, lower for {num}`statistics/stability_lower`, and for
+# {num}`statistics/stability_undecided` the images cannot tell. Each is one family, of one pair for each method, judged
+# at once. The [chapter on utility](localization.md) judges each method by its own bootstrap interval, as if nothing
+# else had been asked: maps of the trained network are then more useful for {num}`statistics/training_higher_alone`
+# methods.
 
 # %%
 variances = answers["utility_networks"].model.variances
 total = sum(variances.values())
 likelihood = fits.set_index("question")["log_likelihood"]
 sides = {name: answers[name].different["estimate"] for name in ("training", "stability")}
+alone = trained_against_random(
+    utility, study.networks.main, study.networks.random, select(methods), n_boot, seed, study.images.clusters
+)
 page.quote(
     n_networks=len(study.networks.classifiers),
     likelihood_gain=likelihood["utility_networks"] - likelihood["utility_crossed"],
@@ -128,6 +139,8 @@ page.quote(
     interaction_share=variances["method:model"] / total,
     **{f"{name}_higher": int((gaps > 0).sum()) for name, gaps in sides.items()},
     **{f"{name}_lower": int((gaps < 0).sum()) for name, gaps in sides.items()},
+    **{f"{name}_undecided": len(answers[name].contrasts) - len(gaps) for name, gaps in sides.items()},
+    training_higher_alone=int((alone["ci_low"] > 0).sum()),
 )
 
 # %%

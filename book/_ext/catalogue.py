@@ -4,7 +4,7 @@ measured.
 Reads `evidence/methods.json` (`saltrust methods --json`), `evidence/protocols.json`, `evidence/trainings.json`,
 `evidence/benchmarks.json` (`make benchmark`) and `evidence/benchmarks_full.json` (`make benchmark-full`). Gives
 
-    {method-card} <name>      formula, source, cost, needs and parameters of one method
+    {method-card} <name>      formula, source, cost, needs and parameters of one method, by default and in this book
     {method-table}            all methods by family, each linked to the section with its label `method-<name>`
     {protocol-table}          each choice of the analysis: its value under every protocol, and where it comes from
     {training-table}          each choice of a training: its value in every profile, and where it comes from
@@ -34,6 +34,12 @@ def passes(method: dict[str, Any]) -> str:
     if not method["passes"]:
         return "none" if method["family"] == CONTROLS else "depends on the network"
     return f"{method['passes']}{'' if method['backward'] else ', forward only'}"
+
+
+def parameter(value: Any) -> str:
+    """The value of a parameter in words."""
+    shown = " ".join(map(str, value)) if isinstance(value, list) else "none" if value is None else str(value)
+    return shown or "automatic"
 
 
 class Catalogue(SphinxDirective):
@@ -76,21 +82,27 @@ class MethodCard(Catalogue):
         card = nodes.container("", formula, self.facts(method), classes=["method-card"])
         self.set_source_info(formula)
         if method["parameters"]:
-            card += self.parameters(method["parameters"])
+            card += self.parameters(method["parameters"], method["here"]["parameters"])
         return [card]
 
     def facts(self, method: dict[str, Any]) -> nodes.Node:
+        here = method["here"]
         text = f"`{method['name']}` · passes: {passes(method)}"
+        if here["passes"] != method["passes"]:
+            text += f", in this book {here['passes']}"
+        if here["parameters"]:
+            text += f" (protocol `{here['protocol']}`, profile `{here['profile']}`)"
         text += f" · needs {method['needs']}" if method["needs"] else ""
         text += f" · {{cite}}`{method['citation']}`" if method["citation"] else ""
         return nodes.paragraph("", "", *self.inline(text), classes=["method-facts"])
 
-    def parameters(self, parameters: dict[str, dict[str, Any]]) -> nodes.Node:
+    def parameters(self, parameters: dict[str, dict[str, Any]], here: dict[str, Any]) -> nodes.Node:
         items = []
         for name, about in parameters.items():
-            default = about["default"]
-            shown = " ".join(default) if isinstance(default, list) else "none" if default is None else str(default)
-            term = nodes.term("", "", nodes.literal(text=name), nodes.Text(f" = {shown or 'automatic'}"))
+            value = f" = {parameter(about['default'])}"
+            if name in here:
+                value += f", in this book {parameter(here[name])}"
+            term = nodes.term("", "", nodes.literal(text=name), nodes.Text(value))
             meaning = nodes.definition("", nodes.paragraph("", "", *self.inline(about["meaning"])))
             items.append(nodes.definition_list_item("", term, meaning))
         return nodes.definition_list("", *items)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from saltrust.analysis.every_method import cost_table, mean_auprc
+from saltrust.analysis.every_method import RULES, cost_table, mean_auprc, order_words
 from saltrust.methods.registry import METHODS
 from saltrust.scores.auprc import average_precision
 
@@ -14,6 +14,25 @@ def test_auprc_is_the_mean_over_the_maps():
     maps, truth = rng.random((3, 8, 8)), rng.random((3, 8, 8)) > 0.7
     each = [average_precision(one, true) for one, true in zip(maps, truth, strict=True)]
     assert mean_auprc(maps, truth) == pytest.approx(np.mean(each))
+
+
+@pytest.mark.parametrize(
+    ("gauss", "said"),
+    [
+        ((0.30, 0.15, 0.05), "Gauss-Legendre misses least at 10 and 20 points, and not at 5."),
+        ((0.10, 0.15, 0.05), "Gauss-Legendre misses least at each of 5, 10 and 20 points."),
+        ((0.30, 0.25, 0.20), "Gauss-Legendre misses least at none of 5, 10 and 20 points."),
+        ((0.20, 0.25, 0.05), "Gauss-Legendre misses least at 20 points, and not at 5 and 10."),  # a tie is no gain
+    ],
+)
+def test_whether_high_order_gains_is_said_for_each_number_of_points(gauss, said):
+    others = {"middle of equal steps": (0.2, 0.2, 0.1), "equal points, both ends": (0.4, 0.4, 0.4)}
+    rows = [
+        (rule, steps, residual)
+        for rule, values in (others | {RULES["gauss_legendre"]: gauss}).items()
+        for steps, residual in zip((5, 10, 20), values, strict=True)
+    ]
+    assert order_words(pd.DataFrame(rows, columns=["rule", "steps", "residual"])) == said
 
 
 def test_each_method_has_its_passes_and_faults():

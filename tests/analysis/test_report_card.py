@@ -115,6 +115,7 @@ def evidence(**changes):
         "profile": "quick",
         "get": "somewhere",
         "auc": 0.95,
+        "best_epoch": 3,
         "n": 200,
         "empty": 0,
         "residual": 0.01,
@@ -168,6 +169,8 @@ def evidence(**changes):
         networks=SimpleNamespace(
             main="small-1",
             replication="trained apart",
+            classifiers=("small-1",),
+            trained=lambda name: SimpleNamespace(record={"epochs": 5, "best_epoch": given["best_epoch"]}),
             refused=lambda methods: given["refused"],
             table=lambda n_boot: models,
             title=lambda name=None: "Small",
@@ -201,6 +204,7 @@ def test_a_study_without_fault_has_the_one_warning_that_always_holds():
         ("profile", {"profile": "smoke"}, "a few steps"),
         ("generated", {"get": None}, "drawn by a program"),
         ("classifiers", {"auc": 0.62}, "AUC of 0.62 (0.50 to 0.99)"),
+        ("converged", {"best_epoch": 5}, "Not converged: Small was best when its training ended."),
         ("images", {"n": 30}, "30 images behind utility, 30"),
         ("refused", {"refused": {"gradcam": "no map", "lrp": "no rule"}}, "Not shown: GCAM (no map); LRP (no rule)."),
         ("faults", {"empty": 3}, "3 of 30 maps say nothing (GRAD 3 empty)"),
@@ -275,6 +279,31 @@ def test_a_card_of_the_study_has_warnings(study, card):
     found = warnings(CardEvidence(study, METHODS, card, 50))
     assert any("drawn by a program" in text for text in found)
     assert all(text.endswith(".") and "nan" not in text and "\n" not in text for text in found)
+
+
+def test_each_grade_has_a_shape_of_its_own_and_the_open_one_says_undecided():
+    rows = [
+        ("pass", "PASS", "PASS"),
+        ("low", "PASS", "FAIL"),
+        ("undecided", "UNDECIDED", "FAIL"),
+        ("fail", "FAIL", "FAIL"),
+    ]
+    methods = dict(zip(("grad", "ig", "xrai", "gradcam"), rows, strict=True))
+    cells = [
+        (method, "utility", baseline, verdict)
+        for method, (_, *verdicts) in methods.items()
+        for baseline, verdict in zip(("average", "localizer"), verdicts, strict=True)
+    ]
+    figure = plots.report_card_figure(judged(*cells))
+    (axis,) = figure.axes
+    marks = {line.get_ydata()[0]: line for line in axis.lines if line.get_marker() not in ("None", "", None)}
+    assert len({line.get_marker() for line in marks.values()}) == len(GRADES)
+    for y, (grade, *_) in enumerate(methods.values()):
+        assert marks[y].get_marker() == GRADE_MARKS[grade][0]
+        assert (marks[y].get_markerfacecolor() == "white") == (grade == "undecided")
+    assert {text.get_text() for text in figure.legends[0].get_texts()} > {grade.title for grade in GRADES.values()}
+    assert len({grade.symbol for grade in GRADES.values()}) == len(GRADES)
+    plt.close(figure)
 
 
 def test_the_figure_marks_each_grade_and_each_baseline(card):

@@ -77,6 +77,16 @@ def test_the_sentence_about_the_controls_follows_the_numbers(methods, controls, 
     assert controls_first(judged(**methods), judged(**controls)) == said
 
 
+def test_a_control_among_the_methods_is_no_method():
+    controls = judged(sobel=4, centre=1)
+    expected = controls_first(judged(ig=2), controls)
+    assert expected.startswith("An edge detector, which sees no network, passes more")
+    assert controls_first(judged(ig=2, sobel=4, canny=5), controls) == expected
+    assert controls_first(judged(sobel=4, canny=5), controls).startswith(
+        "The methods that are judged here are controls"
+    )
+
+
 def test_a_comparison_that_is_undecided_is_not_passed():
     assert passes(judged(ig=0, xrai=5)).to_dict() == {"ig": 0, "xrai": 5}
 

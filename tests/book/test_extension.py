@@ -18,8 +18,9 @@ from sphinx.util.docutils import docutils_namespace
 from saltrust import chapters
 from saltrust.core import data_cards, protocols
 from saltrust.methods.explained import Explained
-from saltrust.methods.registry import METHODS, catalogue
+from saltrust.methods.registry import METHODS
 from saltrust.models import training_choices
+from saltrust.publishing.assemble import methods_here
 from saltrust.scores.five_band import SOFT, confusion
 
 BOOK = Path(__file__).parents[2] / "book"
@@ -81,7 +82,7 @@ def evidence(tmp_path):
     about = {"caption": "Scores *by method*.", "alt": "Box plots", "chapter": "localization"}
     (folder / "figures/boxes.json").write_text(json.dumps(about))
     (folder / "tables/scores.csv").write_text(
-        "method,mean,p_value,n,verdict\nXRAI,0.2240001,1e-7,246,PASS\nSIG,0.024,,246,FAIL\n"
+        "method,mean,p_value,n,verdict\nXRAI,0.2240001,1e-7,246,PASS\nSIG,0.024,,246,FAIL\nIG,0.15,0.5,246,UNDECIDED\n"
     )
     (folder / "tables/scores.json").write_text(json.dumps(about))
     (folder / "localization.md").write_text(ORPHAN + "# Localization\n")
@@ -92,7 +93,7 @@ def evidence(tmp_path):
 def registry(tmp_path):
     """What the registry says of the methods, as the book is given it."""
     (tmp_path / "evidence").mkdir(exist_ok=True)
-    (tmp_path / "evidence/methods.json").write_text(json.dumps(catalogue()))
+    (tmp_path / "evidence/methods.json").write_text(json.dumps(methods_here("quick")))
 
 
 def test_a_document_stands_in_a_frame_and_can_be_downloaded(build, evidence):
@@ -118,8 +119,10 @@ def test_a_method_card_says_what_the_registry_says(build, registry):
     html, warnings = build(index=page)
     assert warnings == ""
     text = re.sub(r"<[^>]+>", "", html["index"])
-    assert "passes: 25 " in text
-    assert "steps = 25" in text
+    assert re.search(r"passes: \d+, in this book 5 \(protocol corrected, profile quick\)", text)
+    assert re.search(r"steps = \d+, in this book 5(?!\d)", text)
+    assert not re.search("baseline = black, in this book", text)  # as by default, so that it is said once
+    assert "baseline = black" in text
     assert METHODS["ig"].help["steps"] in text
     assert "Sundararajan" in text
     assert "passes: none" in text
@@ -323,10 +326,12 @@ def test_a_table_is_rounded_aligned_coloured_and_can_be_downloaded(build, eviden
         *("method", "mean", "p value", "n", "verdict"),
         *("XRAI", "0.224", "1e\N{MINUS SIGN}07", "246", "PASS"),
         *("SIG", "0.024", "", "246", "FAIL"),
+        *("IG", "0.150", "0.500", "246", "UNDECIDED"),
     ]
     assert '<span class="verdict-pass">PASS</span>' in page
     assert '<span class="verdict-fail">FAIL</span>' in page
-    assert len(re.findall(r'<t[hd] class="[^"]*text-right', page)) == 3 * 3
+    assert '<span class="verdict-undecided">UNDECIDED</span>' in page
+    assert len(re.findall(r'<t[hd] class="[^"]*text-right', page)) == 3 * 4
     assert re.search(r'href="\S*_downloads/\S+/scores.csv"', page)
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 import zipfile
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -12,7 +13,11 @@ from saltrust import chapters
 from saltrust.chapters.chapter import MIME
 from saltrust.chapters.results_folder import published
 from saltrust.core import data_cards, paths
+from saltrust.core.profiles import PROFILES
+from saltrust.core.protocols import PROTOCOLS
+from saltrust.methods.registry import METHODS
 from saltrust.publishing import assemble, launch, myst
+from saltrust.study.maps import Maps
 
 
 @pytest.fixture
@@ -170,3 +175,18 @@ def test_what_was_measured_here_takes_the_place_of_what_comes_with_the_project(f
     assert (folders / "evidence" / "benchmarks.json").read_text() == "results"
     assert (folders / "evidence" / "benchmarks_full.json").read_text() == "measured"
     assert not (folders / "evidence" / "benchmarks_machine.json").exists()
+
+
+@pytest.mark.parametrize("profile", ["quick", "full"])
+def test_a_method_card_says_what_the_maps_of_the_book_are_made_with(profile):
+    images = SimpleNamespace(seed=0, store=None, profile=PROFILES[profile])
+    networks = SimpleNamespace(images=images, store=None, card=None, parameters={})
+    maps = Maps(networks, PROTOCOLS["corrected"])
+    rows = {row["name"]: row for row in assemble.methods_here(profile)}
+    assert set(rows) == set(METHODS)
+    for name, row in rows.items():
+        shown = {key: about["default"] for key, about in row["parameters"].items()} | row["here"]["parameters"]
+        made = METHODS[name].complete(maps.parameters(name))
+        assert shown | {"seed": 0} == made | {"seed": 0}
+        assert row["here"]["passes"] == METHODS[name].passes(made)
+    assert rows["smoothgrad"]["here"]["passes"] == {"quick": 5, "full": 25}[profile]

@@ -73,7 +73,7 @@ which,ig - xrai,0.2,0.1,0.3,,ig,xrai,
     "verdicts": (
         "verdict",
         """method,criterion,baseline,value,reference,difference,ci_low,ci_high,verdict,control
-xrai,utility,average,0.3,0.38,-0.08,-0.15,0.01,FAIL,False
+xrai,utility,average,0.3,0.38,-0.08,-0.15,0.01,UNDECIDED,False
 xrai,utility,localizer,0.3,0.96,-0.66,-0.7,-0.6,FAIL,False
 edges,utility,average,0.1,0.38,-0.28,-0.3,-0.2,FAIL,True
 """,
@@ -167,18 +167,18 @@ def said(found):
 
 def test_a_verdict_that_flips_is_told_with_its_estimate(results):
     text = TABLES["verdicts"][1]
-    flipped = text.replace("-0.08,-0.15,0.01,FAIL", "0.22,0.1,0.3,PASS")
+    flipped = text.replace("-0.08,-0.15,0.01,UNDECIDED", "0.22,0.1,0.3,PASS")
     for name, table in (("a", text), ("b", flipped)):
         leave_table(results(name), "verdicts", table, keys("verdict")["verdicts"])
     found = compare.compare(compare.find("a"), compare.find("b"))
-    assert found.words.to_numpy().tolist() == [["verdicts", "xrai, utility, average", "verdict", "FAIL → PASS"]]
+    assert found.words.to_numpy().tolist() == [["verdicts", "xrai, utility, average", "verdict", "UNDECIDED → PASS"]]
     row = found.estimates.set_index("row").loc["xrai, utility, average"]
     assert row["difference"] == pytest.approx(0.3)
     assert row["overlap"] == "no"
     told = said(found)
     assert "Verdicts and other words that differ: verdict in verdicts" in told
-    assert re.search(r"xrai, utility, average +FAIL → PASS", told)
-    assert "<td>FAIL → PASS</td>" in compare.save(found).read_text()
+    assert re.search(r"xrai, utility, average +UNDECIDED → PASS", told)
+    assert "<td>UNDECIDED → PASS</td>" in compare.save(found).read_text()
 
 
 def test_words_that_only_one_has_and_long_lists_of_them(results):

@@ -6,6 +6,7 @@ from sklearn.metrics import roc_auc_score
 
 from saltrust.stats.bootstrap import (
     _rank_auc,
+    auc_difference,
     bootstrap_means,
     clusters_of,
     crossed,
@@ -75,6 +76,54 @@ def test_macro_auc_is_scikit_learns_and_lies_in_its_interval():
     result = macro_auc(labels, scores, n_boot=300)
     assert result["auc"] == pytest.approx(roc_auc_score(labels, scores, multi_class="ovr", average="macro"))
     assert result["ci_low"] < result["auc"] < result["ci_high"]
+
+
+def delong(labels, first, second):
+    """Difference of two areas on the same images and its standard error, after DeLong et al. (1988)."""
+    positive, negative = labels == 1, labels == 0
+    columns, rows = [], []
+    for scores in (first, second):
+        wins = np.sign(scores[positive][:, None] - scores[negative][None]) / 2 + 0.5
+        columns.append(wins.mean(axis=1))
+        rows.append(wins.mean(axis=0))
+    parts = [np.cov(part) / part[0].size for part in (np.array(columns), np.array(rows))]
+    contrast = np.array([1, -1])
+    return columns[0].mean() - columns[1].mean(), np.sqrt(contrast @ (parts[0] + parts[1]) @ contrast)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.8])
+def test_the_difference_of_two_areas_is_that_of_delong(shift):
+    rng = np.random.default_rng(1)
+    labels = np.repeat([0, 1], [90, 110])
+    shared = labels + rng.normal(size=200)
+    first, second = shared + shift * labels + rng.normal(0, 0.4, 200), shared + rng.normal(0, 0.4, 200)
+    found = auc_difference(labels, first, second, n_boot=2000)
+    expected, error = delong(labels, first, second)
+    assert found["difference"] == pytest.approx(expected)
+    assert found["difference"] == pytest.approx(roc_auc_score(labels, first) - roc_auc_score(labels, second))
+    np.testing.assert_allclose(
+        [found["ci_low"], found["ci_high"]],
+        [expected - 1.96 * error, expected + 1.96 * error],
+        atol=0.15 * error * 1.96,
+    )
+    apart = [roc_auc(labels, scores) for scores in (first, second)]
+    unpaired = np.hypot(*(one["ci_high"] - one["ci_low"] for one in apart))
+    assert found["ci_high"] - found["ci_low"] < 0.9 * unpaired  # what the networks share is gone
+
+
+def test_the_difference_of_macro_areas_is_scikit_learns():
+    rng = np.random.default_rng(2)
+    labels = np.repeat([0, 1, 2], 20)
+    first, second = (rng.dirichlet(np.ones(3), 60) + 0.4 * np.eye(3)[labels] * k for k in (1, 0))
+    found = auc_difference(labels, first, second, n_boot=200)
+    areas = [np.mean([roc_auc_score(labels == k, scores[:, k]) for k in range(3)]) for scores in (first, second)]
+    assert found["difference"] == pytest.approx(areas[0] - areas[1])
+    assert 0 < found["ci_low"] < found["difference"] < found["ci_high"]
+
+
+def test_a_network_equals_itself():
+    labels, scores = np.array([0, 0, 1, 1]), np.array([0.1, 0.6, 0.4, 0.9])
+    assert auc_difference(labels, scores, scores, n_boot=20) == {"difference": 0, "ci_low": 0, "ci_high": 0}
 
 
 def test_crossed_means_resample_rows_and_columns():

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from saltrust.analysis.words import listed
 from saltrust.artefacts.maps import SaliencyMaps
 from saltrust.methods.registry import METHODS
 from saltrust.scores.auprc import average_precision
@@ -26,6 +27,27 @@ RULES = {
     "gauss_legendre": "Gauss-Legendre",
 }
 """How the points on the path of Integrated Gradients are placed, in words."""
+
+
+def order_words(residuals: pd.DataFrame, rule: str = RULES["gauss_legendre"]) -> str:
+    """At how many points on the path a rule misses less of the total than every other one, in a sentence.
+
+    Args:
+        residuals: Columns rule, steps (points) and residual (a share of the total).
+        rule: By its words in RULES, by default that of the highest order.
+
+    >>> rows = [("middle", 5, 0.2), ("Gauss", 5, 0.3), ("middle", 10, 0.2), ("Gauss", 10, 0.1)]
+    >>> order_words(pd.DataFrame(rows, columns=["rule", "steps", "residual"]), "Gauss")
+    'Gauss misses least at 10 points, and not at 5.'
+    """
+    table = residuals.pivot(index="steps", columns="rule", values="residual")
+    least = table[rule] < table.drop(columns=rule).min(axis=1)
+    at, elsewhere = ([str(steps) for steps in table.index[where]] for where in (least, ~least))
+    if not at:
+        return f"{rule} misses least at none of {listed(elsewhere)} points."
+    if not elsewhere:
+        return f"{rule} misses least at each of {listed(at)} points."
+    return f"{rule} misses least at {listed(at)} points, and not at {listed(elsewhere)}."
 
 
 def path_steps(study: Study) -> list[int]:

@@ -22,7 +22,7 @@ class Grade:
 GRADES = {
     "pass": Grade("passes every baseline", "●"),
     "low": Grade("passes all but the localizer", "▲"),
-    "undecided": Grade("undecided against a low baseline", "?"),
+    "undecided": Grade("undecided against a low baseline", "□"),
     "fail": Grade("fails a low baseline", "✕"),
 }
 """By name, from the best to the worst."""

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import pandas as pd
 
+from saltrust.analysis.models import called, still_improving, training_words
 from saltrust.analysis.randomization import falls, late_words
 from saltrust.core.outcomes import UNDECIDED
 from saltrust.core.registry import Registry
@@ -88,6 +89,13 @@ def _classifiers(evidence: CardEvidence) -> str | None:
         f"{evidence.study.networks.title(weakest['model'])} has an AUC of {weakest['auc']:.2f} "
         f"({weakest['ci_low']:.2f} to {weakest['ci_high']:.2f}): a map cannot show what its network has not learned."
     )
+
+
+@WARNINGS.register("converged")
+def _converged(evidence: CardEvidence) -> str | None:
+    networks = evidence.study.networks
+    records = {called(networks.title(name)): networks.trained(name).record for name in networks.classifiers}
+    return training_words(records) if still_improving(records) else None
 
 
 @WARNINGS.register("images")

@@ -26,16 +26,20 @@ def controls_first(methods: pd.DataFrame, controls: pd.DataFrame) -> str:
     """What the controls make of the verdicts, in one sentence: whether a method passes more than what sees no network.
 
     Args:
-        methods: Their verdicts, from `Study.verdicts`.
+        methods: Their verdicts, from `Study.verdicts`. Controls among them are left out.
         controls: Those of the controls, by the same comparisons.
 
+    >>> import saltrust.methods  # fills the registry
     >>> columns = ["method", "criterion", "verdict"]
     >>> ig = pd.DataFrame([("ig", "utility", "PASS"), ("ig", "repeatability", "UNDECIDED")], columns=columns)
     >>> controls_first(ig, ig.assign(method="sobel"))
     'No method passes more of the 2 comparisons than an edge detector does, which sees no network: 1.'
     """
-    found, rivals = passes(methods), passes(controls)
-    n, most, bar = len(methods) // len(found), found.max(), rivals.max()
+    own = methods[[METHODS[name].family != "control" for name in methods["method"]]]
+    if own.empty:
+        return "The methods that are judged here are controls, which see no network."
+    found, rivals = passes(own), passes(controls)
+    n, most, bar = len(own) // len(found), found.max(), rivals.max()
     ahead = list(rivals.index[rivals > most])
     if ahead:
         verb, sees = ("passes", "sees") if len(ahead) == 1 else ("pass", "see")

@@ -32,6 +32,35 @@ def listed(names: Sequence[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
+def furthest(means: pd.Series, references: pd.Series, form: str = ".3f") -> str:
+    """The methods that lie furthest below and above what each is compared with, in a sentence that holds for any side.
+
+    Args:
+        means: Mean score by method.
+        references: What each is compared with, by method.
+        form: Format of a mean.
+
+    >>> references = pd.Series({"ig": 0.5, "xrai": 0.5})
+    >>> furthest(pd.Series({"ig": 0.25, "xrai": 0.75}), references)
+    'Furthest below is IG with 0.250, furthest above XRAI with 0.750.'
+    >>> furthest(pd.Series({"ig": 0.25, "xrai": 0.375}), references)
+    'None lies above; furthest below is IG with 0.250, nearest XRAI with 0.375.'
+    """
+    gaps = (means - references).sort_values(kind="stable")
+
+    def named(method: str) -> str:
+        return f"{label_of(method)} with {means[method]:{form}}"
+
+    low, high = gaps.index[0], gaps.index[-1]
+    if low == high:
+        return f"It lies {'below' if gaps[low] < 0 else 'not below'}: {named(low)}."
+    if gaps[low] < 0 < gaps[high]:
+        return f"Furthest below is {named(low)}, furthest above {named(high)}."
+    if gaps[high] <= 0:
+        return f"None lies above; furthest below is {named(low)}, nearest {named(high)}."
+    return f"None lies below; furthest above is {named(high)}, nearest {named(low)}."
+
+
 def best_and_worst(means: pd.Series, score: str, prefix: str = "") -> dict[str, Any]:
     """The methods with the highest and the lowest mean, and their means, named as prose quotes them.
 

@@ -99,7 +99,7 @@ class Protocol:
     # "surrogates" of the other map, which share its texture but not its layout, or on maps of "different images". Of
     # several, the one with the higher mean counts.
     low_baseline: float | tuple[str, ...]
-    rule: str  # PASS by the sign of the "mean" difference, or only when its whole 95 % "interval" agrees
+    rule: str  # PASS or FAIL by the sign of the "mean" difference; by its 95 % "interval", UNDECIDED where it holds 0
 
     def likeness(self, score: str, localizer: str = "") -> tuple[Preparation, dict[str, float | int | str]]:
         """How maps are prepared for a similarity score, and the score's settings; localizer: whose maps they are, ""
@@ -241,7 +241,8 @@ CHOICES: dict[str, Choice] = {
         "… at which points",
         "Table 1: the average over interpolations",
         "PAIR saliency: points from one end of the path to the other",
-        "the middles of the steps miss less of the total: see *Every method on the same images* of each data set",
+        "the middles of the steps miss less of the total than their ends: see *Every method on the same images* of "
+        "each data set",
     ),
     "xrai_steps": Choice(
         "XRAI: steps of each path", "not given; the code's", "PAIR saliency's default", "the black path is then IG's"
@@ -344,10 +345,10 @@ CHOICES: dict[str, Choice] = {
         "and more than that of one network's maps of different images; 0.5 is no midpoint: see [](ssim.md)",
     ),
     "rule": Choice(
-        "PASS by",
+        "verdict by",
         "not stated; Table 2 compares",
         "means",
-        "the whole 95 % interval must agree: a mean alone may be chance",
+        "the 95 % interval of the difference, UNDECIDED where it holds zero: a mean alone may be chance",
     ),
 }
 """Each choice by the name of its field, with its sources."""

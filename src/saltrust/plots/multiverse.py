@@ -20,7 +20,6 @@ from saltrust.plots import style
 from saltrust.plots.style import OUTCOME_COLOURS, WIDTH
 
 PROTOCOL_MARKS = {"corrected": "s", "published": "^", "as_run": "o"}
-FILLS = {PASS: "full", UNDECIDED: "left", FAIL: "none"}  # of the marks of the named protocols
 SHARES = LinearSegmentedColormap.from_list("shares", (style.FAIL, "#f7f7f7", style.PASS))
 STRETCHES = 96  # of a sorted curve, at most, for which a dashboard is shaded: more could not be told apart
 
@@ -69,9 +68,9 @@ def _row_of(own: pd.DataFrame, protocol: str) -> pd.Series:
 def _filling(verdict: str, colour: str, ground: str = "none") -> dict[str, str]:
     """How the mark of a named protocol says its verdict; ground: what shows where it is not filled."""
     return {
-        "fillstyle": FILLS[verdict],
+        "fillstyle": "left" if verdict == UNDECIDED else "full",
         "color": colour,
-        "markerfacecolor": ground if FILLS[verdict] == "none" else colour,
+        "markerfacecolor": ground if verdict == FAIL else colour,
         "markerfacecoloralt": ground,
         "markeredgecolor": colour,
     }

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from saltrust.analysis.report_card import GRADES, criteria_of, grades
 from saltrust.methods.registry import label_of
-from saltrust.plots.style import GRADE_MARKS, WIDTH
+from saltrust.plots.style import GRADE_MARKS, OPEN_GRADE, WIDTH
 from saltrust.study.criteria import CRITERIA
 
 LOW, HIGH, CONTROL = "0.15", "0.45", "0.6"  # greys of the low baselines, the localizer and the controls
@@ -26,7 +26,8 @@ def report_card_figure(card: pd.DataFrame) -> Figure:
     rows = list(dict.fromkeys(card["method"]))
     rows.sort(key=lambda method: method not in graded.index)  # the controls last, else as they come
     criteria = criteria_of(card)
-    figure, axes = plt.subplots(1, len(criteria), figsize=(WIDTH, 1.2 + 0.27 * len(rows)), sharey=True)
+    size = (WIDTH, 1.2 + 0.27 * len(rows))
+    figure, (axes,) = plt.subplots(1, len(criteria), figsize=size, sharey=True, squeeze=False)
     for axis, criterion in zip(axes, criteria, strict=True):
         _panel(axis, card[card["criterion"] == criterion], graded[criterion], rows)
         found = CRITERIA[criterion]
@@ -43,11 +44,9 @@ def report_card_figure(card: pd.DataFrame) -> Figure:
 def _panel(axis: Axes, card: pd.DataFrame, graded: pd.Series, rows: list[str]) -> None:
     for row in card.drop_duplicates("method").itertuples():
         y, judged = rows.index(row.method), row.method in graded.index
-        marker, colour = GRADE_MARKS[graded[row.method]] if judged else ("D", CONTROL)
-        axis.plot([row.ci_low, row.ci_high], [y, y], color=colour, linewidth=2, solid_capstyle="butt")
-        edge = colour if marker == GRADE_MARKS["undecided"][0] else "white"  # a thin mark would drown in white
-        style = {"marker": marker, "linestyle": "", "color": colour, "markeredgecolor": edge}
-        axis.plot(row.value, y, markersize=8 if judged else 5, zorder=3, **style)
+        mark = _mark(graded[row.method]) if judged else {"marker": "D", "color": CONTROL, "markeredgecolor": "white"}
+        axis.plot([row.ci_low, row.ci_high], [y, y], color=mark["color"], linewidth=2, solid_capstyle="butt")
+        axis.plot(row.value, y, linestyle="", markersize=7 if judged else 5, zorder=3, **mark)
     for row in card.dropna(subset="baseline").itertuples():
         y = rows.index(row.method)
         style = {"color": HIGH, "linestyle": ":"} if row.baseline == "localizer" else {"color": LOW}
@@ -58,10 +57,18 @@ def _panel(axis: Axes, card: pd.DataFrame, graded: pd.Series, rows: list[str]) -
     axis.grid(axis="y", visible=False)
 
 
+def _mark(grade: str) -> dict[str, str | float]:
+    """How a grade is drawn: filled, with a white edge; the open one with an edge of its colour."""
+    marker, colour = GRADE_MARKS[grade]
+    edge = {"markeredgecolor": "white"}
+    if grade == OPEN_GRADE:
+        edge = {"markeredgecolor": colour, "markerfacecolor": "white", "markeredgewidth": 2.0}
+    return {"marker": marker, "color": colour, **edge}
+
+
 def _key() -> list[Line2D]:
     marks = [
-        Line2D([], [], linestyle="", marker=marker, color=colour, markersize=8, label=GRADES[name].title)
-        for name, (marker, colour) in GRADE_MARKS.items()
+        Line2D([], [], linestyle="", markersize=8, label=GRADES[name].title, **_mark(name)) for name in GRADE_MARKS
     ]
     return [
         *marks,

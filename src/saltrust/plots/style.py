@@ -14,8 +14,9 @@ MAP = "inferno"
 TRUTH, EDGE = "#00e5ff", "black"  # the truth's outline: cyan is no colour of the map, the edge shows on bright ones
 PASS, UNDECIDED, FAIL = "#0072b2", "#767676", "#d55e00"  # which stay apart for every kind of colour vision
 OUTCOME_COLOURS = dict(zip(OUTCOMES, (PASS, UNDECIDED, FAIL), strict=True))
-GRADE_MARKS = {"pass": ("o", PASS), "low": ("^", "#4c9fd1"), "undecided": ("$?$", UNDECIDED), "fail": ("X", FAIL)}
+GRADE_MARKS = {"pass": ("o", PASS), "low": ("^", "#4c9fd1"), "undecided": ("s", UNDECIDED), "fail": ("X", FAIL)}
 """Marker and colour of each grade of a report card."""
+OPEN_GRADE = "undecided"  # whose mark is not filled
 
 
 def _bare(axis: Axes) -> None:

@@ -16,10 +16,12 @@ from saltrust.chapters.results_folder import Results, published
 from saltrust.core import data_cards, paths, protocols
 from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError
+from saltrust.core.profiles import PROFILES
 from saltrust.publishing import myst, provenance
 
 EVIDENCE = paths.BUILD / "evidence"
 HTML = paths.BUILD / "_build" / "html" / "index.html"
+DEFAULT_PROTOCOL = "corrected"  # of the chapters
 BENCHMARKS = ("benchmarks.json", "benchmarks_machine.json", "benchmarks_full.json")
 EVIDENCE_PART = 1  # in the table of contents: after the concepts, before what closes the book
 LEADING = "phantom-pneumothorax"  # the data set that the concepts quote comes first, then others that are drawn
@@ -58,7 +60,7 @@ def assemble(profile: str) -> Path:
         shutil.copytree(paths.BOOK, paths.BUILD, dirs_exist_ok=True)
     shutil.rmtree(EVIDENCE, ignore_errors=True)
     EVIDENCE.mkdir()
-    _write_registries()
+    _write_registries(profile)
     for name in BENCHMARKS:
         own = paths.RESULTS / name
         _copy(own if own.exists() else paths.MEASURED / name, EVIDENCE / name)
@@ -82,18 +84,43 @@ def assemble(profile: str) -> Path:
     return file
 
 
-def _write_registries() -> None:
-    from saltrust.methods import registry  # imports torch, which the other commands need not wait for
-    from saltrust.models import training_choices
+def _write_registries(profile: str) -> None:
+    from saltrust.models import training_choices  # imports torch, for which other commands need not wait
 
     known = {
-        "methods": registry.catalogue(),
+        "methods": methods_here(profile),
         "protocols": protocols.catalogue(),
         "trainings": training_choices.catalogue(),
         "claims": ledger.catalogue(),
     }
-    for name, told in known.items():
-        (EVIDENCE / f"{name}.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
+    for name, registry in known.items():
+        (EVIDENCE / f"{name}.json").write_text(json.dumps(registry, indent=1), encoding="utf-8")
+
+
+def methods_here(profile: str) -> list[dict[str, Any]]:
+    """What the registry says of each method, and what this book does: by the default protocol, in the profile's size.
+
+    Args:
+        profile: A name in PROFILES.
+
+    Returns:
+        The rows of the registry's `catalogue`, each with "here": the profile's and the protocol's name, the passes of a
+        map, and the value of every parameter that differs from its default.
+    """
+    from saltrust.methods.registry import METHODS, catalogue  # imports torch, for which other commands need not wait
+
+    protocol, rows = protocols.PROTOCOLS[DEFAULT_PROTOCOL], catalogue()
+    for row in rows:
+        method = METHODS[row["name"]]
+        given = method.from_protocol(protocol, PROFILES[profile])
+        changed = {name: value for name, value in given.items() if value != method.defaults[name]}
+        row["here"] = {
+            "profile": profile,
+            "protocol": protocol.name,
+            "passes": method.passes(given),
+            "parameters": changed,
+        }
+    return rows
 
 
 def _cards(profile: str) -> list[Card]:

@@ -68,7 +68,7 @@ class Comparison:
         parameters: name, first, second, where they differ.
         numbers: name, first, second, difference (of numbers), where they differ.
         words: The cells of tables that both have and whose words differ, a verdict for example: table, row, column,
-            change ("FAIL → PASS").
+            change ("UNDECIDED → PASS").
         estimates: Of each row of a table with intervals, the estimates and intervals of both, their difference, and
             whether the intervals overlap ("yes", "no", or nothing where one has none). Those that do not come first,
             then by the size of the difference.

@@ -70,7 +70,7 @@ class Study:
         return variant
 
     def verdicts(self, methods: str = "paper", n_boot: int = 1000) -> pd.DataFrame:
-        """Table 2: each method against each baseline of each criterion, PASS or FAIL, with the numbers compared.
+        """Table 2: each method against each baseline of each criterion, its verdict and the numbers compared.
 
         Args:
             methods: names and groups of methods, joined by commas.
