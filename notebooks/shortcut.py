@@ -151,9 +151,9 @@ page.quote(
 #
 # ## Which maps show it?
 #
-# Maps are made for {num}`shortcut/n_explained` patients, each with the tube alone, the finding alone, and both. They are
-# scored against the mask of the finding, as everywhere in this book, and against that of the tube. The four controls
-# beside them know no network: for either one they are the same map.
+# Maps are made for {num}`shortcut/n_explained` patients, each with the tube alone, the finding alone, and both. They
+# are scored against the mask of the finding, as everywhere in this book, and against that of the tube. The four
+# controls beside them know no network: for either one they are the same map.
 
 # %%
 auprc = two.auprc(everyone)
@@ -178,18 +178,18 @@ page.table(
 # Masks of different size have different chance levels, so that the two AUPRC of one map cannot be compared. Its
 # *precedence* can: how often a pixel of the tube is above one of the finding, in images that show both. 0.5 means
 # that the map prefers neither. A method *shows* the shortcut if its maps put the tube above the finding where the
-# network reads the tube, and below it where the network does not. A map that does the first alone would raise the alarm
-# over any tube.
+# network reads the tube, and not where the network does not, and if the two differ, each by its whole interval. A
+# method whose maps put it above in both would raise the alarm over any tube.
 
 # %%
 precedence = two.precedence(everyone)
-found = shortcut.answers(precedence, n_boot, seed)
+found = shortcut.answers(precedence, reads, n_boot, seed)
 answer = found.set_index("method")["answer"]
 page.table(
     found,
     "answers",
-    caption="Precedence of the tube over the finding in the maps of both networks: mean and 95 % bootstrap interval "
-    "over patients, and what follows.",
+    caption="Precedence of the tube over the finding in the maps of both networks, and the difference: means and 95 % "
+    "bootstrap intervals over patients, and what follows.",
     key=["method"],
 )
 both = gaps[gaps["seen"] == "both"].set_index(["mask", "method"])

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from saltrust.methods.registry import label_of
-from saltrust.stats.bootstrap import difference, interval, summarize
+from saltrust.stats.bootstrap import difference, interval
 
 CONTRASTS = {  # what is drawn, and on which state of the patient: the states after and before
     ("tube", "clear"): ("tube", "clear"),
@@ -28,11 +28,17 @@ PAIRS = {  # whom the area under the ROC curve tells apart: the states with and 
 }
 AS_IN_TRAINING = "as in training"
 
-SHOWS, ALWAYS, HIDES, UNDECIDED = "shows it", "always above", "hides it", "undecided"
-ANSWERS = (SHOWS, ALWAYS, HIDES, UNDECIDED)
-"""Of a method whose maps are asked for the shortcut: the tube stands above the finding in the maps of the network that
-learned the shortcut and below it in the control's; above it in both; below it in those of the network that learned it;
-none of these with a whole interval."""
+SHOWS, ALWAYS, BELOW, UNDECIDED, NOT_ASKED = "shows it", "above in both", "below", "undecided", "not asked"
+ANSWERS = (SHOWS, ALWAYS, BELOW, UNDECIDED)
+"""Of a method whose maps are asked for a shortcut that a network has learned:
+
+- the tube stands above the finding in the maps of that network, in the control's it does not, and the two differ;
+- it stands above in both;
+- it stands below the finding in the maps of the network that reads it;
+- none of these, each by its whole interval.
+
+NOT_ASKED: the network has not learned the shortcut.
+"""
 
 
 # --- what the networks do ---------------------------------------------------------------------------------------------
@@ -173,44 +179,46 @@ def gaps(auprc: pd.DataFrame, n_boot: int = 1000, seed: int = 0) -> pd.DataFrame
     return pd.DataFrame(rows)
 
 
-def answers(precedence: pd.DataFrame, n_boot: int = 1000, seed: int = 0) -> pd.DataFrame:
+def answers(precedence: pd.DataFrame, reads: bool, n_boot: int = 1000, seed: int = 0) -> pd.DataFrame:
     """Which methods show that a network reads the shortcut.
 
     Args:
         precedence: Columns training, method, image, precedence: how often a map puts a pixel of the tube above one of
             the finding.
+        reads: Whether the network reads the shortcut (`reads_the_shortcut`).
         n_boot: Bootstrap resamples of the patients.
         seed: Of the resamples.
 
     Returns:
-        One row for each method: method; shortcut and control, the means by training, each with _low and _high; answer,
-        one of ANSWERS.
+        One row for each method: method; shortcut and control, the means by training, each with _low and _high;
+        difference, the first minus the second, with ci_low and ci_high; answer, one of ANSWERS, or NOT_ASKED.
 
     >>> rows = [(t, "ig", p, a) for t, a in (("shortcut", 0.75), ("control", 0.25)) for p in "ab"]
-    >>> answers(pd.DataFrame(rows, columns=["training", "method", "image", "precedence"]), n_boot=20)["answer"].item()
+    >>> frame = pd.DataFrame(rows, columns=["training", "method", "image", "precedence"])
+    >>> answers(frame, reads=True, n_boot=20)["answer"].item()
     'shows it'
     """
-    summary = summarize(precedence, "precedence", ["method", "training"], n_boot, seed)
     rows = []
-    for method, frame in summary.groupby("method", sort=False):
-        own = frame.set_index("training")
+    for method, frame in precedence.groupby("method", sort=False):
+        wide = frame.pivot(index="image", columns="training", values="precedence")
         row = {"method": method}
         for training in ("shortcut", "control"):
-            row[training], row[f"{training}_low"], row[f"{training}_high"] = own.loc[
-                training, ["mean", "ci_low", "ci_high"]
-            ]
-        rows.append(row | {"answer": _answer(row)})
+            found = difference(wide[training].to_numpy(), 0.0, paired=True, n_boot=n_boot, seed=seed)
+            row |= {training: found["difference"]}
+            row |= {f"{training}_low": found["ci_low"], f"{training}_high": found["ci_high"]}
+        pair = wide["shortcut"].to_numpy(), wide["control"].to_numpy()
+        row |= difference(*pair, paired=True, n_boot=n_boot, seed=seed)
+        rows.append(row | {"answer": _answer(row) if reads else NOT_ASKED})
     return pd.DataFrame(rows)
 
 
 def _answer(row: Mapping[str, float]) -> str:
-    if row["shortcut_high"] < 0.5:
-        return HIDES
-    if row["shortcut_low"] > 0.5 and row["control_low"] > 0.5:
+    above, control_above = row["shortcut_low"] > 0.5, row["control_low"] > 0.5
+    if above and control_above:
         return ALWAYS
-    if row["shortcut_low"] > 0.5 and row["control_high"] < 0.5:
+    if above and row["ci_low"] > 0:
         return SHOWS
-    return UNDECIDED
+    return BELOW if row["shortcut_high"] < 0.5 else UNDECIDED
 
 
 def conclusion(reads: bool, found: Mapping[str, str]) -> str:
@@ -236,12 +244,12 @@ def conclusion(reads: bool, found: Mapping[str, str]) -> str:
     first = f"{len(shown)} of {len(found)} methods show{'s' if len(shown) == 1 else ''} the shortcut"
     if shown:
         first += f" ({', '.join(shown)}): {'its' if len(shown) == 1 else 'their'} maps put the tube above the finding"
-        first += " where the network reads it, and below it where it does not"
+        first += " where the network reads it, and not where it does not"
     sentences = [f"{first}."]
     if by_answer[ALWAYS]:
         sentences.append(f"In the maps of {those(ALWAYS)} the tube is above the finding whatever the network reads.")
-    if by_answer[HIDES]:
-        sentences.append(f"In the maps of {those(HIDES)} the tube is below the finding although the network reads it.")
+    if by_answer[BELOW]:
+        sentences.append(f"In the maps of {those(BELOW)} the tube is below the finding although the network reads it.")
     if by_answer[UNDECIDED]:
         sentences.append(f"For {those(UNDECIDED)} these patients cannot tell.")
     return " ".join(sentences)
