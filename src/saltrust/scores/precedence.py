@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from saltrust.core.errors import SaltrustError
 from saltrust.scores.ranking import checked
 
 
@@ -20,7 +21,7 @@ def precedence(saliency: np.ndarray, first: np.ndarray, second: np.ndarray) -> f
         A share from 0 to 1.
 
     Raises:
-        SaltrustError: the shapes differ, a part lies within the other, or the map is not finite.
+        SaltrustError: the shapes differ, a part is empty or lies within the other, or the map is not finite.
 
     Source:
         The statistic of Mann & Whitney, divided by the number of pairs: the area under the ROC curve between the parts.
@@ -28,9 +29,9 @@ def precedence(saliency: np.ndarray, first: np.ndarray, second: np.ndarray) -> f
     >>> precedence(np.array([3, 2, 1]), np.array([True, False, True]), np.array([False, True, False]))
     0.5
     """
-    first, second = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
-    values, one = checked(saliency, first & ~second)
-    _, other = checked(saliency, second & ~first)
-    ranked = np.sort(values[other])
-    below = np.searchsorted(ranked, values[one], "left") + np.searchsorted(ranked, values[one], "right")
+    (values, first), (_, second) = checked(saliency, first), checked(saliency, second)
+    own, ranked = values[first & ~second], np.sort(values[second & ~first])
+    if not own.size or not ranked.size:
+        raise SaltrustError("one part lies within the other: neither can be put above it")
+    below = np.searchsorted(ranked, own, "left") + np.searchsorted(ranked, own, "right")
     return float(below.mean() / (2 * ranked.size))
