@@ -59,6 +59,16 @@ def test_the_area_as_in_training_is_that_of_images_with_tubes_as_frequent():
     assert found["shortcut", "the tube parts from it"] < 0.5 < found["control", "the tube parts from it"]
 
 
+def test_a_network_that_reads_the_tube_alone_looks_good_until_the_two_part():
+    """Oracle: the solution of the exercise on the tube alone, (1 + 0.9 - 0.05) / 2."""
+    states = {"clear": 0.0, "tube": 1.0, "finding": 0.0, "both": 1.0}
+    frame = pd.DataFrame({"training": "shortcut", "patient": [*"abc"], **states})
+    found = shortcut.separations(frame, 0.9, 0.05, n_boot=20).set_index("images")
+    expected = {"as in training": 0.925, "no tube": 0.5, "a tube in both": 0.5, "the tube goes with the finding": 1.0}
+    assert found["auc"].to_dict() == pytest.approx(expected | {"the tube parts from it": 0.0})
+    assert found["ci_low"].to_dict() == pytest.approx(found["auc"].to_dict())  # patients are alike
+
+
 def test_intervals_of_areas_resample_patients_with_all_their_images():
     """Of patients whose levels differ by far more than the finding adds, the interval is that of the patients."""
     frame = logits({"shortcut": 0, "control": 0}, {"shortcut": 0.1, "control": 0.1}, n=30, noise=0.0)
