@@ -9,8 +9,8 @@ plt.rcParams |= {"image.interpolation": "nearest", "axes.titlesize": "medium", "
 
 WIDTH = 8.0  # inches; shown at the width of the column, about 18 cm, fonts keep their size
 MAP = "inferno"
-TRUTH, EDGE = "#00e5ff", "black"  # the truth's outline: cyan is no colour of the map, the edge shows on bright ones
 BESIDE = "white"  # dashed: the outline of what lies beside the finding
+TRUTH, EDGE = "#00e5ff", "black"  # the truth's outline: cyan is no colour of the map, the edge shows on bright ones
 PASS, FAIL = "#0072b2", "#d55e00"  # blue and orange stay apart for every kind of colour vision
 GRADE_MARKS = {"pass": ("o", PASS), "low": ("^", "#4c9fd1"), "fail": ("X", FAIL)}
 """Marker and colour of each grade of a report card."""
