@@ -13,6 +13,7 @@ from saltrust.core.errors import SaltrustError
 from saltrust.core.labelled_images import Split
 from saltrust.core.progress import track
 from saltrust.datasets.phantom import CROSSED, TUBE
+from saltrust.stats.bootstrap import clusters_of
 from saltrust.study.images import spread
 from saltrust.study.study import Study
 
@@ -28,6 +29,7 @@ class ShortcutStudy:
 
     Attributes:
         studies: "shortcut", the study itself, and "control", that of the card beside it.
+
     Raises:
         SaltrustError: where the card names no control, and where the two cards do not go together.
     """
@@ -41,9 +43,7 @@ class ShortcutStudy:
         self.studies = {"shortcut": study, "control": control}
         for one in (card, control.card):
             if "test" not in one.parameters.get("crossed", ()):
-                raise SaltrustError(
-                    f"data set '{one.name}': its test split is not crossed, as finding a shortcut takes"
-                )
+                raise SaltrustError(f"data set '{one.name}': its test split is not crossed, which finds shortcuts")
         if (card.networks, card.finding) != (control.card.networks, control.card.finding):
             raise SaltrustError(f"'{card.name}' and '{control.card.name}' must have the same networks and finding")
 
@@ -73,7 +73,7 @@ class ShortcutStudy:
     @cached_property
     def images(self) -> tuple[int, ...]:
         """Positions in the test split of the images that get maps: each explained patient in the states MAPPED."""
-        return tuple(len(STATES) * patient + STATES.index(seen) for patient in self.explained for seen in MAPPED)
+        return tuple(self.image(patient, seen) for patient in self.explained for seen in MAPPED)
 
     def image(self, patient: int, seen: str) -> int:
         """Position in the test split of a patient in one of STATES."""
@@ -164,4 +164,4 @@ class ShortcutStudy:
     def _patients(self, numbers: Sequence[int]) -> np.ndarray:
         """What patients are called."""
         names = self.test.ids[[self.image(number, STATES[0]) for number in numbers]]
-        return np.array([name.rpartition("-")[0] for name in names])
+        return clusters_of(names, self.studies["shortcut"].images.clusters)
