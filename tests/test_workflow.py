@@ -88,6 +88,23 @@ def test_an_older_chapter_runs_again(executed):
     assert found == ["everything", "chapter", "book"]
 
 
+def test_a_chapter_on_a_shortcut_runs_again_when_the_card_of_its_control_is_edited(tmp_path):
+    names = ("phantom-shortcut", "phantom-no-shortcut")
+    notebooks, cards = tmp_path / "smoke" / names[0] / "notebooks", tmp_path / "cards"
+    notebooks.mkdir(parents=True)
+    cards.mkdir()
+    for name in names:
+        (cards / f"{name}.yaml").write_text((paths.CARDS / f"{name}.yaml").read_text(encoding="utf-8"))
+    time.sleep(0.01)
+    for name in chapters.of(data_cards.load(names[0])):
+        (notebooks / f"{name}.ipynb").touch()
+    asked = {"SALTRUST_RESULTS": str(tmp_path), "SALTRUST_CARDS": str(cards)}
+    assert rules(dry_run(f"datasets={names[0]}", "profile=smoke", **asked)) == ["book"]
+    time.sleep(0.01)
+    (cards / f"{names[1]}.yaml").touch()
+    assert rules(dry_run(f"datasets={names[0]}", "profile=smoke", **asked)).count("chapter") > 0
+
+
 def test_an_unknown_profile_is_refused(tmp_path):
     done = dry_run("profile=smok", SALTRUST_RESULTS=str(tmp_path))
     assert done.returncode != 0

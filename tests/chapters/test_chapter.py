@@ -157,10 +157,18 @@ def test_a_mistake_is_one_clear_line_and_a_bad_exit(tmp_path, arguments, message
 
 def test_chapters_on_graded_truth_are_refused_elsewhere():
     cells, phantom = (chapters.of(data_cards.load(name)) for name in ("cells", "phantom-pneumonia"))
-    assert set(cells) == set(chapters.NAMES)
+    assert set(cells) == set(chapters.NAMES) - {"shortcut"}
     assert "five_band" not in phantom
     for order in (cells, phantom):
         names = list(order)
         assert all(names.index(before) < names.index(name) for name in names for before in order[name])
     with pytest.raises(SaltrustError, match="'five_band' needs graded truth, .*; it runs on: cells"):
         chapters.complete(chapters.load("five_band"), {"dataset": "phantom-pneumonia"})
+
+
+def test_a_shortcut_is_asked_for_where_the_card_names_the_data_without_it():
+    assert list(chapters.of(data_cards.load("phantom-shortcut")))[-1] == "shortcut"
+    for name in ("phantom-no-shortcut", "phantom-pneumothorax", "cells"):
+        assert "shortcut" not in chapters.of(data_cards.load(name))
+    with pytest.raises(SaltrustError, match="needs a card with a 'shortcut_control', .* runs on: phantom-shortcut$"):
+        chapters.complete(chapters.load("shortcut"), {"dataset": "phantom-no-shortcut"})

@@ -133,7 +133,7 @@ def test_book_is_every_chapter_of_its_data_sets():
     asked = [*plan.of_book("phantom-pneumothorax", "smoke"), *plan.of_book("cells", "smoke")]
     assert [(chapter.name, values["dataset"]) for chapter, values in asked] == [
         *((name, "phantom-pneumothorax") for name in chapters.of(data_cards.load("phantom-pneumothorax"))),
-        *((name, "cells") for name in chapters.NAMES),
+        *((name, "cells") for name in chapters.of(data_cards.load("cells"))),
     ]
     assert {values["profile"] for _, values in asked} == {"smoke"}
     assert plan.as_by_default(asked)

@@ -8,8 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from saltrust.core import data_cards
+from saltrust.core.data_cards import SPLITS
 from saltrust.core.errors import SaltrustError
-from saltrust.datasets.phantom import FINDINGS, PhantomParameters, load, lung_fields, radiograph, tight_box
+from saltrust.datasets.loaders import LOADERS
+from saltrust.datasets.phantom import CROSSED, FINDINGS, PhantomParameters, load, lung_fields, radiograph, tight_box
 from saltrust.datasets.phantom.confounders import MIMICS, MIMICS_OF
 from saltrust.datasets.phantom.drawing import film, polyline, strokes
 
@@ -241,6 +244,109 @@ def test_a_tube_and_leads_and_marker_are_visible():
         assert (difference > 0).mean() < 0.3
 
 
+@pytest.mark.parametrize("label", [True, False])
+@pytest.mark.parametrize("key", KEYS)
+def test_the_tube_changes_the_film_only_where_it_lies(key, label):
+    parameters = PhantomParameters(tube_density=1.8)
+    without, with_it = (radiograph(key, 128, parameters, label, tube) for tube in (False, True))
+    assert not without.tube.any()
+    changed = with_it.pixels != without.pixels
+    assert changed[with_it.tube].mean() > 0.8
+    assert not changed[~ndimage.binary_dilation(with_it.tube, iterations=2)].any()  # the blur
+    np.testing.assert_array_equal(with_it.mask, without.mask)
+    assert with_it.attributes == without.attributes | {"tube": True}
+
+
+def test_a_tube_can_be_seen_at_128_pixels_and_a_denser_one_better():
+    gain = {}
+    for density in (1.0, 1.8):
+        parameters = PhantomParameters(tube_density=density)
+        films = [[radiograph(key, 128, parameters, False, tube) for tube in (False, True)] for key in KEYS]
+        gain[density] = np.mean([(b.pixels.astype(float) - a.pixels)[b.tube].mean() for a, b in films])
+    assert gain[1.0] > 10  # grey levels of 255
+    assert gain[1.8] > 1.5 * gain[1.0]
+
+
+# Means of 4 x 4 blocks of 64-pixel films as they were drawn before a tube could be asked for. Another processor may
+# round a pixel to the next grey level, which moves a mean of 256 of them by 0.004.
+KNOWN = {
+    "pneumothorax": [
+        [108.7, 97.2, 107.3, 109.9],
+        [141.6, 93.8, 107.2, 140.3],
+        [111.7, 122.2, 152.4, 102.1],
+        [180.4, 221.3, 227.1, 156.1],
+    ],
+    "consolidation": [
+        [108.7, 97.5, 106.9, 109.5],
+        [141.5, 94.8, 107.0, 139.1],
+        [110.9, 121.6, 161.8, 107.5],
+        [179.9, 221.0, 227.9, 158.6],
+    ],
+}
+
+
+@pytest.mark.parametrize("finding", KNOWN)
+def test_what_may_be_asked_for_leaves_default_films_as_they_were(finding):
+    drawn = radiograph((3, 1, 4), 64, PhantomParameters(finding=finding, tube_given_finding=1), True)
+    found = drawn.pixels.reshape(4, 16, 4, 16).mean(axis=(1, 3))
+    np.testing.assert_allclose(found, KNOWN[finding], atol=0.15)
+
+
+def test_a_crossed_split_shows_each_patient_four_times():
+    parameters = PhantomParameters(crossed=("test",))
+    split = load(parameters, "test", 12, 48, 3)
+    expected = [(patient, *state) for patient in range(3) for state in CROSSED.values()]
+    assert split.ids[:4].tolist() == [f"test-00000-{name}" for name in ("clear", "tube", "finding", "both")]
+    assert split.findings.names == ("pneumothorax", "tube")
+    for index, (patient, label, tube) in enumerate(expected):
+        alone = radiograph((3, 2, patient), 48, parameters, label, tube)
+        np.testing.assert_array_equal(split.pixels[index], alone.pixels)
+        np.testing.assert_array_equal(split.truth[index], alone.mask)
+        np.testing.assert_array_equal(split.findings.truth("pneumothorax")[index], alone.mask)
+        np.testing.assert_array_equal(split.findings.truth("tube")[index], alone.tube)
+        assert (split.labels[index], *split.findings.present[index]) == (label, label, tube)
+    assert load(parameters, "train", 12, 48, 3).findings is None  # not crossed
+
+
+def test_the_control_of_a_shortcut_differs_in_the_tubes_of_its_training_images_alone():
+    cards = [data_cards.load(name) for name in ("phantom-shortcut", "phantom-no-shortcut")]
+    assert cards[0].shortcut_control == cards[1].name
+    draw = LOADERS["phantom"].load
+    tests = [draw(card, "test", 8, 48, 0) for card in cards]
+    assert tests[0].arrays().keys() == tests[1].arrays().keys()
+    for name, array in tests[0].arrays().items():
+        np.testing.assert_array_equal(array, tests[1].arrays()[name])
+    trains = [draw(card, "train", 60, 48, 0) for card in cards]
+    for name in ("labels", "truth", "ids"):
+        np.testing.assert_array_equal(getattr(trains[0], name), getattr(trains[1], name))
+    tubes = [radiograph((0, 0, i), 48, PhantomParameters.of(**cards[0].parameters), True, True).tube for i in range(60)]
+    differ = trains[0].pixels != trains[1].pixels
+    near = np.stack([ndimage.binary_dilation(tube, iterations=2) for tube in tubes])
+    assert differ.any()
+    assert not differ[~near].any()
+
+
+def test_a_shortcut_and_its_control_have_as_many_tubes():
+    shortcut, control = (data_cards.load(name) for name in ("phantom-shortcut", "phantom-no-shortcut"))
+    ill = shortcut.counts["train"].positive / shortcut.counts["train"].images
+    rates = [PhantomParameters.of(**card.parameters) for card in (shortcut, control)]
+    with_tube = [ill * rate.tube_given_finding + (1 - ill) * rate.tube_given_clear for rate in rates]
+    assert with_tube[0] == pytest.approx(with_tube[1], abs=0.005)
+    assert rates[1].tube_given_finding == rates[1].tube_given_clear
+    assert {name: shortcut.counts[name] for name in SPLITS} == {name: control.counts[name] for name in SPLITS}
+
+
+def test_a_crossed_split_has_four_images_of_each_patient_and_half_of_all_show_the_finding():
+    with pytest.raises(SaltrustError, match="a crossed split has 4 images of each patient, not 10 in all"):
+        load(PhantomParameters(crossed=("test",)), "test", 10, 32, 0)
+    with pytest.raises(SaltrustError, match="unknown split 'tests'; did you mean 'test'"):
+        PhantomParameters(crossed=("tests",))
+    card = data_cards.load("phantom-shortcut")
+    counts = card.counts | {"test": card.counts["test"].model_copy(update={"positive": 246})}
+    with pytest.raises(SaltrustError, match="split 'test' is crossed, so that half .*; it counts 246 of 1068"):
+        LOADERS["phantom"].load(card.model_copy(update={"counts": counts}), "test", 8, 32, 0)
+
+
 def test_prevalence_decides_when_the_label_is_left_open():
     parameters = PhantomParameters(prevalence=0.3)
     found = np.mean([radiograph((8, 0, i), 32, parameters).attributes["label"] for i in range(400)])
@@ -260,6 +366,7 @@ def test_every_finding_has_its_mimics():
         ({"severity": (0.7, 0.2)}, "severity must be"),
         ({"severity": (0.1,)}, "severity must be"),
         ({"noise": -1}, "noise"),
+        ({"tube_density": 5}, "tube_density must lie between 0 and 4, not 5"),
         ({"noise": float("nan")}, "noise"),
         ({"scatter": 1.0}, "scatter"),
         ({"finding": "pneumothorx"}, "did you mean 'pneumothorax'"),

@@ -17,6 +17,7 @@ from saltrust.core.registry import Registry
 from saltrust.methods.registry import CONTROLS, PAPER_EIGHT, select
 from saltrust.study.criteria import CRITERIA
 from saltrust.study.five_band import TJOA_EIGHT, TJOA_TEN, FiveBandStudy
+from saltrust.study.shortcut import ShortcutStudy
 from saltrust.study.study import Study
 
 Parameters = Mapping[str, Any]
@@ -211,3 +212,8 @@ def _claims(study: Study, given: Parameters) -> Iterator[Artefact]:
         yield from verdicts(evidence.study, PAPER_EIGHT)
         yield from randomization(evidence.study, ["guided_backprop"])
         yield from networks(evidence.study)
+
+
+@NEEDS.register("shortcut")
+def _shortcut(study: Study, given: Parameters) -> Iterator[Artefact]:
+    yield from ShortcutStudy(study).artefacts(list(dict.fromkeys([*select(given["methods"]), *CONTROLS])))

@@ -61,6 +61,53 @@ class LocalizationScores(ArrayArtefact):
 
 
 @dataclass(frozen=True)
+class FindingScores(ArrayArtefact):
+    """Score (n,) of each map against one of its image's findings; NaN for a map that holds NaN, and for an image that
+    lacks the finding.
+
+    finding: its name. score: a name in AUPRC; or "precedence", of the finding's pixels before those of its rival.
+    rival: another finding, "" for a score that knows none.
+    """
+
+    description: ClassVar[str] = "scores against one of several findings"
+    maps: SaliencyMaps
+    preparation: Preparation
+    finding: str
+    score: str
+    rival: str = ""
+
+    def __post_init__(self):
+        object.__setattr__(self, "preparation", effective(self.preparation, self.maps))
+
+    def title(self) -> str:
+        return f"{self.score}, {self.finding}, of {self.maps.title()}"
+
+    def part(self) -> str:
+        return self.maps.part()
+
+    def work(self) -> Work:
+        return ((self.score, _pixels(self.maps)), ("", _pixels(self.maps)))
+
+    def needs(self) -> list[Artefact]:
+        return [self.maps.data, self.maps]
+
+    def compute(self, get) -> np.ndarray:
+        from saltrust.scores.auprc import AUPRC
+        from saltrust.scores.precedence import precedence
+
+        score = precedence if self.score == "precedence" else AUPRC[self.score]
+        findings, images = get(self.maps.data).findings, list(self.maps.images)
+        parts = [findings.truth(self.finding)[images]]
+        if self.rival:  # pixels of both tell nothing
+            rival = findings.truth(self.rival)[images]
+            parts = [parts[0] & ~rival, rival & ~parts[0]]
+        maps = prepared(self.maps, self.preparation, get)
+        known = np.all([part.any(axis=(1, 2)) for part in parts], axis=0) & ~np.isnan(maps).any(axis=(1, 2))
+        rows = zip(known, maps, *parts, strict=True)
+        return np.array([score(*pictures) if there else np.nan for there, *pictures in rows])
+
+
+@dataclass(frozen=True)
 class FiveBandCounts(ArrayArtefact):
     """The pixels of each map by truth and band (5, n, m): the parts of a Confusion of n maps at m pairs of thresholds.
 

@@ -43,7 +43,8 @@ _ALWAYS = {
     "audit": ("verdict",),
     "claims": ("multiverse",),
 }
-NAMES = (*_GRADED, *_ALWAYS)
+_SHORTCUT = {"shortcut": ("localization",)}  # of data sets whose card names one
+NAMES = (*_GRADED, *_ALWAYS, *_SHORTCUT)
 
 # Chapters about networks that are trained here, which a user's own models have not; and those that need two networks.
 _TRAINED_HERE = ("every_method", "statistics", "multiverse", "audit", "claims")
@@ -57,7 +58,8 @@ def of(card: Card) -> dict[str, tuple[str, ...]]:
     ('randomization', 'repeatability')
     """
     if not card.models:
-        return _GRADED | _ALWAYS if card.truth == "graded" else _ALWAYS
+        graded, shortcut = card.truth == "graded", card.shortcut_control is not None
+        return (_GRADED if graded else {}) | _ALWAYS | (_SHORTCUT if shortcut else {})
     without = _TRAINED_HERE + (_OF_TWO if len(card.models) < 2 else ())
     return {
         name: tuple(other for other in before if other not in without)
@@ -253,7 +255,8 @@ def complete(chapter: Chapter, given: dict[str, str]) -> dict[str, Any]:
         values["dataset"] = str(Path(values["dataset"]).absolute())
     if chapter.name not in of(card):
         suited = [name for name in data_cards.names() if chapter.name in of(data_cards.load(name))]
-        lacks = "networks that are trained here" if card.models else "graded truth"
+        lacks = "a card with a 'shortcut_control'" if chapter.name in _SHORTCUT else "graded truth"
+        lacks = "networks that are trained here" if card.models else lacks
         raise SaltrustError(
             f"chapter '{chapter.name}' needs {lacks}, which '{card.name}' has not; it runs on: {', '.join(suited)}"
         )

@@ -29,6 +29,8 @@ class Card(Strict):
     absent: str | None = None  # of these, the one without the finding, if there is one
     findings: tuple[str, ...] = ()  # independent findings, of which an image has any number; `finding` is any of them
     truth: Literal["mask", "box", "graded", "none"]  # none: labels alone
+    shortcut_control: str | None = None  # where a chest tube goes with the finding: the card of the same patients with
+    # as many tubes that do not
     networks: tuple[str, ...] = ("inception_v3", "densenet121")  # architectures: the main one, the one beside it, more
     models: tuple[Model, ...] = ()  # classifiers trained elsewhere, which are judged in the place of the networks
     localizer: Literal["unet", "retinanet"] | None

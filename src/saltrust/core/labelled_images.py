@@ -120,7 +120,8 @@ class Split:
         absent: the label of an image without the finding, None where every image has one.
         grades: (n, h, w) uint8 where the truth is graded, else None: 0 outside, 1 on the body of the finding, 2 on the
             features that tell its class; above 0 where the truth is True.
-        findings: independent findings of the images, None where there is one.
+        findings: independent findings of the images, None where there is one; with those that the labels leave out,
+            such as a chest tube that is drawn on purpose.
         readers: what each of several readers drew, None where the files do not say.
 
     Raises:

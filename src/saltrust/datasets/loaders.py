@@ -1,6 +1,6 @@
 """The registry of loaders, by the name that a data card gives."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from saltrust.core.data_cards import Card
@@ -20,12 +20,15 @@ class Loader:
         fingerprint: tells versions of the files apart.
         shard: images that are made and stored at a time, None for all at once.
         records: what the files say of each image, None for images that are generated.
+        groups: (card, names of test images) to what each of them belongs to, by its name, for generated images of which
+            several show the same patient.
     """
 
     load: Callable[..., Split]
     fingerprint: Callable[[Card], str]
     shard: int | None = None
     records: Callable[[Card], list[Record]] | None = None
+    groups: Callable[[Card, Sequence[str]], dict[str, str]] | None = None
 
 
 def refuse_findings(card: Card) -> None:

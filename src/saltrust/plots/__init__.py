@@ -44,5 +44,6 @@ from saltrust.plots.scores import (
     stability_boxes,
     training_curves,
 )
+from saltrust.plots.shortcut import logit_changes, two_trainings
 from saltrust.plots.style import EDGE, FAIL, GRADE_MARKS, MAP, PASS, TRUTH, UNDECIDED, WIDTH
 from saltrust.plots.verdicts import verdict_matrix

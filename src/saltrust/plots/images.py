@@ -9,13 +9,13 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from saltrust.methods.registry import label_of
-from saltrust.plots.style import EDGE, FAIL, MAP, PASS, TRUTH, WIDTH, _bare
+from saltrust.plots.style import BESIDE, EDGE, FAIL, MAP, PASS, TRUTH, WIDTH, _bare
 from saltrust.study.criteria import CRITERIA
 from saltrust.study.examples import Example
 
 
 def image_grid(images: np.ndarray, titles: Sequence[str], truth: np.ndarray | None = None, columns: int = 6) -> Figure:
-    """Images (n, h, w[, 3]) with their titles, the truth (n, h, w) outlined."""
+    """Images (n, h, w[, 3]) with their titles, the truth (n[, 2], h, w) outlined."""
     rows = -(-len(images) // columns)
     size = (WIDTH, rows * (WIDTH / columns + 0.3))
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="compressed")
@@ -42,10 +42,12 @@ def show_map(axis: Axes, values: np.ndarray, truth: np.ndarray | None = None) ->
 
 
 def outline(axis: Axes, truth: np.ndarray | None) -> None:
-    """The border of a mask (h, w) as a thin line with a dark edge."""
-    if truth is not None and truth.any():
-        line = axis.contour(truth, levels=[0.5], colors=TRUTH, linewidths=1.0)
-        line.set_path_effects([withStroke(linewidth=2.0, foreground=EDGE)])
+    """The border of a mask (h, w), a thin line with a dark edge; of two masks (2, h, w) the second is dashed white."""
+    masks = () if truth is None else truth if truth.ndim == 3 else (truth,)
+    for mask, (colour, dashes) in zip(masks, ((TRUTH, "solid"), (BESIDE, "dashed")), strict=False):
+        if mask.any():
+            line = axis.contour(mask, levels=[0.5], colors=colour, linewidths=1.0, linestyles=dashes)
+            line.set_path_effects([withStroke(linewidth=2.0, foreground=EDGE)])
 
 
 def map_grid(

@@ -11,6 +11,7 @@ plt.rcParams |= {"image.interpolation": "nearest", "axes.titlesize": "medium", "
 
 WIDTH = 8.0  # inches; shown at the width of the column, about 18 cm, fonts keep their size
 MAP = "inferno"
+BESIDE = "white"  # dashed: the outline of what lies beside the finding
 TRUTH, EDGE = "#00e5ff", "black"  # the truth's outline: cyan is no colour of the map, the edge shows on bright ones
 PASS, UNDECIDED, FAIL = "#0072b2", "#767676", "#d55e00"  # which stay apart for every kind of colour vision
 OUTCOME_COLOURS = dict(zip(OUTCOMES, (PASS, UNDECIDED, FAIL), strict=True))

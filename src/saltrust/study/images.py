@@ -81,7 +81,10 @@ class Images:
     @cached_property
     def clusters(self) -> dict[str, str] | None:
         """What each image belongs to, by its name, where the data set says: intervals then resample that."""
-        groups = {record.id: record.group for record in self._records if record.group}
+        if self._loader.groups:
+            groups = self._loader.groups(self.card, self.split("test").ids)
+        else:
+            groups = {record.id: record.group for record in self._records if record.group}
         return groups or None
 
     @property

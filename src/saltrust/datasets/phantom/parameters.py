@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, fields
 
+from saltrust.core.card_parts import SPLITS
 from saltrust.core.errors import SaltrustError, unknown_name
 
 
@@ -23,6 +24,8 @@ class PhantomParameters:
     mimic: float = 0.6  # probability of a look-alike of the finding, in either class
     tube_given_finding: float = 0.15  # probability of a chest tube in an image with the finding
     tube_given_clear: float = 0.15  # … and in one without; unequal values make the tube a shortcut
+    tube_density: float = 1.0  # multiplies the optical density of the tube, not its width
+    crossed: tuple[str, ...] = ()  # splits that show each patient four times: with and without finding and tube
     leads: float = 0.35  # probability of ECG electrodes and wires
     marker: float = 0.7  # probability of a side letter
 
@@ -33,6 +36,10 @@ class PhantomParameters:
         self._within("noise", self.noise, 0, 10)
         self._within("variation", self.variation, 0, 1.5)
         self._within("conspicuity", self.conspicuity, 0, 4)
+        self._within("tube_density", self.tube_density, 0, 4)
+        for split in self.crossed:
+            if split not in SPLITS:
+                raise unknown_name("split", split, SPLITS)
         if len(self.severity) != 2 or not 0 <= self.severity[0] <= self.severity[1] <= 1:
             raise SaltrustError(f"phantom: severity must be (low, high), 0 <= low <= high <= 1, not {self.severity}")
 
