@@ -45,13 +45,11 @@ class Similarity:
 class FiveBand:
     """How the five-band score counts (Tjoa & Guan, sec. III-C).
 
-    overlap: whether a pixel of the truth that the map leaves blank is a false positive besides a false negative, as the
-    text's sets have it. n_soft: whether the sum over the thresholds t_0 to t_n is divided by n for their average, as in
-    the text, or by their number. clamping: "published" after the first normalization, or "as_run" before it. empty:
-    whether images without a cell count in the means, with their precision and recall of 0.
+    n_soft: whether the sum over the thresholds t_0 to t_n is divided by n for their average, as in the text, or by
+    their number. clamping: "published" after the first normalization, or "as_run" before it. empty: whether images
+    without a cell count in the means, with their precision and recall of 0.
     """
 
-    overlap: bool
     n_soft: bool
     clamping: str
     empty: bool
@@ -139,7 +137,7 @@ _published = Protocol(
     batchnorm="keep_statistics",
     threshold_pairs=50,
     pairs_by_method=False,
-    five_band=FiveBand(overlap=True, n_soft=True, clamping="published", empty=True),
+    five_band=FiveBand(n_soft=True, clamping="published", empty=True),
     low_baseline=0.5,
     rule="mean",
 )
@@ -158,7 +156,7 @@ _as_run = replace(
     similarity=Preparation("sum_abs", clip=99.0),
     ssim=Similarity("uniform", size=7, sigma=1.5, data_range=2.0),
     pairs_by_method=True,
-    five_band=FiveBand(overlap=True, n_soft=False, clamping="as_run", empty=True),
+    five_band=FiveBand(n_soft=False, clamping="as_run", empty=True),
 )
 
 _corrected = replace(
@@ -173,7 +171,7 @@ _corrected = replace(
     auprc="average_precision",
     ssim=Similarity("gaussian", size=11, sigma=1.5, data_range=1.0),
     batchnorm="reset",
-    five_band=FiveBand(overlap=False, n_soft=False, clamping="published", empty=False),
+    five_band=FiveBand(n_soft=False, clamping="published", empty=False),
     low_baseline=None,
     rule="interval",
 )

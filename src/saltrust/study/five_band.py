@@ -47,6 +47,8 @@ class TjoaMethod:
 
 # captum's defaults: five samples without noise, between the image and four baselines that are all but black [code].
 NEAR_BLACK = {"distribution": "near_black", "references": 4}
+# The product of raw maps under every protocol, as captum has it; the displayed ones of `as_run` are another paper's.
+RAW = {"maps": "raw"}
 
 TJOA_METHODS: Registry[TjoaMethod] = Registry("method of Tjoa & Guan")
 for _name, _method in {
@@ -54,13 +56,13 @@ for _name, _method in {
     "input_x_gradient": TjoaMethod("Input × Gradient", "input_x_gradient"),
     "deeplift": TjoaMethod("DeepLift", "deeplift", parameters={"baseline": "black"}),
     "guided_backprop": TjoaMethod("GuidedBackprop", "guided_backprop"),
-    "guided_gradcam": TjoaMethod("GuidedGradCam", "guided_gradcam", first_layer=True),  # what the authors ran [code]
+    "guided_gradcam": TjoaMethod("GuidedGradCam", "guided_gradcam", first_layer=True, parameters=RAW),  # layer: [code]
     "deconvolution": TjoaMethod("Deconvolution", "deconvolution"),
     "gradient_shap": TjoaMethod("GradientShap", "gradient_shap", parameters={"samples": 5, "noise": 0.0, **NEAR_BLACK}),
     "deeplift_shap": TjoaMethod("DeepLiftShap", "deeplift_shap", parameters=NEAR_BLACK),
     "ig": TjoaMethod("Integrated Gradients", "ig", parameters={"baseline": "black"}),
     "xrai": TjoaMethod("XRAI", "xrai"),
-    "guided_gradcam_last": TjoaMethod("GuidedGradCam, last layer", "guided_gradcam"),
+    "guided_gradcam_last": TjoaMethod("GuidedGradCam, last layer", "guided_gradcam", parameters=RAW),
     "gradient": TjoaMethod("Gradient, signed", "grad"),
 }.items():
     TJOA_METHODS.register(_name)(_method)
@@ -217,7 +219,7 @@ class FiveBandStudy:
 
         def columns(name: str, network: str, branch: int) -> dict[str, np.ndarray]:
             c = self._confusion(name, network, branch, clamped, unsigned)
-            scores = {"precision": c.precision(rules.overlap), "recall": c.recall(), "accuracy": c.accuracy()}
+            scores = {"precision": c.precision(), "recall": c.recall(), "accuracy": c.accuracy()}
             found = {}
             for score, values in scores.items():
                 divisor = values.shape[1] - 1 if rules.n_soft else None
@@ -242,18 +244,19 @@ class FiveBandStudy:
         frame = self._table(names, networks, "blank pixels", columns)
         return frame[(frame["label"] == self.study.images.split("test").absent) == empty]
 
-    def roc(self, names: Sequence[str], networks: Sequence[str] = ()) -> pd.DataFrame:
+    def roc(self, names: Sequence[str], networks: Sequence[str] = (), by_branch: bool = False) -> pd.DataFrame:
         """False positive rate and recall at each inner threshold, means over images and branches: method, network,
-        threshold, fpr, recall."""
+        threshold, fpr, recall. by_branch: each branch apart, with a column branch."""
         rows = []
         inner = self.thresholds.pairs()[:, 0]
         for name, network, branch in track(self._sets(names, networks), "ROC curves"):
             confusion = self._confusion(name, network, branch)
             shown = self.counted(self._frame(name, network, branch, {})).index
-            means = {"fpr": confusion.fpr(self._rules.overlap), "recall": confusion.recall()}
+            means = {"fpr": confusion.fpr(), "recall": confusion.recall()}
             means = {key: values[shown].mean(axis=0) for key, values in means.items()}
-            rows.append(pd.DataFrame({"method": name, "network": network, "threshold": inner, **means}))
-        return pd.concat(rows).groupby(["method", "network", "threshold"], sort=False, as_index=False).mean()
+            by = {"method": name, "network": network, **({"branch": branch} if by_branch else {})}
+            rows.append(pd.DataFrame({**by, "threshold": inner, **means}))
+        return pd.concat(rows).groupby([*by, "threshold"], sort=False, as_index=False).mean()
 
     def localization(self, names: Sequence[str], score: str, networks: Sequence[str] = ()) -> pd.DataFrame:
         """Another score of the same maps: image, label, predicted, method, network, branch, <score>.
