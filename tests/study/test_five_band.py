@@ -155,6 +155,20 @@ def test_roc_points_are_means_over_images_and_branches(heat):
     np.testing.assert_allclose(means, curves[["fpr", "recall"]], rtol=1e-12)
 
 
+def test_the_ends_are_those_of_the_curves(heat):
+    curves = heat.roc(("deconvolution",), ("small",))
+    found = heat.ends(("deconvolution",), ("small",))
+    assert found["fpr_first"].mean() == pytest.approx(curves["fpr"].iloc[0])
+    assert found["recall_gain"].mean() == pytest.approx(curves["recall"].iloc[-1] - curves["recall"].iloc[0])
+
+
+def test_images_of_a_class_are_the_first_of_the_test_split(heat):
+    labels = heat.study.images.split("test").labels
+    found = heat.of_class("RCell", 4)
+    assert list(found) == [i for i in range(200) if labels[i] == 3][:4]
+    assert len(heat.of_class("empty", 1000)) == (labels == 9).sum()
+
+
 def test_other_scores_are_of_the_same_maps(heat):
     frame = heat.localization(("ig",), "auprc", ("small",)).query("branch == 1").set_index("image")
     test = heat.study.images.split("test")

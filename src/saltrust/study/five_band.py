@@ -113,6 +113,11 @@ class FiveBandStudy:
         sizes = self.study.profile.branching
         return spread(range(len(self.study.images.split("test"))), sizes.judged)
 
+    def of_class(self, name: str, count: int) -> tuple[int, ...]:
+        """Positions of test images of one class, the first `count` of them, or all where there are fewer."""
+        test = self.study.images.split("test")
+        return tuple(np.flatnonzero(test.labels == test.classes.index(name))[:count].tolist())
+
     # --- networks -------------------------------------------------------------------------------------------------
 
     def accuracies(self, networks: Sequence[str] = ()) -> pd.DataFrame:
@@ -257,6 +262,17 @@ class FiveBandStudy:
             by = {"method": name, "network": network, **({"branch": branch} if by_branch else {})}
             rows.append(pd.DataFrame({**by, "threshold": inner, **means}))
         return pd.concat(rows).groupby([*by, "threshold"], sort=False, as_index=False).mean()
+
+    def ends(self, names: Sequence[str], networks: Sequence[str] = ()) -> pd.DataFrame:
+        """What the thresholds change: image, label, predicted, method, network, branch, fpr_first (false positive rate
+        at the strictest thresholds), recall_gain (recall at the laxest less that at the strictest)."""
+
+        def columns(name: str, network: str, branch: int) -> dict[str, np.ndarray]:
+            c = self._confusion(name, network, branch)
+            recall = c.recall()
+            return {"fpr_first": c.fpr()[:, 0], "recall_gain": recall[:, -1] - recall[:, 0]}
+
+        return self.counted(self._table(names, networks, "thresholds", columns))
 
     def localization(self, names: Sequence[str], score: str, networks: Sequence[str] = ()) -> pd.DataFrame:
         """Another score of the same maps: image, label, predicted, method, network, branch, <score>.

@@ -333,14 +333,14 @@ def arithmetic(
 
 
 def label(column: str) -> str:
-    """A column in words: a method, a network, or "<network>/<method of Tjoa & Guan>"."""
+    """A column in words: a method, a network, or "<network>/<method of Tjoa & Guan, score or channel>"."""
     from saltrust.methods.registry import METHODS
     from saltrust.models.architectures import ARCHITECTURES
     from saltrust.study.five_band import TITLES
 
     network, _, method = column.partition("/")
     if method:
-        return f"{TITLES[method]} on {label(network)}"
+        return f"{TITLES.get(method, method)} on {label(network)}"
     names = {"average": "AVG", "main": "main network"}
     names |= {name: architecture.title for name, architecture in ARCHITECTURES.items()}
     names |= {name: method.abbreviation for name, method in METHODS.items()}

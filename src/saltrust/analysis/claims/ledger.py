@@ -10,6 +10,7 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from saltrust.analysis.claims import cells  # noqa: F401 (its tables and checks come into the registries)
 from saltrust.analysis.claims.checks import CHECKS, Outcome
 from saltrust.analysis.claims.tables import TABLES, Evidence
 from saltrust.core import data_cards, paths
