@@ -92,6 +92,22 @@ def test_accuracies_count_the_predictions_of_each_branch(heat):
     assert table["stopped"].isin(["target", "early", "epochs"]).all()
 
 
+def test_branches_part(heat):
+    found = heat.apart("small")
+    assert found["branch"].tolist() == [2]
+    one, other = (heat.study.networks.trained(f"small-{k}").state() for k in (1, 2))
+    squares = sum(((one[name] - other[name]) ** 2).sum().item() for name in one)
+    assert found["distance"][0] == pytest.approx((squares / sum((v**2).sum().item() for v in one.values())) ** 0.5)
+    assert found["distance"][0] > 0
+    assert found["disagreement"][0] == (heat.predicted("small", 1) != heat.predicted("small", 2)).mean()
+
+
+def test_the_losses_of_a_base_are_those_of_its_record(heat):
+    losses = heat.base_losses("smaller")
+    assert losses["training loss"].tolist() == heat.base("smaller").record["curves"]["loss"]
+    assert losses["epoch"].tolist() == list(range(1, heat.plan("smaller").base.epochs + 1))
+
+
 def test_five_band_scores_are_those_of_the_maps(heat):
     frame = heat.five_band(TJOA_EIGHT, empty=True)
     assert not frame.duplicated(["image", "method", "network", "branch"]).any()

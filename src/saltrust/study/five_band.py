@@ -23,6 +23,7 @@ from saltrust.study import criteria
 from saltrust.study.images import spread
 from saltrust.study.study import Study
 
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")  # of batch normalization
 CLAMP = 0.1  # largest magnitude that a clamped map keeps (sec. IV-A)
 
 
@@ -144,6 +145,29 @@ class FiveBandStudy:
     def base(self, network: str) -> Trained:
         """The base model of a network."""
         return self.study.store.get(self.study.networks.artefact(f"{network}-1").base)
+
+    def base_losses(self, network: str) -> pd.DataFrame:
+        """Mean training loss of the base model in each epoch: epoch, training loss."""
+        losses = self.base(network).record["curves"]["loss"]
+        return pd.DataFrame({"epoch": range(1, len(losses) + 1), "training loss": losses})
+
+    def apart(self, network: str) -> pd.DataFrame:
+        """How far the branches of a network have parted, a row for each but the first: network, branch, distance (of
+        its weights from the first branch's, over the length of these), disagreement (share of the test images that it
+        takes for another class)."""
+        first, *others = self.study.networks.branches(network)
+        origin, predicted = self._weights(network, first), self.predicted(network, first)
+        rows = []
+        for branch in others:
+            distance = np.linalg.norm(self._weights(network, branch) - origin) / np.linalg.norm(origin)
+            disagreement = (self.predicted(network, branch) != predicted).mean()
+            rows.append((network, branch, float(distance), float(disagreement)))
+        return pd.DataFrame(rows, columns=["network", "branch", "distance", "disagreement"])
+
+    def _weights(self, network: str, branch: int) -> np.ndarray:
+        """What a branch has learned, as one vector; without what batch normalization has counted."""
+        state = self.study.networks.trained(f"{network}-{branch}").state()
+        return np.concatenate([v.float().numpy().ravel() for k, v in state.items() if not k.endswith(STATISTICS)])
 
     def settings(self, network: str) -> dict[str, float]:
         """Table I's columns: size, batch_size, base_epochs, epochs, limit, refresh."""

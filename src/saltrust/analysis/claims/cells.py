@@ -16,7 +16,7 @@ from saltrust.study.five_band import TJOA_EIGHT, FiveBandStudy
 from saltrust.study.images import spread
 
 CHANNELS = ("red", "green", "blue")
-OF_A_CLASS, LOOKED_AT = 12, 30  # images: of one class, on the first branch; of all, on every branch
+OF_A_CLASS, LOOKED_AT = 20, 30  # images: of one class, on the first branch; of all, on every branch
 HARDLY = 1e-3  # of the power of the strongest frequencies: below, what is measured is the window
 RED, EMPTY = "RCell", "empty"
 
