@@ -178,6 +178,7 @@ page.quote(
     n_methods=len(TJOA_TEN),
     published_deconvolution_gap=published_gap["deconvolution"],
     published_saliency_gap=published_gap["saliency"],
+    **{f"published_deconvolution_{rate}": mean for rate, mean in ends.xs("deconvolution", level=1).mean().items()},
 )
 
 # %%

@@ -147,6 +147,34 @@ def test_what_is_needed_is_what_the_tables_ask_for(evidence):
     assert {"edges", "deeplift_alike", "lattice", "red_channels"} <= set(TABLES)
 
 
+@pytest.mark.parametrize(("vgg16", "found"), [(64, {"alexnet", "vgg16"}), (128, set())])
+def test_networks_of_unequal_images_are_not_compared_where_the_paper_s_are_equal(vgg16, found):
+    sizes = {"alexnet": 128, "vgg16": vgg16, "resnet34": 136}
+    profile = SimpleNamespace(branching=SimpleNamespace(sizes=sizes))
+    of = SimpleNamespace(
+        study=SimpleNamespace(card=SimpleNamespace(truth="graded"), profile=profile),
+        graded=SimpleNamespace(networks=tuple(sizes)),
+    )
+    reasons = cells.unlike_the_paper(of, "blank")
+    assert set(reasons) == found
+    assert set(reasons.values()) <= {"AlexNet at 128 and VGG16 at 64 pixels, equal in the paper"}
+    assert not cells.unlike_the_paper(of, "recall")
+
+
+@pytest.mark.parametrize(("weights", "why"), [("alexnet", "32 steps from the trained AlexNet"), ("random", None)])
+def test_networks_that_go_on_from_alexnet_are_no_test_of_depth(weights, why):
+    of = SimpleNamespace(
+        study=SimpleNamespace(card=SimpleNamespace(truth="graded")),
+        graded=SimpleNamespace(
+            deepened=("alexnet+1",), base=lambda n: SimpleNamespace(record={"weights": weights, "steps": 32})
+        ),
+        table={"depth": pd.DataFrame({"recall": [0.1], "precision": [0.2]})}.__getitem__,
+    )
+    assert cells.unlike_the_paper(of, "depth") == ({"recall": why, "precision": why} if why else {})
+    of.study.card.truth = "mask"
+    assert cells.unlike_the_paper(of, "depth") == {}
+
+
 @pytest.mark.parametrize(
     ("means", "agrees", "ours"),
     [

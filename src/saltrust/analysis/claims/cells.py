@@ -2,6 +2,7 @@
 layers, lattices."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
 from math import log
 
 import numpy as np
@@ -12,6 +13,7 @@ from saltrust.analysis.claims.checks import CHECKS, Outcome, label
 from saltrust.analysis.claims.tables import TABLES, Evidence
 from saltrust.artefacts import Artefact
 from saltrust.core.labelled_images import Split
+from saltrust.core.profiles import PROFILES
 from saltrust.study.five_band import TJOA_EIGHT, FiveBandStudy
 from saltrust.study.images import spread
 
@@ -30,6 +32,43 @@ def maps_of(graded: FiveBandStudy) -> Iterator[Artefact]:
 
 def _looked_at(graded: FiveBandStudy) -> tuple[int, ...]:
     return spread(graded.judged, LOOKED_AT)
+
+
+# --- what a run cannot tell -------------------------------------------------------------------------------------------
+
+BETWEEN_NETWORKS = ("recall_by_network", "blank")  # tables whose columns are networks, for claims that compare them
+
+
+def unlike_the_paper(evidence: Evidence, table: str) -> dict[str, str]:
+    """Why columns of a table cannot answer a claim on the cells: what they compare differs otherwise than there.
+
+    Args:
+        evidence: on a data set; nothing is found where its truth is not graded.
+        table: a name in TABLES.
+
+    Returns:
+        By column: networks of equal images in the paper that have unequal ones here; deeper networks that go on from
+        the trained AlexNet, where the paper's are trained apart.
+    """
+    if evidence.study.card.truth != "graded":
+        return {}
+    graded = evidence.graded
+    if table == "depth":
+        bases = {network: graded.base(network).record for network in graded.deepened}
+        short = [f"{base['steps']} steps from the trained AlexNet" for base in bases.values() if _goes_on(base)]
+        return dict.fromkeys(evidence.table(table), short[0]) if short else {}
+    if table not in BETWEEN_NETWORKS:
+        return {}
+    ours, paper = evidence.study.profile.branching.sizes, PROFILES["full"].branching.sizes
+    unequal = [(a, b) for a, b in combinations(graded.networks, 2) if paper[a] == paper[b] and ours[a] != ours[b]]
+    why = {
+        pair: " and ".join(f"{label(n)} at {ours[n]}" for n in pair) + " pixels, equal in the paper" for pair in unequal
+    }
+    return {network: why[pair] for pair in unequal for network in pair}
+
+
+def _goes_on(base: dict) -> bool:
+    return base["weights"] == "alexnet"
 
 
 # --- measures of one map ----------------------------------------------------------------------------------------------
