@@ -122,7 +122,7 @@ page.figure(
     "pair",
     caption=f"{TITLES[name]} on {heat.titles[network]} for right predictions of {kind}, the first two of the test "
     "images; where the network has fewer, what there is.",
-    alt=f"{max(len(pair), 1)} rows with image, truth, map and bands of cells with eight tails.",
+    alt=f"Image, truth, map and bands of cells with eight tails, a row for each; rows: {max(len(pair), 1)}.",
     counterpart="Fig. 6C",
     source="tjoa2020quantifying",
 )
