@@ -127,7 +127,7 @@ page.quote(
 )
 
 # %% [markdown]
-# ## Two faults, and their corrections
+# ## Three faults, and their corrections
 #
 # **The pole.** As printed, Algorithm 2 asks for pixels with $y - y_0 \le r v$ and $y - y_0 \ge r v$ at once. No pole is
 # left, and a plus is a minus of another class. The code that we read has the right sign, $-r v$.
@@ -137,7 +137,11 @@ page.quote(
 # border of a rectangle then takes the colours of what lies behind it, although its truth is "feature". This befell
 # {num}`atlas/leak_share .1%` of {num}`atlas/n_leak` pictures drawn both ways.
 #
-# Both are corrected here by default; the protocol `published` brings back the first and `as_run` the second.
+# **The turn.** The code shifts a rectangular cell and then turns the whole picture about its centre; round cells are
+# turned first and then shifted. What was shifted out of the picture stays missing, so that a cell may end in a straight
+# cut where there is no edge of the image.
+#
+# All are corrected here by default; the protocol `published` brings back the first and `as_run` the others.
 
 # %%
 n_leak = 400
@@ -150,6 +154,7 @@ PLUS = {"kind": "CCellP", "background": "waves"}
 pairs = {
     "pole": [draw(1, 0, **PLUS, pole_test=rule) for rule in ("corrected", "published")],
     "background": [draw(1, 1, **RED, compositing=rule) for rule in ("object", "channel")],
+    "turn": [draw(1, 13, kind="RCellC", background="patches", turning=about) for about in ("cell", "image")],
 }
 page.figure(
     plots.truth_grid(
@@ -158,11 +163,11 @@ page.figure(
     ),
     "faults",
     caption="Each fault beside its correction. Top: a plus sign, and the same cell with the pole test as printed. "
-    "Bottom: a cell with a pure red border, and the same cell composed channel by channel: its border shows the green "
-    "and blue of the background.",
-    alt="Two rows of four pictures. Top: a round cell with a plus sign becomes one with a minus sign, in image and "
-    "truth. Bottom: the red border of a rectangle turns into the mixed colours of its background, while the truth "
-    "stays.",
+    "Middle: a cell with a pure red border, and the same cell composed channel by channel: its border shows the green "
+    "and blue of the background. Bottom: a rectangle turned about its own centre, and about the image's.",
+    alt="Three rows of four pictures. Top: a round cell with a plus sign becomes one with a minus sign, in image and "
+    "truth. Middle: the red border of a rectangle turns into the mixed colours of its background, while the truth "
+    "stays. Bottom: the same rectangle lies in another place.",
 )
 
 # %% [markdown]

@@ -35,6 +35,25 @@ page = Page("branches", study)
 PAPER = {"resnet34": 0.951, "alexnet": 0.980, "vgg16": 0.986}  # Table I
 
 # %%
+page.figure(
+    plots.workflow(
+        [
+            ("images", ["draw cells\nand truth", "shards of 200:\ntrain, val, test"]),
+            ("1 networks", ["three networks", "base model:\nall epochs", "validate on\nrandom shards", "branches"]),
+            ("2 maps", ["predicted\nclass", "methods:\nmaps", "sum over\nchannels", "five bands"]),
+            ("3 scores", ["precision, recall\nby image", "means, ROC", "galleries"]),
+        ]
+    ),
+    "workflow",
+    caption="What is done in which order, from the drawing of images to scores and galleries of heat maps.",
+    alt="Boxes in four rows, joined by arrows: images are drawn and split into shards; a base model of each network is "
+    "trained and then branches of it, validated on random shards; methods make maps for the predicted class, which are "
+    "summed over channels and cut into five bands; precision and recall give means, curves and galleries.",
+    counterpart="Fig. 1",
+    source="tjoa2020quantifying",
+)
+
+# %%
 branches = heat.accuracies()
 settings = pd.DataFrame({"network": network, **heat.settings(network)} for network in heat.networks)
 accuracy = branches.groupby("network", sort=False)["accuracy"].agg(["mean", "min", "max"]).add_prefix("accuracy_")
@@ -70,9 +89,27 @@ page.quote(
 # falls once, and AlexNet and VGG16 borrow batch normalization, which is folded into their layers at the end. Their
 # first linear layer reads the small grid of the last convolution itself, where the pooling in between would only copy
 # its pixels to fill the grid of ImageNet's images; at the end each weight is shared out among these copies. Both steps
-# leave the outputs as they are, so that the network that is explained is the paper's. A branch then takes a few careful
-# steps, with a limit to match. `full` has the sizes and settings of the paper.
+# leave the outputs as they are, so that the network that is explained is the paper's. A branch then takes a few dozen
+# steps, with a limit to match. As in the paper, ResNet34 sees the largest images; AlexNet and VGG16, which have equal
+# ones there, do not have them here, so that what sets these two apart may be the size. `full` has the sizes and
+# settings of the paper.
 #
+# ## The base models
+#
+# The base models train through all their epochs without a look at the validation images.
+
+# %%
+losses = {study.networks.title(f"{network}-1"): heat.base_losses(network) for network in heat.networks}
+page.figure(
+    plots.training_curves(losses),
+    "base_losses",
+    caption="Mean training loss of each base model by epoch. The paper plots the losses, too, but does not show them.",
+    alt="Line charts of the training loss by epoch. From first to last epoch: "
+    + "; ".join(f"{n} {t['training loss'].iloc[0]:.2f} to {t['training loss'].iloc[-1]:.2f}" for n, t in losses.items())
+    + ".",
+)
+
+# %% [markdown]
 # ## Regular evaluation
 #
 # Every four steps a branch is validated on one shard of the validation images, drawn at random. It stops when an
@@ -111,7 +148,21 @@ page.table(
     "many steps it stopped, seconds.",
 )
 
+# %%
+apart = pd.concat([heat.apart(network) for network in heat.networks])
+page.table(
+    apart,
+    "apart",
+    caption="How far each branch has parted from the first of its network: distance of the weights over the length of "
+    "the first's, and share of the test images that it takes for another class.",
+)
+page.quote(least_distance=apart["distance"].min(), least_disagreement=apart["disagreement"].min())
+
 # %% [markdown]
+# Branches are replicates only as far as they differ. Here the closest two are {num}`branches/least_distance .1e` of
+# their weights apart, and the most alike two disagree on {num}`branches/least_disagreement .1%` of the test images.
+# Where that is next to nothing, what varies between branches in the next chapters says little of chance.
+#
 # ## What is mistaken for what
 #
 # The rows are the true classes. A network that confuses two classes has no reason to look where they differ.

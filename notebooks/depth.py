@@ -82,11 +82,12 @@ page.figure(
 # The layers that the code adds have three channels and stand before AlexNet's own. They deepen the network where it
 # sees colours and edges, not where it tells classes apart. Read as it stands, the code even gives all eight networks
 # the same two layers, since it hands their number to a setting that the network does not read; here each has as many as
-# it says.
+# it says. The code asks five methods, and draws a figure for each; here it is the paper's eight, averaged, and each
+# below.
 #
-# This is a weak test where there are no ImageNet weights, as in this run if the [networks](branches.md) started from
-# scratch: each network then starts from the trained AlexNet, with added layers that pass the image on, and is trained
-# for a few steps. It differs little from AlexNet, and its maps do so too.
+# Where there are no ImageNet weights, as in this run if the [networks](branches.md) started from scratch, this is no
+# test of the paper's claim: each network then starts from the trained AlexNet, with added layers that pass the image
+# on, and is trained for some dozen steps. What they share may hide what depth does.
 
 # %%
 by_method = crossed(scores, ["recall_avg", "precision_avg"], ["layers", "method"], n_boot, seed)

@@ -28,7 +28,7 @@ n_boot = 1000  # resamples: bootstrap resamples of branches and images
 import pandas as pd
 
 from saltrust import plots
-from saltrust.analysis.five_band import branch_points, curve_places
+from saltrust.analysis.five_band import beside_published, branch_points, curve_places, published_points
 from saltrust.chapters.page import Page
 from saltrust.scores.five_band import Thresholds
 from saltrust.stats.bootstrap import crossed
@@ -72,10 +72,11 @@ means = crossed(counted[False], ["recall_avg", "precision_avg"], ["network", "me
 eight = means[means["method"].isin(TJOA_EIGHT)]  # the paper has neither Integrated Gradients nor XRAI
 leader = eight.loc[eight["recall_avg"].idxmax()]
 page.figure(
-    plots.five_band_scores(points.replace({"method": TITLES, "network": heat.titles})),
+    plots.five_band_scores(points.replace({"method": TITLES, "network": heat.titles}), insets=True),
     "recall_precision",
     caption="Precision against recall of ten methods, a point for each branch: average over the soft thresholds (A), "
-    "best (B), best after clamping (C). Bars: standard deviation over images. Up and to the right is better.",
+    "best (B), best after clamping (C). Bars: standard deviation over images. Insets: the three quarters of the points "
+    "with the least recall. Up and to the right is better.",
     alt="Three rows of scatter plots, a column for each network. Highest average recall of the paper's eight methods: "
     f"{TITLES[leader.method]} on {heat.titles[leader.network]}, {leader.recall_avg:.2f} at precision "
     f"{leader.precision_avg:.2f}.",
@@ -111,18 +112,60 @@ page.quote(
 # (means over networks). What the paper says of this figure is put to the test in the chapter on its
 # [claims](claims.md).
 #
+# ## Beside the paper's own values
+#
+# The paper prints its figures without numbers. The authors' notebooks hold the pictures, and from these the values can
+# be read to about 0.01. They plot them three times: for all images, for right predictions alone, and without the images
+# that have no cell.
+
+# %%
+compared = beside_published(scores[False], study.images.split("test").absent)
+page.table(
+    compared.replace({"method": TITLES, "network": heat.titles}),
+    "published",
+    caption="Average recall and precision here and in Fig. 3A, where the paper has the method, for all judged images, "
+    "for those predicted right, and for those with a cell. The published values are read from the pictures in the "
+    "outputs of the authors' notebooks (`book/tjoa2020_figures.csv` says which, and how).",
+)
+alike = compared[compared["images"] == "all"].dropna()
+theirs = {images: rows.set_index(["network", "method"]) for images, rows in compared.dropna().groupby("images")}
+ratio = theirs["all"]["precision_published"] / theirs["with a cell"]["precision_published"]
+page.quote(
+    n_published=len(alike),
+    published_above=int((alike["precision_published"] > alike["recall_published"]).sum()),
+    ours_above=int((alike["precision"] > alike["recall"]).sum()),
+    rho_recall=alike["recall"].corr(alike["recall_published"], method="spearman"),
+    rho_precision=alike["precision"].corr(alike["precision_published"], method="spearman"),
+    published_ratio=ratio.mean(),
+    published_recall=alike["recall_published"].median(),
+    ours_recall=alike["recall"].median(),
+)
+
+# %% [markdown]
+# Over {num}`five_band/n_published` methods and networks, the rank correlation of recall here with the published one is
+# {num}`five_band/rho_recall +.2f`, that of precision {num}`five_band/rho_precision +.2f`; the median recall is
+# {num}`five_band/ours_recall .3f` here and {num}`five_band/published_recall .3f` there. Two things show that the score
+# is read here as they computed it. Precision exceeds recall in {num}`five_band/published_above` of their points
+# ({num}`five_band/ours_above` here), which it never could if a missed pixel were a false positive
+# ([](../../concepts/five-band.md)). And their precision with the empty images is
+# {num}`five_band/published_ratio .2f` of that without: one image in ten counts with 0.
+#
 # ## ROC curves
 #
 # Each point is a pair of thresholds, from the strictest to the laxest; false positive rate and recall are means over
-# images and branches. The curve need not reach (1, 1), for a lower threshold may turn a hit into a wrong band.
+# images, and a line is a branch. The curve need not reach (1, 1), for a lower threshold may turn a hit into a wrong
+# band.
 
 # %%
+by_branch_curves = heat.roc(TJOA_TEN, by_branch=True)
 curves = heat.roc(TJOA_TEN)
 page.table(
     curves, "five_band_roc", caption="False positive rate and recall at each inner threshold, by method and network."
 )
-shown = curves.replace({"method": TITLES, "network": heat.titles})
+shown = by_branch_curves.replace({"method": TITLES, "network": heat.titles})
 places = curve_places(curves)
+ends = published_points("4")  # of the published curves, with the axes put right
+published_gap = (ends["recall"] - ends["fpr"]).groupby("method").mean()
 above = int((places["gap"] > 0).sum())
 deconvolution = places.xs("deconvolution", level="method").mean()
 page.quote(
@@ -133,13 +176,17 @@ page.quote(
     deconvolution_place=deconvolution["place"],
     deconvolution_place_swapped=deconvolution["place_swapped"],
     n_methods=len(TJOA_TEN),
+    published_deconvolution_gap=published_gap["deconvolution"],
+    published_saliency_gap=published_gap["saliency"],
+    **{f"published_deconvolution_{rate}": mean for rate, mean in ends.xs("deconvolution", level=1).mean().items()},
 )
 
 # %%
 page.figure(
     plots.five_band_roc(shown),
     "five_band_roc",
-    caption="ROC curves with the axes as they should be: false positive rate across, recall up. Grey: equal rates.",
+    caption="ROC curves with the axes as they should be: false positive rate across, recall up; a line for each "
+    "branch, markers for their mean. Grey: equal rates.",
     alt=f"ROC curves of {len(TJOA_TEN)} methods for {len(heat.networks)} networks. {above} of {len(places)} curves lie "
     f"above the diagonal on average; Deconvolution lies {'above' if deconvolution['gap'] > 0 else 'below'} it.",
     counterpart="Fig. 4",
@@ -165,7 +212,9 @@ page.figure(
 # mean distance from it (recall minus false positive rate) is {num}`five_band/deconvolution_gap +.2f`, that of the
 # others {num}`five_band/others_gap +.2f`. By the rate at which recall grows with the false positive rate, Deconvolution
 # takes place {num}`five_band/deconvolution_place .1f` of {num}`five_band/n_methods` (mean over networks); with the axes
-# swapped, place {num}`five_band/deconvolution_place_swapped .1f`.
+# swapped, place {num}`five_band/deconvolution_place_swapped .1f`. In the authors' picture, put right, Deconvolution
+# alone ends below the diagonal ({num}`five_band/published_deconvolution_gap +.2f` at the last thresholds, mean over the
+# networks; Saliency {num}`five_band/published_saliency_gap +.2f`).
 #
 # ## Images without a cell
 #

@@ -37,15 +37,20 @@ shown = {network: heat.gallery(network, branch, n_right) for network in heat.net
 images = {network: tuple(choice.index for choice in choices) for network, choices in shown.items()}
 
 
-def first_right(network, label):
-    """Where the first right prediction of a class stands among the shown images of a network, or None."""
-    return next((i for i, choice in enumerate(shown[network]) if choice.right and choice.label == label), None)
+# %%
+def best_shown(network, label):
+    """Which of the shown images is a right prediction of a class; without one, of any class, or just the first."""
+    right = [i for i, choice in enumerate(shown[network]) if choice.right]
+    own = [i for i in right if shown[network][i].label == label]
+    return (own or right or [0])[0]
 
 
 def row(name, network, i, maps):
-    """A labelled row of a figure: the i-th shown image of a network, its truth, its map."""
-    test, index = study.networks.test(f"{network}-1"), images[network][i]
-    return f"{TITLES[name]}\n{heat.titles[network]}", test.pixels[index], test.grades[index], maps[i]
+    """A labelled row of a figure: the i-th shown image of a network, its truth, its map; a mistake is named."""
+    test, choice = study.networks.test(f"{network}-1"), shown[network][i]
+    mistake = "" if choice.right else f"\nas {classes[choice.predicted]}"
+    index, title = choice.index, f"{TITLES[name]}\n{heat.titles[network]}{mistake}"
+    return title, test.pixels[index], test.grades[index], maps[i]
 
 
 # %% [markdown]
@@ -61,14 +66,12 @@ for name in COLOURED:
     for network in heat.networks:
         raw = heat.raw(name, network, branch, images[network])
         cancelled[name, network] = 1 - np.abs(raw.sum(1)).sum() / np.abs(raw).sum()
-        i = first_right(network, classes.index("RCell"))
-        if i is not None:
-            rows.append(row(name, network, i, raw))
+        rows.append(row(name, network, best_shown(network, classes.index("RCell")), raw))
 page.figure(
     plots.colour_channels(rows),
     "colour_channels",
     caption="Maps of cells with a red border (RCell), rightly predicted, in each colour channel over the largest "
-    "magnitude of the map.",
+    "magnitude of the map. Where a network gets none of these right, another image stands there.",
     alt="A grid of maps in the channels red, green and blue. Share of the magnitude that cancels in the sum over "
     "channels: "
     + ", ".join(f"{TITLES[m]} on {heat.titles[n]} {share:.0%}" for (m, n), share in cancelled.items())
@@ -86,21 +89,41 @@ page.quote(**{f"cancelled_{name}": mean for name, mean in means.items()})
 #
 # ## From a map to bands
 #
-# The same map at the first and the last pair of thresholds. What counts as feature depends on where the cut is.
+# The same map at the first and the last pair of thresholds. What counts as feature depends on where the cut is. All
+# predictions are right, unless the row says as which class an image was taken (where a network gets none right).
 
 # %%
 rows = []
 for name in ("saliency", "deeplift", "deeplift_shap"):
     for network in heat.networks:
         adjusted = heat.adjusted(name, network, branch, images[network])
-        rows.append(row(name, network, first_right(network, classes.index("CCellP")) or 0, adjusted))
+        rows.append(row(name, network, best_shown(network, classes.index("CCellP")), adjusted))
 page.figure(
     plots.band_grid(rows),
     "stratified",
     caption="Maps after the sum over channels, and their five bands at the first and the last pair of soft thresholds.",
     alt=f"A grid of {len(rows)} maps with their bands; at the strict thresholds most of each cell is in band 0, at the "
     "lax ones edges and background pixels enter the other bands.",
-    counterpart="Fig. 6",
+    counterpart="Fig. 6A, B",
+    source="tjoa2020quantifying",
+)
+
+# %% [markdown]
+# Two right predictions of one class, by one method, on one network: the paper's pair (DeepLift on VGG, eight tails)
+# differs in quality, and it warns that no picture stands for all.
+
+# %%
+PAIR = ("deeplift", "vgg16", "CCellT8")
+name, network, kind = PAIR
+adjusted = heat.adjusted(name, network, branch, images[network])
+pair = [i for i, choice in enumerate(shown[network]) if choice.right and choice.label == classes.index(kind)][:2]
+page.figure(
+    plots.band_grid([row(name, network, i, adjusted) for i in pair or [best_shown(network, classes.index(kind))]]),
+    "pair",
+    caption=f"{TITLES[name]} on {heat.titles[network]} for right predictions of {kind}, the first two of the test "
+    "images; where the network has fewer, what there is.",
+    alt=f"Image, truth, map and bands of cells with eight tails, a row for each; rows: {max(len(pair), 1)}.",
+    counterpart="Fig. 6C",
     source="tjoa2020quantifying",
 )
 

@@ -3,7 +3,15 @@
 import pandas as pd
 import pytest
 
-from saltrust.analysis.five_band import branch_points, curve_places, scores_by_depth
+from saltrust.analysis.five_band import (
+    beside_published,
+    branch_points,
+    curve_places,
+    published_points,
+    scores_by_depth,
+)
+from saltrust.core.errors import SaltrustError
+from saltrust.study.five_band import TJOA_EIGHT
 
 
 def test_a_branch_is_a_point():
@@ -20,6 +28,44 @@ def test_a_branch_is_a_point():
     spread = branch_points(frame, "best", spread=True)
     assert spread["recall_sd"].tolist() == pytest.approx([0.2 / 2**0.5, 0])
     assert list(spread)[-2:] == ["recall_sd", "precision_sd"]
+
+
+def test_the_published_values_are_those_of_eight_methods_on_three_networks():
+    for figure, images in (("3A", "all"), ("3A", "right"), ("3A", "with a cell"), ("3B", "all"), ("3C", "all")):
+        points = published_points(figure, images)
+        assert set(points.index) == {(n, m) for n in ("resnet34", "alexnet", "vgg16") for m in TJOA_EIGHT}
+        assert points.stack().between(0, 1).all()
+    with pytest.raises(SaltrustError, match="unknown published figure '3D'; known: 3A"):
+        published_points("3D")
+    with pytest.raises(SaltrustError, match="unknown published images 'right'"):
+        published_points("3B", "right")
+
+
+def test_the_published_values_agree_with_what_is_known_of_the_score():
+    """To the 0.01 to which pictures were read: see the head of the file."""
+    average, best = published_points("3A"), published_points("3B")
+    # One image in ten is empty and scores 0, so that means with it are nine tenths of those without.
+    without = published_points("3A", "with a cell")
+    assert (average / without)["precision"].mean() == pytest.approx(0.9, abs=0.01)
+    assert (best["recall"] >= average["recall"] - 0.01).all()
+    # Precision above recall, everywhere: a missed pixel cannot have been a false positive.
+    assert (average["precision"] > average["recall"] + 0.01).all()
+    # Of the ROC curves with their axes put right, Deconvolution's alone ends below the diagonal.
+    furthest = published_points("4")
+    below = (furthest["fpr"] > furthest["recall"]).unstack().all()
+    assert below["deconvolution"]
+    assert not (furthest["fpr"] > furthest["recall"]).unstack()[["saliency", "deeplift_shap"]].any(axis=None)
+
+
+def test_ours_stand_beside_the_published_values_of_the_same_images():
+    rows = [(0, 0, 0.8, 0.4), (1, 0, 0.2, 0.2), (9, 9, 0.0, 0.0)]
+    frame = pd.DataFrame(rows, columns=["label", "predicted", "recall_avg", "precision_avg"])
+    both = [frame.assign(network="alexnet", method=method) for method in ("saliency", "xrai")]
+    found = beside_published(pd.concat(both), absent=9).set_index(["method", "images"])
+    assert found.loc["saliency", "recall"].to_dict() == pytest.approx({"all": 1 / 3, "right": 0.4, "with a cell": 0.5})
+    assert found.loc["saliency", "precision"].to_dict() == pytest.approx({"all": 0.2, "right": 0.2, "with a cell": 0.3})
+    assert found.loc["saliency", "recall_published"].tolist() == [0.143, 0.146, 0.160]
+    assert found.loc["xrai", "precision_published"].isna().all()
 
 
 def test_curves_are_placed_within_each_network():

@@ -456,13 +456,13 @@ GRADES = np.repeat(np.array([0, 1, 2], np.uint8), [850_000, 100_000, 50_000]).re
 )
 def test_the_floors_of_the_five_band_score_are_as_the_page_says(adjusted, precision, recall, fpr):
     counts = confusion(adjusted(np.random.default_rng(0)), GRADES)
-    found = [counts.precision(False)[0, 0], counts.recall()[0, 0], counts.fpr(False)[0, 0]]
+    found = [counts.precision()[0, 0], counts.recall()[0, 0], counts.fpr()[0, 0]]
     assert found == pytest.approx([precision, recall, fpr], abs=0.005)
 
 
 def test_the_truth_as_a_map_has_the_average_precision_that_the_page_says():
     counts = confusion(np.array([0, 0.4 / 0.9, 1])[GRADES], GRADES)
-    assert counts.precision(False).mean() == pytest.approx((12 + 44 / 3) / 56)
+    assert counts.precision().mean() == pytest.approx((12 + 44 / 3) / 56)
     assert counts.recall().mean() == pytest.approx(1)
 
 
@@ -470,10 +470,10 @@ def test_the_solution_on_sixteen_pixels_is_right():
     adjusted = np.array([[0, 0.4, 0.1, 0], [0, 0.4, 0.9, 0.6], [-0.2, 0.1, 0.4, 0], [-1, 0, 0, 0]])
     grades = np.array([[0, 0, 0, 0], [0, 1, 2, 0], [0, 1, 2, 0], [0, 0, 0, 0]], np.uint8)
     counts = confusion(adjusted[None], grades[None])
-    assert counts.precision(False)[0, [0, -1]] == pytest.approx([1 / 3, 1 / 3], abs=1e-6)
+    assert counts.precision()[0, [0, -1]] == pytest.approx([1 / 3, 1 / 3], abs=1e-6)
     assert counts.recall()[0, [0, -1]] == pytest.approx([2 / 3, 1], abs=1e-6)
-    assert counts.fpr(False)[0, [0, -1]] == pytest.approx([4 / 13, 6 / 13], abs=1e-6)
-    assert [counts.precision(True)[0, 0], counts.fpr(True)[0, 0]] == pytest.approx([2 / 7, 5 / 14], abs=1e-6)
+    assert counts.fpr()[0, [0, -1]] == pytest.approx([4 / 13, 6 / 13], abs=1e-6)
+    assert counts.precision_to_the_letter()[0, 0] == pytest.approx(2 / 7, abs=1e-6)
 
 
 def test_the_solution_on_all_the_recall_is_right():
@@ -481,7 +481,7 @@ def test_the_solution_on_all_the_recall_is_right():
     right = [
         (
             counts.recall().mean() > 0.999,
-            counts.precision(False).mean() > 0.999,
+            counts.precision().mean() > 0.999,
             (counts.misjudged + counts.missed == 0).sum(),
         )
         for value in np.linspace(0, 1, 1000)

@@ -12,8 +12,9 @@ from skimage.transform import resize, rotate
 
 from saltrust.core import data_cards
 from saltrust.core.errors import SaltrustError
-from saltrust.datasets.cells import GRADES, SHARD, SPLITS, TYPES, CellParameters, cell, load
+from saltrust.datasets.cells import GRADES, SHARD, SPLITS, TYPES, CellParameters, _form, cell, load
 from saltrust.datasets.cells.backgrounds import BACKGROUNDS
+from saltrust.datasets.cells.parameters import TURNING
 from saltrust.datasets.cells.shapes import CELLS, Form, Frame, layers
 from saltrust.datasets.loaders import LOADERS
 
@@ -310,6 +311,37 @@ def test_nothing_leaks_into_bright_channels(kind):
     np.testing.assert_array_equal(right, wrong)
 
 
+# --- about what a rectangle turns -------------------------------------------------------------------------------------
+
+
+def test_rectangles_turned_about_the_image_are_the_turned_picture():
+    """Against scikit-image's rotation of the picture with the cell shifted and upright, as the code has it."""
+    smooth = CellParameters(noise=(0, 0), turning="image")
+    for index in range(12):
+        image = cell((11, index), 256, smooth, "RCellB", "black")
+        f, _ = _form((11, index), "RCellB", replace(smooth, turning="cell"))
+        upright = layers(CELLS["RCellB"], Frame(replace(f, angle=0.0), 256), smooth)
+        turned = rotate(upright.astype(float), f.angle, order=0, preserve_range=True)  # what comes from outside: 0
+        expected = np.array([0, 1, 2, 2])[np.rint(turned).astype(int)]  # border: feature
+        assert (image.grades != expected).mean() < 0.01
+        away = np.hypot(f.x, f.y) - np.hypot(image.attributes["x"], image.attributes["y"])
+        assert away == pytest.approx(0, abs=1e-9)
+
+
+def test_only_rectangles_turn_about_the_image():
+    for kind in CELLS:
+        own, about_the_image = (cell((12, 1), 64, CellParameters(turning=name), kind, "waves") for name in TURNING)
+        assert np.array_equal(own.pixels, about_the_image.pixels) == (kind in ROUND)
+
+
+def test_protocols_have_the_choices_of_the_generator_that_the_card_names():
+    card = data_cards.load("cells")
+    found = {name: CellParameters.of(**card.under(name).parameters) for name in ("corrected", "published", "as_run")}
+    assert found["corrected"] == CellParameters()
+    assert found["published"] == CellParameters(pole_test="published")
+    assert found["as_run"] == CellParameters(compositing="channel", turning="image")
+
+
 # --- one key, one image -----------------------------------------------------------------------------------------------
 
 
@@ -430,6 +462,7 @@ def test_types_and_backgrounds_are_uniform():
         ({"patches": 2.5}, "patches must be a whole number"),
         ({"pole_test": "publishd"}, "did you mean 'published'"),
         ({"compositing": "chanel"}, "did you mean 'channel'"),
+        ({"turning": "images"}, "did you mean 'image'"),
         ({"radus": (1, 2)}, "did you mean 'radius'"),
     ],
 )

@@ -67,6 +67,17 @@ def test_recall_and_precision_are_points_by_branch_in_panels_by_network():
     assert not plain.axes[0].containers[0][2]
 
 
+def test_an_inset_enlarges_where_points_crowd():
+    recalls = [0.01, 0.02, 0.03, 0.6]
+    frame = pd.DataFrame({"network": "VGG16", "method": list("abcd"), "branch": 1, "recall": recalls, "precision": 0.2})
+    figure = plots.five_band_scores(frame, insets=True)
+    (inset,) = figure.axes[0].child_axes
+    shown = sorted(line.get_xdata()[0] for line in inset.lines)
+    assert shown == recalls[:3]  # three quarters of the points, and not the one that stands apart
+    assert inset.get_xlim()[1] < 0.1 < figure.axes[0].get_xlim()[1]
+    assert not plots.five_band_scores(frame).axes[0].child_axes
+
+
 def curves(swapped):
     frame = pd.DataFrame(
         [
@@ -77,13 +88,17 @@ def curves(swapped):
         columns=["method", "network", "branch", "threshold", "fpr", "recall"],
     )
     axis = plots.five_band_roc(frame, swapped=swapped).axes[0]
-    diagonal, line = axis.lines
+    diagonal, *branches, mean = axis.lines
+    for branch, line in enumerate(branches):
+        drawn = frame[frame["branch"] == branch][["recall", "fpr"] if swapped else ["fpr", "recall"]]
+        np.testing.assert_allclose(line.get_xydata(), drawn)
+    assert len(branches) == 2
     np.testing.assert_array_equal(diagonal.get_xdata(), diagonal.get_ydata())
     assert (axis.get_xlabel(), axis.get_ylabel()) == ("FPR", "recall")
-    return line.get_xdata(), line.get_ydata()
+    return mean.get_xdata(), mean.get_ydata()
 
 
-def test_roc_lines_are_means_over_branches_and_swapped_on_request():
+def test_roc_lines_are_branches_and_their_mean_and_swapped_on_request():
     fpr, recall = curves(swapped=False)
     np.testing.assert_allclose(fpr, [0.01, 0.11, 0.21])
     np.testing.assert_allclose(recall, [0, 0.3, 0.6])

@@ -28,9 +28,9 @@ def literal_band(h, inner, outer):
     return -2
 
 
-def literal(adjusted, grades, thresholds, overlap):
+def literal(adjusted, grades, thresholds, to_the_letter=False):
     """Precision, recall, accuracy, FPR (4, n, m) and the counts, by loops over maps, thresholds, rows and columns, with
-    the sets as section III-C writes them."""
+    the sets as the authors' code has them, or as section III-C writes them."""
     pairs = thresholds.pairs()
     scores = np.zeros((4, len(adjusted), len(pairs)))
     counted = {name: np.zeros((len(adjusted), len(pairs)), int) for name in COUNTS}
@@ -42,7 +42,7 @@ def literal(adjusted, grades, thresholds, overlap):
                     band = literal_band(h, inner, outer)
                     tp += h0 != 0 and band == h0
                     fp += h0 == 0 and band != 0
-                    fp += h0 != 0 and band != h0 and (overlap or band != 0)
+                    fp += h0 != 0 and band != h0 and (to_the_letter or band != 0)
                     fn += h0 != 0 and band == 0
                     tn += h0 == 0 and band == 0
                     right += band == h0
@@ -58,12 +58,14 @@ def literal(adjusted, grades, thresholds, overlap):
 
 def assert_equal_to_the_literal_loops(adjusted, grades, thresholds):
     ours = confusion(adjusted, grades, thresholds)
-    for overlap in (True, False):
-        scores, counted = literal(adjusted, grades, thresholds, overlap)
-        for name in COUNTS:
-            np.testing.assert_array_equal(getattr(ours, name), counted[name])
-        mine = [ours.precision(overlap), ours.recall(), ours.accuracy(), ours.fpr(overlap)]
-        np.testing.assert_allclose(mine, scores, rtol=0, atol=1e-15)
+    scores, counted = literal(adjusted, grades, thresholds)
+    for name in COUNTS:
+        np.testing.assert_array_equal(getattr(ours, name), counted[name])
+    mine = [ours.precision(), ours.recall(), ours.accuracy(), ours.fpr()]
+    np.testing.assert_allclose(mine, scores, rtol=0, atol=1e-15)
+    read_to_the_letter, _ = literal(adjusted, grades, thresholds, to_the_letter=True)
+    np.testing.assert_allclose(ours.precision_to_the_letter(), read_to_the_letter[0], rtol=0, atol=1e-15)
+    assert (ours.precision_to_the_letter() <= ours.recall() + 1e-15).all()
 
 
 def literal_adjustment(raw, clamp, order):
@@ -132,7 +134,7 @@ def test_a_broken_map_scores_nan_and_its_neighbours_do_not():
     adjusted = np.random.default_rng(0).uniform(-1, 1, (3, 4, 4))
     adjusted[1, 2, 3] = np.nan
     counted = confusion(adjusted, np.ones((3, 4, 4), np.uint8))
-    for scores in (counted.precision(True), counted.recall(), counted.accuracy(), counted.fpr(False)):
+    for scores in (counted.precision(), counted.recall(), counted.accuracy(), counted.fpr()):
         assert np.isnan(scores[1]).all()
         assert np.isfinite(scores[[0, 2]]).all()
         assert [np.isnan(part).tolist() for part in soft(scores)] == [[False, True, False]] * 2
@@ -179,9 +181,8 @@ def test_bands_and_counts_agree(adjusted, grades):
     # Lower thresholds leave less in band 0, of the cell and of the background.
     assert (np.diff(counted.missed) <= 0).all()
     assert (np.diff(counted.true_negative) <= 0).all()
-    # As the text is written, false positives are at least as many, so that precision is at most as high.
-    assert (counted.precision(True) <= counted.precision(False)).all()
-    assert (counted.fpr(True) >= counted.fpr(False)).all()
+    # To the letter, false positives are at least as many, so that precision is at most as high.
+    assert (counted.precision_to_the_letter() <= counted.precision()).all()
 
 
 def test_a_perfect_map_and_an_image_without_cell():
@@ -190,9 +191,19 @@ def test_a_perfect_map_and_an_image_without_cell():
     grades[0, 3:5, 3:5] = 2
     adjusted = np.select([grades == 1, grades == 2], [0.4, 0.9])
     counted = confusion(adjusted, grades, Thresholds(count=1))
-    assert counted.precision(True)[0, 0] == counted.recall()[0, 0] == pytest.approx(1, abs=1e-6)
+    assert counted.precision()[0, 0] == counted.recall()[0, 0] == pytest.approx(1, abs=1e-6)
     assert counted.accuracy().tolist() == [[1], [1]]
-    assert counted.precision(True)[1, 0] == counted.recall()[1, 0] == counted.fpr(True)[1, 0] == 0
+    assert counted.precision()[1, 0] == counted.recall()[1, 0] == counted.fpr()[1, 0] == 0
+
+
+def test_a_missed_pixel_is_no_false_positive():
+    """One hit, three missed: all that is marked is right. To the letter, precision would be the recall."""
+    grades = np.array([[[2, 2, 2, 2, 0]]], np.uint8)
+    counted = confusion(np.array([[[1.0, 0, 0, 0, 0]]]), grades, Thresholds(count=1))
+    assert not counted.false_positive.any()
+    assert counted.precision()[0, 0] == pytest.approx(1, abs=1e-5)
+    assert counted.recall()[0, 0] == counted.precision_to_the_letter()[0, 0] == pytest.approx(1 / 4, abs=1e-6)
+    assert counted.fpr()[0, 0] == 0
 
 
 def test_average_may_be_divided_by_55_and_best_is_by_score():

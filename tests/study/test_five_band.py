@@ -92,6 +92,22 @@ def test_accuracies_count_the_predictions_of_each_branch(heat):
     assert table["stopped"].isin(["target", "early", "epochs"]).all()
 
 
+def test_branches_part(heat):
+    found = heat.apart("small")
+    assert found["branch"].tolist() == [2]
+    one, other = (heat.study.networks.trained(f"small-{k}").state() for k in (1, 2))
+    squares = sum(((one[name] - other[name]) ** 2).sum().item() for name in one)
+    assert found["distance"][0] == pytest.approx((squares / sum((v**2).sum().item() for v in one.values())) ** 0.5)
+    assert found["distance"][0] > 0
+    assert found["disagreement"][0] == (heat.predicted("small", 1) != heat.predicted("small", 2)).mean()
+
+
+def test_the_losses_of_a_base_are_those_of_its_record(heat):
+    losses = heat.base_losses("smaller")
+    assert losses["training loss"].tolist() == heat.base("smaller").record["curves"]["loss"]
+    assert losses["epoch"].tolist() == list(range(1, heat.plan("smaller").base.epochs + 1))
+
+
 def test_five_band_scores_are_those_of_the_maps(heat):
     frame = heat.five_band(TJOA_EIGHT, empty=True)
     assert not frame.duplicated(["image", "method", "network", "branch"]).any()
@@ -123,16 +139,15 @@ def test_images_without_a_cell_count_as_the_protocol_says(store):
 
 
 def test_published_scores_follow_the_text(store):
-    """The sum over 56 thresholds over 55, and blank pixels of the cell that are false positives as well."""
+    """The sum over 56 thresholds over 55; hits and misses are counted alike."""
     ours = FiveBandStudy(study(store)).five_band(("deeplift",), empty=False).query("network == 'small'")
     published = PROTOCOLS["published"].five_band
     variant = study(store)
     variant = variant.with_protocol(replace(variant.protocol, five_band=published))
     theirs = FiveBandStudy(variant).five_band(("deeplift",), empty=False).query("network == 'small'")
     np.testing.assert_allclose(theirs["recall_avg"], ours["recall_avg"] * 56 / 55, rtol=1e-12)
-    np.testing.assert_array_equal(theirs["recall_best"], ours["recall_best"])
-    assert (theirs["precision_best"] <= ours["precision_best"]).all()
-    assert (theirs["precision_best"] < ours["precision_best"]).any()
+    for score in ("recall_best", "precision_best"):
+        np.testing.assert_array_equal(theirs[score], ours[score])
 
 
 def test_unsigned_maps_have_no_negative_bands(heat):
@@ -150,6 +165,24 @@ def test_roc_points_are_means_over_images_and_branches(heat):
     scores = heat.five_band(("saliency",), ("small",))
     own = curves.query("method == 'saliency' and network == 'small'")
     assert own["recall"].mean() == pytest.approx(scores["recall_avg"].mean())
+    apart = heat.roc(("saliency", "deconvolution"), by_branch=True)
+    assert set(apart["branch"]) == {1, 2}
+    means = apart.groupby(["method", "network", "threshold"], sort=False)[["fpr", "recall"]].mean()
+    np.testing.assert_allclose(means, curves[["fpr", "recall"]], rtol=1e-12)
+
+
+def test_the_ends_are_those_of_the_curves(heat):
+    curves = heat.roc(("deconvolution",), ("small",))
+    found = heat.ends(("deconvolution",), ("small",))
+    assert found["fpr_first"].mean() == pytest.approx(curves["fpr"].iloc[0])
+    assert found["recall_gain"].mean() == pytest.approx(curves["recall"].iloc[-1] - curves["recall"].iloc[0])
+
+
+def test_images_of_a_class_are_the_first_of_the_test_split(heat):
+    labels = heat.study.images.split("test").labels
+    found = heat.of_class("RCell", 4)
+    assert list(found) == [i for i in range(200) if labels[i] == 3][:4]
+    assert len(heat.of_class("empty", 1000)) == (labels == 9).sum()
 
 
 def test_other_scores_are_of_the_same_maps(heat):
@@ -174,6 +207,15 @@ def test_guided_gradcam_uses_the_first_or_the_last_layer(heat):
     assert heat.raw("guided_gradcam", "small").shape == heat.raw("guided_gradcam_last", "small").shape
     assert not np.array_equal(heat.raw("guided_gradcam", "small"), heat.raw("guided_gradcam_last", "small"))
     assert heat.artefact("guided_gradcam", "small", 1).parameters["layer"] == "0"
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_guided_gradcam_multiplies_raw_maps_under_every_protocol(store, protocol):
+    """As captum does; that `as_run` multiplies displayed maps is a fact of another paper's code."""
+    asked = FiveBandStudy(study(store, protocol))
+    for name in ("guided_gradcam", "guided_gradcam_last"):
+        assert asked.artefact(name, "small", 1).parameters["maps"] == "raw"
+    assert asked.study.maps.artefact("guided_gradcam").parameters["maps"] == asked.study.protocol.guided_gradcam
 
 
 def test_the_gallery_shows_right_predictions_first_and_one_wrong(heat):

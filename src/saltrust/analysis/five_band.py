@@ -1,8 +1,13 @@
-"""What the figures of Tjoa & Guan show of five-band scores: points by branch, curves against the diagonal, depth."""
+"""What the figures of Tjoa & Guan show of five-band scores: points by branch, curves against the diagonal, depth; and
+the authors' own values, read from the pictures in their notebooks."""
 
 import pandas as pd
 
+from saltrust.core import paths
+from saltrust.core.errors import unknown_name
 from saltrust.stats.bootstrap import crossed
+
+PUBLISHED = paths.BOOK / "tjoa2020_figures.csv"
 
 
 def branch_points(frame: pd.DataFrame, kind: str = "avg", spread: bool = False) -> pd.DataFrame:
@@ -54,6 +59,62 @@ def curve_places(curves: pd.DataFrame) -> pd.DataFrame:
             "place_swapped": (1 / rate).groupby("network").rank(ascending=False),
         }
     )
+
+
+def published_points(figure: str = "3A", images: str = "all") -> pd.DataFrame:
+    """The authors' values of one figure, all branches together; the file says how they were read.
+
+    Args:
+        figure: "3A" (average), "3B" (best), "3C" (best, clamped) or "4" (the furthest point of a ROC curve).
+        images: "all"; of Fig. 3A also "right" (only right predictions) and "with a cell".
+
+    Returns:
+        Indexed by network and method: recall and precision of Fig. 3, recall and fpr of Fig. 4, good to about 0.01.
+
+    Raises:
+        SaltrustError: the file has no such figure, or not for these images.
+
+    Source:
+        etjoa003/explainable_ai, xai_basic/analysis: outputs of the notebooks that drew Fig. 3 and 4.
+
+    >>> published_points().loc[("alexnet", "saliency"), "recall"].item()
+    0.143
+    """
+    found = pd.read_csv(PUBLISHED, comment="#")
+    for column, wanted in (("figure", figure), ("images", images)):
+        if wanted not in set(found[column]):
+            raise unknown_name(f"published {column}", wanted, sorted(set(found[column])))
+        found = found[found[column] == wanted]
+    return found.set_index(["network", "method"]).drop(columns=["figure", "images"]).dropna(axis=1)
+
+
+def beside_published(scores: pd.DataFrame, absent: int) -> pd.DataFrame:
+    """Average recall and precision beside those of Fig. 3A, for each choice of images that the authors plotted.
+
+    Args:
+        scores: Columns label, predicted, network, method, recall_avg and precision_avg, a row for each image; those
+            without a cell among them.
+        absent: Label of the images without a cell.
+
+    Returns:
+        Columns images ("all", "right" or "with a cell"), network, method, recall, recall_published, precision,
+        precision_published; the published ones NaN for what is not in the paper.
+
+    >>> row = {"label": 0, "predicted": 0, "network": "alexnet", "method": "saliency"}
+    >>> found = beside_published(pd.DataFrame([{**row, "recall_avg": 0.5, "precision_avg": 0.25}]), absent=9)
+    >>> found[["images", "recall", "recall_published"]].to_numpy().tolist()[0]
+    ['all', 0.5, 0.143]
+    """
+    right, with_cell = scores["label"] == scores["predicted"], scores["label"] != absent
+    chosen = {"all": scores, "right": scores[right], "with a cell": scores[with_cell]}
+    tables = []
+    for images, rows in chosen.items():
+        means = rows.groupby(["network", "method"], sort=False)[["recall_avg", "precision_avg"]].mean()
+        means.columns = ["recall", "precision"]
+        joined = means.join(published_points("3A", images).add_suffix("_published")).reset_index()
+        tables.append(joined.assign(images=images))
+    columns = [f"{score}{source}" for score in ("recall", "precision") for source in ("", "_published")]
+    return pd.concat(tables, ignore_index=True)[["images", "network", "method", *columns]]
 
 
 def scores_by_depth(scores: pd.DataFrame, accuracies: pd.DataFrame, n_boot: int = 1000, seed: int = 0) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from typing import Any
 
 from saltrust.analysis import every_method
 from saltrust.analysis.audit.table import FINDINGS
-from saltrust.analysis.claims import ledger, tables
+from saltrust.analysis.claims import cells, ledger, tables
 from saltrust.analysis.multiverse import curve
 from saltrust.artefacts import Artefact
 from saltrust.core.data_cards import SPLITS
@@ -212,6 +212,10 @@ def _claims(study: Study, given: Parameters) -> Iterator[Artefact]:
         yield from verdicts(evidence.study, PAPER_EIGHT)
         yield from randomization(evidence.study, ["guided_backprop"])
         yield from networks(evidence.study)
+        if evidence.study.card.truth == "graded":
+            yield from cells.maps_of(evidence.graded)
+            yield from evidence.graded.artefacts(TJOA_EIGHT)
+            yield from evidence.graded.artefacts(TJOA_EIGHT, evidence.graded.deepened)
 
 
 @NEEDS.register("shortcut")

@@ -40,13 +40,11 @@ class Similarity:
 class FiveBand:
     """How the five-band score counts (Tjoa & Guan, sec. III-C).
 
-    overlap: whether a pixel of the truth that the map leaves blank is a false positive besides a false negative, as the
-    text's sets have it. n_soft: whether the sum over the thresholds t_0 to t_n is divided by n for their average, as in
-    the text, or by their number. clamping: "published" after the first normalization, or "as_run" before it. empty:
-    whether images without a cell count in the means, with their precision and recall of 0.
+    n_soft: whether the sum over the thresholds t_0 to t_n is divided by n for their average, as in the text, or by
+    their number. clamping: "published" after the first normalization, or "as_run" before it. empty: whether images
+    without a cell count in the means, with their precision and recall of 0.
     """
 
-    overlap: bool
     n_soft: bool
     clamping: str
     empty: bool
@@ -146,7 +144,7 @@ _published = Protocol(
     cascade_end="paper",
     threshold_pairs=50,
     pairs_by_method=False,
-    five_band=FiveBand(overlap=True, n_soft=True, clamping="published", empty=True),
+    five_band=FiveBand(n_soft=True, clamping="published", empty=True),
     low_baseline=0.5,
     rule="mean",
 )
@@ -165,7 +163,7 @@ _as_run = replace(
     similarity=Preparation("sum_abs", clip=99.0),
     ssim=Similarity("uniform", size=7, sigma=1.5, data_range=2.0),
     pairs_by_method=True,
-    five_band=FiveBand(overlap=True, n_soft=False, clamping="as_run", empty=True),
+    five_band=FiveBand(n_soft=False, clamping="as_run", empty=True),
 )
 
 _corrected = replace(
@@ -182,7 +180,7 @@ _corrected = replace(
     ssim=Similarity("gaussian", size=11, sigma=1.5, data_range=1.0),
     batchnorm="reset",
     cascade_end="input",
-    five_band=FiveBand(overlap=False, n_soft=False, clamping="published", empty=False),
+    five_band=FiveBand(n_soft=False, clamping="published", empty=False),
     low_baseline=("surrogates", "different images"),
     rule="interval",
 )

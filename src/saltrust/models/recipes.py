@@ -33,13 +33,20 @@ _SMOKE = BranchPlan(
     replace(_BASE, epochs=1, batch_size=16, steps_per_epoch=2), replace(_BRANCH, steps_per_epoch=4), scaffolded=True
 )
 
+# Branches go on at the paper's learning rate at once, so that they part even where the target stops them early, and end
+# at a low one. Networks of the depth test start from the trained AlexNet with layers that pass the image on, and train
+# until these, too, have moved.
+_APART = replace(_BRANCH, learning_rate=1e-4, schedule="one_cycle", warmup=0.0, steps_per_epoch=40)
+_LEARNED = replace(_DEEPER, learning_rate=5e-4, steps_per_epoch=32)
+_BRANCHES = {"branch": _APART, "limit": 8}
+
 BRANCHING = {
     "smoke": {name: _SMOKE for name in ("resnet34", "alexnet", "vgg16", *DEEPER)},
     "quick": {
-        "resnet34": replace(_QUICK, base=replace(_BASE, epochs=6), refresh=0.4),
-        "alexnet": replace(_QUICK, base=replace(_BASE, epochs=12)),
-        "vgg16": replace(_QUICK, base=replace(_BASE, epochs=5)),
-        **dict.fromkeys(DEEPER, replace(_QUICK, base=_DEEPER, branch=replace(_BRANCH, steps_per_epoch=12))),
+        "resnet34": replace(_QUICK, base=replace(_BASE, epochs=4), refresh=0.4, **_BRANCHES),
+        "alexnet": replace(_QUICK, base=replace(_BASE, epochs=12), **_BRANCHES),
+        "vgg16": replace(_QUICK, base=replace(_BASE, epochs=5), **_BRANCHES),
+        **dict.fromkeys(DEEPER, replace(_QUICK, base=_LEARNED, branch=replace(_APART, steps_per_epoch=16))),
     },
 }
 """How base models and branches train in the profiles that are smaller than the paper."""

@@ -7,12 +7,12 @@ Where the figures of the papers are:
 
 - Arun et al.: Fig. 1 `four_questions` (images.py); Fig. 2a-b `score_boxes`, Fig. 3a `cascade_curves`, Fig. 4a-b
   `stability_boxes` (scores.py); the maps of Fig. 2 to 4 `map_grid` (images.py); Table 2 `verdict_matrix` (verdicts.py).
-- Tjoa & Guan: Fig. 2 `truth_grid` (cells.py); Fig. 3 `five_band_scores`, Fig. 4 `five_band_roc`, Fig. 5
-  `colour_channels`, Fig. 6 `band_grid`, the appendix's galleries `signed_map_gallery` and its Fig. 1 `depth_scores`
-  (five_band.py).
+- Tjoa & Guan: Fig. 1 `workflow`, Fig. 2 `truth_grid` (cells.py); Fig. 3 `five_band_scores`, Fig. 4 `five_band_roc`,
+  Fig. 5 `colour_channels`, Fig. 6 `band_grid`, the appendix's galleries `signed_map_gallery` and its Fig. 1
+  `depth_scores` (five_band.py).
 """
 
-from saltrust.plots.cells import truth_grid
+from saltrust.plots.cells import truth_grid, workflow
 from saltrust.plots.claims import claim_answers
 from saltrust.plots.five_band import (
     band_grid,

@@ -82,11 +82,11 @@ def branch_traces(frame: pd.DataFrame, target: float) -> Figure:
     return figure
 
 
-def five_band_scores(frame: pd.DataFrame) -> Figure:
+def five_band_scores(frame: pd.DataFrame, insets: bool = False) -> Figure:
     """Precision against recall: a column of panels for each network, a point for each branch, a colour and marker for
     each method (Tjoa & Guan, fig. 3).
 
-    All panels have the same axes: rows are there to be compared.
+    All panels have the same axes: rows are there to be compared. insets: enlarge where a panel's points crowd.
 
     Args:
         frame: method, network, branch, recall, precision; where there are recall_sd and precision_sd, they are the bars
@@ -115,6 +115,8 @@ def five_band_scores(frame: pd.DataFrame) -> Figure:
                 markeredgewidth=0.5,
                 label=method,
             )
+        if insets:
+            _enlarge(axes[i, j], own, styles)
     for axis, network in zip(axes[0], networks, strict=True):
         axis.set_title(network)
     for axis, row in zip(axes[:, 0], rows, strict=True):
@@ -126,12 +128,26 @@ def five_band_scores(frame: pd.DataFrame) -> Figure:
     return figure
 
 
+def _enlarge(axis: Axes, points: pd.DataFrame, styles: Mapping[str, tuple]) -> None:
+    """An inset with the three quarters of the points that have the least recall, without their bars."""
+    crowd = points[points["recall"] <= points["recall"].quantile(0.75)]
+    inset = axis.inset_axes([0.56, 0.62, 0.42, 0.36])
+    for method, own in crowd.groupby("method", sort=False):
+        colour, marker = styles[method]
+        inset.plot(own["recall"], own["precision"], marker, color=colour, markersize=4, markeredgewidth=0)
+    inset.tick_params(labelsize=7, length=2, pad=1)
+    inset.margins(0.15)
+    inset.locator_params(nbins=3)
+    axis.indicate_inset_zoom(inset, edgecolor="0.6", linewidth=0.6)
+
+
 def five_band_roc(frame: pd.DataFrame, *, swapped: bool = False) -> Figure:
     """Recall against the false positive rate: a panel for each network, a line for each method from its strictest
     threshold to its laxest, marked at the first and every eleventh after it (Tjoa & Guan, fig. 4).
 
     Args:
-        frame: method, network, threshold, fpr, recall; rows of several branches are averaged.
+        frame: method, network, threshold, fpr, recall; where there is branch, each has a thin line, and the mean over
+            them the markers.
         swapped: as the published figure was drawn, recall across and the false positive rate up, with the labels of the
             right way round.
     """
@@ -146,11 +162,13 @@ def five_band_roc(frame: pd.DataFrame, *, swapped: bool = False) -> Figure:
         axis.plot([0, top], [0, top], color="0.6", linewidth=1)
         for method, points in means[means["network"] == network].groupby("method", sort=False):
             colour, marker = styles[method]
+            for _, one in _branches(frame, network, method):
+                axis.plot(one[across], one[up], color=colour, linewidth=0.7, alpha=0.7)
             axis.plot(
                 points[across],
                 points[up],
                 color=colour,
-                linewidth=1.6,
+                linewidth=0 if "branch" in frame else 1.6,
                 marker=marker,
                 markersize=5.5,
                 markevery=11,
@@ -161,6 +179,12 @@ def five_band_roc(frame: pd.DataFrame, *, swapped: bool = False) -> Figure:
     axes[0, 0].set_ylabel("recall")
     _legend(figure, styles)
     return figure
+
+
+def _branches(frame: pd.DataFrame, network: str, method: str) -> Iterable[tuple[int, pd.DataFrame]]:
+    """The rows of each branch of one method on one network; nothing where branches are not told apart."""
+    own = frame[(frame["network"] == network) & (frame["method"] == method)]
+    return own.groupby("branch") if "branch" in frame else ()
 
 
 def colour_channels(rows: Sequence[tuple[str, np.ndarray, np.ndarray, np.ndarray]]) -> Figure:

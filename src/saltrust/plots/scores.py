@@ -35,18 +35,20 @@ def class_confusion(matrices: Mapping[str, np.ndarray], classes: Sequence[str]) 
 
 
 def training_curves(curves: Mapping[str, pd.DataFrame]) -> Figure:
-    """Training loss and validation score over the training, one line for each network.
+    """Training loss, and validation score where there is one, over the training; one line for each network.
 
     Args:
-        curves: name -> a frame of three columns whose names are the labels: time, loss, score.
+        curves: name -> a frame of two or three columns whose names are the labels: time, loss, score.
     """
-    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.6))
+    panels = max(len(frame.columns) for frame in curves.values()) - 1
+    figure, axes = plt.subplots(1, panels, figsize=(WIDTH * panels / 2, 3.6), squeeze=False)
+    axes = axes[0]
     for (name, frame), marker in zip(curves.items(), "osD^v", strict=False):
         time, *values = frame.columns
         for axis, value in zip(axes, values, strict=True):
             axis.plot(frame[time], frame[value], marker=marker, label=name)
             axis.set(xlabel=time, ylabel=value)
-    axes[1].legend(fontsize=9)
+    axes[-1].legend(fontsize=9)
     return figure
 
 

@@ -1,7 +1,8 @@
 """The five-band score of Tjoa & Guan (2020, section III-C): a signed map against a truth with two grades.
 
-The sets of the text overlap. A pixel of the cell in band 0 is a false negative; by "truth != 0 and another band" it is
-a false positive as well. The counts are kept apart, so that both readings can be had.
+A pixel of the cell in band 0 is a false negative and nothing else. To the letter, "truth != 0 and another band" makes
+it a false positive as well; precision could then never exceed recall, and it does in the paper's Fig. 3. The authors'
+code counts as is done here.
 """
 
 from dataclasses import dataclass
@@ -161,29 +162,33 @@ class Confusion:
         """Pixels of each map (n, m); 0 where the map could not be counted."""
         return self.hit + self.missed + self.misjudged + self.false_alarm + self.true_negative
 
-    def false_positive(self, overlap: bool) -> np.ndarray:
-        """False positives (n, m), in pixels.
+    @property
+    def false_positive(self) -> np.ndarray:
+        """Pixels outside band 0 that are not hits (n, m): false alarms and misjudged."""
+        return self.false_alarm + self.misjudged
 
-        Args:
-            overlap: whether missed pixels are false positives too, as the text is written, or false negatives alone.
+    def precision(self) -> np.ndarray:
+        """TP / (TP + FP), an array (n, m) in [0, 1]."""
+        return self._share(self.hit, self.hit + self.false_positive)
+
+    def precision_to_the_letter(self) -> np.ndarray:
+        """Precision if a missed pixel were a false positive too, (n, m) in [0, 1]; never above recall. In no protocol.
+
+        Source:
+            Tjoa & Guan 2020, section III-C, read to the letter.
         """
-        return self.false_alarm + self.misjudged + self.missed * overlap
-
-    def precision(self, overlap: bool) -> np.ndarray:
-        """TP / (TP + FP), an array (n, m) in [0, 1]; overlap: see `false_positive`."""
-        return self._share(self.hit, self.hit + self.false_positive(overlap))
+        return self._share(self.hit, self.hit + self.false_positive + self.missed)
 
     def recall(self) -> np.ndarray:
         """TP / (TP + FN), an array (n, m) in [0, 1]. Misjudged pixels are in neither."""
         return self._share(self.hit, self.hit + self.missed)
 
-    def fpr(self, overlap: bool) -> np.ndarray:
-        """FP / (FP + TN), an array (n, m) in [0, 1]; overlap: see `false_positive`.
+    def fpr(self) -> np.ndarray:
+        """FP / (FP + TN), an array (n, m) in [0, 1].
 
         FP has pixels of the cell, so that this is no share of the background.
         """
-        alarms = self.false_positive(overlap)
-        return self._share(alarms, alarms + self.true_negative)
+        return self._share(self.false_positive, self.false_positive + self.true_negative)
 
     def accuracy(self) -> np.ndarray:
         """Share of the pixels that are in the band of their truth, an array (n, m) in [0, 1]."""

@@ -23,6 +23,7 @@ from saltrust.study import criteria
 from saltrust.study.images import spread
 from saltrust.study.study import Study
 
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")  # of batch normalization
 CLAMP = 0.1  # largest magnitude that a clamped map keeps (sec. IV-A)
 
 
@@ -47,6 +48,8 @@ class TjoaMethod:
 
 # captum's defaults: five samples without noise, between the image and four baselines that are all but black [code].
 NEAR_BLACK = {"distribution": "near_black", "references": 4}
+# The product of raw maps under every protocol, as captum has it; the displayed ones of `as_run` are another paper's.
+RAW = {"maps": "raw"}
 
 TJOA_METHODS: Registry[TjoaMethod] = Registry("method of Tjoa & Guan")
 for _name, _method in {
@@ -54,13 +57,13 @@ for _name, _method in {
     "input_x_gradient": TjoaMethod("Input × Gradient", "input_x_gradient"),
     "deeplift": TjoaMethod("DeepLift", "deeplift", parameters={"baseline": "black"}),
     "guided_backprop": TjoaMethod("GuidedBackprop", "guided_backprop"),
-    "guided_gradcam": TjoaMethod("GuidedGradCam", "guided_gradcam", first_layer=True),  # what the authors ran [code]
+    "guided_gradcam": TjoaMethod("GuidedGradCam", "guided_gradcam", first_layer=True, parameters=RAW),  # layer: [code]
     "deconvolution": TjoaMethod("Deconvolution", "deconvolution"),
     "gradient_shap": TjoaMethod("GradientShap", "gradient_shap", parameters={"samples": 5, "noise": 0.0, **NEAR_BLACK}),
     "deeplift_shap": TjoaMethod("DeepLiftShap", "deeplift_shap", parameters=NEAR_BLACK),
     "ig": TjoaMethod("Integrated Gradients", "ig", parameters={"baseline": "black"}),
     "xrai": TjoaMethod("XRAI", "xrai"),
-    "guided_gradcam_last": TjoaMethod("GuidedGradCam, last layer", "guided_gradcam"),
+    "guided_gradcam_last": TjoaMethod("GuidedGradCam, last layer", "guided_gradcam", parameters=RAW),
     "gradient": TjoaMethod("Gradient, signed", "grad"),
 }.items():
     TJOA_METHODS.register(_name)(_method)
@@ -111,6 +114,11 @@ class FiveBandStudy:
         sizes = self.study.profile.branching
         return spread(range(len(self.study.images.split("test"))), sizes.judged)
 
+    def of_class(self, name: str, count: int) -> tuple[int, ...]:
+        """Positions of test images of one class, the first `count` of them, or all where there are fewer."""
+        test = self.study.images.split("test")
+        return tuple(np.flatnonzero(test.labels == test.classes.index(name))[:count].tolist())
+
     # --- networks -------------------------------------------------------------------------------------------------
 
     def accuracies(self, networks: Sequence[str] = ()) -> pd.DataFrame:
@@ -137,6 +145,29 @@ class FiveBandStudy:
     def base(self, network: str) -> Trained:
         """The base model of a network."""
         return self.study.store.get(self.study.networks.artefact(f"{network}-1").base)
+
+    def base_losses(self, network: str) -> pd.DataFrame:
+        """Mean training loss of the base model in each epoch: epoch, training loss."""
+        losses = self.base(network).record["curves"]["loss"]
+        return pd.DataFrame({"epoch": range(1, len(losses) + 1), "training loss": losses})
+
+    def apart(self, network: str) -> pd.DataFrame:
+        """How far the branches of a network have parted, a row for each but the first: network, branch, distance (of
+        its weights from the first branch's, over the length of these), disagreement (share of the test images that it
+        takes for another class)."""
+        first, *others = self.study.networks.branches(network)
+        origin, predicted = self._weights(network, first), self.predicted(network, first)
+        rows = []
+        for branch in others:
+            distance = np.linalg.norm(self._weights(network, branch) - origin) / np.linalg.norm(origin)
+            disagreement = (self.predicted(network, branch) != predicted).mean()
+            rows.append((network, branch, float(distance), float(disagreement)))
+        return pd.DataFrame(rows, columns=["network", "branch", "distance", "disagreement"])
+
+    def _weights(self, network: str, branch: int) -> np.ndarray:
+        """What a branch has learned, as one vector; without what batch normalization has counted."""
+        state = self.study.networks.trained(f"{network}-{branch}").state()
+        return np.concatenate([v.float().numpy().ravel() for k, v in state.items() if not k.endswith(STATISTICS)])
 
     def settings(self, network: str) -> dict[str, float]:
         """Table I's columns: size, batch_size, base_epochs, epochs, limit, refresh."""
@@ -217,7 +248,7 @@ class FiveBandStudy:
 
         def columns(name: str, network: str, branch: int) -> dict[str, np.ndarray]:
             c = self._confusion(name, network, branch, clamped, unsigned)
-            scores = {"precision": c.precision(rules.overlap), "recall": c.recall(), "accuracy": c.accuracy()}
+            scores = {"precision": c.precision(), "recall": c.recall(), "accuracy": c.accuracy()}
             found = {}
             for score, values in scores.items():
                 divisor = values.shape[1] - 1 if rules.n_soft else None
@@ -242,18 +273,30 @@ class FiveBandStudy:
         frame = self._table(names, networks, "blank pixels", columns)
         return frame[(frame["label"] == self.study.images.split("test").absent) == empty]
 
-    def roc(self, names: Sequence[str], networks: Sequence[str] = ()) -> pd.DataFrame:
+    def roc(self, names: Sequence[str], networks: Sequence[str] = (), by_branch: bool = False) -> pd.DataFrame:
         """False positive rate and recall at each inner threshold, means over images and branches: method, network,
-        threshold, fpr, recall."""
+        threshold, fpr, recall. by_branch: each branch apart, with a column branch."""
         rows = []
         inner = self.thresholds.pairs()[:, 0]
         for name, network, branch in track(self._sets(names, networks), "ROC curves"):
             confusion = self._confusion(name, network, branch)
             shown = self.counted(self._frame(name, network, branch, {})).index
-            means = {"fpr": confusion.fpr(self._rules.overlap), "recall": confusion.recall()}
+            means = {"fpr": confusion.fpr(), "recall": confusion.recall()}
             means = {key: values[shown].mean(axis=0) for key, values in means.items()}
-            rows.append(pd.DataFrame({"method": name, "network": network, "threshold": inner, **means}))
-        return pd.concat(rows).groupby(["method", "network", "threshold"], sort=False, as_index=False).mean()
+            by = {"method": name, "network": network, **({"branch": branch} if by_branch else {})}
+            rows.append(pd.DataFrame({**by, "threshold": inner, **means}))
+        return pd.concat(rows).groupby([*by, "threshold"], sort=False, as_index=False).mean()
+
+    def ends(self, names: Sequence[str], networks: Sequence[str] = ()) -> pd.DataFrame:
+        """What the thresholds change: image, label, predicted, method, network, branch, fpr_first (false positive rate
+        at the strictest thresholds), recall_gain (recall at the laxest less that at the strictest)."""
+
+        def columns(name: str, network: str, branch: int) -> dict[str, np.ndarray]:
+            c = self._confusion(name, network, branch)
+            recall = c.recall()
+            return {"fpr_first": c.fpr()[:, 0], "recall_gain": recall[:, -1] - recall[:, 0]}
+
+        return self.counted(self._table(names, networks, "thresholds", columns))
 
     def localization(self, names: Sequence[str], score: str, networks: Sequence[str] = ()) -> pd.DataFrame:
         """Another score of the same maps: image, label, predicted, method, network, branch, <score>.

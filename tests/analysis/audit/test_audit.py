@@ -18,9 +18,11 @@ from saltrust.analysis.audit.libraries import BOX_SIDE, boxed, opened
 from saltrust.analysis.audit.table import FINDINGS, audit
 from saltrust.artefacts.store import Store
 from saltrust.core import data_cards
+from saltrust.datasets.cells import CellParameters, cell
 from saltrust.methods.preparation import prepare
 from saltrust.methods.registry import PAPER_EIGHT
 from saltrust.models.architectures import ARCHITECTURES, Architecture, Stage
+from saltrust.models.classifiers import predict
 from saltrust.study.study import Study
 
 NETWORKS = ("small", "smaller")
@@ -71,12 +73,38 @@ def test_every_finding_says_what_differs_and_has_two_numbers(table):
         ("functional_relu", 1, 0),  # InceptionV3 has 94 BasicConv2d, each with a call of relu
         ("pole", 1, 0),
         ("divisor", 56 / 55, 1),
+        ("same_layers", 8, 2),
         ("axes", 1, -1),
     ],
 )
 def test_what_can_be_known_beforehand(table, name, as_text, as_code):
     assert table.loc[name, "as_text"] == pytest.approx(as_text, abs=1e-5)
     assert table.loc[name, "as_code"] == pytest.approx(as_code, abs=1e-5)
+
+
+def test_a_map_that_marks_nothing_wrong_is_precise_unless_missed_pixels_count_twice(table):
+    grades = cell((0, 0), 64, CellParameters(), "CCellP", "black").grades
+    assert table.loc["missed", "as_text"] == pytest.approx((grades == 2).sum() / (grades > 0).sum(), abs=1e-5)
+    assert table.loc["missed", "as_code"] == pytest.approx(1, abs=1e-5)
+
+
+def test_larger_images_are_judged_by_the_same_network(study, table):
+    own = study.images.split("val")
+    scores = predict(study.networks.artefact(study.networks.main).network(study.store.get), own.pixels)[:, 0]
+    assert table.loc["validated_large", "as_text"] == ((scores > 0) == own.present).mean()
+    assert 0 <= table.loc["validated_large", "as_code"] <= 1
+    (larger,) = FINDINGS["validated_large"].maps(study)
+    assert (larger.size, larger.count) == (round(64 * 512 / 224), 12)
+
+
+def test_turned_rectangles_and_resized_truth(table):
+    assert table.loc["turned", "as_text"] == table.loc["rim", "as_text"] == 0
+    # Of 100,000 places drawn by hand; 200 give it to three standard errors.
+    x, y, angle = np.random.default_rng(0).uniform(-1, 1, (3, 100_000))
+    turn = np.radians(60 * angle)
+    out = np.maximum(np.abs(np.cos(turn) * x + np.sin(turn) * y), np.abs(np.cos(turn) * y - np.sin(turn) * x)) > 1
+    assert table.loc["turned", "as_code"] == pytest.approx(out.mean(), abs=3 * np.sqrt(out.mean() / 200))
+    assert 0.001 < table.loc["rim", "as_code"] < 0.2
 
 
 def test_the_class_that_is_explained_is_the_predicted_one(study, table):

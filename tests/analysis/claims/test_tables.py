@@ -90,18 +90,21 @@ def graded():
         for branch in (1, 2)
     ]
     frame = pd.DataFrame(rows, columns=["image", "method", "network", "branch"])
-    scores = ["recall_avg", "precision_avg", "recall_best", "blank", "false_alarms"]
+    scores = ["recall_avg", "precision_avg", "recall_best", "precision_best", "blank", "false_alarms"]
+    scores += ["fpr_first", "recall_gain"]
     frame[scores] = rng.uniform(size=(len(frame), len(scores)))
     deeper = frame.replace({"alexnet": "alexnet+1", "vgg16": "alexnet+2", "resnet34": "alexnet+4"})
 
     def five_band(names, networks=(), clamped=False, unsigned=False):
-        return (deeper if networks else frame).assign(recall_best=frame["recall_best"] - 0.1 * clamped)
+        best = {s: frame[s] + by * clamped for s, by in (("recall_best", -0.1), ("precision_best", 0.2))}
+        return (deeper if networks else frame).assign(**best)
 
     return SimpleNamespace(
         networks=("alexnet", "vgg16", "resnet34"),
         deepened=("alexnet+1", "alexnet+2", "alexnet+4"),
         five_band=five_band,
         blank=lambda names: frame,
+        ends=lambda names: frame,
         frame=frame,
     )
 
@@ -122,8 +125,20 @@ def test_maps_have_a_column_for_each_network_and_method_and_the_median(evidence,
     assert evidence.table("recall_by_network").loc["b", "vgg16"] == pytest.approx(own.mean())
 
 
-def test_clamping_is_by_how_much_a_score_moves(evidence):
-    assert evidence.table("clamping").to_numpy() == pytest.approx(0.1)
+def test_clamping_is_by_how_much_scores_move(evidence):
+    moved, raised = evidence.table("clamping"), evidence.table("clamping_change")
+    assert set(moved) == {f"{n}/{s}" for n in ("alexnet", "vgg16", "resnet34") for s in ("recall", "precision")}
+    for score, by in (("recall", -0.1), ("precision", 0.2)):
+        assert raised.filter(like=score).to_numpy() == pytest.approx(by)
+        assert moved.filter(like=score).to_numpy() == pytest.approx(abs(by))
+
+
+def test_what_thresholds_change_stands_beside_the_median_method(evidence, graded):
+    for table, score in (("first_fpr", "fpr_first"), ("recall_gain", "recall_gain")):
+        own = graded.frame.query("network == 'alexnet' and image == 'a'").groupby("method")[score].mean()
+        found = evidence.table(table).loc["a"]
+        assert found["alexnet/deeplift"] == pytest.approx(own["deeplift"])
+        assert found["alexnet/median"] == pytest.approx(own.median())
 
 
 def test_depth_is_the_slope_over_the_added_layers(evidence, graded):

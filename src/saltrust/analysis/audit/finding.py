@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from saltrust.artefacts import Artefact
 from saltrust.artefacts.maps import SaliencyMaps
 from saltrust.artefacts.scores import LocalizationScores
 from saltrust.core.protocols import Preparation
@@ -13,7 +14,7 @@ from saltrust.study.study import Study
 ARUN, TJOA, VENKATESH, ADEBAYO = "Arun et al.", "Tjoa & Guan", "Venkatesh et al.", "Adebayo et al."
 
 Demonstration = Callable[[Study], tuple[float, float]]
-MapsOf = Callable[[Study], Sequence[SaliencyMaps]]
+Needed = Callable[[Study], Sequence[Artefact]]
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Finding:
         code: what the code did.
         measure: what is measured.
         demonstrate: study -> the measure as in the text, and as in the code.
-        maps: study -> the maps that it needs beside those of the paper's methods on the main network and its replicate.
+        maps: study -> the maps or images that it needs beside the maps of the paper's methods on the main network and
+            its replicate.
     """
 
     name: str
@@ -38,11 +40,11 @@ class Finding:
     code: str
     measure: str
     demonstrate: Demonstration
-    maps: MapsOf
+    maps: Needed
 
 
 def finding(
-    paper: str, title: str, *, text: str, code: str, measure: str, maps: MapsOf = lambda study: ()
+    paper: str, title: str, *, text: str, code: str, measure: str, maps: Needed = lambda study: ()
 ) -> Callable[[Demonstration], Finding]:
     """Make a demonstration the finding of its name; `table.FINDINGS` lists all of them."""
     return lambda demonstrate: Finding(demonstrate.__name__, paper, title, text, code, measure, demonstrate, maps)

@@ -21,6 +21,8 @@ FINDINGS: dict[str, Finding] = {
         arun.grid,
         tjoa.first_layer,
         tjoa.signs,
+        tjoa.validated_large,
+        tjoa.same_layers,
         libraries.functional_relu,
         # how maps are scored
         arun.preparation,
@@ -41,7 +43,10 @@ FINDINGS: dict[str, Finding] = {
         # generated cells and their score
         tjoa.pole,
         tjoa.compositing,
+        tjoa.turned,
+        tjoa.rim,
         tjoa.divisor,
+        tjoa.missed,
         tjoa.axes,
         tjoa.clamping,
     )

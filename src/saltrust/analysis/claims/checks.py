@@ -498,14 +498,14 @@ def arithmetic(
 
 
 def label(column: str) -> str:
-    """A column in words: a method, a network, or "<network>/<method of Tjoa & Guan>"."""
+    """A column in words: a method, a network, or "<network>/<method of Tjoa & Guan, score or channel>"."""
     from saltrust.methods.registry import METHODS
     from saltrust.models.architectures import ARCHITECTURES
     from saltrust.study.five_band import TITLES
 
     network, _, method = column.partition("/")
     if method:
-        return f"{TITLES[method]} on {label(network)}"
+        return f"{TITLES.get(method, method)} on {label(network)}"
     names = {"average": "AVG", "main": "main network", "other": "other network"}
     names |= {"main_random": "main network, random", "other_random": "other network, random"}
     names |= {name: architecture.title for name, architecture in ARCHITECTURES.items()}

@@ -10,6 +10,7 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from saltrust.analysis.claims import cells  # noqa: F401 (its tables and checks come into the registries)
 from saltrust.analysis.claims.checks import ANSWERS, CHECKS, Outcome, label
 from saltrust.analysis.claims.limits import MADE_OF
 from saltrust.analysis.claims.tables import TABLES, Evidence

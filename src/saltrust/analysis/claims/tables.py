@@ -284,10 +284,33 @@ def _recall_unsigned(evidence: Evidence) -> pd.DataFrame:
 
 @TABLES.register("clamping")
 def _clamping(evidence: Evidence) -> pd.DataFrame:
-    """By how much clamping moves the best recall of a map, in either direction, by network."""
-    clamped = evidence.graded.five_band(TJOA_EIGHT, clamped=True)
-    moved = (clamped["recall_best"] - evidence.five_band["recall_best"]).abs()
-    return _wide(clamped.assign(moved=moved), "moved", "network")
+    """By how much clamping moves the best recall and precision of a map, in either direction, by network and score."""
+    return _clamped(evidence, abs)
+
+
+@TABLES.register("clamping_change")
+def _clamping_change(evidence: Evidence) -> pd.DataFrame:
+    """By how much clamping raises them."""
+    return _clamped(evidence, lambda change: change)
+
+
+def _clamped(evidence: Evidence, size: Callable[[pd.Series], pd.Series]) -> pd.DataFrame:
+    clamped, scores = evidence.graded.five_band(TJOA_EIGHT, clamped=True), ("recall", "precision")
+    raised = {s: size(clamped[f"{s}_best"] - evidence.five_band[f"{s}_best"]) for s in scores}
+    tables = [_wide(clamped.assign(raised=raised[s]), "raised", "network").add_suffix(f"/{s}") for s in scores]
+    return pd.concat(tables, axis=1)
+
+
+@TABLES.register("first_fpr")
+def _first_fpr(evidence: Evidence) -> pd.DataFrame:
+    """False positive rate at the strictest thresholds."""
+    return _with_medians(_wide(evidence.graded.ends(TJOA_EIGHT), "fpr_first", "network", "method"), evidence.graded)
+
+
+@TABLES.register("recall_gain")
+def _recall_gain(evidence: Evidence) -> pd.DataFrame:
+    """Recall at the laxest thresholds less that at the strictest."""
+    return _with_medians(_wide(evidence.graded.ends(TJOA_EIGHT), "recall_gain", "network", "method"), evidence.graded)
 
 
 @TABLES.register("blank")

@@ -14,7 +14,7 @@ from saltrust.core.labelled_images import Split
 from saltrust.core.progress import track
 from saltrust.datasets.cells.backgrounds import BACKGROUNDS
 from saltrust.datasets.cells.parameters import UNITS, CellParameters
-from saltrust.datasets.cells.shapes import CELLS, OUTSIDE, Form, Frame, form, grades_of, layers, palette
+from saltrust.datasets.cells.shapes import CELLS, OUTSIDE, Form, Frame, form, grades_of, layers, palette, placed
 from saltrust.datasets.loaders import LOADERS, Loader, refuse_findings
 
 TYPES = (*CELLS, "empty")  # the classes, in the order of their labels
@@ -127,7 +127,7 @@ def _form(key: Sequence[int], kind: str, parameters: CellParameters) -> tuple[Fo
         drawn = form(parameters, *(_random(key, part, attempt) for part in (PLACE, SHAPE, EDGES)))
         # judged at the paper's size, so that the same cell is taken at every size
         if not CELLS[kind].least or CELLS[kind].mark(Frame(drawn, UNITS), parameters).mean() >= parameters.tail_share:
-            return drawn, attempt
+            return placed(CELLS[kind], drawn, parameters), attempt
     raise SaltrustError(
         f"cells: {parameters.attempts} attempts gave no {kind} whose tail covers {parameters.tail_share:.2%} of the "
         "image; allow a smaller tail_share, thicker tails or more attempts"

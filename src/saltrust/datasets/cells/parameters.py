@@ -14,9 +14,11 @@ Range = tuple[float, float]
 class CellParameters:
     """The constants of Tjoa & Guan's generator; a range (low, high) is drawn from uniformly for each image.
 
-    Defaults are those of the paper's code, but for its two known faults. `pole_test`: "published" is Algorithm 2 as
-    printed, which asks for y >= r v where -r v is meant, so that a plus sign has no pole. `compositing`: "channel" is
-    the code, which adds the background wherever a colour channel is dark, so that it shows through inside a cell.
+    Defaults are those of the paper's code, but for three choices. `pole_test`: "published" is Algorithm 2 as printed,
+    which asks for y >= r v where -r v is meant, so that a plus sign has no pole. `compositing`: "channel" is the code,
+    which adds the background wherever a colour channel is dark, so that it shows through inside a cell. `turning`:
+    "image" is the code, which shifts a rectangular cell and then turns the picture about its centre; what is shifted
+    out of the picture is lost, and cells come to lie further out. Round cells it turns about their own centre.
     Raises SaltrustError for a value outside its range.
     """
 
@@ -56,9 +58,10 @@ class CellParameters:
     # The truth (Algorithm 1, make_explanation)
     feature_threshold: float = 0.05  # a third of a colour's length, above which a feature counts
     body_threshold: float = 0.05  # … and the rest of a cell
-    # The two faults
+    # Where the code, or the text as printed, does otherwise
     pole_test: str = "corrected"  # a name in POLE_TESTS
     compositing: str = "object"  # a name in COMPOSITING
+    turning: str = "cell"  # a name in TURNING: the centre about which a rectangular cell is turned
     leak: float = 0.01  # compositing "channel": value below which a channel counts as background
 
     def __post_init__(self) -> None:
@@ -83,7 +86,7 @@ class CellParameters:
         for name in ("attempts", "patches", "wave_grid"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 raise SaltrustError(f"cells: {name} must be a whole number from 1, not {getattr(self, name)}")
-        for name, known in (("pole_test", POLE_TESTS), ("compositing", COMPOSITING)):
+        for name, known in (("pole_test", POLE_TESTS), ("compositing", COMPOSITING), ("turning", TURNING)):
             if getattr(self, name) not in known:
                 raise unknown_name(name, getattr(self, name), known)
 
@@ -110,6 +113,7 @@ class CellParameters:
 
 POLE_TESTS = ("corrected", "published")
 COMPOSITING = ("object", "channel")
+TURNING = ("cell", "image")
 
 
 def _tuples(value):

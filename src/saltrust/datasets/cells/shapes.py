@@ -5,7 +5,7 @@ is turned back into the upright frame instead, so that a cell is drawn directly 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -69,6 +69,14 @@ class Frame:
         cos, sin = np.float32(np.cos(np.radians(of.angle))), np.float32(np.sin(np.radians(of.angle)))
         self.form = of
         self.x, self.y = cos * right - sin * down, sin * right + cos * down
+
+    @cached_property
+    def kept(self) -> np.ndarray:
+        """Which pixels (size, size) lay in the picture before it was turned about its centre."""
+        f, limit = self.form, UNITS / 2
+        cos, sin = np.cos(np.radians(f.angle)), np.sin(np.radians(f.angle))
+        right, down = np.float32(cos * f.x - sin * f.y), np.float32(sin * f.x + cos * f.y)
+        return (np.abs(self.x + right) <= limit) & (np.abs(self.y + down) <= limit)
 
     @cached_property
     def distance(self) -> np.ndarray:
@@ -173,11 +181,25 @@ CELLS: dict[str, Type] = {
 }
 
 
+def placed(kind: Type, drawn: Form, parameters: CellParameters) -> Form:
+    """A form where it comes to lie: as drawn, or, for a rectangle turned about the image's centre, further round it."""
+    if not _turned_about_the_image(kind, parameters):
+        return drawn
+    cos, sin = np.cos(np.radians(drawn.angle)), np.sin(np.radians(drawn.angle))
+    return replace(drawn, x=cos * drawn.x + sin * drawn.y, y=cos * drawn.y - sin * drawn.x)
+
+
+def _turned_about_the_image(kind: Type, parameters: CellParameters) -> bool:
+    return kind.body is rectangle and parameters.turning == "image"
+
+
 def layers(kind: Type, frame: Frame, parameters: CellParameters) -> np.ndarray:
     """(size, size) uint8: which layer of the cell each pixel shows."""
     drawn = kind.body(frame)
     if kind.mark is not None:
         drawn[kind.mark(frame, parameters)] = MARK
+    if _turned_about_the_image(kind, parameters):
+        drawn[~frame.kept] = OUTSIDE
     return drawn
 
 
