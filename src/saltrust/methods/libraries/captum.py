@@ -363,7 +363,7 @@ def lrp(model: Explained, images: Tensor, keys: Sequence[Key], *, version: Versi
     def relevance(network: nn.Module, x: Tensor, index: Tensor) -> Tensor:
         for module in network.modules():
             if type(module) is nn.Identity:
-                module.rule = rules.IdentityRule()
+                module.rule = rules.EpsilonRule()
         return attr.LRP(network).attribute(x, target=index)
 
     return CAPTUM.attributed(model, images, lambda network, x, targets: network.relevance(x, targets, relevance))
