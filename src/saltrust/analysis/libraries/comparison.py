@@ -43,7 +43,7 @@ WHY = {
     "pytorch-grad-cam:layercam": RANGE,
     "pytorch-grad-cam:eigencam": f"{SIGN}; {RANGE}",
     "pytorch-grad-cam:eigengradcam": f"{SIGN}; {RANGE}",
-    "zennit:lrp": "calls of functions have no rule: relevance passes them as a gradient does",
+    "zennit:lrp": "calls of functions have no rule: relevance passes them as a gradient does; sums near 0 amplify it",
     "zennit:lrp_composite": "calls of functions have no rule: relevance passes them as a gradient does",
 }
 """Why a library's map is not ours, by method; `examples` shows it on networks of a few numbers."""
