@@ -139,8 +139,9 @@ def compare(study: Study, names: Sequence[str], n_images: int, n_boot: int) -> p
     Returns:
         A row for each, with columns method (our name), library, version; raw_difference, the largest difference of raw
         maps as a share of our largest value; shown_difference, that of the maps in [0, 1] as they are shown;
-        rank_correlation of the pixels of these, the mean over images; seconds a map, and ratio to ours; auprc, ours;
-        verdict (of utility, on these images) and our_verdict; why the maps differ, "" where they agree.
+        rank_correlation of the pixels of these, the mean over images; seconds a map, and ratio to ours, NaN where that
+        took none; auprc, ours; verdict (of utility, on these images) and our_verdict; why the maps differ, "" where
+        they agree.
     """
     images = study.images.explained[:n_images]
     own = list(dict.fromkeys(map(counterpart, names)))
@@ -161,7 +162,7 @@ def compare(study: Study, names: Sequence[str], n_images: int, n_boot: int) -> p
                 "shown_difference": difference,
                 "rank_correlation": rank_correlation(shown, ours_shown),
                 "seconds": seconds,
-                "ratio": seconds / ours_seconds,
+                "ratio": seconds / ours_seconds if ours_seconds else float("nan"),
                 "auprc": utility.loc[name, "value"],
                 "our_auprc": utility.loc[ours, "value"],
                 "verdict": utility.loc[name, "verdict"],

@@ -88,7 +88,7 @@ class Library:
             fields: fields of `Method` in which it differs from ours.
         """
         own = METHODS[name]
-        shared = ("family", "cite", "formula", "needs", "signed", "backward")
+        shared = ("family", "formula", "needs", "signed", "backward")
 
         def add(function: Callable) -> Callable:
             known = inspect.signature(function).parameters
@@ -99,6 +99,7 @@ class Library:
                     key: value for key, value in own.from_protocol(protocol, profile).items() if key in known
                 },
                 **{field: getattr(own, field) for field in shared},
+                "cite": f"{own.cite},{self.cite}",
             }
             registered = self.method(name, passes=passes or own.cost, **own_fields | fields)
             return registered(function)

@@ -309,7 +309,7 @@ def gradcam(
     abbreviation="BIG (PAIR saliency)",
     title="Blur Integrated Gradients (PAIR saliency)",
     family="gradient",
-    cite="xu2020attribution",
+    cite="xu2020attribution,pair2022saliency",
     formula=r"\int_{\infty}^{0} \frac{\partial f(x_\sigma)}{\partial x_\sigma} \odot "
     r"\frac{\partial x_\sigma}{\partial \sigma} \, d\sigma, \quad x_\sigma = \mathcal{N}(0, \sigma^2) * x",
     passes=lambda p: p["steps"],
