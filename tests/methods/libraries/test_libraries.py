@@ -3,12 +3,14 @@
 import json
 import warnings
 
+import captum.attr
 import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 from torch import nn
 
+from saltrust.artefacts.fingerprint import modules_reached
 from saltrust.core.errors import SaltrustError
 from saltrust.core.profiles import PROFILES
 from saltrust.core.protocols import PROTOCOLS
@@ -252,3 +254,42 @@ def test_a_refusal_is_the_librarys_in_one_line():
 def test_what_a_library_cannot_be_told_is_refused(name, given, message):
     with pytest.raises(SaltrustError, match=message):
         maps_of(name, explained(), **given)
+
+
+def test_an_edit_of_one_librarys_file_renames_its_maps_alone(tmp_path):
+    script = tmp_path / "nothing.py"
+    script.touch()
+
+    def files(name):
+        reached = modules_reached(script, [METHODS[name].function.__module__])
+        return {file.name for file in reached if file.parent.name == "libraries"}
+
+    assert files("captum:ig") == {"library.py", "captum.py"}
+    assert files("pair:ig") == {"library.py", "pair.py"}
+    assert files("zennit:lrp") == {"library.py", "zennit.py"}
+    assert files("pytorch-grad-cam:gradcam") == {"library.py", "pytorch_grad_cam.py"}
+    for name in ("ig", "lrp", "gradcam", "xrai"):
+        assert files(name) == set()
+
+
+def test_lrp_of_captum_passes_where_batch_normalization_was_folded():
+    """As captum does on the network as it was, but for its epsilon."""
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        network = nn.Sequential(
+            *(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.AvgPool2d(22), nn.Conv2d(4, 2, 1)),
+        )
+    network[1].running_mean.fill_(0.1)
+
+    class Flat(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = network
+
+        def forward(self, x):
+            return self.network(x).flatten(1)
+
+    flat = Flat().double().eval()
+    with warnings.catch_warnings(action="ignore"):
+        expected = captum.attr.LRP(flat).attribute(images(), target=1).detach()
+    assert_equal(METHODS["captum:lrp"].function(Explained(flat, target=1), images(), KEYS), expected, 1e-5)

@@ -76,6 +76,10 @@ def gradient(model: Explained, images: Tensor, keys: Sequence[Key], *, version: 
 
     Source:
         captum/attr/_core/saliency.py; its default abs=True would drop the sign.
+
+    >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> gradient(Explained(network), torch.ones(1, 1, 2, 2), [(0,)]).tolist()
+    [[[[0.25, 0.25], [0.25, 0.25]]]]
     """
     attr = CAPTUM.load(version)
     return CAPTUM.attributed(
@@ -85,7 +89,27 @@ def gradient(model: Explained, images: Tensor, keys: Sequence[Key], *, version: 
 
 @CAPTUM.counterpart("input_x_gradient")
 def input_x_gradient(model: Explained, images: Tensor, keys: Sequence[Key], *, version: Version = VERSION) -> Tensor:
-    """captum's InputXGradient; arguments, results and errors as of `gradient`."""
+    """captum's InputXGradient.
+
+    Args:
+        model: the network.
+        images: (n, channels, height, width) in the model's input range.
+        keys: one noise key for each image; not used.
+        version: of captum.
+
+    Returns:
+        Maps of the images' shape.
+
+    Raises:
+        SaltrustError: that version of captum is not installed, or it refuses the network.
+
+    Source:
+        captum/attr/_core/input_x_gradient.py
+
+    >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> input_x_gradient(Explained(network), torch.ones(1, 1, 2, 2), [(0,)]).tolist()
+    [[[[0.25, 0.25], [0.25, 0.25]]]]
+    """
     attr = CAPTUM.load(version)
     return CAPTUM.attributed(
         model, images, lambda network, x, targets: attr.InputXGradient(network).attribute(x, target=targets)
@@ -126,6 +150,10 @@ def smoothgrad(
 
     Source:
         captum/attr/_core/noise_tunnel.py
+
+    >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> smoothgrad(Explained(network), torch.ones(1, 1, 2, 2), [(0,)], samples=2).tolist()
+    [[[[0.25, 0.25], [0.25, 0.25]]]]
     """
     attr, kind = CAPTUM.load(version), _known("power of SmoothGrad", NOISES, power)
     waiting = iter(keys)
@@ -178,6 +206,10 @@ def integrated_gradients(
 
     Source:
         captum/attr/_core/integrated_gradients.py
+
+    >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> integrated_gradients(Explained(network), torch.ones(1, 1, 2, 2), [(0,)], steps=1, baseline="grey").tolist()
+    [[[[0.25, 0.25], [0.25, 0.25]]]]
     """
     attr, rule = CAPTUM.load(version), _known("quadrature", QUADRATURES, quadrature)
     size = {"internal_batch_size": max(model.batch_size, len(images))}
@@ -210,6 +242,10 @@ def deeplift(
 
     Source:
         captum/attr/_core/deep_lift.py
+
+    >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> deeplift(Explained(network), torch.ones(1, 1, 2, 2), [(0,)], baseline="grey").tolist()
+    [[[[0.25, 0.25], [0.25, 0.25]]]]
     """
     return _mean_over(model, images, baseline, CAPTUM.load(version).DeepLift)
 
@@ -244,6 +280,10 @@ def deeplift_shap(
 
     Source:
         captum/attr/_core/deep_lift.py
+
+    >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> deeplift_shap(Explained(network), torch.ones(1, 1, 2, 2), [(0,)], references=2).shape
+    torch.Size([1, 1, 2, 2])
     """
     attr = CAPTUM.load(version)
 
@@ -259,7 +299,24 @@ def deeplift_shap(
 def guided_backprop(model: Explained, images: Tensor, keys: Sequence[Key], *, version: Version = VERSION) -> Tensor:
     """captum's GuidedBackprop. It guides ReLU modules; a call of relu() passes its own gradient.
 
-    Arguments, results and errors as of `gradient`. Source: captum/attr/_core/guided_backprop_deconvnet.py
+    Args:
+        model: the network.
+        images: (n, channels, height, width) in the model's input range.
+        keys: one noise key for each image; not used.
+        version: of captum.
+
+    Returns:
+        Maps of the images' shape.
+
+    Raises:
+        SaltrustError: that version of captum is not installed, or it refuses the network.
+
+    Source:
+        captum/attr/_core/guided_backprop_deconvnet.py
+
+    >>> network = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> guided_backprop(Explained(network, scalar="negated_logit"), torch.ones(1, 1, 2, 2), [(0,)]).tolist()
+    [[[[0.0, 0.0], [0.0, 0.0]]]]
     """
     attr = CAPTUM.load(version)
     return CAPTUM.attributed(
@@ -269,7 +326,27 @@ def guided_backprop(model: Explained, images: Tensor, keys: Sequence[Key], *, ve
 
 @CAPTUM.counterpart("deconvolution")
 def deconvolution(model: Explained, images: Tensor, keys: Sequence[Key], *, version: Version = VERSION) -> Tensor:
-    """captum's Deconvolution; as `guided_backprop`."""
+    """captum's Deconvolution. It changes ReLU modules; a call of relu() passes its own gradient.
+
+    Args:
+        model: the network.
+        images: (n, channels, height, width) in the model's input range.
+        keys: one noise key for each image; not used.
+        version: of captum.
+
+    Returns:
+        Maps of the images' shape.
+
+    Raises:
+        SaltrustError: that version of captum is not installed, or it refuses the network.
+
+    Source:
+        captum/attr/_core/guided_backprop_deconvnet.py
+
+    >>> network = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> deconvolution(Explained(network), -torch.ones(1, 1, 2, 2), [(0,)]).tolist()  # no ReLU fires
+    [[[[0.25, 0.25], [0.25, 0.25]]]]
+    """
     attr = CAPTUM.load(version)
     return CAPTUM.attributed(
         model, images, lambda network, x, targets: attr.Deconvolution(network).attribute(x, target=targets)
@@ -297,6 +374,11 @@ def guided_gradcam(
 
     Source:
         captum/attr/_core/guided_grad_cam.py
+
+    >>> layers = torch.nn.AvgPool2d(2), torch.nn.ReLU(), torch.nn.AvgPool2d(2), torch.nn.Flatten()
+    >>> model = Explained(torch.nn.Sequential(*layers))
+    >>> guided_gradcam(model, torch.ones(1, 1, 4, 4), [(0,)], layer="0").shape
+    torch.Size([1, 1, 4, 4])
     """
     attr, path = CAPTUM.load(version), model.whole(layer_of(model, model.accept(images), layer))
 
@@ -328,6 +410,10 @@ def gradcam(
 
     Source:
         captum/attr/_core/layer/grad_cam.py
+
+    >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> gradcam(Explained(network), torch.ones(1, 1, 4, 4), [(0,)], layer="0").shape
+    torch.Size([1, 1, 4, 4])
     """
     attr, path = CAPTUM.load(version), model.whole(layer_of(model, model.accept(images), layer))
 
@@ -399,6 +485,10 @@ def occlusion(
 
     Source:
         captum/attr/_core/occlusion.py
+
+    >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> occlusion(Explained(network), torch.ones(1, 1, 2, 2), [(0,)], window=0.5, stride=0.5).tolist()
+    [[[[0.25, 0.25], [0.25, 0.25]]]]
     """
     attr = CAPTUM.load(version)
     size, step = ([max(round(share * side), 1) for side in images.shape[2:]] for share in (window, stride))

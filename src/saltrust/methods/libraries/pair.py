@@ -98,6 +98,10 @@ def gradient(model: Explained, images: Tensor, keys: Sequence[Key], *, version: 
 
     Source:
         saliency/core/gradients.py
+
+    >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> gradient(Explained(network), torch.ones(1, 1, 2, 2), [(0,)]).tolist()
+    [[[[0.25, 0.25], [0.25, 0.25]]]]
     """
     core = PAIR.load(version)
     return _masks(model, images, lambda x, call, _: core.GradientSaliency().GetMask(x, call), _gradients)
@@ -137,6 +141,10 @@ def smoothgrad(
 
     Source:
         saliency/core/base.py
+
+    >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> smoothgrad(Explained(network), torch.ones(1, 1, 2, 2), [(0,)], samples=2).tolist()
+    [[[[0.25, 0.25], [0.25, 0.25]]]]
     """
     core = PAIR.load(version)
 
@@ -179,6 +187,10 @@ def integrated_gradients(
 
     Source:
         saliency/core/integrated_gradients.py
+
+    >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> integrated_gradients(Explained(network), torch.ones(1, 1, 2, 2), [(0,)], steps=2, baseline="grey").tolist()
+    [[[[0.25, 0.25], [0.25, 0.25]]]]
     """
     core, path = PAIR.load(version), {"x_steps": steps, "batch_size": model.batch_size}
 
@@ -208,7 +220,34 @@ def smooth_integrated_gradients(
     baseline: Baseline = "black",
     version: Version = VERSION,
 ) -> Tensor:
-    """PAIR's GetSmoothedMask of its IntegratedGradients; parameters, results and errors as of these two."""
+    """PAIR's GetSmoothedMask of its IntegratedGradients.
+
+    Args:
+        model: the network.
+        images: (n, channels, height, width) in the model's input range.
+        keys: one tuple of non-negative integers for each image, which its noise depends on.
+        samples: as in `smoothgrad`.
+        noise: as in `smoothgrad`.
+        spread: as in `smoothgrad`.
+        power: as in `smoothgrad`.
+        seed: of the noise.
+        steps: as in `integrated_gradients`.
+        baseline: as in `integrated_gradients`.
+        version: of PAIR saliency.
+
+    Returns:
+        Maps of the images' shape, in units of the explained scalar, or of its square.
+
+    Raises:
+        SaltrustError: as `gradient`.
+
+    Source:
+        saliency/core/base.py, saliency/core/integrated_gradients.py
+
+    >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> smooth_integrated_gradients(Explained(network), torch.ones(1, 1, 2, 2), [(0,)], samples=2, steps=2).shape
+    torch.Size([1, 1, 2, 2])
+    """
     core, path = PAIR.load(version), {"x_steps": steps, "batch_size": model.batch_size}
 
     def smooth(x: np.ndarray, call: Callable, image: Tensor) -> np.ndarray:
@@ -294,6 +333,10 @@ def gradcam(
 
     Source:
         saliency/core/grad_cam.py
+
+    >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> gradcam(Explained(network), torch.ones(1, 1, 4, 4), [(0,)], layer="0").shape
+    torch.Size([1, 1, 4, 4])
     """
     core, path = PAIR.load(version), layer_of(model, model.accept(images), layer)
 
@@ -335,6 +378,10 @@ def blur_ig(
 
     Source:
         Xu et al. 2020; saliency/core/blur_ig.py
+
+    >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> blur_ig(Explained(network), torch.ones(1, 1, 2, 2), [(0,)], steps=2).shape
+    torch.Size([1, 1, 2, 2])
     """
     core, path = PAIR.load(version), {"steps": steps, "batch_size": model.batch_size}
     return _masks(model, images, lambda x, call, _: core.BlurIG().GetMask(x, call, **path), _gradients)

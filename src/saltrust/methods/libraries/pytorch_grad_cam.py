@@ -57,7 +57,24 @@ def gradcam(
 def gradcam_pp(
     model: Explained, images: Tensor, keys: Sequence[Key], *, layer: Layer = None, version: Version = VERSION
 ) -> Tensor:
-    """pytorch-grad-cam's GradCAMPlusPlus, with 1e-6 added to its denominators; otherwise as `gradcam`."""
+    """pytorch-grad-cam's GradCAMPlusPlus, with 1e-6 added to its denominators.
+
+    Args:
+        model: the network.
+        images: (n, channels, height, width) in the model's input range.
+        keys: one noise key for each image; not used.
+        layer: as in `gradcam`.
+        version: of pytorch-grad-cam.
+
+    Returns:
+        Maps (n, 1, height, width), from 0 to 1 on each image.
+
+    Raises:
+        SaltrustError: as `gradcam`.
+
+    Source:
+        pytorch_grad_cam/grad_cam_plusplus.py
+    """
     return _cam(model, images, layer, version, "GradCAMPlusPlus")
 
 
@@ -65,7 +82,24 @@ def gradcam_pp(
 def layercam(
     model: Explained, images: Tensor, keys: Sequence[Key], *, layer: Layer = None, version: Version = VERSION
 ) -> Tensor:
-    """pytorch-grad-cam's LayerCAM; otherwise as `gradcam`."""
+    """pytorch-grad-cam's LayerCAM.
+
+    Args:
+        model: the network.
+        images: (n, channels, height, width) in the model's input range.
+        keys: one noise key for each image; not used.
+        layer: as in `gradcam`.
+        version: of pytorch-grad-cam.
+
+    Returns:
+        Maps (n, 1, height, width), from 0 to 1 on each image.
+
+    Raises:
+        SaltrustError: as `gradcam`.
+
+    Source:
+        pytorch_grad_cam/layer_cam.py
+    """
     return _cam(model, images, layer, version, "LayerCAM")
 
 
@@ -73,7 +107,24 @@ def layercam(
 def eigencam(
     model: Explained, images: Tensor, keys: Sequence[Key], *, layer: Layer = None, version: Version = VERSION
 ) -> Tensor:
-    """pytorch-grad-cam's EigenCAM, whose sign is that of the linear algebra library; otherwise as `gradcam`."""
+    """pytorch-grad-cam's EigenCAM, whose sign is that of the linear algebra library.
+
+    Args:
+        model: the network.
+        images: (n, channels, height, width) in the model's input range.
+        keys: one noise key for each image; not used.
+        layer: as in `gradcam`.
+        version: of pytorch-grad-cam.
+
+    Returns:
+        Maps (n, 1, height, width), from 0 to 1 on each image.
+
+    Raises:
+        SaltrustError: as `gradcam`.
+
+    Source:
+        pytorch_grad_cam/eigen_cam.py
+    """
     return _cam(model, images, layer, version, "EigenCAM")
 
 
@@ -81,5 +132,22 @@ def eigencam(
 def eigengradcam(
     model: Explained, images: Tensor, keys: Sequence[Key], *, layer: Layer = None, version: Version = VERSION
 ) -> Tensor:
-    """pytorch-grad-cam's EigenGradCAM, whose sign is that of the linear algebra library; otherwise as `gradcam`."""
+    """pytorch-grad-cam's EigenGradCAM, whose sign is that of the linear algebra library.
+
+    Args:
+        model: the network.
+        images: (n, channels, height, width) in the model's input range.
+        keys: one noise key for each image; not used.
+        layer: as in `gradcam`.
+        version: of pytorch-grad-cam.
+
+    Returns:
+        Maps (n, 1, height, width), from 0 to 1 on each image.
+
+    Raises:
+        SaltrustError: as `gradcam`.
+
+    Source:
+        pytorch_grad_cam/eigen_grad_cam.py
+    """
     return _cam(model, images, layer, version, "EigenGradCAM")
