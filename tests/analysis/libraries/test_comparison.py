@@ -5,6 +5,7 @@ import pytest
 
 from saltrust.analysis.libraries import comparison
 from saltrust.analysis.libraries.comparison import (
+    SETTINGS,
     WHY,
     compared_methods,
     counterpart,
@@ -50,7 +51,8 @@ def test_the_first_of_each_library_takes_the_time_of_its_import(study, monkeypat
     assert [(maps.method, maps.images) for maps in first] == [("ig", (0,)), ("pair:ig", (0,)), ("captum:ig", (0,))]
     needed = list(maps_of(study, names, 2))
     assert needed[:3] == first
-    assert [maps.method for maps in needed[3:-1]] == ["ig", "lrp", *names]
+    assert [maps.method for maps in needed[3:-1]] == ["ig", "lrp", *names, "ig"]
+    assert needed[-2].parameters["quadrature"] == "riemann"
     assert all(one.images == (0, 1) for one in needed[3:])
 
 
@@ -90,3 +92,8 @@ def test_rank_correlation_is_the_mean_over_images_and_needs_maps_that_vary():
     assert rank_correlation(maps, other) == pytest.approx(0)
     assert np.isnan(rank_correlation(maps, np.ones_like(maps)))
     assert comparison.AGREES < 1 / 255
+
+
+def test_settings_that_a_library_has_fixed_are_ours_to_choose():
+    for name, given in SETTINGS.items():
+        assert set(given) <= set(METHODS[counterpart(name)].defaults) - set(METHODS[name].defaults)

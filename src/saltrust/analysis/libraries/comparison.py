@@ -36,7 +36,7 @@ WHY = {
     "pair:smoothgrad": NOISE,
     "pair:smooth_ig": f"{NOISE}; the end points of the path count in full",
     "pair:ig": "the end points of the path count in full",
-    "pair:xrai": "the end points of the path count in full, which may change the order of the regions",
+    "pair:xrai": "of the channels the largest counts, and the end points of the path in full",
     "pair:gradcam": "divided by its maximum before it is enlarged, as if mirrored at the border",
     "pytorch-grad-cam:gradcam": RANGE,
     "pytorch-grad-cam:gradcam_pp": f"1e-6 added to denominators, which small gradients feel; {RANGE}",
@@ -47,6 +47,12 @@ WHY = {
     "zennit:lrp_composite": "calls of functions have no rule: relevance passes them as a gradient does",
 }
 """Why a library's map is not ours, by method; `examples` shows it on networks of a few numbers."""
+
+SETTINGS = {
+    "pair:ig": {"quadrature": "riemann"},
+    "pair:xrai": {"quadrature": "riemann", "channels": "max"},
+}
+"""What our method is told where the library does not let one choose, by the library's method."""
 
 
 def compared_methods(study: Study, methods: str, most_passes: int) -> list[str]:
@@ -97,6 +103,9 @@ def maps_of(study: Study, names: Sequence[str], n_images: int) -> Iterator[Artef
     yield from warm_up(study, names)
     for name in dict.fromkeys([*map(counterpart, names), *names]):
         yield study.maps.artefact(name, images=images)
+    for name in names:
+        if name in SETTINGS:
+            yield study.maps.artefact(counterpart(name), images=images, parameters=SETTINGS[name])
     yield average_truth(study, n_images)
 
 
@@ -139,6 +148,7 @@ def compare(study: Study, names: Sequence[str], n_images: int, n_boot: int) -> p
     Returns:
         A row for each, with columns method (our name), library, version; raw_difference, the largest difference of raw
         maps as a share of our largest value; shown_difference, that of the maps in [0, 1] as they are shown;
+        told_the_same, the same where ours takes the library's fixed settings (see SETTINGS), else NaN;
         rank_correlation of the pixels of these, the mean over images; seconds a map, and ratio to ours, NaN where that
         took none; auprc, ours; verdict (of utility, on these images) and our_verdict; why the maps differ, "" where
         they agree.
@@ -160,6 +170,7 @@ def compare(study: Study, names: Sequence[str], n_images: int, n_boot: int) -> p
                 "version": METHODS[name].defaults["version"],
                 "raw_difference": largest_difference(raw, ours_raw),
                 "shown_difference": difference,
+                "told_the_same": float(np.abs(shown - _told_the_same(study, name, images)).max()),
                 "rank_correlation": rank_correlation(shown, ours_shown),
                 "seconds": seconds,
                 "ratio": seconds / ours_seconds if ours_seconds else float("nan"),
@@ -171,6 +182,12 @@ def compare(study: Study, names: Sequence[str], n_images: int, n_boot: int) -> p
             }
         )
     return pd.DataFrame(rows)
+
+
+def _told_the_same(study: Study, name: str, images: tuple[int, ...]) -> np.ndarray | float:
+    """Our maps in [0, 1] with the settings that a library's method has fixed; NaN where it has none."""
+    given = SETTINGS.get(name)
+    return study.maps.display(counterpart(name), images=images, **given) if given else float("nan")
 
 
 def largest_difference(maps: np.ndarray, ours: np.ndarray) -> float:
