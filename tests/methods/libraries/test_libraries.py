@@ -7,10 +7,12 @@ import captum.attr
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from scipy.ndimage import gaussian_filter
 from torch import nn
 
 from saltrust.artefacts.fingerprint import modules_reached
+from saltrust.cli.methods import command
 from saltrust.core.errors import SaltrustError
 from saltrust.core.profiles import PROFILES
 from saltrust.core.protocols import PROTOCOLS
@@ -293,3 +295,11 @@ def test_lrp_of_captum_passes_where_batch_normalization_was_folded():
     with warnings.catch_warnings(action="ignore"):
         expected = captum.attr.LRP(flat).attribute(images(), target=1).detach()
     assert_equal(METHODS["captum:lrp"].function(Explained(flat, target=1), images(), KEYS), expected, 1e-5)
+
+
+def test_the_command_lists_them_with_their_versions():
+    result = CliRunner().invoke(command, [])
+    assert result.exit_code == 0
+    for name in OTHERS:
+        (line,) = [line for line in result.output.splitlines() if line.startswith(f"{name} ")]
+        assert METHODS[name].defaults["version"] in line
