@@ -171,18 +171,28 @@ page.figure(
 # {num}`statistics/n_plain` of {num}`statistics/n_fits` fits converged at once with all variances above zero. A fit that
 # does not is tried again from other starts, and the column *status* says what came of it. A *singular* fit finds no
 # more likeness among the scores of one image (or network) than chance makes; its tests stand, as those of a model
-# without that factor.
+# without that factor. Where the image alone is random, as in the paper, statsmodels' MixedLM
+# {cite}`seabold2010statsmodels` fits the same model by other code: {num}`statistics/mixedlm`. Holm's steps, which know
+# nothing of how pairs hang together, tell {num}`statistics/holm_different` pairs of the family of utility apart, where
+# Tukey's test tells {num}`statistics/utility_different`.
 
 # %%
-page.quote(n_fits=len(fits), n_plain=int((fits["status"] == "converged").sum()))
+apart = fits["mixedlm_gap"].dropna() if "mixedlm_gap" in fits else []
+page.quote(
+    n_fits=len(fits),
+    n_plain=int((fits["status"] == "converged").sum()),
+    mixedlm=f"its means differ by {max(apart):.1g} standard errors at most" if len(apart) else "it was not asked here",
+    holm_different=int(fits.set_index("question")["different_by_holm"].get("utility", 0)),
+)
 page.table(
     fits,
     "fits",
     caption="The mixed models: random factors, how the fit went, scores used and missing, levels left out because "
     "their scores do not vary, variance of each random factor and of the residual, the image's share of all variance "
     "(icc), restricted log-likelihood; the largest standard deviation of a level's residuals over the smallest "
-    "(spread_ratio) and the residuals' skewness; pairs, and how many differ: by Tukey's test, by it and not by the "
-    "bootstrap (model_only), the reverse (bootstrap_only), and the share on which they say the same.",
+    "(spread_ratio) and the residuals' skewness; pairs, and how many differ: by Tukey's test, by Holm's steps "
+    "(different_by_holm), by Tukey's and not by the bootstrap (model_only), the reverse (bootstrap_only), and on what "
+    "share these two say the same; how far the means by statsmodels are, in standard errors (mixedlm_gap).",
 )
 
 # %% [markdown]

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from importlib.metadata import packages_distributions
 
 import pytest
 import yaml
@@ -37,3 +38,19 @@ def test_conda_users_get_the_lock_and_the_same_python():
     assert f"python{PYPROJECT['requires-python']}" in conda
     assert "--requirement requirements.lock" in by_pip
     assert "--editable ." in by_pip
+
+
+COMMANDS = {"ipykernel", "jupyter-book", "snakemake", "snakemake-executor-plugin-slurm"}  # run, not imported
+
+
+@pytest.mark.parametrize("wanted", PYPROJECT["dependencies"])
+def test_every_dependency_is_used(wanted):
+    name = canonicalize_name(Requirement(wanted).name)
+    if name in COMMANDS:
+        return
+    modules = [module for module, owners in packages_distributions().items() if name in map(canonicalize_name, owners)]
+    words = "|".join(map(re.escape, modules)) or name  # one that is not installed is asked for by its own name
+    used = re.compile(rf"(?:\b(?:import|from) |\")(?:{words})\b")  # in quotes: what is imported when it is asked for
+    folders = (PROJECT / "src", PROJECT / "notebooks", PROJECT / "book/_ext", PROJECT / "workflow")
+    sources = [PROJECT / "Makefile", *(file for folder in folders for file in folder.rglob("*.py"))]
+    assert any(used.search(file.read_text(encoding="utf-8")) for file in sources), f"nothing imports {modules or name}"

@@ -88,10 +88,20 @@ def test_answers_are_the_differences_that_were_put_in():
     assert list(found["utility"].means.index) == ["unet", "xrai", "average", "grad", "sobel"]
     assert found["utility"].letters == {"unet": "a", "xrai": "b", "average": "c", "grad": "d", "sobel": "e"}
     row = found["utility"].summary()
-    assert row["different"] == row["pairs"] == 10
+    assert row["different"] == row["different_by_holm"] == row["pairs"] == 10
+    assert row["mixedlm_gap"] < 1e-3
+    assert "mixedlm_gap" not in found["utility_networks"].summary()
     assert row["bootstrap_agrees"] + (row["model_only"] + row["bootstrap_only"]) / 10 == pytest.approx(1)
     assert "bootstrap_agrees" not in found["utility_networks"].summary()
     assert (found["utility"].directions["model"] == np.sign(found["utility"].contrasts["estimate"])).all()
+
+
+def test_where_statsmodels_finds_no_fit_there_is_no_second_opinion(monkeypatch):
+    def singular(*given):
+        raise np.linalg.LinAlgError("Singular matrix")
+
+    monkeypatch.setattr("saltrust.analysis.mixed_models.by_statsmodels", singular)
+    assert np.isnan(answer(asked(*frames())["utility"], n_boot=20).summary()["mixedlm_gap"])
 
 
 def test_controls_count_once_and_those_that_cannot_vary_not_at_all():

@@ -9,10 +9,10 @@ import saltrust.methods  # fills the registry
 from saltrust.core.errors import SaltrustError
 from saltrust.methods.explained import Explained
 from saltrust.methods.explained_scalar import SCALARS
-from saltrust.methods.registry import METHODS
+from saltrust.methods.registry import METHODS, by_family
 
 KEYS = [(0, 0), (0, 1), (0, 2)]
-ON_MODEL = [name for name, m in sorted(METHODS.items()) if not m.is_composition]
+ON_MODEL = sorted(m.name for m in by_family() if not m.is_composition)
 CHEAP = {"samples": 2, "steps": 2, "references": 2, "segments": 4}
 FEW = {name: {key: CHEAP[key] for key in METHODS[name].defaults if key in CHEAP} for name in ON_MODEL}
 

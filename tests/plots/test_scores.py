@@ -104,6 +104,13 @@ def test_the_area_under_the_drawn_steps_is_the_average_precision():
     assert set(constant.get_ydata()) == {truth.mean()}
 
 
+def test_a_map_of_nothing_is_left_empty():
+    image, truth = np.zeros((8, 8)), np.zeros((8, 8), bool)
+    truth[2:5, 2:5] = True
+    figure = plots.map_grid([("one", image, truth, {"GRAD": image, "IG": np.full_like(image, np.nan)})])
+    assert [len(axis.collections) for axis in figure.axes] == [1, 1, 0]  # outlines
+
+
 def test_map_grids_outline_the_truth_and_note_the_scores():
     image, truth = np.zeros((2, 8, 8))
     truth[2:4, 2:4] = 1

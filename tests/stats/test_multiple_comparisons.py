@@ -37,6 +37,12 @@ def test_balanced_designs_are_tukeys_hsd(methods):
     np.testing.assert_allclose(found["ci_high"] - found["estimate"], reach, rtol=3e-3)
 
 
+def test_holms_steps_are_those_by_hand():
+    found = compare(model := fit(table(5), "score"), all_pairs(model.levels)).sort_values("p")
+    steps = np.arange(len(found), 0, -1)
+    np.testing.assert_allclose(found["p_holm"], np.minimum(np.maximum.accumulate(found["p"] * steps), 1), rtol=1e-12)
+
+
 def test_intervals_effects_and_p_tell_one_story():
     model = fit(table(5, images=10, methods=8, image_sd=2, sd=2), "score")
     found = compare(model, all_pairs(model.levels))
@@ -63,6 +69,7 @@ def test_scores_without_variance_have_differences_but_no_p():
     found = compare(fit(table(0, sd=0, image_sd=0), "score"), [("m0", "m1")]).iloc[0]
     assert found["estimate"] == pytest.approx(-1)
     assert np.isnan(found["p_adjusted"])
+    assert np.isnan(found["p_holm"])
     assert np.isnan(found["effect_size"])
 
 

@@ -246,7 +246,12 @@ def test_the_four_questions_are_asked_of_cells_too(store):
     assert asked.criteria.stability("grad")["repeatability"]["ssim"].between(-1, 1).all()
     assert asked.criteria.other_class("grad")["ssim"].between(-1, 1).all()  # of the next most likely class
     table = asked.networks.table(n_boot=20)
-    assert table.query("role == 'classifier'")["accuracy"].notna().all()
+    classifiers, n, z = table.query("role == 'classifier'"), len(asked.images.split("test")), 1.959964
+    share = classifiers["accuracy"].to_numpy()
+    assert ((share >= 0) & (share <= 1)).all()
+    middle, reach = share + z**2 / (2 * n), z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    np.testing.assert_allclose(classifiers["accuracy_low"], (middle - reach) / (1 + z**2 / n), atol=1e-6)  # Wilson
+    np.testing.assert_allclose(classifiers["accuracy_high"], (middle + reach) / (1 + z**2 / n), atol=1e-6)
     assert list(asked.networks.curves("small-1").columns) == ["step", "training loss", "accuracy on a shard"]
 
 

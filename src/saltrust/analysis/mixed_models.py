@@ -15,6 +15,7 @@ from saltrust.core.errors import SaltrustError
 from saltrust.stats.bootstrap import clusters_of
 from saltrust.stats.mixed_model import Fit, fit
 from saltrust.stats.multiple_comparisons import Pair, all_pairs, compare, letters, resampled
+from saltrust.stats.random_intercept import by_statsmodels, gap
 from saltrust.study.criteria import CRITERIA
 
 ALPHA = 0.05
@@ -87,9 +88,11 @@ class Answer:
 
         Returns:
             Among others variance_<factor>; icc, the image's share of all variance; spread_ratio, the largest standard
-            deviation of a level's residuals over the smallest; residual_skew; pairs, and how many are different. Where
-            only images vary, as in the bootstrap: how many differ by model_only and by bootstrap_only, and on what
-            share of the pairs the two say the same.
+            deviation of a level's residuals over the smallest; residual_skew; pairs, how many are different, and how
+            many by Holm's steps (different_by_holm). Where the image alone varies, mixedlm_gap: how far the means by
+            statsmodels' MixedLM are from these at most, in standard errors. Where only images vary, as in the
+            bootstrap: how many differ by model_only and by bootstrap_only, and on what share of the pairs the two say
+            the same.
         """
         question, model = self.question, self.model
         levels = question.scores.dropna(subset=[question.score])["level"].to_numpy()
@@ -108,13 +111,24 @@ class Answer:
             "residual_skew": skew(model.residuals),
             "pairs": len(self.contrasts),
             "different": len(self.different),
+            "different_by_holm": int((self.contrasts["p_holm"] < ALPHA).sum()),
         }
+        if question.random == ("image",):
+            row["mixedlm_gap"] = _second_opinion(question, model)
         if set(question.random) <= {"image", "group"}:
             found = self.directions
             row["model_only"] = int(((found["model"] != 0) & (found["bootstrap"] == 0)).sum())
             row["bootstrap_only"] = int(((found["model"] == 0) & (found["bootstrap"] != 0)).sum())
             row["bootstrap_agrees"] = (found["model"] == found["bootstrap"]).mean()
         return row
+
+
+def _second_opinion(question: Question, model: Fit) -> float:
+    """How far statsmodels' means are from ours, in standard errors; NaN where it finds no fit, as without variance."""
+    try:
+        return gap(model, by_statsmodels(question.scores, question.score, "level"))
+    except np.linalg.LinAlgError:
+        return float("nan")
 
 
 def answer(question: Question, n_boot: int = 1000, seed: int = 0) -> Answer:

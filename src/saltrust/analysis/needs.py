@@ -10,6 +10,7 @@ from typing import Any
 from saltrust.analysis import every_method
 from saltrust.analysis.audit.table import FINDINGS
 from saltrust.analysis.claims import cells, ledger, tables
+from saltrust.analysis.libraries import comparison
 from saltrust.analysis.multiverse import curve
 from saltrust.artefacts import Artefact
 from saltrust.core.data_cards import SPLITS
@@ -145,6 +146,12 @@ def _gallery(study: Study, given: Parameters) -> Iterator[Artefact]:
 @NEEDS.register("every_method")
 def _every_method(study: Study, given: Parameters) -> Iterator[Artefact]:
     yield from every_method.maps_of(study, select(given["methods"]), given["n_shown"], given["n_paths"])
+
+
+@NEEDS.register("libraries")
+def _libraries(study: Study, given: Parameters) -> Iterator[Artefact]:
+    names = comparison.compared_methods(study, given["methods"], given["most_passes"])
+    yield from comparison.maps_of(study, names, given["n_images"])
 
 
 @NEEDS.register("localization")

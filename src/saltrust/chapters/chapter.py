@@ -33,6 +33,7 @@ _ALWAYS = {
     "models": ("dataset",),
     "gallery": ("models",),
     "every_method": ("gallery",),
+    "libraries": ("every_method",),
     "localization": ("gallery",),
     "randomization": ("localization",),
     "repeatability": ("localization",),
@@ -47,7 +48,7 @@ _SHORTCUT = {"shortcut": ("localization",)}  # of data sets whose card names one
 NAMES = (*_GRADED, *_ALWAYS, *_SHORTCUT)
 
 # Chapters about networks that are trained here, which a user's own models have not; and those that need two networks.
-_TRAINED_HERE = ("every_method", "statistics", "multiverse", "audit", "claims")
+_TRAINED_HERE = ("every_method", "libraries", "statistics", "multiverse", "audit", "claims")
 _OF_TWO = ("repeatability",)
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from saltrust.methods.cam_layers import feature_maps, scale_ends
+from saltrust.methods.cam_layers import feature_maps, layer_of
 from saltrust.methods.explained import Explained
 from saltrust.methods.path_integrals import Key
 from saltrust.methods.registry import method
@@ -175,7 +175,7 @@ def eigencam(model: Explained, images: Tensor, keys: Sequence[Key], *, layer: La
     torch.Size([1, 1, 4, 4])
     """
     accepted = model.accept(images)
-    chosen = _layer(model, accepted, layer)
+    chosen = layer_of(model, accepted, layer)
     return enlarge(first_component(feature_maps(model, accepted, [chosen])[chosen]).relu(), images)
 
 
@@ -255,10 +255,6 @@ def enlarge(cams: Tensor, images: Tensor) -> Tensor:
     return functional.interpolate(cams, images.shape[2:], mode="bilinear", align_corners=False).to(images.device)
 
 
-def _layer(model: Explained, images: Tensor, layer: str | None) -> str:
-    return layer or model.cam_layer or scale_ends(model, images)[-1]
-
-
 def _activations(model: Explained, images: Tensor, layer: str | None) -> tuple[Tensor, Tensor]:
     accepted = model.accept(images)
-    return model.activations(accepted, _layer(model, accepted, layer))
+    return model.activations(accepted, layer_of(model, accepted, layer))

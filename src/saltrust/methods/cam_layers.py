@@ -81,6 +81,22 @@ def scale_ends(model: Explained, images: Tensor) -> list[str]:
     return ends
 
 
+def layer_of(model: Explained, images: Tensor, layer: str | None) -> str:
+    """The layer of a class activation map: the one that is named, else the model's cam_layer, else the end of its
+    coarsest scale.
+
+    Args:
+        model: the network.
+        images: (n, channels, height, width), as accepted by the model.
+        layer: dotted path of a module, or None.
+
+    >>> layers = torch.nn.Conv2d(1, 1, 1), torch.nn.Conv2d(1, 1, 2, 2), torch.nn.AvgPool2d(4), torch.nn.Flatten()
+    >>> layer_of(Explained(torch.nn.Sequential(*layers)), torch.zeros(1, 1, 8, 8), None)
+    '1'
+    """
+    return layer or model.cam_layer or scale_ends(model, images)[-1]
+
+
 def choose_cam_layer(model: torch.nn.Module, candidates: Sequence[str], size: int, min_grid: int) -> str | None:
     """The deepest layer whose map is still fine enough for images of a size.
 

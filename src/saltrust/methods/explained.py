@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from copy import deepcopy
 from difflib import get_close_matches
 
 import torch
@@ -73,6 +74,14 @@ class Explained:
         self.device, self.dtype = reference.device, reference.dtype
         self.batch_size = batch_size or ON_CPU
         self._to_be_measured = batch_size is None and self.device.type == "cuda"
+
+    def network(self) -> nn.Module:
+        """A copy of the network as it is run, batch normalization folded, for others to put hooks on.
+
+        Its weights are the same tensors, which costs no memory; whoever changes them must change them back.
+        """
+        tensors = [*self._model.parameters(), *self._model.buffers()]
+        return deepcopy(self._model, {id(tensor): tensor for tensor in tensors})
 
     def accept(self, images: Tensor) -> Tensor:
         """The images on the model's device and in its precision.
@@ -182,7 +191,7 @@ class Explained:
         Raises:
             SaltrustError: a module does not exist, runs other than once, or its output was changed by folding.
         """
-        layers = [self._whole(layer) for layer in layers]
+        layers = [self.whole(layer) for layer in layers]
         with isolated(self.device), torch.no_grad(), self._captured(layers) as captured:
             for batch in self._batches(len(images)):
                 self._forward(images[batch])
@@ -320,9 +329,10 @@ class Explained:
         layer = layer or self.cam_layer
         if layer is None:
             raise SaltrustError("no layer for the class activation map: give its module path as `layer` or `cam_layer`")
-        return self._whole(layer)
+        return self.whole(layer)
 
-    def _whole(self, layer: str) -> str:
+    def whole(self, layer: str) -> str:
+        """The path of a module. Raises SaltrustError where its output was changed by folding."""
         if layer in self._folded:
             raise SaltrustError(
                 f"the batch normalization after '{layer}' was folded into it: name the layer where the model is "

@@ -14,6 +14,9 @@ from saltrust.methods.hidden_parts import Hidden, responses
 from saltrust.methods.path_integrals import Key
 from saltrust.methods.registry import method
 
+Window = Annotated[float, "side of the window, as a share of the image's side"]
+Stride = Annotated[float, "step of the window, as a share of the image's side"]
+
 
 def _positions(window: float, stride: float) -> int:
     """Windows along one side of the image, the last of which reaches the border."""
@@ -45,8 +48,8 @@ def occlusion(
     images: Tensor,
     keys: Sequence[Key],
     *,
-    window: Annotated[float, "side of the window, as a share of the image's side"] = 1 / 8,
-    stride: Annotated[float, "step of the window, as a share of the image's side"] = 1 / 16,
+    window: Window = 1 / 8,
+    stride: Stride = 1 / 16,
     baseline: Hidden = "grey",
 ) -> Tensor:
     """How far the explained scalar falls when a window hides the pixel, averaged over the windows that cover it.

@@ -70,6 +70,7 @@ class Method:
     cost: Callable[[Parameters], int]
     needs: str = ""
     signed: bool = True
+    library: str = ""
     backward: bool = True
     total: Callable | None = None
     components: Callable[[Parameters], Parts] | None = None
@@ -154,12 +155,22 @@ CONTROLS = ("sobel", "centre", "random_field", "constant")
 
 
 def by_family() -> list[Method]:
-    """All methods, in the order of FAMILIES."""
-    return [method for family in FAMILIES for method in METHODS.values() if method.family == family]
+    """All methods of our own, in the order of FAMILIES."""
+    own = [method for method in METHODS.values() if not method.library]
+    return [method for family in FAMILIES for method in own if method.family == family]
+
+
+def by_library() -> dict[str, list[Method]]:
+    """The methods of other libraries, by the library's name."""
+    found: dict[str, list[Method]] = {}
+    for method in METHODS.values():
+        if method.library:
+            found.setdefault(method.library, []).append(method)
+    return found
 
 
 def catalogue() -> list[dict[str, Any]]:
-    """What a reader must know of each method, as plain data for JSON.
+    """What a reader must know of each method of our own, as plain data for JSON.
 
     Returns:
         One dict for each method. Its "passes" are the runs of the network for each image with the default parameters,
@@ -208,7 +219,8 @@ def select(methods: str) -> list[str]:
     """Names of methods from a list of names and groups, each once and in that order.
 
     Args:
-        methods: comma-separated names and groups: "paper" for the eight of Arun et al., "all", and the families.
+        methods: comma-separated names and groups: "paper" for the eight of Arun et al., the families, "all" for all of
+            these; and each library for its own, "libraries" for those of all.
 
     Returns:
         Names in the registry.
@@ -222,6 +234,8 @@ def select(methods: str) -> list[str]:
     """
     groups = {family: [m.name for m in by_family() if m.family == family] for family in FAMILIES}
     groups |= {"all": [m.name for m in by_family()], "paper": list(PAPER_EIGHT)}
+    by_others = {library: [m.name for m in members] for library, members in by_library().items()}
+    groups |= by_others | {"libraries": [name for names in by_others.values() for name in names]}
     found: dict[str, None] = {}
     for name in (name.strip() for name in methods.split(",")):
         if name not in groups and name not in METHODS:

@@ -35,9 +35,9 @@ def show_image(axis: Axes, image: np.ndarray, truth: np.ndarray | None = None) -
 
 
 def show_map(axis: Axes, values: np.ndarray, truth: np.ndarray | None = None) -> None:
-    """A map in [0, 1] without axes, dark for 0 and bright for 1, the truth outlined."""
+    """A map in [0, 1] without axes, dark for 0 and bright for 1, the truth outlined; nothing for a map of NaN."""
     axis.imshow(values, cmap=MAP, vmin=0, vmax=1)
-    outline(axis, truth)
+    outline(axis, None if np.isnan(values).all() else truth)
     _bare(axis)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 from scipy.optimize import brentq
+from statsmodels.stats.multitest import multipletests
 
 from saltrust.stats.bootstrap import LEVEL
 from saltrust.stats.mixed_model import Fit, degrees_of_freedom
@@ -43,11 +44,13 @@ def compare(model: Fit, pairs: Sequence[Pair], df: float | None = None) -> pd.Da
 
     Returns:
         One row for each pair, with columns first, second; estimate (first minus second), ci_low, ci_high (simultaneous
-        95 % interval), p_adjusted; p (of this pair alone), se, df; effect_size, effect_low, effect_high: estimate and
-        interval over the standard deviation of a single score, the root of the sum of all variances, taken as known.
+        95 % interval), p_adjusted; p (of this pair alone); p_holm, adjusted by Holm's steps, which know nothing of the
+        pairs' correlation; se, df; effect_size, effect_low, effect_high: estimate and interval over the standard
+        deviation of a single score, the root of the sum of all variances, taken as known.
 
     Source:
-        Hothorn, Bretz & Westfall 2008 (adjustment); Westfall, Kenny & Judd 2014 (effect size).
+        Hothorn, Bretz & Westfall 2008 (adjustment); statsmodels' multipletests (Holm); Westfall, Kenny & Judd 2014
+        (effect size).
 
     >>> from saltrust.stats.mixed_model import fit
     >>> scores = {"method": ["x", "x", "x", "y", "y", "y"], "image": list("abcabc"), "score": [0, 2, 4, 2, 3, 5]}
@@ -67,6 +70,7 @@ def compare(model: Fit, pairs: Sequence[Pair], df: float | None = None) -> pd.Da
         "ci_high": estimate + reach,
         "p_adjusted": p_adjusted,
         "p": p,
+        "p_holm": multipletests(p, method="holm")[1] if np.isfinite(p).all() else p,
         "se": se,
         "df": freedom,
     }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from statsmodels.stats.proportion import proportion_confint
 
 from saltrust.artefacts.networks import (
     BaseModel,
@@ -171,9 +172,10 @@ class Networks(ABC):
             n_boot: resamples behind an interval.
 
         Returns:
-            Columns model, role, auc, ci_low, ci_high, accuracy (where there are several classes), and what is known of
-            the training. auc: of telling images with the finding from those without; where every image has one, of
-            telling each class from the others, the mean over the classes.
+            Columns model, role, auc, ci_low, ci_high; where there are several classes, accuracy and its interval by
+            Wilson, accuracy_low, accuracy_high; and what is known of the training. auc: of telling images with the
+            finding from those without; where every image has one, of telling each class from the others, the mean over
+            the classes.
         """
         networks = [(name, "classifier", self.trained(name)) for name in self.all_classifiers]
         networks += [(f"{self.card.localizer}-{k}", "localizer", self.localizer(k)) for k in (1, 2)]
@@ -182,7 +184,7 @@ class Networks(ABC):
                 "model": name,
                 "role": role,
                 **self._auc(trained.record, n_boot),
-                "accuracy": trained.record.get("test_accuracy"),
+                **self._accuracy(trained.record),
                 **{key: trained.record.get(key) for key in LEARNED},
             }
             for name, role, trained in networks
@@ -196,6 +198,12 @@ class Networks(ABC):
         if "test_probabilities" not in record:  # a localizer, where every image has the finding
             return dict.fromkeys(("auc", "ci_low", "ci_high"), np.nan)
         return macro_auc(test.labels, np.array(record["test_probabilities"]), n_boot, seed)
+
+    def _accuracy(self, record: dict[str, Any]) -> dict[str, float]:
+        """Of the test images, with its 95 % interval by Wilson; NaN for a network that has none."""
+        share, n = record.get("test_accuracy", np.nan), len(self.images.split("test"))
+        low, high = (np.nan, np.nan) if np.isnan(share) else proportion_confint(round(share * n), n, method="wilson")
+        return {"accuracy": share, "accuracy_low": low, "accuracy_high": high}
 
     def curves(self, name: str) -> pd.DataFrame:
         """How the training of a classifier went; columns, named for what they hold: time, training loss, score."""

@@ -7,11 +7,9 @@ from itertools import combinations, product
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from statsmodels.formula.api import ols
-from statsmodels.stats.anova import anova_lm
 
 from saltrust.analysis.multiverse.curve import grid, named, specification_curve, specifications
 from saltrust.analysis.multiverse.effects import INTERACTIONS, effects, flip_rates, main_effects, verdict_shares
@@ -174,13 +172,24 @@ def test_variance_is_split_as_by_an_analysis_of_variance():
     found = effects(curve.sample(frac=1, random_state=0)).set_index("choice")
     curve["rank"] = curve["verdict"].map({"FAIL": 0.0, "UNDECIDED": 0.5, "PASS": 1.0})
     for column, response in (("variance_difference", "difference"), ("variance_verdict", "rank")):
-        fitted = ols(f"{response} ~ {' + '.join(f'C({name})' for name in names)}", curve).fit()
-        squares = anova_lm(fitted, typ=2)["sum_sq"]
-        expected = (squares / squares.sum()).to_numpy()
-        np.testing.assert_allclose(found.loc[[*names, INTERACTIONS], column], expected, rtol=1e-9)
+        values = curve[response]
+        means = [values.groupby(curve[name]).transform("mean") for name in names]
+        expected = (
+            np.array([((mean - values.mean()) ** 2).sum() for mean in means]) / ((values - values.mean()) ** 2).sum()
+        )
+        np.testing.assert_allclose(found.loc[names, column], expected, rtol=1e-9)
+        assert found.loc[INTERACTIONS, column] == pytest.approx(1 - expected.sum())
+
+
+@pytest.mark.parametrize("values", [[0.0, 1.0], [[0.0, 0.0], [1.0, 1.0]], [[1e-20, 0.0], [0.0, 0.0]], [3.0, 3.0]])
+def test_designs_without_residuals_and_values_that_do_not_vary_are_no_error(values):
+    shares = main_effects(np.array(values))
+    assert len(shares) == np.ndim(values)
+    assert np.isnan(shares).all() if np.ptp(values) < 1e-12 else shares.sum() == pytest.approx(1)
 
 
 @given(arrays.arrays(int, st.tuples(*[st.integers(2, 3)] * 3), elements=st.integers(0, 2)))
+@settings(max_examples=20, deadline=None)
 def test_flips_are_counted_over_pairs_that_differ_in_one_choice(places):
     names, curve = made(places.shape, places, places)
     found = effects(curve).set_index("choice")

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from statsmodels.formula.api import ols
+from statsmodels.stats.anova import anova_lm
 
 from saltrust.analysis.multiverse.factors import FACTORS
 from saltrust.core.errors import SaltrustError
@@ -92,13 +94,21 @@ def main_effects(values: np.ndarray) -> np.ndarray:
     The design is balanced, so that the sums of squares of the main effects are orthogonal and what they leave of the
     total is interaction. NaN where the values do not vary.
 
-    >>> main_effects(np.array([[0.0, 0.0], [1.0, 1.0]]))
+    Source:
+        statsmodels' anova_lm.
+
+    >>> main_effects(np.array([[0.0, 0.0], [1.0, 1.0]])).round(6)
     array([1., 0.])
     """
-    total = ((values - values.mean()) ** 2).mean()
-    axes = range(values.ndim)
-    between = [values.mean(axis=tuple(other for other in axes if other != axis)).var() for axis in axes]
-    return np.array(between) / total if total > 1e-24 else np.full(values.ndim, np.nan)
+    values = values.astype(float)
+    if values.var() <= 1e-24:
+        return np.full(values.ndim, np.nan)
+    names = [f"axis_{axis}" for axis in range(values.ndim)]
+    frame = pd.DataFrame(dict(zip(names, np.indices(values.shape).reshape(values.ndim, -1), strict=True)))
+    fitted = ols(" + ".join(["value ~ 1", *(f"C({name})" for name in names)]), frame.assign(value=values.ravel())).fit()
+    with np.errstate(divide="ignore", invalid="ignore"):  # F and p, of which there are none without residuals
+        squares = anova_lm(fitted)["sum_sq"].to_numpy()
+    return squares[:-1] / squares.sum()  # the last are the residuals: interactions
 
 
 def flip_rates(found: pd.DataFrame, by: Sequence[str] = ("criterion",)) -> pd.Series:
