@@ -72,8 +72,8 @@ page.figure(
     "randomization_curves",
     caption=f"SSIM between the trained {study.networks.title()}'s map and the map after each stage of randomization "
     f"({order.replace('_', '-')}), mean over {len(study.images.cascaded)} test images with its 95 % bootstrap interval "
-    "(band). Orange, dotted: degradation threshold; grey, dashed: surrogates; vertical line: the last stage by the "
-    "protocol.",
+    "(band). Orange, dotted: degradation threshold; grey, dashed: surrogates; vertical, dash-dotted: the last stage "
+    "by the protocol.",
     alt=f"{len(names)} line charts of SSIM against the stage of randomization. SSIM after the last stage: "
     f"{in_words(last['mean'])}.",
     counterpart="Fig. 3a",
@@ -116,9 +116,14 @@ page.table(
     "with surrogates of themselves; first_below: the stage at which the mean first falls below the threshold, n_below: "
     "at how many stages it is below, only_last: whether at the last one alone. Counterpart of Table S1.",
 )
-spread = networks["sd"].dropna()
+spread, before = networks["sd"].dropna(), summary.query("stage == @until[-2:][0]").set_index("method")["mean"]
+late = [
+    f"{label_of(name)} ({before[name]:.2f} one stage earlier, threshold {threshold['mean'][name]:.2f})"
+    for name in falls.index[falls["only_last"]]
+]
 page.quote(
-    spread=f"from {spread.min():.3f} to {spread.max():.3f}" if len(spread) else "unknown, as one network is followed"
+    late="; ".join(late) or "none",
+    spread=f"from {spread.min():.3f} to {spread.max():.3f}" if len(spread) else "unknown, as one network is followed",
 )
 
 # %% [markdown]
@@ -129,8 +134,8 @@ page.quote(
 # intervals are over images and hold nothing of it.
 #
 # A method may fall at the first random stage or at the last. It first falls below its threshold at:
-# {num}`randomization/first_falls`. Only at the last stage: {num}`randomization/only_last`. Until that stage
-# such a map is more like its old self than like another image's: it hardly shows that the other weights are random.
+# {num}`randomization/first_falls`. Only at the last stage: {num}`randomization/late`. Until that stage
+# the map was more like its old self than like another image's, though most weights were random.
 
 # %%
 page.table(

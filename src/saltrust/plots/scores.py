@@ -159,7 +159,7 @@ def cascade_curves(
         axis.fill_between(position, np.r_[1.0, own["ci_low"]], np.r_[1.0, own["ci_high"]], color=PASS, alpha=0.2)
         axis.axhline(thresholds[method], color=FAIL, linestyle=":", linewidth=2)
         axis.axhline(nulls[method], color="0.35", linestyle="--", linewidth=1.2)
-        axis.axvline(ending, color="0.6", linewidth=1, zorder=0)
+        axis.axvline(ending, color="0.25", linestyle="-.", linewidth=1.2)
         axis.set_title(label_of(method))
         axis.set_xticks(position, ["original", *stages], rotation=90, fontsize=7.5)
     for axis in axes.flat[len(methods) :]:
