@@ -1,6 +1,7 @@
 """What the workflow would run, and when it runs it again."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -50,6 +51,9 @@ def test_networks_and_their_maps_are_jobs(tmp_path):
     assert found.count("networks") == 5  # three classifiers and two localizers
     assert found.count("maps") == 5  # of three networks, and what is small: no state is worth a job of its own
     assert found.index("data") < found.index("networks") < found.index("maps") < found.index("chapter")
+    asked = [int(megabytes) for megabytes in re.findall(r"resources: .*accelerator=.*mem_mb=(\d+)", done.stdout)]
+    assert len(asked) == len([name for name in found if name not in ("chapter", "book")])
+    assert 3000 <= min(asked) < max(asked) < 16000  # computed from the artefacts of each
 
 
 @pytest.fixture

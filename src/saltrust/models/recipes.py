@@ -10,7 +10,8 @@ from saltrust.models.retinanet import RetinaNetPlan
 from saltrust.models.training_plan import TrainingPlan, best_precision
 from saltrust.models.unet import UNetPlan
 
-# From scratch, on some thousand images: a large rate that rises and falls once. From ImageNet weights: the paper's.
+# From scratch, on some thousand images: a large rate that rises and falls once. From ImageNet weights: the paper's
+# rate, which it names without an optimizer (see training_choices).
 FROM_SCRATCH = {"optimizer": "adamw", "schedule": "one_cycle", "weight_decay": 1e-2, "learning_rate": 1e-3}
 FINE_TUNING = {"optimizer": "adam", "schedule": "constant"}
 
