@@ -53,7 +53,7 @@ def test_the_u_net_s_maps_are_bytes_and_the_retinanet_s_are_floats(protocol, of_
     p = PROTOCOLS[protocol]
     preparation, settings = p.likeness("ssim")
     assert (preparation, settings["data_range"]) == (p.similarity, of_a_classifier)
-    assert set(settings) == {"window", "size", "sigma", "data_range"}
+    assert set(settings) == {"window", "size", "sigma", "data_range", "sample_covariance"}
     for kind, expected in (("unet", unet), ("retinanet", retinanet)):
         preparation, settings = p.likeness("ssim", kind)
         assert (preparation.bits, settings["data_range"]) == expected

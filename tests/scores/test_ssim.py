@@ -12,6 +12,7 @@ def maps(seed, n=3, shape=(29, 24)):
     return np.random.default_rng(seed).random((2, n, *shape))
 
 
+@pytest.mark.parametrize("sample", [False, True])
 @pytest.mark.parametrize("data_range", [1.0, 2.0, 255.0])
 @pytest.mark.parametrize(
     ("settings", "reference"),
@@ -20,13 +21,14 @@ def maps(seed, n=3, shape=(29, 24)):
         ({"window": "uniform", "size": 7}, {"win_size": 7}),
     ],
 )
-def test_equals_scikit_image(settings, reference, data_range):
+def test_equals_scikit_image(settings, reference, data_range, sample):
     first, second = maps(0)
     expected = [
-        structural_similarity(a, b, data_range=data_range, use_sample_covariance=False, **reference)
+        structural_similarity(a, b, data_range=data_range, use_sample_covariance=sample, **reference)
         for a, b in zip(first, second, strict=True)
     ]
-    np.testing.assert_allclose(ssim(first, second, data_range=data_range, **settings), expected, atol=1e-10)
+    found = ssim(first, second, data_range=data_range, sample_covariance=sample, **settings)
+    np.testing.assert_allclose(found, expected, atol=1e-10)
 
 
 @pytest.mark.parametrize("shape", [(11, 11), (11, 80), (26, 27), (58, 43)])

@@ -28,12 +28,17 @@ class Preparation:
 
 @dataclass(frozen=True)
 class Similarity:
-    """How SSIM is computed. window: "gaussian" or "uniform"; size and sigma in pixels; data_range in map units."""
+    """How SSIM is computed.
+
+    window: "gaussian" or "uniform"; size and sigma in pixels; data_range in map units. sample_covariance: whether
+    covariances are divided by n - 1, as in scikit-image by default, or by n.
+    """
 
     window: str
     size: int
     sigma: float
     data_range: float
+    sample_covariance: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,7 +143,7 @@ _published = Protocol(
     similarity=Preparation("sum", clip=None),
     eight_bit=("unet",),
     auprc="trapezoid",
-    ssim=Similarity("uniform", size=7, sigma=1.5, data_range=1.0),
+    ssim=Similarity("uniform", size=7, sigma=1.5, data_range=1.0, sample_covariance=True),
     initialization="truncated_normal",
     batchnorm="keep_statistics",
     cascade_end="paper",
@@ -161,7 +166,7 @@ _as_run = replace(
     localization=Preparation("sum_abs", clip=99.0),
     average_of=_published.average_of | {"box": ("test",)},
     similarity=Preparation("sum_abs", clip=99.0),
-    ssim=Similarity("uniform", size=7, sigma=1.5, data_range=2.0),
+    ssim=Similarity("uniform", size=7, sigma=1.5, data_range=2.0, sample_covariance=True),
     pairs_by_method=True,
     five_band=FiveBand(n_soft=False, clamping="as_run", empty=True),
 )
@@ -301,11 +306,11 @@ CHOICES: dict[str, Choice] = {
         "the trapezoid gives a constant map about one half: see [](auprc.md)",
     ),
     "ssim": Choice(
-        "SSIM: window, size, sigma, range",
-        "not given; scikit-image's default window, the true range of the maps",
-        "window and range left to scikit-image: 2 for floating-point maps, RetinaNet's too, 255 for the U-Net's bytes "
+        "SSIM: window, size, sigma, range; covariance of a sample",
+        "not given; scikit-image's defaults, but the true range of the maps",
+        "all left to scikit-image: range 2 for floating-point maps, RetinaNet's too, 255 for the U-Net's bytes "
         "(1 here, where they lie in [0, 1])",
-        "Wang et al. 2004: Gaussian window, true range",
+        "Wang et al. 2004: Gaussian window, true range, covariance of a population",
     ),
     "initialization": Choice(
         "cascade: distribution of the new weights",
@@ -319,14 +324,14 @@ CHOICES: dict[str, Choice] = {
         "not published; as in Adebayo et al., where running means stay",
         "a random network must not keep what was learned",
     ),
-    "threshold_pairs": Choice(
-        "degradation threshold: pairs", "Results: 50", "50 of each kind of map", "as in the text"
-    ),
     "cascade_end": Choice(
         "cascade: last stage",
         "Fig. 3 ends at Mixed 1, the text's bottom-most layer; Mixed 0 and the stem are not among its stages",
         "the axis of the plots ends at Mixed 1",
         "all weights: what is left of a trained network may be what a map shows",
+    ),
+    "threshold_pairs": Choice(
+        "degradation threshold: pairs", "Results: 50", "50 of each kind of map", "as in the text"
     ),
     "pairs_by_method": Choice(
         "… drawn for each method",

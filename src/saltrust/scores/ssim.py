@@ -57,11 +57,12 @@ def ssim(
     window: str = "gaussian",
     size: int = 11,
     sigma: float = 1.5,
+    sample_covariance: bool = False,
 ) -> np.ndarray:
     """Mean structural similarity of each pair of maps.
 
-    Local means and population covariances are taken where the whole window lies inside the map. Equals scikit-image's
-    `structural_similarity` with `use_sample_covariance=False`.
+    Local means and covariances are taken where the whole window lies inside the map. Equals scikit-image's
+    `structural_similarity` with the same `use_sample_covariance`.
 
     Args:
         first: maps (..., height, width).
@@ -71,6 +72,8 @@ def ssim(
         window: how neighbours are weighed, a name in WINDOWS.
         size: side of the window in pixels, odd and no larger than the map.
         sigma: standard deviation of the Gaussian window in pixels.
+        sample_covariance: whether covariances of a window of n pixels are divided by n - 1, as scikit-image does unless
+            told otherwise, or by n, as Wang et al. do.
 
     Returns:
         An array (...), float64: 1 for equal maps, about 0 for unrelated structure, at least -1.
@@ -89,6 +92,7 @@ def ssim(
         raise SaltrustError(f"SSIM window {size}: must be odd and no larger than the map, {first.shape[-2:]}")
     height, width = first.shape[-2:]
     local_means = _smoothing(WINDOWS[window](size, sigma), 4, height, width)
+    correction = size**2 / (size**2 - 1) if sample_covariance else 1.0
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
     fields = np.empty((4, height, width))
 
@@ -103,9 +107,9 @@ def ssim(
         spread -= squares
         shared -= product
         similarity = _scaled(product, 2, c1)
-        similarity *= _scaled(shared, 2, c2)
+        similarity *= _scaled(shared, 2 * correction, c2)
         similarity /= _scaled(squares, 1, c1)
-        similarity /= _scaled(spread, 1, c2)
+        similarity /= _scaled(spread, correction, c2)
         return similarity.mean()
 
     return for_each_pair(of_pair, first, second)

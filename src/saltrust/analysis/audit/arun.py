@@ -145,7 +145,8 @@ def grid(study: Study) -> tuple[float, float]:
 
 # --- how the maps are scored ------------------------------------------------------------------------------------------
 
-_WANG, _UNIFORM = Similarity("gaussian", 11, 1.5, data_range=1.0), Similarity("uniform", 7, 1.5, data_range=1.0)
+_WANG = Similarity("gaussian", 11, 1.5, data_range=1.0)
+_UNIFORM = Similarity("uniform", 7, 1.5, data_range=1.0, sample_covariance=True)
 _RAW, _AS_RUN = Preparation("sum", clip=None), Preparation("sum_abs", clip=99.0)
 
 SSIM_STEPS = {

@@ -196,11 +196,11 @@ FACTORS.register("average_of")(
 FACTORS.register("window")(
     Factor(
         "SSIM window",
-        _of(("gaussian", 11), ("uniform", 7)),
-        _set_ssim("window", "size"),
-        "Gaussian: Wang et al. 2004; uniform: Arun et al., code",
+        _of(("gaussian", 11, False), ("uniform", 7, True)),
+        _set_ssim("window", "size", "sample_covariance"),
+        "Gaussian: Wang et al. 2004; uniform, and covariances of a sample: scikit-image's defaults, Arun et al., code",
         bears_on=lambda criterion: criterion.score == "ssim",
-        labels={("gaussian", 11): "Gaussian, 11 × 11", ("uniform", 7): "uniform, 7 × 7"},
+        labels={("gaussian", 11, False): "Gaussian, 11 × 11", ("uniform", 7, True): "uniform, 7 × 7"},
     )
 )
 FACTORS.register("data_range")(
