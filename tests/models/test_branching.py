@@ -171,11 +171,11 @@ def test_branches_of_quick_part_and_its_deeper_networks_train():
     """Weights are some hundredths; 5e-5, as it once was, is no replicate."""
     quick = PROFILES["quick"]
     for architecture in ("resnet34", "alexnet", "vgg16", *DEEPER):
-        plan = branch_plan(architecture, quick)
+        plan = branch_plan(architecture, quick, mirror=True)
         assert farthest(plan.branch, plan.every) >= 3e-4  # also where the first validation reaches the target
         assert farthest(plan.branch, plan.branch.steps_per_epoch) >= 8e-4
         if architecture in DEEPER:
-            base = base_plan(architecture, quick, 0, False).base
+            base = base_plan(architecture, quick, 0, False, True).base
             assert farthest(base, base.steps_per_epoch) >= 5e-3  # of layers that begin with weights of 0 and 1
 
 

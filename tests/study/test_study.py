@@ -88,7 +88,7 @@ def test_each_trained_network_has_a_cascade_of_its_own(store, monkeypatch):
         random = maps.cascade("grad", network)["stem"]
         drawn.append(random.randomization.seed)
         expected = ssim(
-            maps.display("grad", network, cascaded), maps.displayed(random), **study.protocol.ssim.settings(heat=False)
+            maps.display("grad", network, cascaded), maps.displayed(random), **study.protocol.likeness("ssim")[1]
         )
         np.testing.assert_allclose(frame[frame["replicate"] == number]["ssim"], expected, atol=1e-6)
     assert len(set(drawn)) == len(frame["replicate"].unique()) == 3

@@ -187,5 +187,6 @@ def test_some_below_needs_one_column(means, agrees, ours):
     noise = np.random.default_rng(0).normal(scale=0.1, size=(40, 2))
     table = pd.DataFrame(noise - noise.mean(axis=0) + list(means.values()), columns=list(means))
     of = SimpleNamespace(table={"clamping_change": table}.__getitem__, n_boot=200, seed=0)
+    of.limits, of.clusters = (lambda table: {}), (lambda images: None)
     outcome = CHECKS["some_below"](of, "clamping_change")
     assert (outcome.agrees, outcome.ours) == (agrees, ours)

@@ -347,8 +347,8 @@ degradation threshold."""
 
 def _at_the_end(study: Study, method: str) -> tuple[Artefact, Artefact]:
     """The first set of scores after all weights are random, and those behind the threshold."""
-    (values, *_), reference = CRITERIA["randomization"].compare(study.maps, study.protocol, method)
-    return values, reference
+    compared = CRITERIA["randomization"].compare(study.maps, study.protocol, method)
+    return compared.values[0], compared.low[0].scores
 
 
 @finding(
