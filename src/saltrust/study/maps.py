@@ -29,6 +29,7 @@ class Maps:
     def __init__(self, networks: Networks, protocol: Protocol):
         self.networks, self.protocol = networks, protocol
         self.images, self.store, self.card = networks.images, networks.store, networks.card
+        self._known: dict[tuple, SaliencyMaps] = {}
 
     # --- names in the store ---------------------------------------------------------------------------------------
 
@@ -51,6 +52,22 @@ class Maps:
             parameters: of the method, where they differ from the protocol's.
             contrary: whether another class is explained than the protocol's.
         """
+        if parameters:
+            return self._artefact(method, model, images, randomization, parameters, contrary)
+        asked = method, model, images, randomization, contrary
+        if asked not in self._known:  # one instance of a name computes its digest once
+            self._known[asked] = self._artefact(method, model, images, randomization, {}, contrary)
+        return self._known[asked]
+
+    def _artefact(
+        self,
+        method: str,
+        model: str | None,
+        images: Positions | None,
+        randomization: Randomization | None,
+        parameters: Mapping[str, object],
+        contrary: bool,
+    ) -> SaliencyMaps:
         networks, scalar = self.networks, self.scalar
         model = model or networks.main
         if model == networks.random:
@@ -58,7 +75,7 @@ class Maps:
         classifier = networks.artefact(model)
         return SaliencyMaps(
             method=method,
-            parameters=METHODS[method].complete(self.parameters(method) | dict(parameters or {})),
+            parameters=METHODS[method].complete(self.parameters(method) | dict(parameters)),
             model=classifier,
             randomization=randomization,
             scalar=_CONTRARY[scalar] if contrary else scalar,

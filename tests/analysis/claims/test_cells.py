@@ -189,4 +189,8 @@ def test_some_below_needs_one_column(means, agrees, ours):
     of = SimpleNamespace(table={"clamping_change": table}.__getitem__, n_boot=200, seed=0)
     of.limits, of.clusters = (lambda table: {}), (lambda images: None)
     outcome = CHECKS["some_below"](of, "clamping_change")
-    assert (outcome.agrees, outcome.ours) == (agrees, ours)
+    assert (outcome.agrees, outcome.ours, outcome.limit) == (agrees, ours, "")
+    of.limits = lambda table: {"vgg16/recall": ("a reason",)}
+    limited = CHECKS["some_below"](of, "clamping_change")
+    assert limited.agrees == {"yes": "yes", "unclear": "unclear", "no": "too small to tell"}[agrees]
+    assert "a reason" in limited.limit

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import binary_dilation
 
-from saltrust.analysis.claims.checks import CHECKS, Outcome, label
+from saltrust.analysis.claims.checks import CHECKS, TOO_SMALL, Outcome, label
 from saltrust.analysis.claims.limits import LIMITS
 from saltrust.analysis.claims.tables import TABLES, Evidence
 from saltrust.artefacts import Artefact
@@ -268,11 +268,15 @@ def _red_channels(evidence: Evidence) -> pd.DataFrame:
 
 @CHECKS.register("some_below")
 def some_below(evidence: Evidence, table: str, bound: float = 0.0) -> Outcome:
-    """At least one column has a mean below a bound: "not necessarily" above it."""
+    """At least one column has a mean below a bound: "not necessarily" above it. One that the run is too small to tell
+    may be the one."""
     answers = {column: CHECKS["above"](evidence, table, [column], bound, less=True) for column in evidence.table(table)}
-    word = next(one for one in ("yes", "unclear", "no") if one in {found.agrees for found in answers.values()})
+    word = next(
+        one for one in ("yes", "unclear", TOO_SMALL, "no") if one in {found.agrees for found in answers.values()}
+    )
     named = [label(column) for column, found in answers.items() if found.agrees == "yes"]
     ours = f"{len(named)} of {len(answers)} clearly below" + (f": {', '.join(named)}" if named else "")
     lowest = max(answers.values(), key=lambda found: found.estimate)
     why = "the lowest column, how far below; one clearly below: yes; all clearly above: no"
-    return Outcome(ours, word, why, lowest.estimate, lowest.ci_low, lowest.ci_high)
+    limit = "; ".join(dict.fromkeys(found.limit for found in answers.values() if found.limit))
+    return Outcome(ours, word, why, lowest.estimate, lowest.ci_low, lowest.ci_high, limit)

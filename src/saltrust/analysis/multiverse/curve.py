@@ -6,7 +6,8 @@ told apart exactly (specification curve: Simonsohn et al. 2020; multiverse: Stee
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -46,29 +47,16 @@ class Specification:
     def scores(self) -> tuple[Scores, ...]:
         return self.compared.scores
 
-    @property
+    @cached_property
     def key(self) -> tuple:
         """Equal for specifications that compute the same."""
         fixed = tuple(one.scores for one in self.compared.low if not isinstance(one.scores, Artefact))
-        return tuple(_essence(scores).digest for scores in self.scores), fixed, self.protocol.rule
+        return tuple(scores.digest for scores in self.scores), fixed, self.protocol.rule
 
     def settled(self, get: Callable[[Any], Any], larger: bool) -> "Specification":
         """With the one of its low baselines that counts (see `strictest`)."""
         low = strictest(self.compared.low, get, larger)
         return replace(self, compared=replace(self.compared, low=(low,)))
-
-
-def _essence(scores: Scores) -> Scores:
-    """The scores without the layer of Grad-CAM, which all maps name, for methods that do not use it."""
-    found = {f.name: getattr(scores, f.name) for f in fields(scores)}
-    return replace(
-        scores,
-        **{
-            name: replace(value, cam_min_grid=0)
-            for name, value in found.items()
-            if isinstance(value, SaliencyMaps) and not uses_cam(value.method)
-        },
-    )
 
 
 def grid(study: Study, method: str, criterion: str) -> dict[str, tuple[Any, ...]]:
@@ -77,9 +65,11 @@ def grid(study: Study, method: str, criterion: str) -> dict[str, tuple[Any, ...]
     return {name: values for name, values in bearing.items() if len(values) > 1}
 
 
-def specifications(study: Study, method: str, criterion: str) -> list[Specification]:
-    """Every combination of the values of `grid` around the study's protocol, the last choice varying fastest."""
+def specifications(study: Study, method: str, criterion: str, of_maps: bool = False) -> list[Specification]:
+    """Every combination of the values of `grid` around the study's protocol, the last choice varying fastest; of_maps:
+    of those choices only on which the maps depend."""
     values = grid(study, method, criterion)
+    values = {name: given for name, given in values.items() if FACTORS[name].of_maps or not of_maps}
     upstream = [name for name in values if FACTORS[name].of_maps]
     ordered = [*upstream, *(name for name in values if name not in upstream)]
     found = []
@@ -95,10 +85,13 @@ def specifications(study: Study, method: str, criterion: str) -> list[Specificat
 def named(study: Study, method: str, criterion: str) -> dict[str, Specification]:
     """The specification that each named protocol is, on the study's data."""
     compare = CRITERIA[criterion].compare
-    return {
-        name: Specification({}, protocol, compare(study.with_protocol(protocol).maps, protocol, method))
-        for name, protocol in PROTOCOLS.items()
-    }
+    found = {}
+    for name, protocol in PROTOCOLS.items():
+        # All maps name the layer of Grad-CAM: for methods that do not use it, the study's own will do.
+        layer = protocol.cam_min_grid if uses_cam(method) else study.protocol.cam_min_grid
+        maps = study.with_protocol(replace(protocol, cam_min_grid=layer)).maps
+        found[name] = Specification({}, protocol, compare(maps, protocol, method))
+    return found
 
 
 def _with(protocol: Protocol, names: Sequence[str], values: Sequence[Any]) -> Protocol:
@@ -133,7 +126,12 @@ def specification_curve(study: Study, methods: str = "paper", n_boot: int = 1000
 
 def made_from(study: Study, methods: str = "paper") -> list[Artefact]:
     """The maps, and the average masks, whose scores all specifications compare."""
-    return _sources(_plans(study, methods))
+    plans = {}
+    for criterion in study.criteria.applicable:
+        for method in select(methods):
+            varied = specifications(study, method, criterion, of_maps=True)
+            plans[criterion, method] = [*varied, *named(study, method, criterion).values()]
+    return _sources(plans)
 
 
 def _plans(study: Study, methods: str) -> dict[tuple[str, str], list[Specification]]:
