@@ -64,9 +64,8 @@ def test_a_localizer_s_likeness_is_that_of_its_bytes_or_floats(protocol, kind):
     if protocol != "corrected" and kind == "unet":
         first, second, span = np.rint(first * 255).astype(np.uint8), np.rint(second * 255).astype(np.uint8), 255
     settings = {"win_size": p.ssim.size, "gaussian_weights": p.ssim.window == "gaussian", "data_range": span}
-    expected = [
-        structural_similarity(a, b, use_sample_covariance=False, **settings) for a, b in zip(first, second, strict=True)
-    ]
+    settings["use_sample_covariance"] = p.ssim.sample_covariance
+    expected = [structural_similarity(a, b, **settings) for a, b in zip(first, second, strict=True)]
     assert found == pytest.approx(expected, abs=1e-9)
 
 

@@ -28,7 +28,7 @@ ALL = "all"  # stage and name of the one job of a small data set
 REST = "rest"  # name of the job of what is small in a stage
 DECISIVE = (ImageSet, ImageNetWeights, Branch)  # what the choice of other artefacts depends on
 PROCESS = 1e9  # bytes of Python with torch and the libraries
-WORTH = 3e7  # units of an artefact's `work`, of its kind: a process that does less has hardly begun when it ends
+WORTH = 4e7  # units of an artefact's `work`, of its kind: a process that does less has hardly begun when it ends
 
 
 class Foresight(Store):
