@@ -5,6 +5,7 @@ import re
 import zipfile
 from types import SimpleNamespace
 
+import jupytext
 import nbformat
 import pytest
 import yaml
@@ -13,10 +14,11 @@ from saltrust import chapters
 from saltrust.chapters.chapter import MIME
 from saltrust.chapters.results_folder import published
 from saltrust.core import data_cards, paths
+from saltrust.core.card_parts import Model
 from saltrust.core.profiles import PROFILES
 from saltrust.core.protocols import PROTOCOLS
 from saltrust.methods.registry import METHODS, by_family
-from saltrust.publishing import assemble, launch, myst
+from saltrust.publishing import assemble, blocks, launch, myst
 from saltrust.study.maps import Maps
 
 
@@ -70,6 +72,28 @@ def test_an_executed_chapter_becomes_a_page(executed):
     assert "```text\n1\n```" in page
     assert "a bar" not in page
     assert "seed = 0" not in page.replace("`seed = 0`", "")
+
+
+def assessed(*names: str) -> data_cards.Card:
+    """The card of a data set on which networks from elsewhere are judged, by their names."""
+    models = tuple(Model(name=name, source="models.py:load") for name in names)
+    return data_cards.load("phantom-pneumothorax").model_copy(update={"models": models})
+
+
+@pytest.mark.parametrize("models", [(), ("a",), ("a", "b")])
+def test_a_page_links_only_to_chapters_that_its_data_set_has(models):
+    card = assessed(*models)
+    known = chapters.of(card)
+    prose = "\n".join(cell.source for name in known for cell in jupytext.read(chapters.load(name).source).cells)
+    assert blocks.CHAPTER_LINK.search(prose)
+    shown = blocks.CHAPTER_LINK.finditer(myst.write(blocks.Prose(prose), card))
+    assert {link["chapter"] for link in shown} <= set(known)
+
+
+def test_a_link_to_a_chapter_that_is_missing_leaves_its_words():
+    card = assessed("a")
+    page = myst.write(blocks.Prose("the [chapter on statistics](statistics.md) and [that](localization.md)"), card)
+    assert page == "the chapter on statistics and [that](localization.md)"
 
 
 def test_a_page_ends_with_its_command_its_parameters_and_its_provenance(executed):

@@ -14,6 +14,7 @@ from saltrust.publishing import html
         ("{num}`a/x .2f` of {num}`a/y`", "<p>−0.50 of seven</p>"),
         ("a {term}`map <saliency map>`", "<p>a map</p>"),
         ("see [](../../concepts/ssim.md) and [that](#cells-atlas)", "<p>see the book and that</p>"),
+        ("the [next\nchapter](statistics.md)", "<p>the next\nchapter</p>"),
         ("(cells-heatmaps-gallery)=\n## Gallery", "<h2>Gallery</h2>"),
         ("{num}`a/z`", "<p>not computed</p>"),
         ("Fig. 2 of {cite:t}`arun2021assessing,shu2024informer`", "<p>Fig. 2 of Arun 2021, Shu 2024</p>"),

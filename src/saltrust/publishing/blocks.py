@@ -3,6 +3,7 @@
 A block is the note of a figure, table or document, or one of the classes below.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -16,6 +17,8 @@ from saltrust.chapters.results_folder import Results
 
 SMOKE = "The profile smoke shows that everything works; its numbers mean nothing."
 VERSIONS = ("python", "saltrust", "torch", "torchvision", "numpy", "scikit-image")  # of an environment, in this order
+
+CHAPTER_LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?P<chapter>\w+)\.md\)")  # to another chapter of the same data set
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ document.addEventListener("click", async ({target}) => {
 """
 NUM = re.compile(r"\{num\}`(?P<text>[^`]*)`")
 _ROLE = re.compile(r"\{(?P<role>[\w:-]+)\}`(?P<text>[^`]*)`")
-_BOOK_LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?:\.\./|#)[^)]*\)")
+_BOOK_LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?:\.\./[^)]*|#[^)]*|\w+\.md)\)")
 _LABEL = re.compile(r"^\([\w-]+\)=\n+", re.MULTILINE)  # of a heading that the book links to
 _KEY = re.compile(r"(?P<author>[a-z]+)(?P<year>\d{4})\w*")  # of the bibliography, which these pages do not have
 

@@ -8,7 +8,7 @@ from saltrust.chapters.notes import DocumentNote, FigureNote, Note, TableNote
 from saltrust.chapters.results_folder import published
 from saltrust.core.data_cards import Card
 from saltrust.publishing import blocks
-from saltrust.publishing.blocks import SMOKE, Block, Code, MadeBy, Prose, RunAgain, Tabs, Text
+from saltrust.publishing.blocks import CHAPTER_LINK, SMOKE, Block, Code, MadeBy, Prose, RunAgain, Tabs, Text
 from saltrust.publishing.launch import links
 
 
@@ -96,7 +96,9 @@ def _tabs(block: Tabs, card: Card, depth: int) -> str:
 
 
 def _prose(block: Prose, card: Card) -> str:
-    return block.text
+    """Its links to chapters that the data set does not have are left as their words."""
+    known = chapters.of(card)
+    return CHAPTER_LINK.sub(lambda link: link[0] if link["chapter"] in known else link["text"], block.text)
 
 
 def _code(block: Code, card: Card) -> str:

@@ -1,6 +1,6 @@
 """Summaries with bootstrap intervals. The unit of resampling is the image, or what images belong to: their patients."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -276,17 +276,12 @@ def macro_auc(labels: np.ndarray, scores: np.ndarray, n_boot: int = 1000, seed: 
     >>> macro_auc(np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]]), n_boot=10)
     {'auc': 1.0, 'ci_low': 1.0, 'ci_high': 1.0}
     """
-    rng = np.random.default_rng(seed)
     labels, scores = np.asarray(labels), np.asarray(scores)
-    members = [np.flatnonzero(labels == label) for label in range(scores.shape[1])]
-
-    def area(chosen: np.ndarray) -> float:
-        own = labels[chosen][:, None] == np.arange(scores.shape[1])
-        return float(np.mean([_rank_auc(s[o], s[~o]) for s, o in zip(scores[chosen].T, own.T, strict=True)]))
-
-    resampled = [area(np.concatenate([rng.choice(m, len(m)) for m in members])) for _ in range(n_boot)]
-    low, high = interval(np.array(resampled))
-    return {"auc": area(np.arange(len(labels))), "ci_low": low, "ci_high": high}
+    classes = range(scores.shape[1])
+    area, low, high = _resampled_by_class(
+        labels, classes, lambda chosen: _mean_area(labels[chosen], scores[chosen], classes), n_boot, seed
+    )
+    return {"auc": area, "ci_low": low, "ci_high": high}
 
 
 def auc_difference(
@@ -310,23 +305,32 @@ def auc_difference(
     >>> auc_difference(np.array([0, 0, 1]), right, half, n_boot=10)["difference"]
     0.5
     """
-    rng = np.random.default_rng(seed)
-    labels, scores = np.asarray(labels), [np.asarray(one, float) for one in (first, second)]
-    classes = [1] if scores[0].ndim == 1 else range(scores[0].shape[1])
-    members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
-    columns = [one.reshape(len(labels), -1) for one in scores]
+    labels = np.asarray(labels)
+    columns = [np.asarray(one, float).reshape(len(labels), -1) for one in (first, second)]
+    classes = [1] if np.ndim(first) == 1 else range(columns[0].shape[1])
 
     def gap(chosen: np.ndarray) -> float:
-        own = labels[chosen]
-        areas = [
-            np.mean([_rank_auc(one[chosen, k][own == c], one[chosen, k][own != c]) for k, c in enumerate(classes)])
-            for one in columns
-        ]
-        return float(areas[0] - areas[1])
+        own, other = (_mean_area(labels[chosen], one[chosen], classes) for one in columns)
+        return own - other
 
-    resampled = [gap(np.concatenate([rng.choice(m, len(m)) for m in members])) for _ in range(n_boot)]
-    low, high = interval(np.array(resampled))
-    return {"difference": gap(np.arange(len(labels))), "ci_low": low, "ci_high": high}
+    estimate, low, high = _resampled_by_class(labels, np.unique(labels), gap, n_boot, seed)
+    return {"difference": estimate, "ci_low": low, "ci_high": high}
+
+
+def _resampled_by_class(
+    labels: np.ndarray, classes: Iterable[int], statistic: Callable[[np.ndarray], float], n_boot: int, seed: int
+) -> tuple[float, float, float]:
+    """A statistic of the chosen images, and its bootstrap interval; each resample keeps the sizes of the classes."""
+    rng = np.random.default_rng(seed)
+    members = [np.flatnonzero(labels == label) for label in classes]
+    resampled = [statistic(np.concatenate([rng.choice(m, len(m)) for m in members])) for _ in range(n_boot)]
+    return (statistic(np.arange(len(labels))), *interval(np.array(resampled)))
+
+
+def _mean_area(labels: np.ndarray, scores: np.ndarray, classes: Iterable[int]) -> float:
+    """Mean area of the classes, each against the others; scores: (n, classes)."""
+    areas = [_rank_auc(s[labels == c], s[labels != c]) for s, c in zip(scores.T, classes, strict=True)]
+    return float(np.mean(areas))
 
 
 def _rank_auc(positive: np.ndarray, negative: np.ndarray) -> float:

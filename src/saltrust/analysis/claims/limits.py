@@ -104,16 +104,11 @@ def coarse_grid(evidence: "Evidence", table: str) -> Reasons:
     networks, least = evidence.study.networks, evidence.study.protocol.cam_min_grid
     found = {}
     for column, methods in _methods(evidence, table):
-        if any(map(_takes_a_layer, methods)):
+        if any(METHODS[method].takes_layer for method in methods):
             names = networks_behind(evidence, table, column)
             sides = [cam_grid(networks.architecture(name), networks.size(name), least) for name in names]
             found[column] = [f"a grid of {n} \N{MULTIPLICATION SIGN} {n}" for n in sides if n < LEAST_GRID]
     return found
-
-
-def _takes_a_layer(method: str) -> bool:
-    """Whether a method, or one that it is composed of, takes the layer that is chosen for class activation maps."""
-    return "layer" in METHODS[method].defaults or any(_takes_a_layer(m) for m, _ in METHODS[method].parts().values())
 
 
 @cache

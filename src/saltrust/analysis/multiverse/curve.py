@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from saltrust.analysis.multiverse.factors import FACTORS, uses_cam
+from saltrust.analysis.multiverse.factors import FACTORS
 from saltrust.artefacts.artefact import Artefact
 from saltrust.artefacts.maps import SaliencyMaps, in_order
 from saltrust.artefacts.scores import ScoreBatch, without_settings
 from saltrust.core.progress import track
 from saltrust.core.protocols import PROTOCOLS, Protocol
-from saltrust.methods.registry import select
+from saltrust.methods.registry import METHODS, select
 from saltrust.stats.bootstrap import clusters_of
 from saltrust.study.criteria import CRITERIA, Compared, Scores, images_of, strictest
 from saltrust.study.study import Study
@@ -88,7 +88,7 @@ def named(study: Study, method: str, criterion: str) -> dict[str, Specification]
     found = {}
     for name, protocol in PROTOCOLS.items():
         # All maps name the layer of Grad-CAM: for methods that do not use it, the study's own will do.
-        layer = protocol.cam_min_grid if uses_cam(method) else study.protocol.cam_min_grid
+        layer = protocol.cam_min_grid if METHODS[method].takes_layer else study.protocol.cam_min_grid
         maps = study.with_protocol(replace(protocol, cam_min_grid=layer)).maps
         found[name] = Specification({}, protocol, compare(maps, protocol, method))
     return found

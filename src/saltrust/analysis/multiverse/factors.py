@@ -82,10 +82,6 @@ def _pair_draws(study: Study, method: str) -> tuple[bool, ...]:
     return (False, True) if n * (n - 1) // 2 > study.protocol.threshold_pairs else ()  # else all pairs are drawn
 
 
-def uses_cam(method: str) -> bool:
-    return METHODS[method].family == "cam" or method == "guided_gradcam"
-
-
 FACTORS.register("scalar")(
     Factor(
         "explained output",
@@ -137,7 +133,7 @@ FACTORS.register("xrai_channels")(
 FACTORS.register("cam_min_grid")(
     Factor(
         "layer of Grad-CAM",
-        lambda study, method: (4, 1) if uses_cam(method) else (),
+        lambda study, method: (4, 1) if METHODS[method].takes_layer else (),
         _set("cam_min_grid"),
         "last: Arun et al., text; grid of 4 × 4 or more: this book",
         labels={4: "grid of 4 or more", 1: "the last"},

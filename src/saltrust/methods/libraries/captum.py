@@ -45,6 +45,13 @@ def _known(kind: str, names: Mapping[Any, str], name: Any) -> str:
     return names[name]
 
 
+def _attributed(model: Explained, images: Tensor, attribute: Callable[[nn.Module], Any], **given: Any) -> Tensor:
+    """What one of captum's classes makes of the images by themselves."""
+    return CAPTUM.attributed(
+        model, images, lambda network, x, targets: attribute(network).attribute(x, target=targets, **given)
+    )
+
+
 def _mean_over(
     model: Explained, images: Tensor, baseline: str | Tensor, attribute: Callable[[nn.Module], Any], **given: Any
 ) -> Tensor:
@@ -81,10 +88,7 @@ def gradient(model: Explained, images: Tensor, keys: Sequence[Key], *, version: 
     >>> gradient(Explained(network), torch.ones(1, 1, 2, 2), [(0,)]).tolist()
     [[[[0.25, 0.25], [0.25, 0.25]]]]
     """
-    attr = CAPTUM.load(version)
-    return CAPTUM.attributed(
-        model, images, lambda network, x, targets: attr.Saliency(network).attribute(x, target=targets, abs=False)
-    )
+    return _attributed(model, images, CAPTUM.load(version).Saliency, abs=False)
 
 
 @CAPTUM.counterpart("input_x_gradient")
@@ -110,10 +114,7 @@ def input_x_gradient(model: Explained, images: Tensor, keys: Sequence[Key], *, v
     >>> input_x_gradient(Explained(network), torch.ones(1, 1, 2, 2), [(0,)]).tolist()
     [[[[0.25, 0.25], [0.25, 0.25]]]]
     """
-    attr = CAPTUM.load(version)
-    return CAPTUM.attributed(
-        model, images, lambda network, x, targets: attr.InputXGradient(network).attribute(x, target=targets)
-    )
+    return _attributed(model, images, CAPTUM.load(version).InputXGradient)
 
 
 @CAPTUM.counterpart("smoothgrad")
@@ -318,10 +319,7 @@ def guided_backprop(model: Explained, images: Tensor, keys: Sequence[Key], *, ve
     >>> guided_backprop(Explained(network, scalar="negated_logit"), torch.ones(1, 1, 2, 2), [(0,)]).tolist()
     [[[[0.0, 0.0], [0.0, 0.0]]]]
     """
-    attr = CAPTUM.load(version)
-    return CAPTUM.attributed(
-        model, images, lambda network, x, targets: attr.GuidedBackprop(network).attribute(x, target=targets)
-    )
+    return _attributed(model, images, CAPTUM.load(version).GuidedBackprop)
 
 
 @CAPTUM.counterpart("deconvolution")
@@ -347,10 +345,7 @@ def deconvolution(model: Explained, images: Tensor, keys: Sequence[Key], *, vers
     >>> deconvolution(Explained(network), -torch.ones(1, 1, 2, 2), [(0,)]).tolist()  # no ReLU fires
     [[[[0.25, 0.25], [0.25, 0.25]]]]
     """
-    attr = CAPTUM.load(version)
-    return CAPTUM.attributed(
-        model, images, lambda network, x, targets: attr.Deconvolution(network).attribute(x, target=targets)
-    )
+    return _attributed(model, images, CAPTUM.load(version).Deconvolution)
 
 
 @CAPTUM.counterpart("guided_gradcam", passes=lambda p: 2)
