@@ -73,6 +73,19 @@ def test_scores_without_variance_have_differences_but_no_p():
     assert np.isnan(found["effect_size"])
 
 
+@pytest.mark.parametrize("levels", [3, 8])
+def test_scores_that_are_an_exact_sum_have_differences_but_no_p(levels):
+    rng = np.random.default_rng(levels)
+    of_method, of_image = rng.normal(size=levels), rng.normal(size=6)
+    rows = [(f"m{i}", f"i{j}", of_method[i] + of_image[j]) for i in range(levels) for j in range(6)]
+    model = fit(pd.DataFrame(rows, columns=["method", "image", "score"]), "score")
+    assert model.status == "no residual variance"
+    np.testing.assert_allclose(model.residuals, 0, atol=1e-6)
+    result = compare(model, [("m0", "m1")])
+    assert result["estimate"].item() == pytest.approx(of_method[0] - of_method[1])
+    assert result[["p", "p_adjusted", "ci_low", "se"]].isna().all(axis=None)
+
+
 @given(
     st.integers(1, 9).flatmap(
         lambda n: st.tuples(st.just(n), st.sets(st.sampled_from(list(itertools.combinations(range(n), 2)) or [None])))

@@ -22,6 +22,8 @@ from saltrust.core.errors import SaltrustError
 
 STARTS = (1.0, 0.01, 100.0)  # ratios of variances from which the fit is tried, until one ends at an optimum
 LARGEST = 1e8  # bound of a ratio: beyond it there is no residual variance to speak of
+NO_RESIDUAL = "no residual variance"
+ADDITIVE = 1e-13  # of what the fixed factor leaves: a residual below it is rounding
 GRADIENT = 1e-5  # largest gradient of the criterion, by the logarithm of a ratio, that counts as an optimum
 
 
@@ -68,7 +70,8 @@ def fit(frame: pd.DataFrame, response: str, fixed: str = "method", random: Seque
     """Fit a mean for each level of one factor and a random intercept for each level of every random factor.
 
     A fit that does not end at an optimum is tried again from other starts. `status` says so, and names the factors
-    whose variance is estimated as zero ("singular").
+    whose variance is estimated as zero ("singular"). Scores that are an exact sum of effects leave no residual: means
+    and fitted scores are then right, and variances, covariance and likelihood are NaN ("no residual variance").
 
     Args:
         frame: tidy, one row for each score. Rows without a response are left out and counted.
@@ -185,6 +188,10 @@ class _Problem:
         value = 2 * np.log(np.diag(lower)).sum() + self.df * np.log(left)
         return float(value), traces - self.df * squares / left
 
+    def residual(self) -> float:
+        """Sum of squares that no effect, fixed or random, can take away."""
+        return float(self.total - self.s @ np.linalg.lstsq(self.S, self.s, rcond=None)[0])
+
     def solved(self, ratios: np.ndarray) -> np.ndarray:
         """B = (S + diag(1 / ratio))^-1, which is zero where the ratio is."""
         root = np.sqrt(ratios)[self.factor]
@@ -213,6 +220,8 @@ def _optimum(problem: _Problem) -> tuple[np.ndarray, str]:
     """The ratios at the optimum, and what had to be done to find it ("" for nothing)."""
     if problem.total <= 1e-24 * problem.df:
         return np.zeros(problem.factor.max() + 1), "no variance"
+    if problem.residual() <= ADDITIVE * problem.total:
+        return np.full(problem.factor.max() + 1, LARGEST), NO_RESIDUAL
     found = []
     for start in STARTS:
         ratios = _descend(problem, start)
@@ -240,7 +249,7 @@ def _singular(ratios: np.ndarray, random: Sequence[str]) -> str:
 def _finish(problem, ratios, levels, y, X, Zs, status, random, missing) -> Fit:
     B = problem.solved(ratios)
     left = problem.total - problem.s @ B @ problem.s
-    variance = left / problem.df
+    variance = np.nan if status == NO_RESIDUAL else left / problem.df
     effects = B @ problem.s
     shift = sparse.hstack(Zs) @ effects
     means = X.T @ (y - shift) / problem.counts
@@ -253,7 +262,7 @@ def _finish(problem, ratios, levels, y, X, Zs, status, random, missing) -> Fit:
         means,
         covariance,
         dict(zip(random, ratios * variance, strict=True)) | {"residual": variance},
-        -(problem.criterion(ratios)[0] + constant) / 2,
+        np.nan if status == NO_RESIDUAL else -(problem.criterion(ratios)[0] + constant) / 2,
         status,
         len(y),
         missing,
