@@ -138,13 +138,13 @@ them."""
 def _artefacts_in(value: Any) -> list[Artefact]:
     if isinstance(value, Artefact):
         return [value]
-    if isinstance(value, tuple | list):
+    if isinstance(value, (tuple, list)):
         return [artefact for item in value for artefact in _artefacts_in(item)]
     return []
 
 
 def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, str | int | float | bool):
+    if value is None or isinstance(value, (str, int, float, bool)):
         return value
     if isinstance(value, Artefact):
         return value.path
@@ -154,6 +154,6 @@ def _plain(value: Any) -> Any:
         return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
+    if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]
     raise TypeError(f"the field of an artefact must be plain data, not {type(value).__name__}")

@@ -90,18 +90,22 @@ def commit() -> str:
     return subprocess.run(describe, capture_output=True, text=True, check=False).stdout.strip() or "not a git checkout"
 
 
+@cache  # reading a package's metadata takes milliseconds, and every artefact asks
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("saltrust", "numpy", "torch", "torchvision", "scikit-image")}
+
+
 def environment() -> dict[str, str]:
     """Versions, device, threads and commit under which an artefact is made.
 
     threads: on which the last bits of every sum depend; a training takes one (`training.deterministic`).
     """
-    packages = {name: version(name) for name in ("saltrust", "numpy", "torch", "torchvision", "scikit-image")}
     torch = sys.modules.get("torch")
     device = "cpu"
     if torch is not None and torch.cuda.is_available():
         device = torch.cuda.get_device_name()
     return {
-        **packages,
+        **_versions(),
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "device": device,

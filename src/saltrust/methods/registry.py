@@ -4,6 +4,7 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from saltrust.core.errors import unknown_name
@@ -85,6 +86,10 @@ class Method:
     @property
     def defaults(self) -> dict[str, Any]:
         """The method's parameters and their default values."""
+        return dict(self._defaults)
+
+    @cached_property
+    def _defaults(self) -> dict[str, Any]:
         accepted = inspect.signature(self.function).parameters.values()
         return {p.name: p.default for p in accepted if p.kind is p.KEYWORD_ONLY}
 
