@@ -40,7 +40,7 @@ chapter: .venv/installed ## run one chapter again: CHAPTER=... DATASET=... P="na
 	$(BIN)/saltrust run $(CHAPTER) $(addprefix --dataset ,$(DATASET)) --profile $(PROFILE) $(addprefix -p ,$(P))
 
 test: .venv/installed ## run the tests, a process a core
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 test-book: .venv/installed ## drive the built book in headless Chromium (Debian: chromium, chromium-driver)
 	$(BIN)/python -m pytest -m book tests/book
