@@ -47,7 +47,7 @@ def one_by_one(model, x, key, start, points, weights, times_path, samples, noise
     batch_size=st.integers(1, 9),
     powers=st.sampled_from([(1,), (2,), (1, 2)]),
     noise=st.sampled_from([0.0, 0.3]),
-    times=st.booleans(),
+    times_path=st.booleans(),
 )
 def test_the_stream_equals_the_definition_whatever_the_batches(
     n, samples, steps, batch_size, powers, noise, times_path
@@ -55,7 +55,7 @@ def test_the_stream_equals_the_definition_whatever_the_batches(
     points, weights = quadrature_rule("gauss_legendre", steps)
     x, keys = images(n), [(5, i) for i in range(n)]
     start = BASELINES["black"](x, -1.0, 1.0)
-    shared = {"points": points, "weights": weights, "times_path": times, "samples": samples, "noise": noise}
+    shared = {"points": points, "weights": weights, "times_path": times_path, "samples": samples, "noise": noise}
     maps = path_attributions(
         Explained(Curved(), batch_size=batch_size), x, keys, start=start, powers=powers, seed=3, **shared
     )
