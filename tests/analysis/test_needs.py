@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from saltrust import plots
 from saltrust.artefacts import KINDS, STAGES, Artefact
-from saltrust.artefacts.maps import RawMaps, SaliencyMaps
+from saltrust.artefacts.maps import Powers, RawMaps, SaliencyMaps
 from saltrust.artefacts.scores import FindingScores, FiveBandCounts, LocalizationScores, ScoreBatch, SimilarityScores
 from saltrust.cli import planning as plan
 from saltrust.core import paths
@@ -35,6 +35,9 @@ def drawn(artefact: Artefact) -> Any:
         case SaliencyMaps():
             n, size = len(artefact.images), artefact.data.size
             return RawMaps(noise(artefact, n, 1, size, size) - np.float32(0.5), np.ones(n))
+        case Powers():
+            n, size = len(artefact.images), artefact.data.size
+            return noise(artefact, 2, n, 1, size, size) - np.float32(0.5)
         case LocalizationScores() | FindingScores():
             return noise(artefact, len(artefact.maps.images))
         case FiveBandCounts():
@@ -78,7 +81,8 @@ def test_what_chapters_need_is_what_they_ask_for(dataset, only, tmp_path, monkey
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
     monkeypatch.setattr(paths, "STORE", tmp_path / "store")
     monkeypatch.setenv("SALTRUST_PROGRESS", str(tmp_path / "log"))
-    for kind in (SaliencyMaps, LocalizationScores, FindingScores, FiveBandCounts, SimilarityScores, ScoreBatch):
+    scores = LocalizationScores, FindingScores, FiveBandCounts, SimilarityScores, ScoreBatch
+    for kind in (Powers, SaliencyMaps, *scores):
         monkeypatch.setattr(kind, "compute", compute)
     undrawn(monkeypatch)
     monkeypatch.setitem(recipes.BRANCHING, "tiny", recipes.BRANCHING["smoke"])

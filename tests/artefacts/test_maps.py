@@ -11,11 +11,20 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import nn
 
-from saltrust.artefacts.maps import REGIONS, Randomization, RandomizedOutputs, RawMaps, Regions, SaliencyMaps
+from saltrust.artefacts.maps import (
+    REGIONS,
+    SIGNED,
+    Randomization,
+    RandomizedOutputs,
+    RawMaps,
+    Regions,
+    SaliencyMaps,
+)
 from saltrust.core.errors import SaltrustError
-from saltrust.methods.registry import METHODS
+from saltrust.methods.registry import METHODS, POWERS
 from saltrust.methods.xrai import rank_regions, segment
 from saltrust.models.architectures import Stage
+from saltrust.models.classifiers import to_input
 from saltrust.models.randomization import randomize
 
 SIZE = 8
@@ -33,11 +42,46 @@ def model():
         stages=[SimpleNamespace(modules=("0",))],
         test=SimpleNamespace(size=SIZE),
         input_range=(-1.0, 1.0),
+        n_outputs=2,
     )
 
 
+@pytest.fixture
+def single():
+    """A classifier of one output that is above 0 for the first of two images, and below for the second."""
+    torch.manual_seed(0)
+    body = [nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 4, 3, padding=1), nn.Tanh(), nn.Flatten()]
+    network = nn.Sequential(*body, nn.Linear(4 * SIZE * SIZE, 1)).eval()
+    with torch.no_grad():
+        network[-1].bias -= network(to_input(pixels_of_two(), (-1.0, 1.0))).mean()
+    stages = [SimpleNamespace(modules=("0",)), SimpleNamespace(modules=("2",))]
+    test = SimpleNamespace(size=SIZE)
+    return SimpleNamespace(
+        digest="of one", network=lambda get: network, stages=stages, test=test, input_range=(-1.0, 1.0), n_outputs=1
+    )
+
+
+def pixels_of_two():
+    return np.random.default_rng(0).integers(0, 255, (2, SIZE, SIZE), np.uint8)
+
+
+def of_single(model, method, scalar="logit", **parameters):
+    """Maps of two images from few passes."""
+    few = {
+        name: n
+        for name, n in {"samples": 3, "steps": 3, "window": 0.5, "stride": 0.25}.items()
+        if name in METHODS[method].defaults
+    }
+    return SaliencyMaps(method, METHODS[method].complete(few | parameters), model, None, scalar, 1, None, (0, 1))
+
+
+def value(artefact):
+    """Computed with all that it needs."""
+    return SimpleNamespace(pixels=pixels_of_two()) if artefact is None else artefact.compute(value)
+
+
 def maps(model, scalar="logit", **target):
-    pixels = np.random.default_rng(0).integers(0, 255, (2, SIZE, SIZE), np.uint8)
+    pixels = pixels_of_two()
     made = SaliencyMaps(
         method="grad",
         parameters=METHODS["grad"].complete({}),
@@ -60,6 +104,47 @@ def test_each_output_has_its_maps(model):
         network(inputs)[:, target].sum().backward()
         np.testing.assert_allclose(maps(model, target=target), inputs.grad.numpy(), rtol=1e-4, atol=1e-7)
     np.testing.assert_array_equal(maps(model), maps(model, target=0))
+
+
+ODD = [name for name, method in METHODS.items() if method.odd]
+OF_POWERS = [name for name, method in METHODS.items() if method.powers]
+
+
+@pytest.mark.parametrize("scalar", SIGNED)
+@pytest.mark.parametrize("method", ODD)
+def test_maps_of_the_prediction_are_those_of_the_single_output_with_its_sign(single, method, scalar):
+    """As if each were computed for itself, bit for bit: with two outputs nothing is taken from elsewhere."""
+    short, long = of_single(single, method, scalar), of_single(unshared(single), method, scalar)
+    assert (short.powers or short).of_output is not None
+    assert (long.powers or long).of_output is None
+    found, expected = value(short), value(long)
+    np.testing.assert_array_equal(found.values, expected.values)
+    assert (found.totals is None) == (expected.totals is None)
+    if found.totals is not None:
+        np.testing.assert_allclose(found.totals, expected.totals, rtol=1e-6, atol=1e-9)
+
+
+def test_each_image_has_the_sign_of_its_prediction(single):
+    plain, predicted = (value(of_single(single, "grad", scalar)).values for scalar in ("logit", "argmax_logit"))
+    np.testing.assert_array_equal(predicted[0], plain[0])
+    np.testing.assert_array_equal(predicted[1], -plain[1])
+    assert plain.any()
+
+
+def unshared(model):
+    return SimpleNamespace(**vars(model) | {"n_outputs": None, "digest": "by itself"})
+
+
+@pytest.mark.parametrize("method", OF_POWERS)
+def test_both_powers_are_those_of_their_own_passes(single, method):
+    for power in POWERS:
+        maps = of_single(single, method, power=power)
+        assert maps.transient
+        explained, given = maps._given(value)
+        alone = METHODS[method].function(explained, given, [(0,), (1,)], **maps.parameters)
+        np.testing.assert_array_equal(value(maps).values, alone.numpy())
+    first, second = (of_single(single, method, power=power).powers for power in POWERS)
+    assert first == second
 
 
 def test_an_output_that_is_not_there_is_refused(model):

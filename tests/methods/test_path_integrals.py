@@ -45,20 +45,23 @@ def one_by_one(model, x, key, start, points, weights, times_path, samples, noise
     samples=st.integers(1, 4),
     steps=st.integers(1, 5),
     batch_size=st.integers(1, 9),
-    power=st.sampled_from([1, 2]),
+    powers=st.sampled_from([(1,), (2,), (1, 2)]),
     noise=st.sampled_from([0.0, 0.3]),
     times_path=st.booleans(),
 )
-def test_the_stream_equals_the_definition_whatever_the_batches(n, samples, steps, batch_size, power, noise, times_path):
+def test_the_stream_equals_the_definition_whatever_the_batches(
+    n, samples, steps, batch_size, powers, noise, times_path
+):
     points, weights = quadrature_rule("gauss_legendre", steps)
     x, keys = images(n), [(5, i) for i in range(n)]
     start = BASELINES["black"](x, -1.0, 1.0)
     shared = {"points": points, "weights": weights, "times_path": times_path, "samples": samples, "noise": noise}
     maps = path_attributions(
-        Explained(Curved(), batch_size=batch_size), x, keys, start=start, power=power, seed=3, **shared
+        Explained(Curved(), batch_size=batch_size), x, keys, start=start, powers=powers, seed=3, **shared
     )
-    expected = [one_by_one(Curved(), x[i], keys[i], start[i], power=power, seed=3, **shared) for i in range(n)]
-    torch.testing.assert_close(maps, torch.stack(expected), rtol=0, atol=1e-12)
+    for power, found in zip(powers, maps, strict=True):
+        expected = [one_by_one(Curved(), x[i], keys[i], start[i], power=power, seed=3, **shared) for i in range(n)]
+        torch.testing.assert_close(found, torch.stack(expected), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +110,7 @@ def test_noise_depends_on_seed_key_and_sample_alone():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"power": 3}, {"samples": 0}, {"noise": -0.1}, {"spread": "pixel"}, {"keys": [(0,)]}]
+    "wrong", [{"powers": (1, 3)}, {"samples": 0}, {"noise": -0.1}, {"spread": "pixel"}, {"keys": [(0,)]}]
 )
 def test_bad_parameters_are_refused(wrong):
     x = images(2)

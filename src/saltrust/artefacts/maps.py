@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -84,13 +84,24 @@ class RawMaps:
         """By how much each map misses its total (n,), in units of the explained scalar: 0 for exact attribution."""
         return None if self.totals is None else self.values.sum((1, 2, 3), dtype=np.float64) - self.totals
 
+    def signed(self, signs: np.ndarray) -> "RawMaps":
+        """Each map, and what it should add up to, times 1 or -1 (n,)."""
+        totals = None if self.totals is None else self.totals * signs
+        return RawMaps(self.values * signs[:, None, None, None], totals)
+
+
+SIGNED = ("negated_logit", "argmax_logit", "runner_up_logit")  # of a single output, it or minus it
+
 
 @dataclass(frozen=True)
-class SaliencyMaps(Artefact):
-    """Maps of some images by one method on one state of one classifier, of one of its outputs (`target`) where the
-    scalar leaves that open."""
+class MapsOfNetwork(Artefact):
+    """What a method finds on some images in one state of one classifier, of one of its outputs (`target`) where the
+    scalar leaves that open.
 
-    description: ClassVar[str] = "saliency maps of a method and network"
+    A classifier with a single output says no more about the predicted class than plus or minus that output. So the maps
+    of an odd method for it are those of the output, with the sign of the prediction.
+    """
+
     stage: ClassVar[str] = "maps"
     method: str
     parameters: dict[str, Any]
@@ -120,17 +131,14 @@ class SaliencyMaps(Artefact):
 
         method, n, size = METHODS[self.method], len(self.images), self.data.size
         network = "" if method.is_composition else f" of {self.model.part()}"  # the parts are artefacts of their own
+        if self.of_output is not None:
+            return ((f"signs{network} at {size} pixels", n), ("signs", n * size**2))
         passes = n * max(method.passes(self.parameters), 1) * size**2
         alike = f"{self.method}{network} at {size} pixels, {json.dumps(self.parameters, sort_keys=True)}"
         return ((alike, n), (f"{self.method}{network}", passes), (self.method, passes), ("", passes))
 
     def needs(self) -> list[Artefact]:
-        from saltrust.methods.registry import METHODS
-
-        method = METHODS[self.method]
-        if not method.is_composition:
-            return [self.data, self.model]
-        return [self.data, *self._parts().values(), *(regions_of(self.data, self.images) if method.segments else [])]
+        return [self.data, self.model, *([] if self.of_output is None else [self.of_output])]
 
     def value_bytes(self) -> float:
         return len(self.images) * self.data.size**2 * 3 * 4
@@ -144,6 +152,86 @@ class SaliencyMaps(Artefact):
         passes = self.model.footprint(self.data.size).explaining(ON_CPU) if regions == 0 else 0.0
         return 2 * self.value_bytes() + sum(made_from) + max(regions, passes)
 
+    def code(self) -> tuple[str, ...]:
+        from saltrust.methods.registry import METHODS
+
+        return (METHODS[self.method].function.__module__,)
+
+    @property
+    def of_output(self) -> "MapsOfNetwork | None":
+        """The maps of the single output, of which these differ in nothing but the sign of each; None for others."""
+        from saltrust.methods.registry import METHODS
+
+        signed = self.scalar in SIGNED and self.model.n_outputs == 1 and METHODS[self.method].odd
+        return replace(self, scalar="logit") if signed else None
+
+    def _signs(self, get: Callable) -> np.ndarray:
+        """1 or -1 for each image (n,)."""
+        if self.scalar == "negated_logit":
+            return -np.ones(len(self.images), np.float32)
+        explained, images = self._given(get)
+        return explained.select(explained.accept(images)).sign.cpu().numpy().astype(np.float32)
+
+    def _given(self, get: Callable) -> tuple[Any, Any]:
+        """The classifier, ready to be explained, and the images in its input range."""
+        from saltrust.models.classifiers import to_input
+
+        explained = _explained(self, get)
+        return explained, to_input(get(self.data).pixels[list(self.images)], explained.input_range)
+
+
+@dataclass(frozen=True)
+class Powers(MapsOfNetwork, ArrayArtefact):
+    """Mean, and mean of squares, of the maps of noisy copies (2, n, channels, height, width), float32: the same passes
+    give both. The parameters are without the power."""
+
+    description: ClassVar[str] = "mean and mean of squares over noisy copies"
+
+    def value_bytes(self) -> float:
+        return 2 * super().value_bytes()
+
+    def compute(self, get) -> np.ndarray:
+        from saltrust.methods.registry import METHODS
+
+        if self.of_output is not None:
+            mean, squares = get(self.of_output)
+            return np.stack([mean * self._signs(get)[:, None, None, None], squares])
+        explained, images = self._given(get)
+        keys = [(index,) for index in self.images]
+        return METHODS[self.method].powers(explained, images, keys, **self.parameters).cpu().numpy().astype(np.float32)
+
+
+@dataclass(frozen=True)
+class SaliencyMaps(MapsOfNetwork):
+    """Maps of some images by one method. Those of a power are taken from `Powers`."""
+
+    description: ClassVar[str] = "saliency maps of a method and network"
+
+    @property
+    def powers(self) -> Powers | None:
+        """What maps of a power are taken from; None for other methods."""
+        from saltrust.methods.registry import METHODS
+
+        if METHODS[self.method].powers is None:
+            return None
+        given = {f.name: getattr(self, f.name) for f in fields(self)}
+        parameters = {name: value for name, value in self.parameters.items() if name != "power"}
+        return Powers(**given | {"parameters": parameters})
+
+    @property
+    def transient(self) -> bool:
+        return self.powers is not None
+
+    def needs(self) -> list[Artefact]:
+        from saltrust.methods.registry import METHODS
+
+        method = METHODS[self.method]
+        if self.powers is not None:
+            return [self.powers]
+        if not method.is_composition:
+            return super().needs()
+        return [self.data, *self._parts().values(), *(regions_of(self.data, self.images) if method.segments else [])]
+
     def _parts(self) -> dict[str, "SaliencyMaps"]:
         """The maps of other methods that a composition is made of, by what they are called in it."""
         from saltrust.methods.registry import METHODS
@@ -151,23 +239,18 @@ class SaliencyMaps(Artefact):
         parts = METHODS[self.method].parts(self.parameters)
         return {name: replace(self, method=part, parameters=given) for name, (part, given) in parts.items()}
 
-    def code(self) -> tuple[str, ...]:
-        from saltrust.methods.registry import METHODS
-
-        return (METHODS[self.method].function.__module__,)
-
     def compute(self, get) -> RawMaps:
-        from saltrust.methods.registry import METHODS
+        from saltrust.methods.registry import METHODS, POWERS
 
         method = METHODS[self.method]
-        pixels = get(self.data).pixels[list(self.images)]
         keys = [(index,) for index in self.images]
+        if self.powers is not None:
+            return RawMaps(get(self.powers)[POWERS.index(self.parameters["power"])])
+        if self.of_output is not None:
+            return get(self.of_output).signed(self._signs(get))
         if method.is_composition:
-            return self._composed(get, method, pixels, keys)
-        from saltrust.models.classifiers import to_input
-
-        explained = _explained(self, get)
-        images = to_input(pixels, explained.input_range)
+            return self._composed(get, method, get(self.data).pixels[list(self.images)], keys)
+        explained, images = self._given(get)
         values = method.function(explained, images, keys, **self.parameters).cpu().numpy().astype(np.float32)
         if method.total is None:
             return RawMaps(values)
@@ -190,7 +273,7 @@ class SaliencyMaps(Artefact):
         return RawMaps(np.load(folder / "maps.npy"), np.load(totals) if totals.exists() else None)
 
 
-def in_order(maps: Iterable[SaliencyMaps]) -> list[SaliencyMaps]:
+def in_order(maps: Iterable[MapsOfNetwork]) -> list[MapsOfNetwork]:
     """Those of one network one after the other, so that it is loaded once."""
     return sorted(
         maps, key=lambda m: (m.model.digest, str(m.randomization), m.scalar, m.target, m.cam_min_grid, m.method)
@@ -200,7 +283,7 @@ def in_order(maps: Iterable[SaliencyMaps]) -> list[SaliencyMaps]:
 _LATEST: dict[tuple, Any] = {}  # the one classifier that was explained last
 
 
-def _explained(maps: SaliencyMaps, get: Callable):
+def _explained(maps: MapsOfNetwork, get: Callable):
     """The classifier in its state, ready to be explained; kept while one method after the other asks for it."""
     layer = maps.parameters.get("layer")
     key = (maps.model.digest, maps.randomization, maps.scalar, maps.target, maps.cam_min_grid, layer)
@@ -210,7 +293,7 @@ def _explained(maps: SaliencyMaps, get: Callable):
     return _LATEST[key]
 
 
-def _load_explained(maps: SaliencyMaps, get: Callable):
+def _load_explained(maps: MapsOfNetwork, get: Callable):
     from saltrust.core.devices import device
     from saltrust.methods.cam_layers import choose_cam_layer
     from saltrust.methods.explained import Explained

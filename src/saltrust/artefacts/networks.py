@@ -293,6 +293,7 @@ class ExternalClassifier(Artefact):
     stages: tuple[Any, ...]
     test: ImageSet
     input_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    n_outputs: ClassVar[int | None] = None  # known once it is loaded
 
     def title(self) -> str:
         return self.model.name

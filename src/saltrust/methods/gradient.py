@@ -1,6 +1,7 @@
 """Gradient methods: the gradient itself, and its averages over noise, paths and baselines."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -24,7 +25,7 @@ from saltrust.methods.path_integrals import (
     starts,
 )
 from saltrust.methods.quadrature import quadrature_rule
-from saltrust.methods.registry import method
+from saltrust.methods.registry import POWERS, method
 from saltrust.methods.totals import from_baseline, from_baseline_set
 
 Samples = Annotated[int, "noisy copies of the image"]
@@ -36,6 +37,7 @@ Quadrature = Annotated[str, "how the points on the path are placed and weighed"]
 
 
 def _smooth_gradient(model: Explained, images: Tensor, keys: Sequence[Key], **smoothing: object) -> Tensor:
+    """One stack of maps for each of the `powers`."""
     accepted = model.accept(images)
     start = accepted.new_zeros(len(accepted), 1, 1, 1)
     at_end = {"points": np.ones(1), "weights": np.ones(1), "times_path": False}
@@ -51,6 +53,7 @@ def _smooth_integral(
     quadrature: str,
     **smoothing: object,
 ) -> Tensor:
+    """One stack of maps for each of the `powers`."""
     accepted = model.accept(images)
     points, weights = quadrature_rule(quadrature, steps)
     rule = {"points": points, "weights": weights, "times_path": True}
@@ -78,6 +81,7 @@ def _path(protocol, profile) -> dict[str, object]:
     family="gradient",
     cite="simonyan2014deep",
     formula=r"\frac{\partial f(x)}{\partial x}",
+    odd=True,
 )
 def gradient(model: Explained, images: Tensor, keys: Sequence[Key]) -> Tensor:
     """The gradient of the explained scalar with respect to the image.
@@ -107,6 +111,7 @@ def gradient(model: Explained, images: Tensor, keys: Sequence[Key]) -> Tensor:
     family="gradient",
     cite="shrikumar2017learning",
     formula=r"x \odot \frac{\partial f(x)}{\partial x}",
+    odd=True,
 )
 def input_x_gradient(model: Explained, images: Tensor, keys: Sequence[Key]) -> Tensor:
     """The gradient times the image, in the units of the model's input.
@@ -143,6 +148,8 @@ def input_x_gradient(model: Explained, images: Tensor, keys: Sequence[Key]) -> T
     r"\quad \varepsilon_k \sim \mathcal{N}(0, \sigma^2)",
     passes=lambda p: p["samples"],
     from_protocol=_copies,
+    odd=True,
+    powers=partial(_smooth_gradient, powers=POWERS),
 )
 def smoothgrad(
     model: Explained,
@@ -180,7 +187,8 @@ def smoothgrad(
     >>> smoothgrad(Explained(network), torch.ones(1, 1, 2, 2), [(0,)], samples=4).tolist()
     [[[[0.25, 0.25], [0.25, 0.25]]]]
     """
-    return _smooth_gradient(model, images, keys, samples=samples, noise=noise, spread=spread, power=power, seed=seed)
+    smoothing = {"samples": samples, "noise": noise, "spread": spread, "seed": seed}
+    return _smooth_gradient(model, images, keys, powers=(power,), **smoothing)[0]
 
 
 @method(
@@ -193,6 +201,7 @@ def smoothgrad(
     passes=lambda p: p["steps"] * count_starts(p["baseline"]),
     total=from_baseline,
     from_protocol=_path,
+    odd=True,
 )
 def integrated_gradients(
     model: Explained,
@@ -227,7 +236,7 @@ def integrated_gradients(
     >>> float(integrated_gradients(Explained(network), torch.ones(1, 1, 2, 2), [(0,)], steps=1, baseline="grey").sum())
     1.0
     """
-    return _smooth_integral(model, images, keys, steps, baseline, quadrature)
+    return _smooth_integral(model, images, keys, steps, baseline, quadrature)[0]
 
 
 @method(
@@ -240,6 +249,8 @@ def integrated_gradients(
     r"\quad \varepsilon_k \sim \mathcal{N}(0, \sigma^2)",
     passes=lambda p: p["samples"] * p["steps"] * count_starts(p["baseline"]),
     from_protocol=lambda protocol, profile: _copies(protocol, profile) | _path(protocol, profile),
+    odd=True,
+    powers=partial(_smooth_integral, powers=POWERS),
 )
 def smooth_integrated_gradients(
     model: Explained,
@@ -285,8 +296,8 @@ def smooth_integrated_gradients(
     >>> smooth_integrated_gradients(Explained(network), torch.ones(1, 1, 2, 2), [(0,)], samples=2, steps=2).shape
     torch.Size([1, 1, 2, 2])
     """
-    smoothing = {"samples": samples, "noise": noise, "spread": spread, "power": power, "seed": seed}
-    return _smooth_integral(model, images, keys, steps, baseline, quadrature, **smoothing)
+    smoothing = {"samples": samples, "noise": noise, "spread": spread, "seed": seed}
+    return _smooth_integral(model, images, keys, steps, baseline, quadrature, powers=(power,), **smoothing)[0]
 
 
 @method(
@@ -304,6 +315,7 @@ def smooth_integrated_gradients(
         "noise": 0.0,
         "spread": protocol.spread,
     },
+    odd=True,
 )
 def gradient_shap(
     model: Explained,

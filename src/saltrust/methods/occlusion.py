@@ -42,6 +42,7 @@ def _windows(side: int, window: float, stride: float) -> np.ndarray:
     formula=r"\frac{1}{|W_i|} \sum_{w \in W_i} \left(f(x) - f(x_{\setminus w})\right)",
     backward=False,
     passes=lambda p: _positions(p["window"], p["stride"]) ** 2 + 1,
+    odd=True,
 )
 def occlusion(
     model: Explained,

@@ -215,10 +215,10 @@ def path_attributions(
     samples: int = 1,
     noise: float = 0.0,
     spread: str = "input",
-    power: int = 1,
+    powers: Sequence[int] = (1,),
     seed: int = 0,
 ) -> Tensor:
-    """Mean over noisy samples of the power of the weighted sum of gradients along straight paths.
+    """Mean over noisy samples of powers of the weighted sum of gradients along straight paths.
 
     Sample s of image i runs from start[i] to images[i] + noise. The gradients at points of it are summed with weights
     and, for `times_path`, multiplied by (end - start). All (image, sample, point) triples form one stream that is cut
@@ -235,11 +235,11 @@ def path_attributions(
         samples: noisy samples, at least 1.
         noise: standard deviation, as a share of `spread`, at least 0.
         spread: what the noise is a share of, a name in SPREADS.
-        power: 1 or 2.
+        powers: of what the samples give, each 1 or 2; all from the same passes.
         seed: of the noise.
 
     Returns:
-        A tensor of the images' shape.
+        A tensor (powers, n, channels, height, width).
 
     Raises:
         SaltrustError: a parameter is out of range, or keys are missing.
@@ -249,13 +249,14 @@ def path_attributions(
     >>> path_attributions(model, torch.ones(1, 1, 2, 2), [(0,)], start=torch.zeros(1, 1, 1, 1), **rule).sum().item()
     1.0
     """
-    if power not in (1, 2) or samples < 1 or noise < 0:
-        raise SaltrustError(f"power is 1 or 2, samples >= 1, noise >= 0; not {power=}, {samples=}, {noise=}")
+    if not set(powers) <= {1, 2} or samples < 1 or noise < 0:
+        power = ", ".join(map(str, powers))
+        raise SaltrustError(f"power is 1 or 2, samples >= 1, noise >= 0; not {power=!s}, {samples=}, {noise=}")
     check_keys(keys, len(images))
     selection = model.select(images)
     deviation = noise * SPREADS[spread](images, *model.input_range)
     points, weights = (torch.as_tensor(a).to(images)[:, None, None, None] for a in (points, weights))
-    maps = torch.zeros_like(images, memory_format=torch.contiguous_format)
+    maps = images.new_zeros(len(powers), *images.shape)
     carried = None  # the sum of a path that the end of a batch has cut
     for items in torch.arange(len(images) * samples * len(points)).split(model.batch_size):
         path, point = items // len(points), items % len(points)
@@ -276,5 +277,6 @@ def path_attributions(
         carried = sums[-1] if cut else None
         whole = len(paths) - cut
         values = sums[:whole] * lengths[:whole] if times_path else sums[:whole]
-        maps.index_add_(0, image[:whole], values if power == 1 else values.square(), alpha=1 / samples)
+        for power, mean in zip(powers, maps, strict=True):
+            mean.index_add_(0, image[:whole], values if power == 1 else values.square(), alpha=1 / samples)
     return maps

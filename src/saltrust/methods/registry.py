@@ -12,6 +12,7 @@ from saltrust.core.registry import Registry
 
 Parameters = Mapping[str, Any]
 Parts = dict[str, tuple[str, dict[str, Any]]]
+POWERS = (1, 2)  # of what noisy copies give, of which the mean is taken
 
 # In the order of the book, which has a page for each.
 FAMILIES: Registry[str] = Registry("family of methods")
@@ -51,6 +52,9 @@ class Method:
         cost: complete parameters -> passes through the model for each image, without those of parts.
         total: for a method whose map adds up to a known number, `total(model, images, **parameters)` gives it (n,), in
             units of the explained scalar; images as accepted by the model.
+        odd: whether the map of minus the explained scalar is minus its map, bit for bit.
+        powers: of a method with a parameter `power`, called as `function` but without it: maps for each of POWERS
+            (2, n, c, height, width), from the passes that one of them takes.
         components: of a composition, complete parameters -> its parts.
         segments: whether a composition also takes the regions of its images, as parts["segments"].
         from_protocol: (protocol, profile) -> the parameters that the protocols decide, cut to the profile's size. Their
@@ -74,6 +78,8 @@ class Method:
     library: str = ""
     backward: bool = True
     total: Callable | None = None
+    odd: bool = False
+    powers: Callable | None = None
     components: Callable[[Parameters], Parts] | None = None
     segments: bool = False
     from_protocol: Callable[[Any, Any], dict[str, Any]] = lambda protocol, profile: {}

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from saltrust.artefacts import Artefact
-from saltrust.artefacts.maps import SaliencyMaps, in_order
+from saltrust.artefacts.maps import MapsOfNetwork, in_order
 from saltrust.artefacts.sidecar import StorageError
 from saltrust.artefacts.store import Store
 from saltrust.core.progress import say
@@ -20,8 +20,8 @@ def compute(artefacts: Sequence[Artefact]) -> list[str]:
     """
     store, failed = Store(), []
     store.begin()  # until the end nothing is collected that this process has made
-    maps = [one for one in artefacts if isinstance(one, SaliencyMaps)]
-    for artefact in [*(one for one in artefacts if not isinstance(one, SaliencyMaps)), *in_order(maps)]:
+    maps = [one for one in artefacts if isinstance(one, MapsOfNetwork)]
+    for artefact in [*(one for one in artefacts if not isinstance(one, MapsOfNetwork)), *in_order(maps)]:
         try:
             store.get(artefact, remember=False)
         except StorageError:  # no other artefact could be kept either

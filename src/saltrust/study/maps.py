@@ -175,10 +175,10 @@ class Maps:
     def seconds(self, method: str, images: Positions | None = None) -> float:
         """How long the maps took to compute, those that they are composed of included."""
         maps = self.artefact(method, images=images)
-        parts = METHODS[method].parts(maps.parameters).values()
-        own = self.store.sidecar(maps)["seconds"]
-        shared = [self.store.sidecar(replace(maps, method=part, parameters=given))["seconds"] for part, given in parts]
-        return own + sum(shared)
+        parts = [
+            replace(maps, method=part, parameters=p) for part, p in METHODS[method].parts(maps.parameters).values()
+        ]
+        return sum(self.store.sidecar(one.powers or one)["seconds"] for one in (maps, *parts))
 
     # --- what is wrong with them ----------------------------------------------------------------------------------
 

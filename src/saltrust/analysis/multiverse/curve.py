@@ -162,7 +162,8 @@ def _once(specs: Iterable[Specification]) -> list[Specification]:
 
 def _make_maps(study: Study, plans: Mapping[tuple[str, str], Sequence[Specification]]) -> None:
     """Compute the maps that are missing, those of one network one after the other, as it is slow to build."""
-    maps = [source for source in _sources(plans) if isinstance(source, SaliencyMaps)]
+    sources = [source for source in _sources(plans) if isinstance(source, SaliencyMaps)]
+    maps = {one.digest: one for one in (source.powers or source for source in sources)}.values()
     for one in track(in_order(one for one in maps if not study.store.folder(one).exists()), "maps"):
         study.store.get(one, remember=False)
 
