@@ -34,7 +34,7 @@ help: ## show this list
 env: .venv/installed ## set up .venv, as every other command does first
 
 book: .venv/installed ## compute what is missing, build the book, print where it is
-	@PATH="$(CURDIR)/$(BIN):$(PATH)" snakemake --snakefile workflow/Snakefile --workflow-profile workflow/profiles/$(EXECUTOR) $(SHARE) $(OPTIONS) --config profile=$(PROFILE) datasets="$(DATASETS)"
+	@export PATH="$(CURDIR)/$(BIN):$(PATH)"; exec python workflow/book.py --snakefile workflow/Snakefile --workflow-profile workflow/profiles/$(EXECUTOR) $(SHARE) $(OPTIONS) --config profile=$(PROFILE) datasets="$(DATASETS)"
 
 chapter: .venv/installed ## run one chapter again: CHAPTER=... DATASET=... P="name=value ..."
 	$(BIN)/saltrust run $(CHAPTER) $(addprefix --dataset ,$(DATASET)) --profile $(PROFILE) $(addprefix -p ,$(P))

@@ -14,8 +14,8 @@ from filelock import Timeout
 from saltrust.artefacts import KINDS
 from saltrust.artefacts.sidecar import SIDECAR, flaw, unreadable
 from saltrust.artefacts.store import PROCESS, Lock, discard
+from saltrust.core.scratch import LOCK
 
-LOCK = ".lock"  # in the folder of a chapter that runs; held as long as its process lives
 MOMENT = timedelta(minutes=10)  # until a folder in work has its lock; by which clocks of two machines may differ
 
 
@@ -64,7 +64,9 @@ def stored(root: Path) -> Iterator[Stored]:
                 raise unreadable(folder, error) from error
 
 
-def leftovers(root: Path, younger: timedelta = timedelta(0), in_work: Iterable[Path] = ()) -> list[Stored]:
+def leftovers(
+    root: Path, younger: timedelta = timedelta(0), in_work: Iterable[Path] = (), temporary: Iterable[Path] = ()
+) -> list[Stored]:
     """What killed runs left, and no process works on: trainings to go on with (or just stored), artefacts half written
     or half deleted, locks of what is not there, folders that were never finished. What this user may not look into is
     left out.
@@ -73,6 +75,7 @@ def leftovers(root: Path, younger: timedelta = timedelta(0), in_work: Iterable[P
         root: of a store.
         younger: what was written to within that time is left out.
         in_work: folders in which chapters run, or ran until they were killed; each has its LOCK.
+        temporary: folders that processes have for a while, as from `scratch.folders`; each has its LOCK, too.
     """
     found = [("unfinished", path, path.name) for path in (root / ".unfinished").glob("*")]
     found += [
@@ -82,6 +85,7 @@ def leftovers(root: Path, younger: timedelta = timedelta(0), in_work: Iterable[P
     here = {f"{kind.name}-{folder.name}" for kind in _visible(root) for folder in _visible(kind)}
     found += [("lock", path, path.name) for path in (root / ".locks").glob("*") if path.name not in here]
     found += [("chapter", path, "") for path in in_work]
+    found += [("temporary", path, "") for path in temporary]
     now = datetime.now(UTC)
     rows = []
     for kind, path, lock in found:

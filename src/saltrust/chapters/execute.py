@@ -5,9 +5,6 @@ import hashlib
 import json
 import os
 import shutil
-import signal
-import tempfile
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,22 +15,15 @@ from traitlets.config import Config
 
 from saltrust.chapters import results_folder
 from saltrust.chapters.chapter import Chapter, complete
+from saltrust.chapters.kernel import Kernel
 from saltrust.chapters.results_folder import OUT, Results, keep, note_run, published, staged_publication, staged_run
-from saltrust.core import data_cards, paths, progress
+from saltrust.core import data_cards, paths, progress, scratch
 from saltrust.core.errors import SaltrustError
 from saltrust.core.formatting import rough_duration
 
 # glibc gives large blocks back to the system and takes them anew, page by page, at every pass of a network. Told to
 # keep them, AlexNet and VGG16 train 1.6 times as fast.
 KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40)}
-
-PATIENCE = 120.0  # seconds that an interrupted kernel may take to put aside what it has
-# Jupyter interrupts every kernel before it ends one, idle as it is, and ipykernel reports that as an error.
-NO_FALSE_ALARM = (
-    "__import__('logging').getLogger('IPKernelApp').addFilter("
-    "lambda record: not str(record.msg).startswith('KeyboardInterrupt caught in kernel'))"
-)
-LONGEST = 60  # characters of a folder in which sockets can lie; their whole path may have 107
 
 
 def publish(chapter: Chapter, given: dict[str, str]) -> Path:
@@ -107,24 +97,20 @@ def _execute(chapter: Chapter, values: dict[str, Any], staged: Results) -> None:
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
-    source = staged.folder / "source.ipynb"
-    jupytext.write(jupytext.read(chapter.source), source)
     start = time.perf_counter()
     label = f"{Path(values['dataset']).stem} {chapter.name}"
     # A kernel called python3 in JUPYTER_PATH would be that of another environment.
     environment = {OUT: str(staged.folder), "JUPYTER_PATH": ""} | paths.moved() | KEEP_MEMORY
-    short = None if len(tempfile.gettempdir()) < LONGEST else "/tmp"
+    kernel = Kernel()
     with (
-        tempfile.TemporaryDirectory(prefix="saltrust-", dir=short) as sockets,
+        scratch.folder(sockets=True) as temporary,
         patch.dict(os.environ, environment),  # which the kernel inherits
         progress.shown(label),
-        Interruptible(),
     ):
-        # Kernels are spoken to through files of their own rather than open TCP ports.
-        manager = {"transport": "ipc", "ip": f"{sockets}/kernel", "shutdown_wait_time": PATIENCE}
-        first = [f"--IPKernelApp.exec_lines={NO_FALSE_ALARM}"]
-        settings = Config({"KernelManager": manager, "NotebookClient": {"extra_arguments": first}})
-        try:
+        source = temporary / "source.ipynb"
+        jupytext.write(jupytext.read(chapter.source), source)
+
+        def speak() -> None:
             papermill.execute_notebook(
                 _literally(source),
                 _literally(staged.notebook),
@@ -133,30 +119,23 @@ def _execute(chapter: Chapter, values: dict[str, Any], staged: Results) -> None:
                 language="python",
                 progress_bar=False,
                 cwd=paths.WORK,
-                config=settings,
+                config=Config(kernel.settings(temporary)),
             )
+
+        try:
+            kernel.run(speak)
         except PapermillExecutionError as error:
             where = f"{chapter.source.name}, cell {error.exec_count}"
-            raise SaltrustError(f"{label} failed in {where}: {error.ename}: {error.evalue}") from error
+            why = " ".join(str(error.evalue).split())
+            raise SaltrustError(f"{label} failed in {where}: {error.ename}: {why}") from error
+        except RuntimeError as error:  # also nbclient's DeadKernelError
+            if death := kernel.death():
+                raise SaltrustError(f"{label} failed in {chapter.source.name}, cell {kernel.cells}: {death}") from error
+            raise
         progress.say(f"done in {rough_duration(time.perf_counter() - start)}", stays=True)
-    source.unlink()
     note_run(staged, values, time.perf_counter() - start)
 
 
 def _literally(path: Path) -> str:
     """A path for Papermill, which fills in what stands in braces."""
     return str(path).replace("{", "{{").replace("}", "}}")
-
-
-class Interruptible:
-    """Inside a `with` block a request to end (SIGTERM, of a scheduler for example) is an interruption, as Ctrl-C is: a
-    kernel puts aside what it has."""
-
-    def __enter__(self) -> None:
-        self.before = None
-        if threading.current_thread() is threading.main_thread():
-            self.before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-
-    def __exit__(self, *exception) -> None:
-        if self.before is not None:
-            signal.signal(signal.SIGTERM, self.before)

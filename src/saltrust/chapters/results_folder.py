@@ -25,7 +25,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from saltrust.artefacts.maintenance import LOCK
 from saltrust.artefacts.store import Lock
 from saltrust.chapters.chapter import NAMES
 from saltrust.chapters.notes import (
@@ -40,7 +39,9 @@ from saltrust.chapters.notes import (
 )
 from saltrust.core import paths
 from saltrust.core.errors import SaltrustError
+from saltrust.core.interruption import uninterrupted
 from saltrust.core.profiles import PROFILES
+from saltrust.core.scratch import LOCK
 
 OUT = "SALTRUST_OUT"  # environment variable: the folder for the results, set by whoever executes the chapter
 RUNNING = ".running-"  # before the name of a run that is not finished
@@ -230,9 +231,10 @@ def staged_run(chapter: str, name: str) -> Iterator[Results]:
 
 def keep(staged: Results, failed: bool = False) -> Path:
     """Give the folder of a run its name; returns it."""
-    (staged.folder / LOCK).unlink()
     target = staged.folder.with_name(f"{staged.name}{FAILED if failed else ''}")
-    os.replace(staged.folder, target)
+    with uninterrupted():
+        (staged.folder / LOCK).unlink()
+        os.replace(staged.folder, target)
     return target
 
 
@@ -252,7 +254,8 @@ def _held(staging: Path) -> Iterator[None]:
         with Lock(staging / LOCK):  # `saltrust store gc` leaves it alone
             yield
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        with uninterrupted():
+            shutil.rmtree(staging, ignore_errors=True)
 
 
 def note_run(staged: Results, parameters: Mapping[str, Any], seconds: float) -> None:
@@ -276,16 +279,17 @@ def publish(staged: Results, to: Results) -> None:
         write_json(merged, dict(sorted(numbers.items())))
         for place in ("figures", "tables", "provenance"):
             (to.folder / place).mkdir(exist_ok=True)
-        # Killed from here on, the chapter counts as not run: its notebook comes last.
-        to.notebook.unlink(missing_ok=True)
-        for file in [*to.files()]:  # what its last run left, under whatever names
-            file.unlink()
-        for place in ("figures", "tables"):
-            for file in (staged.folder / place).glob("*"):
-                os.replace(file, to.folder / place / file.name)
-        os.replace(staged.provenance_file, to.provenance_file)
-        os.replace(merged, to.numbers_file)
-        os.replace(staged.notebook, to.notebook)
+        with uninterrupted():
+            # Killed from here on, the chapter counts as not run: its notebook comes last.
+            to.notebook.unlink(missing_ok=True)
+            for file in [*to.files()]:  # what its last run left, under whatever names
+                file.unlink()
+            for place in ("figures", "tables"):
+                for file in (staged.folder / place).glob("*"):
+                    os.replace(file, to.folder / place / file.name)
+            os.replace(staged.provenance_file, to.provenance_file)
+            os.replace(merged, to.numbers_file)
+            os.replace(staged.notebook, to.notebook)
 
 
 def _refuse_taken_names(staged: Results, to: Results) -> None:

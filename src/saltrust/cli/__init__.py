@@ -6,6 +6,8 @@ below and prints what that returns. What a command can do, a notebook can do as 
 
 import errno
 import sys
+from contextlib import suppress
+from typing import Any
 
 import click
 
@@ -26,10 +28,11 @@ from saltrust.cli import (
 )
 from saltrust.core import paths, progress
 from saltrust.core.errors import SaltrustError
+from saltrust.core.interruption import Interrupted, interruptible, tell
 
 # What only one command needs is imported when it runs: torch alone takes seconds.
 
-MISTAKE, INTERRUPTED = 2, 130  # exit codes
+MISTAKE = 2  # exit code
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
 
 
@@ -38,6 +41,12 @@ class _InOrder(click.Group):
 
     def list_commands(self, context: click.Context) -> list[str]:
         return [*self.commands]
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt as error:  # before click meets it with an empty line
+            raise click.Abort from error
 
 
 @click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"]})
@@ -50,16 +59,21 @@ for one in (chapters, methods, datasets, run, compare, assess, plan, publish, co
 
 
 def main() -> None:
-    """Entry point of `saltrust`."""
+    """Do what the command line says, and end the process."""
     try:
-        sys.exit(app(prog_name="saltrust", standalone_mode=False) or 0)
+        with interruptible():
+            code = app(prog_name="saltrust", standalone_mode=False) or 0
+        sys.exit(code)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(MISTAKE)
     except click.ClickException as error:
         _end(error.format_message(), MISTAKE)
-    except (click.Abort, KeyboardInterrupt):
-        _end("interrupted; what is computed is kept: the same command goes on from there", INTERRUPTED)
+    except (click.Abort, KeyboardInterrupt) as error:
+        asked = next((one for one in (error, error.__cause__) if isinstance(one, Interrupted)), Interrupted())
+        if not progress.followed():  # else whoever follows was asked, too, and tells it once for all
+            tell(asked)
+        sys.exit(asked.exit_code)
     except SaltrustError as error:
         _end(str(error), MISTAKE)
     except OSError as error:
@@ -75,5 +89,6 @@ def _end(line: str, code: int) -> None:
     if progress.followed():
         progress.say(line, stays=True)
     else:
-        print(line, file=sys.stderr)
+        with suppress(OSError):  # a terminal that has closed
+            print(line, file=sys.stderr, flush=True)
     sys.exit(code)

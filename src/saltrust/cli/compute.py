@@ -20,10 +20,9 @@ def command(dataset: str, profile: str, stage: str, part: str) -> None:
 
     Any number of processes share the work.
     """
-    from saltrust.chapters.execute import Interruptible
     from saltrust.cli import planning
 
-    with Interruptible(), progress.shown(f"{Path(dataset).stem} {part}"):
+    with progress.shown(f"{Path(dataset).stem} {part}"):
         failed = planning.compute(dataset, profile, stage, part)
     for line in failed:
         print(line)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from saltrust.cli import tables
-from saltrust.core import paths
+from saltrust.core import paths, scratch
 from saltrust.core.errors import SaltrustError
 from saltrust.core.progress import track
 
@@ -28,10 +28,9 @@ def ls() -> None:
     In brackets stands what killed runs left.
     """
     from saltrust.artefacts import maintenance
-    from saltrust.chapters import results_folder
 
     artefacts = list(maintenance.stored(paths.STORE))
-    found = [*artefacts, *maintenance.leftovers(paths.STORE, in_work=results_folder.in_work(paths.RESULTS))]
+    found = [*artefacts, *_left(timedelta(0))]
     if not found:
         print(f"Nothing is stored in {paths.STORE}")
         return
@@ -84,7 +83,7 @@ def gc(delete: bool, days: int, hours: float) -> None:
 
     artefacts, young = list(maintenance.stored(paths.STORE)), timedelta(days=days)
     old = maintenance.unneeded(artefacts, paths.STORE, lambda: results_folder.artefacts_named(paths.RESULTS), young)
-    left = maintenance.leftovers(paths.STORE, young, results_folder.in_work(paths.RESULTS))
+    left = _left(young)
     going = [*old, *left]
     if going:
         _show(going)
@@ -105,6 +104,14 @@ def gc(delete: bool, days: int, hours: float) -> None:
     freed = maintenance.remove(going, paths.STORE)
     kept = f", {(size - freed) / 1e6:,.1f} MB kept: used meanwhile, or another user's" if freed < size else ""
     print(f"{found}, {freed / 1e6:,.1f} MB freed{kept}")
+
+
+def _left(younger: timedelta) -> list["Stored"]:
+    """What killed runs left in the store, among the results and in the folder for temporary files."""
+    from saltrust.artefacts import maintenance
+    from saltrust.chapters import results_folder
+
+    return maintenance.leftovers(paths.STORE, younger, results_folder.in_work(paths.RESULTS), scratch.folders())
 
 
 def _show(found: Iterable["Stored"]) -> None:

@@ -9,13 +9,14 @@ import atexit
 import json
 import os
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
+
+from saltrust.core import scratch
 
 T = TypeVar("T")
 
@@ -105,8 +106,7 @@ def shown(label: str = "") -> Iterator[None]:
     with ExitStack() as stack:
         named = {LABEL: label}
         if not followed():
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="saltrust-"))
-            log = Path(folder) / "progress.jsonl"
+            log = stack.enter_context(scratch.folder()) / "progress.jsonl"
             log.touch()
             stack.enter_context(_following(log))
             named[LOG] = str(log)
@@ -118,7 +118,7 @@ def show_until_exit() -> None:
     """Show what the processes that this one starts say, for as long as it runs."""
     stack = ExitStack()
     stack.enter_context(shown())
-    atexit.register(stack.close)  # after the folder's own clean-up is registered, and so before it
+    atexit.register(stack.close)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from saltrust.core.devices import device
+from saltrust.core.interruption import REQUESTS, SETTLED
 
 INTERVAL = 300.0  # seconds between two checkpoints
 FILE = "training.pt"
@@ -23,8 +24,8 @@ FILE = "training.pt"
 class Checkpoint:
     """Where a training puts what it has so far, and finds it again.
 
-    It is a context manager, in which SIGINT and SIGTERM wait until the step is done and written; a second one acts at
-    once.
+    It is a context manager, in which a request to end (SIGINT, SIGTERM, SIGHUP) waits until the step is done and
+    written; another one, from a second later on, acts at once.
 
     Args:
         folder: of the training alone; None to keep nothing.
@@ -89,7 +90,7 @@ class Checkpoint:
 
     def __enter__(self) -> Checkpoint:
         if self._file is not None and threading.current_thread() is threading.main_thread():
-            caught = (signal.SIGINT, signal.SIGTERM)
+            caught = [number for number in REQUESTS if signal.getsignal(number) not in (None, signal.SIG_IGN)]
             self._handlers = {number: signal.signal(number, self._note) for number in caught}
         return self
 
@@ -99,8 +100,10 @@ class Checkpoint:
             self._obey()
 
     def _note(self, number: int, _: object) -> None:
-        self._restore()
-        self._signal = number
+        if self._signal is None:
+            self._signal, self._came = number, time.monotonic()
+        elif time.monotonic() - self._came >= SETTLED:
+            self._obey()
 
     def _restore(self) -> None:
         for number, handler in self._handlers.items():
@@ -110,6 +113,7 @@ class Checkpoint:
     def _obey(self) -> None:
         number, self._signal = self._signal, None
         if number is not None:
+            self._restore()
             signal.raise_signal(number)
 
 
