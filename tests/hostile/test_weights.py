@@ -131,12 +131,11 @@ def edited(old: str, new: str) -> Callable[[Path], str]:
     def make(folder: Path) -> str:
         name = script(Saves, "whole.ts")(folder)
         with zipfile.ZipFile(folder / name) as archive, zipfile.ZipFile(folder / "edited.ts", "w") as changed:
-            for member in archive.namelist():
-                content = archive.read(member)
-                if member.endswith("__torch__.py"):  # the rest of the text stays as torch wrote it
-                    assert old.encode() in content
-                    content = content.replace(old.encode(), new.encode())
-                changed.writestr(member, content)
+            members = {member: archive.read(member) for member in archive.namelist()}
+            assert any(old.encode() in content for member, content in members.items() if member.endswith(".py"))
+            for member, content in members.items():
+                text = content.replace(old.encode(), new.encode()) if member.endswith(".py") else content
+                changed.writestr(member, text)
         return "edited.ts"
 
     return make
