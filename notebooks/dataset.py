@@ -26,6 +26,7 @@ import pandas as pd
 from saltrust import plots
 from saltrust.chapters.page import Page
 from saltrust.core.data_cards import SPLITS
+from saltrust.core.markup import myst
 from saltrust.datasets.quality import ALIKE, BITS, pairs_alike
 from saltrust.plots.data_set import truth_sizes
 from saltrust.study.study import Study
@@ -63,7 +64,7 @@ page.quote(
 # made for positive test images only, as in the paper.
 
 # %%
-page.table(counts, "splits", caption=f"Images of each split, and the share with {finding}.")
+page.table(counts, "splits", caption=f"Images of each split, and the share with {myst(finding)}.")
 
 # %% [markdown]
 # ## With the finding
@@ -75,7 +76,7 @@ shown = positive[:n_shown]
 page.figure(
     plots.image_grid(test.pixels[shown], [f"{a:.1%}" for a in area[:n_shown]], test.truth[shown]),
     "positive",
-    caption=f"Test images with {finding}, the truth outlined in cyan; above each, the share of the image it covers.",
+    caption=f"Test images with {myst(finding)}, the truth outlined in cyan; above each, the share of the image it covers.",
     alt=f"{len(shown)} test images with an outline around the {finding}, which covers between "
     f"{area[:n_shown].min():.1%} and {area[:n_shown].max():.1%} of the image.",
 )
@@ -91,7 +92,7 @@ if len(negative):
     page.figure(
         plots.image_grid(test.pixels[negative], [""] * len(negative)),
         "negative",
-        caption=f"Test images without {finding}.",
+        caption=f"Test images without {myst(finding)}.",
         alt=f"{len(negative)} test images without {finding}.",
     )
 

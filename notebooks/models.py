@@ -27,6 +27,7 @@ from sklearn.metrics import confusion_matrix
 from saltrust import plots
 from saltrust.analysis.models import auc_differences, called, compared, training_words
 from saltrust.chapters.page import Page
+from saltrust.core.markup import myst
 from saltrust.methods.registry import label_of
 from saltrust.study.study import Study
 
@@ -42,7 +43,7 @@ page.table(
     "finding from those without; or, where every image has one, of telling each class from the others, the mean over "
     "the classes. Where there are several classes, the share of right ones (accuracy). And the training: epochs or "
     "steps, the one kept, seconds, seed, arithmetic, and where the weights started from. Networks are "
-    f"{study.networks.replication}. Localizers are scored by their image score. {study.card.reported}",
+    f"{study.networks.replication}. Localizers are scored by their image score. {myst(study.card.reported)}",
     key=["model"],
 )
 score = table.set_index("model")

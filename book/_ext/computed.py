@@ -316,7 +316,13 @@ def ship_style(app: Sphinx, config: Config) -> None:
     app.add_css_file("style.css", priority=400)
 
 
+def shut(app: Sphinx) -> None:
+    """Let no page read a file or write HTML by a directive of its own."""
+    app.env.settings |= {"file_insertion_enabled": False, "raw_enabled": False}
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("builder-inited", shut)
     app.connect("config-inited", ship_style)
     app.add_node(image_file, html=(visit_image_file, depart_image_file))
     app.add_role("num", Number())

@@ -20,7 +20,10 @@ def test_a_large_formula_in_text_has_limits_above_and_below():
     }
 
 
-@pytest.mark.parametrize("formula", [r"\nosuchcommand x", "a^b^c"])
+MARKUP = ["<script>alert(1)</script>", '<mtext onclick="alert(1)">', '<a href="javascript:alert(1)">x</a>', "<b>", "&x"]
+
+
+@pytest.mark.parametrize("formula", [r"\nosuchcommand x", "a^b^c", *(rf"\text{{{text}}}" for text in MARKUP)])
 def test_a_formula_that_cannot_be_read_is_refused(formula):
     with pytest.raises(ValueError, match="."):
         to_mathml(formula, block=True)

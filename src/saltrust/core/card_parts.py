@@ -1,8 +1,10 @@
 """The parts of a data card: where files are, how tables and annotations are read, which models it brings along."""
 
+import unicodedata
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from saltrust.core.errors import unknown_name
 
@@ -17,8 +19,34 @@ def _several(value: Any) -> Any:
 Numbers = Annotated[tuple[float, ...], BeforeValidator(_several)]  # one number, or several
 
 
+# They turn the direction of what follows, so that a text reads as another one: U+202A to U+202E, U+2066 to U+2069.
+_TURNING = {chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a field of a card, names of entries included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, entry in value.items():
+            yield from (*_texts(key), *_texts(entry))
+    elif isinstance(value, list | tuple):
+        for entry in value:
+            yield from _texts(entry)
+
+
 class Strict(BaseModel):
+    """A part of a card. It knows its fields, and its texts can be written anywhere: to a terminal, a page, a figure."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*")
+    @classmethod
+    def _can_be_written(cls, value: Any) -> Any:
+        for sign in (sign for text in _texts(value) for sign in text):
+            if sign in _TURNING or (unicodedata.category(sign) in ("Cc", "Cs") and sign not in "\n\t"):
+                raise ValueError(f"holds the character U+{ord(sign):04X}, which no text may: it cannot be seen")
+        return value
 
 
 class Get(Strict):

@@ -13,9 +13,12 @@ from saltrust.core import paths
 from saltrust.core.card_parts import SPLITS, Annotations, Count, Get, Model, Plays, SplitName, Strict, Table
 from saltrust.core.errors import SaltrustError, unknown_name
 
+LONGEST_NAME = 100  # characters of a class or finding, which stands beside pictures and above columns
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_:.+-]*")  # of a bibliography
+
 
 class Card(Strict):
-    """A data set as its card describes it."""
+    """A data set as its card describes it. Its texts are text: markup in them is shown as it was typed."""
 
     name: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
     title: str = ""
@@ -23,7 +26,7 @@ class Card(Strict):
     role: str = "itself"  # which of the papers' data sets it is or stands for, in words
     plays: Plays | None = None  # the same for the ledger of claims; None: none of them
     finding: str
-    reported: str = ""  # what its paper reports of its networks, a sentence (MyST)
+    reported: str = ""  # what its paper reports of its networks, a sentence
     modality: str = "not stated"
     classes: tuple[str, ...] = ()  # names of the labels, where there are more than with and without the finding
     absent: str | None = None  # of these, the one without the finding, if there is one
@@ -71,6 +74,15 @@ class Card(Strict):
         names = [model.name for model in self.models]
         if names and (not all(names) or len(set(names)) < len(names) or f"{names[0]}-random" in names):
             raise ValueError("models: each needs a name of its own, and none may be called '<the first>-random'")
+        return self
+
+    @model_validator(mode="after")
+    def _words_fit(self) -> Self:
+        for field, names in (("finding", [self.finding]), ("classes", self.classes), ("findings", self.findings)):
+            if too_long := [name for name in names if len(name) > LONGEST_NAME]:
+                raise ValueError(f"'{field}': a name has {len(too_long[0])} characters; at most {LONGEST_NAME} fit")
+        if unlike := [key for key in self.cite if not _KEY.fullmatch(key)]:
+            raise ValueError(f"'cite' needs keys of the bibliography, of letters, digits and _:.+-, not '{unlike[0]}'")
         return self
 
     @model_validator(mode="after")

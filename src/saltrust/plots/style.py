@@ -8,6 +8,7 @@ from saltrust.core.outcomes import OUTCOMES
 
 sns.set_theme(style="whitegrid", palette="colorblind", font_scale=1.05)
 plt.rcParams |= {"image.interpolation": "nearest", "axes.titlesize": "medium", "figure.constrained_layout.use": True}
+plt.rcParams["text.parse_math"] = False  # texts are text: a dollar in the name of a class begins no formula
 
 WIDTH = 8.0  # inches; shown at the width of the column, about 18 cm, fonts keep their size
 MAP = "inferno"

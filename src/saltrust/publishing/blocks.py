@@ -14,6 +14,7 @@ import nbformat
 from saltrust.chapters.chapter import MIME, Chapter, Parameter, load
 from saltrust.chapters.notes import Note, Provenance, note_from_json
 from saltrust.chapters.results_folder import Results
+from saltrust.core.markup import code, myst
 
 SMOKE = "The profile smoke shows that everything works; its numbers mean nothing."
 VERSIONS = ("python", "saltrust", "torch", "torchvision", "numpy", "scikit-image")  # of an environment, in this order
@@ -84,18 +85,19 @@ def read(results: Results) -> list[Block]:
 
 
 def _meaning(parameter: Parameter, value: Any) -> str:
-    shown, meaning = f"`{parameter.name} = {value}`", parameter.help or "…"
+    shown, meaning = code(f"{parameter.name} = {value}"), parameter.help or "…"
     if value != parameter.default:
-        shown, meaning = f"**{shown}**", f"{meaning} (default: `{parameter.default}`)"
+        shown, meaning = f"**{shown}**", f"{meaning} (default: {code(str(parameter.default))})"
     return f"{shown}\n: {meaning}"
 
 
 def _made(provenance: Provenance) -> str:
     here, artefacts = provenance.environment, provenance.artefacts
-    versions = ", ".join(f"{name} {here[name]}" for name in VERSIONS if name in here)
+    versions = myst(", ".join(f"{name} {here[name]}" for name in VERSIONS if name in here))
     computed = f"{sum(artefacts.values()):.0f} s to compute the {len(artefacts)} artefacts behind it"
-    return f"""- Code: commit `{here.get("commit", "unknown")}`; {versions}
-- Machine: {here.get("machine", "unknown")}, device {here.get("device", "unknown")}
+    machine, device = (myst(here.get(name, "unknown")) for name in ("machine", "device"))
+    return f"""- Code: commit {code(here.get("commit", "unknown"))}; {versions}
+- Machine: {machine}, device {device}
 - Time: {provenance.seconds:.0f} s for this page; {computed},
   which later runs read from the store"""
 

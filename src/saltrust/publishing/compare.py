@@ -22,6 +22,7 @@ from saltrust.chapters.results_folder import Results
 from saltrust.core import data_cards, paths
 from saltrust.core.errors import SaltrustError
 from saltrust.core.formatting import written
+from saltrust.core.markup import myst
 from saltrust.core.tables import Column, as_number
 from saltrust.publishing import html
 
@@ -292,7 +293,7 @@ def _sentences(chapter: Chapter, comparison: Comparison) -> Iterator[str]:
     both = (comparison.first.numbers, comparison.second.numbers)
 
     def quoted(role: re.Match[str]) -> str:
-        first, second = (html.quote_number(numbers, role["text"]) for numbers in both)
+        first, second = (myst(html.quote_number(numbers, role["text"])) for numbers in both)
         return first if first == second else f"**{first} → {second}**"
 
     def read(paragraph: str, numbers: dict[str, Any]) -> str:

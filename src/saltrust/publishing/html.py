@@ -5,13 +5,16 @@ of a run.
 """
 
 import re
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from html import escape
 from importlib.resources import files
 from typing import Any
 
 from markdown_it import MarkdownIt
+from markdown_it.rules_core import StateCore
 from mdit_py_plugins.deflist import deflist_plugin
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
@@ -19,6 +22,7 @@ from saltrust.chapters.chapter import ALWAYS, load
 from saltrust.chapters.notes import DocumentNote, FigureNote, TableNote
 from saltrust.chapters.results_folder import Results
 from saltrust.core.formatting import written
+from saltrust.core.markup import myst
 from saltrust.core.tables import VERDICTS, Column, columns, read_csv
 from saltrust.publishing import blocks
 from saltrust.publishing.blocks import SMOKE, Block, Code, MadeBy, Prose, RunAgain, Tabs, Text
@@ -34,6 +38,7 @@ document.addEventListener("click", async ({target}) => {
   setTimeout(() => { target.textContent = "Copy"; }, 2000);
 });
 """
+FIT = "this.style.height = this.contentDocument.documentElement.scrollHeight + 2 + 'px'"  # of a frame, once loaded
 NUM = re.compile(r"\{num\}`(?P<text>[^`]*)`")
 _ROLE = re.compile(r"\{(?P<role>[\w:-]+)\}`(?P<text>[^`]*)`")
 _BOOK_LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?:\.\./[^)]*|#[^)]*|\w+\.md)\)")
@@ -53,7 +58,8 @@ def document(title: str, head: str, body: str, kind: str = "page") -> str:
     style = (files("saltrust.publishing") / "style.css").read_text(encoding="utf-8")
     return f"""<!doctype html>
 <html lang="en" class="{kind}">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{escape(_policy(style))}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{escape(title)}</title><style>{style}</style></head>
 <body>
 <header>saltrust · {escape(head)}</header>
@@ -65,6 +71,19 @@ def document(title: str, head: str, body: str, kind: str = "page") -> str:
 </body>
 </html>
 """
+
+
+def _policy(style: str) -> str:
+    """What a page may use: its own style sheet and scripts, by their hashes, and images beside it or within it.
+
+    The scheme `file:` is named since some browsers do not take a page on disk for one's own; a page from the web cannot
+    use it.
+    """
+    own, copy, fit = (f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'" for text in (style, COPY, FIT))
+    return (
+        f"default-src 'none'; img-src 'self' data: file:; style-src {own}; script-src {copy} 'unsafe-hashes' {fit}; "
+        "base-uri 'none'; form-action 'none'"
+    )
 
 
 def table(headings: Sequence[str], body: Sequence[Column], caption: str = "", first: Sequence[str] = ()) -> str:
@@ -119,8 +138,7 @@ def frame(page: str, name: str) -> str:
         name: Of the frame where the page has no title.
     """
     title = re.search("<title>(.*?)</title>", page, re.DOTALL)
-    fit = "this.style.height = this.contentDocument.documentElement.scrollHeight + 2 + 'px'"
-    return f'<iframe title="{title[1] if title else escape(name)}" srcdoc="{escape(page)}" onload="{fit}"></iframe>'
+    return f'<iframe title="{title[1] if title else escape(name)}" srcdoc="{escape(page)}" onload="{FIT}"></iframe>'
 
 
 def command(text: str) -> str:
@@ -139,6 +157,8 @@ def link(file: str, text: str) -> str:
 def prose(text: str, numbers: Mapping[str, Any]) -> str:
     """MyST as HTML: numbers filled in, terms and citations as words, links into the book as their text.
 
+    HTML in it is text.
+
     >>> prose("Of {num}`models/n` models, {num}`models/auc .2f`", {"models/n": 3, "models/auc": 0.5})
     '<p>Of 3 models, 0.50</p>\\n'
     """
@@ -148,7 +168,7 @@ def prose(text: str, numbers: Mapping[str, Any]) -> str:
 
 def _role(role: str, text: str, numbers: Mapping[str, Any]) -> str:
     if role == "num":
-        return quote_number(numbers, text)
+        return myst(quote_number(numbers, text))
     if role.startswith("cite"):
         return ", ".join(_KEY.sub(lambda key: f"{key['author'].title()} {key['year']}", key) for key in text.split(","))
     return text.partition("<")[0].strip() if role == "term" else text
@@ -168,8 +188,16 @@ def _formula(latex: str, options: Mapping[str, Any]) -> str:
         return f"<code>{escape(latex)}</code>"
 
 
-_MARKDOWN = MarkdownIt(options_update={"typographer": True}).enable(["table", "smartquotes"])
+def _align(state: StateCore) -> None:
+    """Let classes align the cells of tables: the policy of the page allows no styles of elements."""
+    for token in state.tokens:
+        if (style := str(token.attrs.pop("style", ""))).startswith("text-align:"):
+            token.attrJoin("class", f"text-{style.removeprefix('text-align:')}")
+
+
+_MARKDOWN = MarkdownIt(options_update={"typographer": True, "html": False}).enable(["table", "smartquotes"])
 _MARKDOWN.use(dollarmath_plugin, renderer=_formula).use(deflist_plugin)
+_MARKDOWN.core.ruler.push("align", _align)
 
 
 @dataclass(frozen=True)

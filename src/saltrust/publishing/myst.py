@@ -7,6 +7,7 @@ from saltrust import chapters
 from saltrust.chapters.notes import DocumentNote, FigureNote, Note, TableNote
 from saltrust.chapters.results_folder import published
 from saltrust.core.data_cards import Card
+from saltrust.core.markup import code, fenced, myst
 from saltrust.publishing import blocks
 from saltrust.publishing.blocks import CHAPTER_LINK, SMOKE, Block, Code, MadeBy, Prose, RunAgain, Tabs, Text
 from saltrust.publishing.launch import links
@@ -15,7 +16,7 @@ from saltrust.publishing.launch import links
 def page(card: Card, chapter: str, profile: str) -> str:
     """The evidence page of one chapter on one data set."""
     results = published(profile, card.name, chapter)
-    label, title = f"{card.name}-{chapter}", f"# {chapters.load(chapter).title}\n\n*{card.title}*"
+    label, title = f"{card.name}-{chapter}", f"# {chapters.load(chapter).title}\n\n*{myst(card.title)}*"
     if not results.notebook.exists():
         return f"({label})=\n{title}\n\n{_not_run(card, chapter, profile)}"
     body = "\n\n".join(write(block, card) for block in blocks.read(results))
@@ -35,7 +36,11 @@ The data card counts these images; the profile `{profile}` may take fewer, at th
 |---|---:|---:|
 {counts}
 """
-    tree = f"\nThe files that are expected:\n\n```text\n{card.get.tree}```\n" if card.get and card.get.tree else ""
+    tree = (
+        f"\nThe files that are expected:\n\n{fenced(card.get.tree.rstrip(), 'text')}\n"
+        if card.get and card.get.tree
+        else ""
+    )
     cite = f"\nCite {{cite}}`{','.join(card.cite)}`.\n" if card.cite else ""
     known = chapters.of(card)
     ran = sum(published(profile, card.name, chapter).notebook.exists() for chapter in known)
@@ -44,17 +49,17 @@ The data card counts these images; the profile `{profile}` may take fewer, at th
     if not ran:
         state = f"\n{_not_run(card, next(iter(known)), profile)}\n"
     return f"""({card.name})=
-# {card.title}
+# {myst(card.title)}
 
-{card.summary}
+{myst(card.summary)}
 {state}
 | | |
 |---|---|
-| Finding | {card.finding} |
-| Modality | {card.modality} |
+| Finding | {myst(card.finding)} |
+| Modality | {myst(card.modality)} |
 | Truth | {card.truth} |
-| Stands for | {card.role}{plays} |
-| Licence | {card.licence} |
+| Stands for | {myst(card.role)}{plays} |
+| Licence | {myst(card.licence)} |
 | Localizer | {card.localizer} |
 {cite}{counted if counts else ""}{tree}"""
 
@@ -62,9 +67,9 @@ The data card counts these images; the profile `{profile}` may take fewer, at th
 def _not_run(card: Card, chapter: str, profile: str) -> str:
     results = published(profile, card.name, chapter)
     if results.failed.exists():
-        why = f"This chapter failed; its notebook is `{results.failed}`."
+        why = f"This chapter failed; its notebook is {code(str(results.failed))}."
     elif not card.available:
-        where = f"It comes from {card.get.source} and is expected in `{card.get.root}`."
+        where = f"It comes from {myst(card.get.source)} and is expected in {code(card.get.root)}."
         why = f"The data set is not on this machine. {where}"
     else:
         why = "This book was built without it."
@@ -87,12 +92,12 @@ def write(block: Block, card: Card, depth: int = 0) -> str:
 
 
 def _tabs(block: Tabs, card: Card, depth: int) -> str:
-    outer, inner = ":" * (8 - 2 * depth), ":" * (7 - 2 * depth)
+    outer, inner = 8 - 2 * depth, 7 - 2 * depth
     items = []
     for title, members in block.items:
         content = "\n\n".join(write(member, card, depth + 1) for member in members)
-        items.append(f"{inner}{{tab-item}} {title}\n{content}\n{inner}")
-    return "\n".join([f"{outer}{{tab-set}}", *items, outer])
+        items.append(fenced(content, f"{{tab-item}} {myst(title)}", ":", inner))
+    return fenced("\n".join(items), "{tab-set}", ":", outer)
 
 
 def _prose(block: Prose, card: Card) -> str:
@@ -102,11 +107,12 @@ def _prose(block: Prose, card: Card) -> str:
 
 
 def _code(block: Code, card: Card) -> str:
-    return f"::::{{dropdown}} Code\n:class-container: chapter-code\n```python\n{block.source}\n```\n::::"
+    source = fenced(block.source, "python")
+    return fenced(f":class-container: chapter-code\n{source}", "{dropdown} Code", ":", 4)
 
 
 def _text(block: Text, card: Card) -> str:
-    return f"```text\n{block.text}\n```"
+    return fenced(block.text, "text")
 
 
 def _result(block: Note, card: Card) -> str:
@@ -120,13 +126,7 @@ def _again(block: RunAgain, card: Card) -> str:
     source += f" ([on the web]({found.source}))" if found.source else ""
     launched = " · ".join(f"[{words}]({address})" for words, address in found.launch.items())
     launched = f"\nOpen the chapter, with its defaults: {launched}\n" if launched else ""
-    return f"""({card.name}-{chapter.name}-again)=
-## Run it again
-
-::::{{container}} again
-```bash
-{block.command}
-```
+    box = f"""{fenced(block.command, "bash")}
 
 {block.parameters}
 
@@ -141,8 +141,11 @@ saltrust compare <the run> published
 `make lab` opens the chapters in JupyterLab, to be changed and run by hand.
 {launched}
 Downloads: {{download}}`all figures, tables and numbers (zip) <bundles/{card.name}-{chapter.name}.zip>` ·
-{{download}}`the executed notebook <notebooks/{chapter.name}.ipynb>` · {source}
-::::"""
+{{download}}`the executed notebook <notebooks/{chapter.name}.ipynb>` · {source}"""
+    return f"""({card.name}-{chapter.name}-again)=
+## Run it again
+
+{fenced(box, "{container} again", ":", 4)}"""
 
 
 def _made(block: MadeBy, card: Card) -> str:

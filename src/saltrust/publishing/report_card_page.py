@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from saltrust.analysis.report_card import GRADES, criteria_of, grades
 from saltrust.artefacts.sidecar import environment
 from saltrust.methods.registry import PAPER_EIGHT, label_of
-from saltrust.plots.style import GRADE_MARKS
 from saltrust.publishing.html import document
 from saltrust.study.criteria import CRITERIA
 from saltrust.study.study import Study
@@ -95,8 +94,8 @@ def _decimal(value: float) -> str:
 
 
 def _symbol(name: str) -> str:
-    grade, (_, colour) = GRADES[name], GRADE_MARKS[name]
-    return f'<b style="color:{colour}" role="img" aria-label="{grade.title}">{grade.symbol}</b>'
+    grade = GRADES[name]
+    return f'<b class="grade-{name}" role="img" aria-label="{grade.title}">{grade.symbol}</b>'
 
 
 def _origin(study: Study, card: pd.DataFrame) -> str:

@@ -32,6 +32,7 @@ from saltrust.chapters.results_folder import Results, published
 from saltrust.core import data_cards, paths
 from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError
+from saltrust.core.markup import unescaped
 from saltrust.core.progress import track
 from saltrust.publishing import provenance
 from saltrust.publishing.provenance import RUN, DatasetProvenance, ExecutedChapter
@@ -334,8 +335,8 @@ def _open(card: Card) -> bool:
 
 
 def _plain(text: str) -> str:
-    """A caption without the roles of its markup."""
-    return re.sub(r"\{[\w:-]+\}`([^`]*)`", r"\1", text)
+    """A caption without the roles and escapes of its markup."""
+    return unescaped(re.sub(r"\{[\w:-]+\}`([^`]*)`", r"\1", text))
 
 
 def _home(package: str) -> str:

@@ -112,7 +112,7 @@ def test_weights_by_name_in_a_function_s_architecture(suffix, prefix, folder, im
     same(find(Model(source=file.name, architecture="nets.py:load"), folder).body, wanted, images)
 
 
-@pytest.mark.parametrize("suffix", [".ts", ".torchscript", ".pt"])
+@pytest.mark.parametrize("suffix", [".ts", ".torchscript"])
 def test_a_torchscript_program(suffix, folder, images):
     wanted = network(folder)
     torch.jit.script(wanted).save(folder / f"program{suffix}")

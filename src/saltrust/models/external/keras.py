@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from saltrust.core.data_cards import Model
 from saltrust.core.errors import SaltrustError
 from saltrust.models.external.libraries import library
-from saltrust.models.external.sources import FORMATS, LoadedNetwork, intact_file, one_line, refusal
+from saltrust.models.external.sources import FORMATS, UNPACKED, LoadedNetwork, intact_file, one_line, refusal
 from saltrust.models.torchvision_compat import torchvision
 
 INPUT_RANGE = (-1.0, 1.0)  # of keras.applications' InceptionV3 (`preprocess_input`)
@@ -115,39 +115,59 @@ def from_keras(source: str, model: Model, folder: Path) -> LoadedNetwork:
     """
     if model.architecture not in ARCHITECTURES:
         raise refusal(model, f"is of Keras, of which {ARCHITECTURES[1]} alone is known, not '{model.architecture}'")
-    layers, config = _read(intact_file(source, folder), model)
+    layers, size = _read(intact_file(source, folder), model)
     try:
         state = state_of(layers)
     except SaltrustError as error:
         raise refusal(model, str(error)) from None
+    except (ValueError, TypeError) as error:  # arrays of other shapes, or of no numbers
+        raise refusal(model, f"is no InceptionV3: {one_line(error)}") from error
     body = build(len(state["fc.bias"]))
     body.load_state_dict(state, assign=True)
     n = len(state["fc.bias"])
-    says = {"input_range": INPUT_RANGE, "channels": 3, "size": _size(config) or SIZE, "exclusive": n > 1}
+    says = {"input_range": INPUT_RANGE, "channels": 3, "size": size or SIZE, "exclusive": n > 1}
     return LoadedNetwork(body.eval(), says)
 
 
-def _read(file: Path, model: Model) -> tuple[dict[str, dict[str, np.ndarray]], Mapping[str, Any]]:
-    """The arrays of a file by layer and name, and the description of the model, empty where there is none."""
+def _read(file: Path, model: Model) -> tuple[dict[str, dict[str, np.ndarray]], int | None]:
+    """The arrays of a file by layer and name, and the size of the images, None where the file does not say it.
+
+    HDF5 lets a file keep its numbers in another one; such a file is refused.
+    """
     h5py = library("h5py")
     layers: dict[str, dict[str, np.ndarray]] = defaultdict(dict)
+    left = UNPACKED * file.stat().st_size  # bytes
 
     def collect(path: str, item: Any) -> None:
+        nonlocal left
         if isinstance(item, h5py.Dataset):
+            if item.external or item.is_virtual:
+                raise refusal(model, f"keeps the numbers of {path} in another file")
+            left -= item.nbytes
+            if left < 0:
+                raise refusal(
+                    model, f"has {file.stat().st_size:,} bytes and unpacks to more than {UNPACKED} times these"
+                )
             *_, layer, name = ["", *path.split("/")]
             layers[layer][name.partition(":")[0]] = item[()]
 
+    size = None
     try:
         with h5py.File(file, "r") as opened:
-            opened.get("model_weights", opened).visititems(collect)
-            config = opened.attrs.get("model_config", "{}")
-    except OSError as error:
+            for name in opened:
+                if not isinstance(opened.get(name, getlink=True), h5py.HardLink):
+                    raise refusal(model, f"links to another place by {name}")
+            whole = opened.get("model_weights", opened)
+            if not isinstance(whole, h5py.Group):
+                raise refusal(model, "has no groups of layers")
+            whole.visititems(collect)
+            with suppress(ValueError, TypeError, RecursionError):  # no description that can be read
+                size = _size(json.loads(opened.attrs.get("model_config", "{}")))
+    except (OSError, RuntimeError, KeyError) as error:
         raise refusal(model, f"cannot be read as HDF5, or was cut short: {one_line(error)}") from error
     if "vars" in layers:
         raise refusal(model, "is in the format of Keras 3: save it there by `model.save('name.h5')`, as Keras 2 did")
-    with suppress(ValueError):
-        return dict(layers), json.loads(config)
-    return dict(layers), {}
+    return dict(layers), size
 
 
 def state_of(layers: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, Tensor]:

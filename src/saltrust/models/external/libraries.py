@@ -111,6 +111,8 @@ def from_timm(name: str, model: Model, folder: Path) -> LoadedNetwork:
     """
     file = _local(f"{name}.safetensors", f"{name}.pth")
     overlay = {"pretrained_cfg_overlay": {"file": str(file)}} if file else {}
+    if file:
+        read_state(file, f"timm:{name} ({file})")  # timm's own reader would run a program, and say less of a bad file
     try:
         with weights_only():
             found = _timm(name, None, model.channels or 3, pretrained=True, **overlay)

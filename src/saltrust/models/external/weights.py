@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import pickle
 import re
+import tarfile
 import warnings
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,23 +39,54 @@ BUILDERS: Registry[Callable[[str, Model, Path], LoadedNetwork]] = Registry("libr
 def weights_only() -> Iterator[None]:
     """Inside the block torch.load reads numbers alone, whatever its caller asks of it.
 
-    torch.export would fall back to any pickle.
+    torch.export would fall back to any pickle. torch refuses to read where the environment forces both.
     """
-    name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
-    before = os.environ.get(name)
-    os.environ[name] = "1"
+    forced, freed = "TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
+    before = {name: os.environ.pop(name) for name in (forced, freed) if name in os.environ}
+    os.environ[forced] = "1"
     try:
         yield
     finally:
-        os.environ.pop(name) if before is None else os.environ.update({name: before})
+        del os.environ[forced]
+        os.environ.update(before)
 
 
-def _is_program(file: Path) -> bool:
-    """Whether an archive of torch holds TorchScript."""
-    if not zipfile.is_zipfile(file):
-        return False
-    with zipfile.ZipFile(file) as archive:
-        return any(member.endswith("/constants.pkl") for member in archive.namelist())
+def members(file: Path, *suffixes: str) -> dict[str, str]:
+    """What torch finds in an archive. Another reader may find something else in an odd one.
+
+    Args:
+        file: any file.
+        suffixes: of the members whose contents are read.
+
+    Returns:
+        Name -> text, "" where it is not read; nothing where the file is no archive to torch.
+    """
+    try:
+        archive = torch._C.PyTorchFileReader(str(file))
+        names = archive.get_all_records()
+        return {
+            name: archive.get_record(name).decode("utf-8", "replace") if name.endswith(suffixes) else ""
+            for name in names
+        }
+    except RuntimeError:
+        return {}
+
+
+def _refuse_program(file: Path, what: str) -> None:
+    """Check that a file of weights is no TorchScript, of which torch runs parts as it reads them.
+
+    Args:
+        file: any file.
+        what: errors call it.
+
+    Raises:
+        SaltrustError: it is a program.
+    """
+    if "constants.pkl" in members(file):  # by which torch itself knows it
+        raise SaltrustError(
+            f"{what} is a TorchScript program in the place of weights, and would run: name it {file.stem}.ts if it is "
+            "to run, or save its weights alone, by torch.save(program.state_dict(), file)"
+        )
 
 
 @FORMATS.register(".safetensors")
@@ -64,7 +95,7 @@ def _is_program(file: Path) -> bool:
 @FORMATS.register(".pt")
 @FORMATS.register(".pth")
 def from_weights(source: str, model: Model, folder: Path) -> LoadedNetwork:
-    """Weights in the architecture that the card names; a `.pt` file may also be a TorchScript program.
+    """Weights in the architecture that the card names. A program is refused, whatever the file is called.
 
     Args:
         source: path of the file.
@@ -75,14 +106,12 @@ def from_weights(source: str, model: Model, folder: Path) -> LoadedNetwork:
         SaltrustError: the file is missing, not sound, or does not fit the architecture, or the card names none.
     """
     file = intact_file(source, folder)
-    if _is_program(file):
-        return FORMATS[".torchscript"](source, model, folder)
+    state = read_state(file, f"model '{source}'")
     if not model.architecture:
         raise SaltrustError(
             f"model '{source}' holds weights alone: say whose by `architecture`: a file.py:function, timm:<name>, "
             f"torchvision:<name>, or one of {', '.join(ARCHITECTURES)}"
         )
-    state = read_state(file, f"model '{source}'")
     built = _architecture(model, folder)
     fill(built.body, state, f"model '{source}'", model.architecture)
     return built
@@ -104,13 +133,18 @@ def read_state(file: Path, what: str, classes: Iterable[type] = ()) -> dict[str,
     Raises:
         SaltrustError: the file holds anything else.
     """
+    _refuse_program(file, what)
     reading = {"pickle_module": _pickle_of(classes), "weights_only": False} if classes else {"weights_only": True}
     try:
+        if tarfile.is_tarfile(file):  # torch's format before 0.1.10, which it unpacks onto the disk
+            raise pickle.UnpicklingError("unsupported: a tar archive")
         if file.suffix == ".safetensors":
             return load_file(file)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             held = torch.load(file, map_location="cpu", **reading)
+        if isinstance(held, nn.Module):
+            held = held.state_dict()
     except Exception as error:
         if re.search("weights_only|unsupported", str(error), re.IGNORECASE):
             raise SaltrustError(
@@ -118,8 +152,6 @@ def read_state(file: Path, what: str, classes: Iterable[type] = ()) -> dict[str,
                 "torch.save(network.state_dict(), file) or as safetensors"
             ) from error
         raise SaltrustError(f"{what} cannot be read, or was cut short: {one_line(error)}") from error
-    if isinstance(held, nn.Module):
-        held = held.state_dict()
     for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(held, Mapping) and isinstance(held.get(key), Mapping):
             held = held[key]
@@ -131,16 +163,28 @@ def read_state(file: Path, what: str, classes: Iterable[type] = ()) -> dict[str,
     return dict(held)
 
 
+class _Unbuilt(nn.Module):
+    """What a pickled module holds, without its class."""
+
+    def __init__(self, *args: object, **options: object) -> None:
+        super().__init__()
+
+
 def _pickle_of(classes: Iterable[type]) -> SimpleNamespace:
-    """What torch.load needs of the module `pickle`, with an unpickler that calls nothing but what makes tensors and
-    modules of these classes. (torch's own, of `weights_only`, refuses networks in the format before torch 1.6.)"""
-    allowed = {(one.__module__, one.__qualname__) for one in classes} | _TENSORS
+    """What torch.load needs of the module `pickle`, with an unpickler that calls nothing but what makes tensors.
+
+    A module of these classes becomes an `_Unbuilt`, since their own constructors may read files and fetch weights.
+    (torch's own unpickler, of `weights_only`, refuses networks in the format before torch 1.6.)
+    """
+    networks = {(one.__module__, one.__qualname__) for one in classes}
 
     class Unpickler(pickle.Unpickler):
         def find_class(self, module: str, name: str) -> object:
-            if (module, name) not in allowed:
-                raise pickle.UnpicklingError(f"unsupported: {module}.{name}")
-            return super().find_class(module, name)
+            if (module, name) in networks:
+                return _Unbuilt
+            if (module, name) in _TENSORS:
+                return super().find_class(module, name)
+            raise pickle.UnpicklingError(f"unsupported: {module}.{name}")
 
     def load(file: IO[bytes], **options: Any) -> object:
         return Unpickler(file, **options).load()
