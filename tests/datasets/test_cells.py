@@ -458,7 +458,7 @@ def test_types_and_backgrounds_are_uniform():
         ({"tail_start": 2}, "tail_start must lie between 0 and 1.5, not 2"),
         ({"shift": -0.1}, "shift must lie"),
         ({"feature_threshold": 1.2}, "feature_threshold"),
-        ({"attempts": 0}, "attempts must be a whole number from 1, not 0"),
+        ({"attempts": 0}, "attempts must be a whole number from 1 to 10000, not 0"),
         ({"patches": 2.5}, "patches must be a whole number"),
         ({"pole_test": "publishd"}, "did you mean 'published'"),
         ({"compositing": "chanel"}, "did you mean 'channel'"),

@@ -1,6 +1,7 @@
 """Adjusted p-values agree with multcomp and the studentized range; letters and bootstrap keep their promises."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -162,3 +163,11 @@ def test_missing_scores_are_left_out_of_the_means():
     boot = resampled(frame, "score", "method", [("m0", "m1")])
     means = frame.groupby("method")["score"].mean()
     assert boot.mean(axis=1)[0] == pytest.approx(means["m0"] - means["m1"])
+
+
+def test_a_model_without_degrees_of_freedom_has_no_intervals():
+    """As where the images explain every score: the likelihood has no highest point, and the fit ends anywhere."""
+    model = fit(table(0, images=6, methods=3), "score")
+    found = compare(replace(model, information=-model.information), all_pairs(model.levels))
+    assert found["estimate"].notna().all()
+    assert found[["ci_low", "ci_high", "p", "p_adjusted", "df"]].isna().all(axis=None)

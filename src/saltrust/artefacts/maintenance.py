@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import isfinite
 from pathlib import Path
 
 import pandas as pd
@@ -56,9 +57,11 @@ def stored(root: Path) -> Iterator[Stored]:
                 raise unreadable(folder, error) from error
             try:
                 note = json.loads((folder / SIDECAR).read_text(encoding="utf-8"))
-                made, seconds = datetime.fromisoformat(note["made"]), float(note["seconds"])
-                yield Stored(name, folder, size, made, seconds, tuple(note["upstream"]), used, lock)
-            except (FileNotFoundError, ValueError, KeyError, TypeError):
+                made, seconds, upstream = datetime.fromisoformat(note["made"]), float(note["seconds"]), note["upstream"]
+                if made.tzinfo is None or not isfinite(seconds) or not all(isinstance(one, str) for one in upstream):
+                    raise ValueError("not as the store writes it")
+                yield Stored(name, folder, size, made, seconds, tuple(upstream), used, lock)
+            except (FileNotFoundError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
                 yield Stored(name, folder, size, None, used=used, lock=lock)
             except OSError as error:  # not to know what it was made from would make that unneeded
                 raise unreadable(folder, error) from error

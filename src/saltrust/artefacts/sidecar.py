@@ -31,7 +31,7 @@ def flaw(folder: Path) -> str:
     """
     try:
         note = json.loads((folder / SIDECAR).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return f"has no readable {SIDECAR}"
     except OSError as error:
         raise unreadable(folder, error) from error

@@ -6,6 +6,7 @@ before this was noted, and a store from which artefacts are gone, say less, but 
 """
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -23,6 +24,7 @@ from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError, unknown_name
 
 RUN, FAILED, NOT_RUN = "run", "failed", "not run"
+LONGEST = 1e12  # seconds that nothing takes
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,7 @@ def _stored(named: Iterable[str], store: Path) -> tuple[dict[str, TracedArtefact
     found, pending = {}, sorted(named)
     while pending:
         name = pending.pop()
-        note = {} if name in found else _json(store / name / SIDECAR)
+        note = {} if name in found else _sidecar(store / name)
         if not note:
             continue
         upstream = tuple(note["upstream"])
@@ -192,7 +194,7 @@ def _stored(named: Iterable[str], store: Path) -> tuple[dict[str, TracedArtefact
             upstream,
             note["made"],
             note["seconds"],
-            sum(file.stat().st_size for file in files if file.exists()),
+            sum(os.path.getsize(file) for file in files if os.path.isfile(file)),
             note["checksums"],
             note["environment"],
             alone="checksum" in note,
@@ -201,12 +203,18 @@ def _stored(named: Iterable[str], store: Path) -> tuple[dict[str, TracedArtefact
     return found, tuple(sorted(named - set(found)))
 
 
-def _json(file: Path) -> dict[str, Any]:
-    """What a file of JSON holds; nothing where there is none, or none that is whole."""
+_SIDECAR = {"spec": dict, "upstream": list, "made": str, "seconds": int | float, "checksums": dict, "environment": dict}
+
+
+def _sidecar(folder: Path) -> dict[str, Any]:
+    """What the store noted of an artefact; nothing where it noted nothing, or what is there is not what it wrote."""
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        note = json.loads((folder / SIDECAR).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return {}
+    whole = isinstance(note, dict) and all(isinstance(note.get(name), kind) for name, kind in _SIDECAR.items())
+    words = [*note["upstream"], *note["environment"].values()] if whole else [None]
+    return note if all(isinstance(word, str) for word in words) and 0 <= note["seconds"] < LONGEST else {}
 
 
 # --- what is told of it ---------------------------------------------------------------------------------------------

@@ -167,7 +167,11 @@ def relevance_mass_accuracy(saliency: np.ndarray, truth: np.ndarray) -> float:
     """
     saliency, truth = checked(saliency, truth)
     positive = np.maximum(saliency, 0).astype(np.float64)
-    total = positive.sum()
+    with np.errstate(over="ignore"):
+        total = positive.sum()
+    if np.isinf(total):  # finite numbers whose sum is not
+        positive /= positive.max()
+        total = positive.sum()
     return float(positive[truth].sum() / total if total > 0 else truth.mean())
 
 

@@ -76,8 +76,21 @@ def otsu_cut(saliency: np.ndarray, truth: np.ndarray) -> Overlap:
     0.5
     """
     saliency, truth = checked(saliency, truth)
-    mask = saliency > threshold_otsu(saliency.astype(np.float64))
+    values = saliency.astype(np.float64)
+    try:
+        threshold = threshold_otsu(values)
+    except ValueError:  # between the lowest and the highest lie less than 256 numbers, or more than the largest one
+        values = _to_one(values)
+        threshold = threshold_otsu(values)
+    mask = values > threshold
     return Overlap(np.count_nonzero(mask & truth), np.count_nonzero(mask), np.count_nonzero(truth))
+
+
+def _to_one(values: np.ndarray) -> np.ndarray:
+    """Finite values, not all the same, from 0 to 1: in halves, where they lie too far apart to be subtracted."""
+    halves = values / 2 if np.abs(values).max() > np.finfo(float).max / 2 else values
+    above = halves - halves.min()
+    return above / above.max()
 
 
 def area_cut(saliency: np.ndarray, truth: np.ndarray, area: float | None = None) -> Overlap:

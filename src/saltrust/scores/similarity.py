@@ -67,7 +67,12 @@ def spearman_abs(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     >>> spearman_abs(np.array([[[1, 2, 3]]]), np.array([[[-1, -2, -3]]])).tolist()
     [1.0]
     """
-    return spearman(np.abs(first), np.abs(second))
+    return for_each_pair(lambda x, y: _pearson(rankdata(_size(x)), rankdata(_size(y))), first, second)
+
+
+def _size(values: np.ndarray) -> np.ndarray:
+    """Absolute values; as floats, since the lowest whole number of a type has none in it."""
+    return np.abs(values.astype(np.float64))
 
 
 @SIMILARITY.register("hog")

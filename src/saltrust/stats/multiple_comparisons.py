@@ -35,7 +35,8 @@ def compare(model: Fit, pairs: Sequence[Pair], df: float | None = None) -> pd.Da
     p_adjusted is single-step: the probability that the largest |t| of the family is at least this one, where all have a
     multivariate t distribution with the pairs' correlation and this pair's df. Over all pairs of a balanced design this
     is Tukey's HSD. The integral is right to about 5e-4, and kept between its bounds: p, and p times the number of
-    pairs. It is NaN where the scores do not vary.
+    pairs. It is NaN where the scores do not vary, and where a model that
+    did not converge has no degrees of freedom.
 
     Args:
         model: a fitted model.
@@ -83,6 +84,8 @@ def _inference(model: Fit, K: np.ndarray, size: np.ndarray, se: np.ndarray, df: 
     if not (se > 0).all():
         return (np.full(len(K), np.nan),) * 4
     freedom = degrees_of_freedom(model, K) if df is None else np.full(len(K), float(df))
+    if not (freedom > 0).all():  # of a model that is not at its optimum
+        return (np.full(len(K), np.nan),) * 4
     t = size / se
     largest = _Largest.of(K @ np.linalg.cholesky(model.covariance) / se[:, None])
     p_adjusted = np.array([largest.exceeds(*one) for one in zip(t, freedom, strict=True)])

@@ -1,9 +1,10 @@
 """Every constant of the cells: lengths in units of which the side of an image has 512, colours from 0 to 1."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from math import pi
 
 from saltrust.core.errors import SaltrustError, unknown_name
+from saltrust.datasets.generated import parameters
 
 UNITS = 512  # length of the side of an image; one unit is a pixel of the paper's larger size
 
@@ -83,9 +84,10 @@ class CellParameters:
             self._within(name, 0, 1)
         for name in ("feature_threshold", "body_threshold"):
             self._within(name, 0, 1)
-        for name in ("attempts", "patches", "wave_grid"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise SaltrustError(f"cells: {name} must be a whole number from 1, not {getattr(self, name)}")
+        for name, most in (("attempts", 10_000), ("patches", UNITS), ("wave_grid", UNITS)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or not 1 <= value <= most:
+                raise SaltrustError(f"cells: {name} must be a whole number from 1 to {most}, not {value}")
         for name, known in (("pole_test", POLE_TESTS), ("compositing", COMPOSITING), ("turning", TURNING)):
             if getattr(self, name) not in known:
                 raise unknown_name(name, getattr(self, name), known)
@@ -104,17 +106,10 @@ class CellParameters:
 
     @classmethod
     def of(cls, **values) -> "CellParameters":
-        """Parameters from a data card's mapping; lists become tuples, an unknown name is a SaltrustError."""
-        known = {field.name for field in fields(cls)}
-        if unknown := sorted(set(values) - known):
-            raise unknown_name("cell parameter", unknown[0], known)
-        return cls(**{name: _tuples(value) for name, value in values.items()})
+        """Parameters from a data card's mapping. Raises SaltrustError as `generated.parameters`."""
+        return parameters(cls, values, "cells")
 
 
 POLE_TESTS = ("corrected", "published")
 COMPOSITING = ("object", "channel")
 TURNING = ("cell", "image")
-
-
-def _tuples(value):
-    return tuple(_tuples(item) for item in value) if isinstance(value, list | tuple) else value
