@@ -157,9 +157,9 @@ RECTIFIERS = {
     "elu": nn.ELU(inplace=True),
     "hardswish": nn.Hardswish(),
     "prelu": nn.PReLU().double(),
-    "clamp": lambda x: x.clamp(min=0),
-    "clamp_min": lambda x: x.clamp_min_(0),
-    "maximum": lambda x: torch.maximum(x, torch.zeros_like(x)),
+    "clamp": lambda x: x.clamp(min=0.1),
+    "clamp_min": lambda x: x.clamp_min_(0.1),
+    "maximum": lambda x: torch.maximum(x, 0.1 * x),
 }
 
 

@@ -61,9 +61,9 @@ class RescaleRules(Operations):
         self._waiting: Iterator[Reference] = iter(calls)
         self._reference: Tensor | None = None
 
-    def restart(self) -> None:
+    def restart(self, images: Tensor) -> None:
         """Begin the recorded operations again, before the next run."""
-        super().restart()
+        super().restart(images)
         self._waiting = iter(self._calls)
 
     def __torch_function__(self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
@@ -74,12 +74,16 @@ class RescaleRules(Operations):
                 raise self._divergence(call.name, name)
         return super().__torch_function__(func, types, args, kwargs)
 
-    def finish(self) -> None:
+    def finish(self, outputs: Tensor) -> None:
         """Check that the run on the reference had no further operations.
+
+        Args:
+            outputs: what the run on the image has returned.
 
         Raises:
             SaltrustError: it had.
         """
+        super().finish(outputs)
         left = next(self._waiting, None)
         if left is not None:
             raise self._divergence("no further operation", left[0])
@@ -249,7 +253,6 @@ def multipliers(model: Explained, images: Tensor, selection: Selection, baseline
         rules = RescaleRules(calls)
         with model.under(rules):
             parts.append(model.gradients(images[items], selection.take(items)))
-        rules.finish()
     return torch.cat(parts)
 
 

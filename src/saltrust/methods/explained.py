@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import CheckpointError
 
 from saltrust.core.devices import ON_CPU, measured_batch
 from saltrust.core.errors import SaltrustError, unknown_name
@@ -293,7 +294,15 @@ class Explained:
             variable = only_output(captured, layer)[0] if layer else images
             scalars = selection.pick(values)
             differentiable = scalars.requires_grad
-            gradient = torch.autograd.grad(scalars.sum(), variable, allow_unused=True)[0] if differentiable else None
+            try:
+                gradient = (
+                    torch.autograd.grad(scalars.sum(), variable, allow_unused=True)[0] if differentiable else None
+                )
+            except CheckpointError as error:
+                raise SaltrustError(
+                    "the model computes parts of itself again on the way back (torch.utils.checkpoint), where this "
+                    "method's rules do not see it: switch that off"
+                ) from error
             if gradient is None:
                 what = f"module '{layer}'" if layer else "the image"
                 raise SaltrustError(f"the model's output does not depend on {what} in a differentiable way")
@@ -304,9 +313,11 @@ class Explained:
         if self._rules is None:
             return self.scalar.link(self._forward(images))
         self._rules.path = ""
-        self._rules.restart()
+        self._rules.restart(images)
         with self._rules:
-            return self.scalar.link(self._forward(images))
+            values = self.scalar.link(self._forward(images))
+        self._rules.finish(values)
+        return values
 
     def _forward(self, images: Tensor) -> Tensor:
         outputs = self._model(images)

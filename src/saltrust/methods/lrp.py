@@ -154,9 +154,9 @@ class Composite(Operations):
         self._first, self._later = first, rules["convolution"]
         self._begun = False
 
-    def restart(self) -> None:
+    def restart(self, images: Tensor) -> None:
         """Await the first convolution again, before the next run."""
-        super().restart()
+        super().restart(images)
         self._begun = False
 
     def _convolution(self, call: Call) -> Tensor:

@@ -1,7 +1,9 @@
 """Every operation of a network by its kind, and how it is run by the rule of its kind: what DeepLIFT and LRP need."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import torch
@@ -47,6 +49,7 @@ SUMS = frozenset({"add", "sub", "subtract"})
 # Kinds and names whose first operand alone may depend on the image: c / x is no scaling of x.
 FIRST_ONLY = frozenset({"convolution", "dense", "elementwise", "maximum", "softmax"})
 FIRST_ONLY_NAMES = frozenset({"div", "divide", "true_divide", "batch_norm"})
+LEAVE_TORCH = frozenset({"numpy", "array", "tolist"})
 RANDOM_IN_TRAINING = frozenset({name for name in KINDS if "dropout" in name} | {"batch_norm", "rrelu"})
 
 
@@ -71,7 +74,7 @@ class Call:
     @property
     def tensors(self) -> list[Tensor]:
         """The tensors among the arguments, also in lists and tuples."""
-        return _tensors([*self.args, *self.kwargs.values()])
+        return tensors_in([*self.args, *self.kwargs.values()])
 
     @property
     def dependent(self) -> list[Tensor]:
@@ -106,7 +109,8 @@ class Call:
 
 
 def parse(function: Callable, args: tuple, kwargs: Mapping[str, Any] | None) -> Call:
-    """A call as torch shows it to a mode: of a function or a method, in place by its name or by the flag `inplace`.
+    """A call as torch shows it to a mode: of a function, a method or an operator of the dispatcher (`aten.relu`), in
+    place by its name or by the flag `inplace`.
 
     Args:
         function: the torch function or method.
@@ -121,15 +125,33 @@ def parse(function: Callable, args: tuple, kwargs: Mapping[str, Any] | None) -> 
     ('relu', [0.0])
     """
     kwargs = dict(kwargs or {})
-    written = getattr(function, "__name__", str(function))
+    written = getattr(function, "__name__", str(function)).partition(".")[0]  # an operator's "relu.default"
     name = written.strip("_")
-    marked = written.endswith("_") and not written.endswith("__")
-    flagged = bool(kwargs.pop("inplace", False))
+    marked = is_marked(function)
+    place = _place_of_inplace(function)
+    flagged = bool(kwargs.pop("inplace", False)) or bool(args[place : place + 1] and args[place])
     if not (marked or flagged) or KINDS.get(name, "move") == "move":
         return Call(name, function, args, kwargs)
+    args = args[:place]  # nothing stands behind the flag
     if marked:
         function = next(getattr(home, name) for home in (torch, functional, Tensor) if hasattr(home, name))
     return Call(name, function, args, kwargs, target=args[0])
+
+
+def is_marked(function: Callable) -> bool:
+    """Whether a function works in place by its name: `relu_`, not `__getitem__`."""
+    written = getattr(function, "__name__", "").partition(".")[0]
+    return written.endswith("_") and not written.endswith("__")
+
+
+@cache
+def _place_of_inplace(function: Callable) -> int:
+    """Where the flag `inplace` stands among a function's arguments; beyond all of them where it has none."""
+    try:
+        names = list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):  # what is written in C has none
+        names = []
+    return names.index("inplace") if "inplace" in names else len(names) + 100
 
 
 def apply(call: Call, rule: Callable[[Call], Tensor]) -> Tensor:
@@ -185,13 +207,91 @@ def rescaled(source: Tensor, value: Tensor, factor: Tensor | None = None) -> Ten
     return _Rescaled.apply(source, (value.detach(),), factor)
 
 
-class Operations(Rules):
+class Watching(Rules):
+    """Knows of each tensor whether it was computed from the image, and whether that was done in sight.
+
+    Operations on what was computed out of sight (by a custom autograd function, by compiled code) are refused, and so
+    is what takes numbers that depend on the image out of torch: what is done with them there is out of sight as well.
+
+    Args:
+        method: what errors call the method.
+    """
+
+    def __init__(self, method: str) -> None:
+        super().__init__()
+        self.method = method
+
+    def restart(self, images: Tensor) -> None:
+        """Begin with the image, before the next run."""
+        _write(images, "")
+
+    def finish(self, outputs: Tensor) -> None:
+        """Check that what a run has returned was computed in sight."""
+        self._refuse_unseen([outputs], "the output of the model")
+
+    def look(self, call: Call) -> str:
+        """Check a call before it runs.
+
+        Args:
+            call: the call.
+
+        Returns:
+            What the first of its operands without a gradient, but derived from the image, is the result of; "" where
+            there is none.
+
+        Raises:
+            SaltrustError: an operand was computed out of sight, or numbers leave torch.
+        """
+        derived = next(filter(None, map(label_of, call.tensors)), "")
+        if call.name == "set" and not derived:  # of an attribute that holds no values
+            return ""
+        self._refuse_unseen(call.dependent, f"the input of '{call.name}'")
+        if call.name == "set" and call.dependent:
+            raise self.refusal("cannot follow what is written into the data of a tensor")
+        if call.name in LEAVE_TORCH and (derived or call.dependent):
+            raise self.refusal(f"cannot follow what '{call.name}' takes out of torch")
+        return derived
+
+    def note(self, call: Call, derived: str, output: Any) -> list[Tensor]:
+        """Write on a call's results whether they depend on the image.
+
+        Args:
+            call: the call, after it has run.
+            derived: as `look` has returned it.
+            output: what it has returned.
+
+        Returns:
+            Those of its results that depend on the image.
+        """
+        found = []
+        for tensor in tensors_in([output, *call.args[: call.name == "setitem"]]):
+            if tensor.requires_grad:
+                _write(tensor, "")
+            elif derived or (call.dependent and not call.fits_only):
+                _write(tensor, derived or call.name)
+            else:
+                continue
+            found.append(tensor)
+        return found
+
+    def refusal(self, what: str) -> SaltrustError:
+        """The error for a network that the method cannot explain; what: a verb and the rest, after the method."""
+        return SaltrustError(
+            f"{self.method} {what}, in {place(self.path)}. Rewrite it with operations that have a "
+            "rule (convolution, linear, activations, pooling, sums), or use a method that needs none, such as 'ig'"
+        )
+
+    def _refuse_unseen(self, signals: Sequence[Tensor], what: str) -> None:
+        if any(signal.requires_grad and not _is_seen(signal) for signal in signals):
+            raise self.refusal(f"cannot see how {what} was computed (custom or compiled code)")
+
+
+class Operations(Watching):
     """Runs each operation that depends on the image by the rule of its kind, and the kinds without a rule as they are.
 
-    A map that follows the rules only in part of the network would be wrong without a word. So three things are refused:
-    operations of no kind; operations that mix a signal with what depends on the image, but has no gradient (a mask `x >
-    0`, a detached copy); and operations on what was computed out of sight (by a custom autograd function, by compiled
-    code).
+    A map that follows the rules only in part of the network would be wrong without a word. So beside what `Watching`
+    refuses, two things are: operations of no kind; and operations that mix a signal with what depends on the image, but
+    has no gradient (a mask `x > 0`, a detached copy).
 
     Args:
         method: what errors call the method.
@@ -199,55 +299,34 @@ class Operations(Rules):
     """
 
     def __init__(self, method: str, rules: Mapping[str, Callable[[Call], Tensor]]) -> None:
-        super().__init__()
-        self.method = method
+        super().__init__(method)
         self.rules = rules
-        self._image: Tensor | None = None
-
-    def restart(self) -> None:
-        """Forget the image of the last run."""
-        self._image = None
 
     def __torch_function__(self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         call = parse(func, args, kwargs)
-        signals = call.dependent
-        blind = next(filter(None, map(_label, call.tensors)), "")
+        derived, signals = self.look(call), call.dependent
         if signals:
-            self._check(call, blind)
+            self._check(call, derived)
         rule = self.rules.get(call.kind) if signals else None
         output = apply(call, rule) if rule else func(*args, **(kwargs or {}))
         if signals and call.kind is None:
             output = self._without_rule(call, output)
-        for tensor in _tensors([output, *args[: call.name == "setitem"]]):
-            if tensor.requires_grad:
-                tensor._saltrust_label = ""
-            elif blind or (signals and not call.fits_only):
-                tensor._saltrust_label = blind or call.name
+        self.note(call, derived, output)
         return output
 
-    def _check(self, call: Call, blind: str) -> None:
-        if self._image is None:
-            self._image = call.dependent[0]
-        if any(_label(signal) != "" and signal is not self._image for signal in call.dependent):
-            raise self._refusal(f"cannot see how the input of '{call.name}' was computed (custom or compiled code)")
-        if blind and call.name in KINDS:
-            raise self._refusal(f"would take the result of '{blind}' for a constant in '{call.name}'")
+    def _check(self, call: Call, derived: str) -> None:
+        if derived and call.name in KINDS:
+            raise self.refusal(f"would take the result of '{derived}' for a constant in '{call.name}'")
         if call.name in RANDOM_IN_TRAINING and (call.kwargs.get("training") or any(a is True for a in call.args[:6])):
-            raise self._refusal(f"has no rule for '{call.name}' in training mode")
+            raise self.refusal(f"has no rule for '{call.name}' in training mode")
 
     def _without_rule(self, call: Call, output: Any) -> Any:
-        if not any(tensor.requires_grad for tensor in _tensors([output])):
+        if not any(tensor.requires_grad for tensor in tensors_in([output])):
             return output  # a shape, a comparison
         if call.name in ("max", "min") and len(call.args) == 1 and not call.kwargs:
             return output.detach()  # a check of the input's range, as far as one can tell
         several = " of several tensors that depend on the image" if len(call.dependent) > 1 else ""
-        raise self._refusal(f"has no rule for '{call.name}'{several}")
-
-    def _refusal(self, what: str) -> SaltrustError:
-        return SaltrustError(
-            f"{self.method} {what}, in {place(self.path)}. Rewrite it with operations that have a "
-            "rule (convolution, linear, activations, pooling, sums), or use a method that needs none, such as 'ig'"
-        )
+        raise self.refusal(f"has no rule for '{call.name}'{several}")
 
 
 def place(path: str) -> str:
@@ -255,20 +334,37 @@ def place(path: str) -> str:
     return f"module '{path}'" if path else "the model's own forward"
 
 
-def _label(tensor: Tensor) -> str | None:
-    """What `Operations` has written on a tensor: nothing ("") for one that depends on the image and was computed in
-    sight, an operation's name for what that has derived from such a tensor without a gradient. None for all others."""
-    return getattr(tensor, "_saltrust_label", None)
+def shared(tensor: Tensor) -> Tensor:
+    """The tensor that a view looks at, or the tensor itself: what they hold is overwritten together."""
+    return tensor if tensor._base is None else tensor._base
 
 
-def _tensors(values: Sequence[Any]) -> list[Tensor]:
+def _write(tensor: Tensor, label: str) -> None:
+    for one in {id(tensor): tensor, id(shared(tensor)): shared(tensor)}.values():
+        one._saltrust_label = label
+    shared(tensor)._saltrust_version = tensor._version
+
+
+def label_of(tensor: Tensor) -> str | None:
+    """What `Watching` has written on a tensor, or on the one that it is a view of: nothing ("") for one that depends on
+    the image and was computed in sight, an operation's name for what that has derived from such a tensor without a
+    gradient. None for all others."""
+    return getattr(tensor, "_saltrust_label", getattr(shared(tensor), "_saltrust_label", None))
+
+
+def _is_seen(tensor: Tensor) -> bool:
+    """Whether a tensor was computed in sight, and has not been overwritten since."""
+    return label_of(tensor) == "" and getattr(shared(tensor), "_saltrust_version", None) == tensor._version
+
+
+def tensors_in(values: Sequence[Any]) -> list[Tensor]:
     """The tensors among the values, and in the lists and tuples among them."""
     found: list[Tensor] = []
     for value in values:
         if isinstance(value, Tensor):
             found.append(value)
         elif isinstance(value, list | tuple):
-            found += _tensors(value)
+            found += tensors_in(value)
     return found
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 
@@ -22,13 +23,17 @@ class Rules(TorchFunctionMode):
         super().__init__()
         self.path = ""
 
-    def restart(self) -> None:
-        """Forget the last run; called before each run of the model."""
+    def restart(self, images: Tensor) -> None:
+        """Forget the last run; called before each run of the model, with the images that it gets."""
+
+    def finish(self, outputs: Tensor) -> None:
+        """Look at what a run has returned, the explained values (n, n_outputs); called after each run."""
 
     @contextmanager
     def following(self, model: nn.Module) -> Iterator[None]:
         """Keep `path` up to date while the model runs."""
-        paths = {module: path for path, module in model.named_modules()}
+        # A compiled module takes no hooks; what runs in it counts as its caller's.
+        paths = {m: path for path, m in model.named_modules() if not isinstance(m, torch.jit.ScriptModule)}
         running: list[str] = []
 
         def enter(module: nn.Module, inputs: tuple) -> None:
