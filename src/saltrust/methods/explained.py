@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from copy import deepcopy
 from difflib import get_close_matches
 
 import torch
@@ -14,7 +13,15 @@ from saltrust.core.errors import SaltrustError, unknown_name
 from saltrust.core.network_blocks import blocks
 from saltrust.methods.explained_scalar import SCALARS, Selection
 from saltrust.methods.fold_batchnorm import fold_batchnorm
-from saltrust.methods.network_runs import captured_outputs, evaluation_copy, is_map, isolated, only_output
+from saltrust.methods.network_runs import (
+    captured_outputs,
+    evaluation_copy,
+    is_map,
+    isolated,
+    only_output,
+    sharing_copy,
+    spare_images,
+)
 from saltrust.methods.rules import Rules
 
 # Such blocks thin out what the one before them has found, and find nothing themselves.
@@ -66,10 +73,11 @@ class Explained:
         self.cam_layer = cam_layer
         self.input_range = input_range
         with isolated(torch.device("cpu")):
-            self._model = evaluation_copy(model)
+            self._model = self._never_run = evaluation_copy(model)
             if cam_layer is not None:
                 self._module(cam_layer)
             self._folded = fold_batchnorm(self._model, keep=cam_layer)
+            self._model = self.network()
         self._rules: Rules | None = None
         reference = next(self._model.parameters(), torch.zeros(()))
         self.device, self.dtype = reference.device, reference.dtype
@@ -79,10 +87,10 @@ class Explained:
     def network(self) -> nn.Module:
         """A copy of the network as it is run, batch normalization folded, for others to put hooks on.
 
-        Its weights are the same tensors, which costs no memory; whoever changes them must change them back.
+        It leaves the images that it is given as they are. Its weights are the same tensors, which costs no memory;
+        whoever changes them must change them back.
         """
-        tensors = [*self._model.parameters(), *self._model.buffers()]
-        return deepcopy(self._model, {id(tensor): tensor for tensor in tensors})
+        return spare_images(sharing_copy(self._never_run))
 
     def accept(self, images: Tensor) -> Tensor:
         """The images on the model's device and in its precision.
@@ -290,7 +298,7 @@ class Explained:
         """(scalars, their gradient with respect to the variable, the variable): the image, or a module's output."""
         with isolated(self.device), self._captured([layer] if layer else []) as captured:
             images = images.clone(memory_format=torch.channels_last).requires_grad_()
-            values = self._values(images.clone())  # a clone: the model may work in place
+            values = self._values(images)
             variable = only_output(captured, layer)[0] if layer else images
             scalars = selection.pick(values)
             differentiable = scalars.requires_grad
@@ -320,13 +328,16 @@ class Explained:
         return values
 
     def _forward(self, images: Tensor) -> Tensor:
-        outputs = self._model(images)
+        try:
+            outputs = self._model(images)
+        except SystemExit as error:
+            raise SaltrustError(f"the model ends the program (sys.exit({error})) as it runs") from error
         if not isinstance(outputs, Tensor) or outputs.ndim != 2 or len(outputs) != len(images):
             found = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
             raise SaltrustError(f"the model must return a tensor (n, n_outputs) for n images; it returned {found}")
         if not 0 <= self.target < outputs.shape[1]:
             raise SaltrustError(f"target {self.target} is not among the model's outputs 0 to {outputs.shape[1] - 1}")
-        return outputs
+        return outputs.clone()  # the model may write its next outputs into the same memory
 
     def _batches(self, n: int) -> Iterator[slice]:
         return (slice(first, min(first + self.batch_size, n)) for first in range(0, n, self.batch_size))

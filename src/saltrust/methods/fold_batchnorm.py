@@ -25,7 +25,7 @@ def fold_batchnorm(model: nn.Module, keep: str | None = None) -> frozenset[str]:
     """
     try:
         graph = fx.symbolic_trace(model).graph
-    except Exception:  # tracing runs the user's code on proxies, which can fail in any way; folding is optional
+    except (Exception, SystemExit):  # tracing runs the user's code on proxies; folding is optional
         return frozenset()
     modules = dict(model.named_modules())
     nodes = [node for node in graph.nodes if node.op == "call_module"]

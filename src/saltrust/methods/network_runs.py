@@ -46,6 +46,41 @@ def evaluation_copy(model: nn.Module) -> nn.Module:
     return copied.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 
+def spare_images(network: nn.Module) -> nn.Module:
+    """The network itself, which runs on a copy of its images from now on, whoever runs it.
+
+    The images are the caller's, and a network may work in place: `x.sub_(mean).div_(std)`.
+
+    Args:
+        network: that is changed.
+
+    >>> network = spare_images(nn.ReLU(inplace=True))
+    >>> images = torch.tensor([-1.0, 1.0])
+    >>> network(images).tolist(), images.tolist()
+    ([0.0, 1.0], [-1.0, 1.0])
+    """
+    if _copied not in network._forward_pre_hooks.values():
+        network.register_forward_pre_hook(_copied, prepend=True)  # before hooks of the network's own
+    return network
+
+
+def _copied(network: nn.Module, inputs: tuple) -> tuple:
+    return tuple(value.clone() if isinstance(value, Tensor) else value for value in inputs)
+
+
+def sharing_copy(network: nn.Module) -> nn.Module:
+    """A copy of a network whose weights are the same tensors, which costs no memory (a TorchScript program's are not).
+
+    Args:
+        network: that has not run since it was copied itself: what it keeps of a run may not be copied.
+
+    >>> network = nn.Linear(2, 1)
+    >>> sharing_copy(network).weight is network.weight
+    True
+    """
+    return copy.deepcopy(network, {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())})
+
+
 @contextmanager
 def isolated(device: torch.device) -> Iterator[None]:
     """Gradients on and mixed precision off, whatever the caller has set; the random state is given back as it was."""
@@ -63,7 +98,8 @@ def isolated(device: torch.device) -> Iterator[None]:
 def captured_outputs(modules: Mapping[str, nn.Module], tensors_only: bool = True) -> Iterator[dict[str, list[Tensor]]]:
     """Record what some modules return while the block runs.
 
-    The model goes on with a clone of each output, since a later ReLU may work in place.
+    The model goes on with a clone of each output, since a later ReLU may work in place. Without gradients the clone is
+    kept instead: a module may also write its next output into the same memory.
 
     Args:
         modules: path -> module.
@@ -86,8 +122,9 @@ def captured_outputs(modules: Mapping[str, nn.Module], tensors_only: bool = True
                 if not tensors_only:
                     return output
                 raise SaltrustError(f"module '{path}' returns a {type(output).__name__}, not a tensor")
-            captured[path].append(output)
-            return output.clone()
+            kept, passed = (output, output.clone()) if output.requires_grad else (output.clone(), output)
+            captured[path].append(kept)
+            return passed
 
         return hook
 

@@ -131,7 +131,7 @@ class Library:
         parts = []
         for items in torch.arange(len(images), device=accepted.device).split(1 if by_image else model.batch_size):
             batch = accepted[items].clone().requires_grad_()
-            targets = network.targets(batch, selection.take(items))
+            targets = self.guarded(model, network.targets, batch, selection.take(items))
             parts.append(self.guarded(model, attribute, network, batch, targets).detach())
         return torch.cat(parts).to(images.device, images.dtype)
 
@@ -146,11 +146,11 @@ class Library:
                 return function(*given)
         except SaltrustError:
             raise
-        except Exception as error:  # each library has errors of its own
+        except (Exception, SystemExit) as error:  # each library has errors of its own, and so has the network
             raise SaltrustError(f"{self.title} {self.version} refuses: {_in_one_line(error)}") from error
 
 
-def _in_one_line(error: Exception) -> str:
+def _in_one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
@@ -168,7 +168,7 @@ class Signed(nn.Module):
         self.network, self.link = network, link
 
     def forward(self, images: Tensor) -> Tensor:
-        values = self.link(self.network(images.clone()))  # a clone: the network may work in place
+        values = self.link(self.network(images))
         return torch.cat([values, -values], 1)
 
     def targets(self, images: Tensor, selection: Selection) -> Tensor:
@@ -192,7 +192,7 @@ class Signed(nn.Module):
             Maps of the images' shape.
         """
         with torch.no_grad():
-            outputs, values = self.network(images.clone()), self(images)
+            outputs, values = self.network(images), self(images)
         index = targets % outputs.shape[1]
         share = values.gather(1, targets[:, None]) / outputs.gather(1, index[:, None])
         return attribute(self.network, images, index) * share[:, :, None, None]

@@ -20,10 +20,10 @@ def _relevance(model: Explained, images: Tensor, version: str, composite: Any) -
     attribution = ZENNIT.load(version, "zennit.attribution")
 
     def relevance(network: nn.Module, x: Tensor, index: Tensor) -> Tensor:
-        outputs = network(x.clone()).detach()
+        outputs = network(x).detach()
         chosen = torch.zeros_like(outputs).scatter(1, index[:, None], outputs.gather(1, index[:, None]))
         with attribution.Gradient(network, composite=composite) as attributor:
-            return attributor(x.detach().clone(), chosen)[1]
+            return attributor(x.detach(), chosen)[1]
 
     return ZENNIT.attributed(model, images, lambda network, x, targets: network.relevance(x, targets, relevance))
 
