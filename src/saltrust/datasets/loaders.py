@@ -37,4 +37,22 @@ def refuse_findings(card: Card) -> None:
         raise SaltrustError(f"card '{card.name}': the loader '{card.loader}' knows one finding, not several 'findings'")
 
 
+def loader_of(card: Card) -> Loader:
+    """The loader that a card names.
+
+    Raises:
+        SaltrustError: For one that does not exist, and where the card says that generated images lie in files.
+    """
+    found = LOADERS[card.loader]
+    of_files = [name for name in ("get", "table", "annotations", "shares") if getattr(card, name)]
+    if found.records is None and of_files:
+        raise SaltrustError(
+            f"card '{card.name}': the loader '{card.loader}' generates its images, and reads no files: leave out "
+            f"'{of_files[0]}', or name another loader"
+        )
+    if found.records is not None and card.get is None:
+        raise SaltrustError(f"card '{card.name}': the loader '{card.loader}' needs 'get', where the files are")
+    return found
+
+
 LOADERS: Registry[Loader] = Registry("loader")
