@@ -64,7 +64,9 @@ Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 Words = Annotated[tuple[Word, ...], BeforeValidator(_listed), Field(max_length=MOST)]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300), AfterValidator(_seen)]
 Prose = Annotated[str, StringConstraints(max_length=20_000), AfterValidator(_lines)]
-Place = Annotated[str, StringConstraints(min_length=1, max_length=4_000), AfterValidator(_seen)]
+MaybePlace = Annotated[str, StringConstraints(max_length=4_000), AfterValidator(_seen)]
+Place = Annotated[MaybePlace, StringConstraints(min_length=1)]
+Separator = Annotated[str, StringConstraints(min_length=1, max_length=10), AfterValidator(_lines)]
 """What stands in a card: numbers that are written as such; names, a line of text, text of several lines; a path."""
 
 
@@ -160,11 +162,11 @@ class Table(_ByReaders):
 
     file: Place
     image: Word
-    folder: str = Field(default="", max_length=4_000)
-    suffix: str = Field(default="", max_length=200)
+    folder: MaybePlace = ""
+    suffix: MaybePlace = ""
     label: Word | None = None
     positive: Words = ()
-    separator: str | None = Field(default=None, min_length=1, max_length=10)
+    separator: Separator | None = None
     split: Word | None = None
     group: Word | None = None
     mask: Word | None = None
@@ -177,8 +179,6 @@ class Table(_ByReaders):
 
     @model_validator(mode="after")
     def _columns_are_described(self) -> Self:
-        for part in (self.folder, self.suffix):
-            _seen(part)
         edges = [name for name in (self.x, self.y, self.width, self.height, self.right, self.bottom) if name]
         if doubled(edges):
             raise ValueError(f"'x' to 'bottom' need a column each, not {', '.join(edges)}")
@@ -244,7 +244,7 @@ class Model(Strict):
 
     source: Place
     name: str = Field(default="", max_length=LONGEST_NAME, pattern=r"^[a-z0-9]*(-[a-z0-9]+)*$")
-    architecture: str = Field(default="", max_length=4_000)
+    architecture: MaybePlace = ""
     size: Whole | None = Field(default=None, ge=32, le=2048)
     channels: Annotated[Literal[1, 3], BeforeValidator(_no_truth)] | None = None
     input_range: tuple[Number, Number] | None = None
@@ -256,7 +256,6 @@ class Model(Strict):
 
     @model_validator(mode="after")
     def _normalization_is_described(self) -> Self:
-        _seen(self.architecture)
         if self.input_range and self.input_range[0] == self.input_range[1]:
             raise ValueError("input_range: black and white need different values")
         if any(value <= 0 for value in self.std):

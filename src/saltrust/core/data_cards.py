@@ -51,7 +51,9 @@ class Card(Strict):
     absent: Word | None = None  # of these, the one without the finding, if there is one
     findings: Words = ()  # independent findings, of which an image has any number; `finding` is any of them
     truth: Literal["mask", "box", "graded", "none"]  # none: labels alone
-    shortcut_control: str | None = Field(default=None, pattern=NAME)  # where a chest tube goes with the finding: the
+    shortcut_control: str | None = Field(
+        default=None, max_length=LONGEST_NAME, pattern=NAME
+    )  # where a chest tube goes with the finding: the
     # card of the same patients with as many tubes that do not
     networks: Words = ("inception_v3", "densenet121")  # architectures: the main one, the one beside it, more
     models: tuple[Model, ...] = Field(default=(), max_length=MOST)  # classifiers trained elsewhere, which are judged in
@@ -254,11 +256,12 @@ def told(error: ValidationError, whole: type[BaseModel] = Card) -> str:
     *outer, last = first["loc"] or (whole.__name__.lower(),)
     if first["type"] == "extra_forbidden":
         parts = {"get": Get, "table": Table, "annotations": Annotations, "models": Model, "plays": Plays}
+        parts |= {"counts": Count}
         part = next((part for name, part in parts.items() if name in outer), None if outer else whole)
         if part is not None:
             return str(unknown_name(f"field of {outer[0]}" if outer else "field", last, part.model_fields))
     message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "string_pattern_mismatch":
+    if first["type"] == "string_pattern_mismatch" and last in ("name", "shortcut_control"):
         message = "small letters, digits and single hyphens between them"
     if first["type"] not in ("missing", "value_error"):
         message += f", not {_quoted(first['input'])}"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from saltrust.core.data_cards import Card
-from saltrust.core.errors import SaltrustError
+from saltrust.core.errors import SaltrustError, unknown_name
 from saltrust.core.labelled_images import Split
 from saltrust.core.registry import Registry
 from saltrust.datasets.records import Record
@@ -43,6 +43,8 @@ def loader_of(card: Card) -> Loader:
     Raises:
         SaltrustError: For one that does not exist, and where the card says that generated images lie in files.
     """
+    if card.loader not in LOADERS:
+        raise SaltrustError(f"card '{card.name}': {unknown_name('loader', card.loader, LOADERS)}")
     found = LOADERS[card.loader]
     of_files = [name for name in ("get", "table", "annotations", "shares") if getattr(card, name)]
     if found.records is None and of_files:

@@ -1,9 +1,10 @@
 """Every constant of the cells: lengths in units of which the side of an image has 512, colours from 0 to 1."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from math import pi
 
 from saltrust.core.errors import SaltrustError, unknown_name
+from saltrust.datasets.generated import parameters
 
 UNITS = 512  # length of the side of an image; one unit is a pixel of the paper's larger size
 
@@ -105,16 +106,9 @@ class CellParameters:
     @classmethod
     def of(cls, **values) -> "CellParameters":
         """Parameters from a data card's mapping; lists become tuples, an unknown name is a SaltrustError."""
-        known = {field.name for field in fields(cls)}
-        if unknown := sorted(set(values) - known):
-            raise unknown_name("cell parameter", unknown[0], known)
-        return cls(**{name: _tuples(value) for name, value in values.items()})
+        return parameters(cls, "cell parameter", values)
 
 
 POLE_TESTS = ("corrected", "published")
 COMPOSITING = ("object", "channel")
 TURNING = ("cell", "image")
-
-
-def _tuples(value):
-    return tuple(_tuples(item) for item in value) if isinstance(value, list | tuple) else value

@@ -1,9 +1,10 @@
 """What determines a phantom data set, apart from its seed and its size."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from saltrust.core.card_parts import SPLITS
 from saltrust.core.errors import SaltrustError, unknown_name
+from saltrust.datasets.generated import parameters
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,4 @@ class PhantomParameters:
     @classmethod
     def of(cls, **values) -> "PhantomParameters":
         """Parameters from a data card's mapping; lists become tuples, an unknown name is a SaltrustError."""
-        known = {field.name for field in fields(cls)}
-        if unknown := sorted(set(values) - known):
-            raise unknown_name("phantom parameter", unknown[0], known)
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        return parameters(cls, "phantom parameter", values)
