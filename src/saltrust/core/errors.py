@@ -3,19 +3,19 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from saltrust.core.visible import visible
+from saltrust.core.visible import brief, visible
 
-SHOWN = 80  # characters of a name that is not known
+SHOWN = 80  # characters of an unknown name that are compared
 
 
 class SaltrustError(Exception):
     """A user's mistake or a missing resource: one line that names what, where, and what is allowed.
 
-    It may quote a file or a name: a line break or a terminal's escape in it is written out.
+    It may quote a file or a name: a line break or a terminal's escape in it is written out, and a very long one is cut.
     """
 
     def __init__(self, text: object):
-        super().__init__(visible(str(text)))
+        super().__init__(brief(visible(str(text))))
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> SaltrustError:
@@ -30,7 +30,6 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> SaltrustError
     unknown shape 'disk'; did you mean 'disc'? known: disc, square
     """
     known, name = sorted(known), str(name)
-    name = name if len(name) <= SHOWN else f"{name[:SHOWN]}…"
-    near = get_close_matches(name, known, n=1)
+    near = get_close_matches(name[:SHOWN], known, n=1)
     hint = f" did you mean '{near[0]}'?" if near else ""
     return SaltrustError(f"unknown {kind} '{name}';{hint} known: {', '.join(known) or 'none'}")

@@ -23,7 +23,6 @@ KINDS: dict[str, Callable[[int], bool]] = {
 }
 """What else than a file may have the name of one."""
 
-LONG = 400  # characters of a path that are shown where it is too long for a file
 NUMBER = re.compile(r"\s*[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?\s*")
 
 
@@ -47,8 +46,7 @@ def opened(file: Path | str, what: str = "file") -> BinaryIO:
     except (FileNotFoundError, NotADirectoryError):
         raise SaltrustError(f"no {what} {file}") from None
     except (OSError, ValueError) as error:
-        shown = str(file) if len(str(file)) <= LONG else f"{str(file)[:LONG]}…"
-        raise SaltrustError(f"{shown}: cannot be opened: {_reason(error)}") from error
+        raise SaltrustError(f"{file}: cannot be opened: {_reason(error)}") from error
     kind = next((name for name, is_of in KINDS.items() if is_of(mode)), "no regular file")
     raise SaltrustError(f"{file} is {kind}; only regular files are read")
 

@@ -2,6 +2,7 @@
 
 import unicodedata
 
+WORD, LONG = 400, 2_000  # characters of a word, and of a text, from which they are cut
 JOINERS = "\u200c\u200d"  # they spell words of Persian and of Indic scripts, and pictograms
 
 
@@ -27,6 +28,20 @@ def visible(text: str) -> str:
     a\nb\x1b[31m
     """
     return "".join(_written_out(letter) if hidden(letter) else letter for letter in text) if hidden(text) else text
+
+
+def brief(text: str) -> str:
+    """A text in which long words are cut in their middle, and which is itself cut so where it is long.
+
+    >>> len(brief("9" * 5000)), brief("short")
+    (201, 'short')
+    """
+    words = [_cut(word, WORD, 100) for word in text.split(" ")]
+    return _cut(" ".join(words), LONG, 900)
+
+
+def _cut(text: str, most: int, ends: int) -> str:
+    return text if len(text) <= most else f"{text[:ends]}…{text[-ends:]}"
 
 
 def _is_hidden(letter: str) -> bool:

@@ -74,10 +74,12 @@ def walked(folder: Path, suffix: str | tuple[str, ...] = "") -> Iterator[Path]:
         suffix: how the names end, in small letters; "" for any end.
 
     Raises:
-        SaltrustError: For a folder that cannot be read, or has vanished.
+        SaltrustError: For a folder that cannot be read, has vanished, or is called as only a file should be.
     """
     for place, folders, names in os.walk(folder, onerror=_unreadable):
         folders.sort()
+        if suffix and (taken := [name for name in folders if name.lower().endswith(suffix)]):
+            raise SaltrustError(f"{os.path.join(place, taken[0])} is a folder; only regular files are read")
         yield from (Path(place, name) for name in sorted(names) if name.lower().endswith(suffix))
 
 

@@ -1,7 +1,7 @@
 """What the loaders of the published data sets share: their parameters, and the counts as published."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -87,10 +87,20 @@ def here(card: Card, given: PublishedParameters, records: Sequence[Record]) -> l
     return [record for record in records if record.file not in absent]
 
 
-def by_name(root: Path, folder: Path, suffix: str) -> dict[str, Path]:
-    """Every file of that suffix in a folder of the data set and in those below it, by its name without the suffix.
+def by_name(root: Path, folder: Path, suffix: str) -> Callable[[str], Path]:
+    """The files of that suffix in a folder of the data set and in those below it, however deep.
 
-    Raises SaltrustError where two have the same name, and for a link that leads out of the root.
+    Args:
+        root: the folder of the data set.
+        folder: in it.
+        suffix: how the names end.
+
+    Returns:
+        From a name without the suffix to the file; where there is none, to where it would lie. Raises SaltrustError for
+        a name or a link that leads out of the root.
+
+    Raises:
+        SaltrustError: Where two files have the same name.
     """
     files: dict[str, Path] = {}
     for file in walked(folder, suffix):
@@ -99,8 +109,12 @@ def by_name(root: Path, folder: Path, suffix: str) -> dict[str, Path]:
         stem = file.name.removesuffix(suffix)
         if stem in files:
             raise SaltrustError(f"two images are called {file.name}: in {files[stem].parent} and in {file.parent}")
-        files[stem] = inside(root, os.path.relpath(file, root))
-    return files
+        files[stem] = file
+
+    def find(stem: str) -> Path:
+        return inside(root, os.path.relpath(files.get(stem, folder / f"{stem}{suffix}"), root))
+
+    return find
 
 
 def box(values: Sequence[str], corners: bool = False) -> Box | None:

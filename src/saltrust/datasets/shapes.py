@@ -187,9 +187,9 @@ class CocoMask:
     counts: tuple[int, ...] | str
 
     def __post_init__(self) -> None:
-        runs = self._runs()
         height, width = self.size
         images.check_pixels(width, height)
+        runs = self._runs()
         if min(runs, default=0) < 0 or sum(runs) != height * width:
             raise SaltrustError(
                 f"COCO mask of {sum(runs)} pixels: size is {width} x {height} = {width * height}, runs are 0 or more"

@@ -9,6 +9,7 @@ from saltrust.core.card_parts import doubled
 from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError
 from saltrust.core.user_files import number, text
+from saltrust.core.visible import hidden
 from saltrust.datasets import images
 from saltrust.datasets.annotations.parts import (
     FORMATS,
@@ -23,6 +24,8 @@ from saltrust.datasets.files import at, inside, opened, walked
 from saltrust.datasets.readers import Drawing
 from saltrust.datasets.records import Record
 from saltrust.datasets.shapes import Box, Polygon
+
+LONGEST = 200  # characters of a category's name
 
 
 @FORMATS.register("yolo")
@@ -82,8 +85,10 @@ def _names(part: Part) -> Sequence[str]:
 
 
 def _checked(file: Path, names: list[str]) -> list[str]:
-    if doubled(names) or not all(names):
+    if doubled(names):
         raise SaltrustError(f"{file}: each category needs a name of its own, not {', '.join(map(repr, names))[:80]}")
+    if wrong := [name for name in names if not 0 < len(name) <= LONGEST or hidden(name)]:
+        raise SaltrustError(f"{file}: {wrong[0][:80]!r} is not the name of a category")
     return names
 
 
