@@ -6,6 +6,7 @@ Most cases are made from the schema: every field of a card, with every kind of v
 import json
 import os
 import socket
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any, get_origin
 
 import pytest
 
-from saltrust.core import data_cards, yaml_files
+from saltrust.cli import main
+from saltrust.core import data_cards, paths, yaml_files
 from saltrust.core.card_names import check_names
 from saltrust.core.card_parts import Annotations, Count, Get, Model, Plays, Table
 from saltrust.core.errors import SaltrustError
@@ -518,9 +520,25 @@ STRANGE = {
     f"{loader}: a parameter that does not exist": given(loader, "colour", "a number") for loader in (*RELEASED, *LOADED)
 }
 
+
+COMMANDS: dict[str, tuple[bytes | None, list[str], str]] = {
+    f"saltrust {' '.join(words[:2])}, {name}": (content, words, says)
+    for words in (["datasets", "check"], ["run", "models", "--dataset"], ["plan", "models", "--dataset"])
+    for name, content, says in (
+        ("a pipe", None, "is a pipe; only regular files are read"),
+        ("a bomb of aliases", card() + b"parameters:\n" + bomb("[{}]", "*{}"), "more than 50,000 values"),
+        ("bytes that are no text", b"\xff\xfe", "not a text file in UTF-8"),
+        ("an unknown network", card(networks="[inception_v3, densenet12]"), "did you mean 'densenet121'"),
+        ("an unknown protocol", card(protocols="{as_rnu: {a: 1}}"), "did you mean 'as_run'"),
+        ("generated data in files", card(DRAWN, get="{root: there}"), "leave out 'get'"),
+        ("a user that does not exist", card(get__root="~nosuchuser/data"), "no such user's folder"),
+        ("a name that is not the file's", card(name="made"), "the file is called 'made-up'"),
+    )
+}
+
 CARDS = FIELDS | UNKNOWN | DOCUMENTS | TOGETHER | ROOTS
 PARAMETERS = GENERATED | PUBLISHED | STRANGE
-CASES = CARDS | PLACES | PARAMETERS
+CASES = CARDS | PLACES | PARAMETERS | COMMANDS
 
 
 def one_line(error: SaltrustError, *says: str) -> None:
@@ -570,6 +588,24 @@ def test_a_loaders_parameter_of_another_kind_is_refused(case, tmp_path):
         else:
             loader_of(found).load(found, "test", 4, 64, 0)
     one_line(error.value, case.says)
+
+
+@pytest.mark.parametrize("case", COMMANDS.values(), ids=COMMANDS)
+def test_a_command_ends_with_one_line_and_leaves_nothing(case, tmp_path, monkeypatch, capsys):
+    content, words, says = case
+    file, results = tmp_path / "made-up.yaml", tmp_path / "results"
+    os.mkfifo(file) if content is None else file.write_bytes(content)
+    for name, place in (("RESULTS", results), ("STORE", results / "store"), ("RUNS", results / "runs")):
+        monkeypatch.setattr(paths, name, place)
+    monkeypatch.setattr(sys, "argv", ["saltrust", *words, str(file)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr()
+    assert (ended.value.code, told.out) == (2, "")
+    (line,) = told.err.splitlines()
+    assert line.startswith("saltrust: ")
+    assert says in line
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_every_field_of_a_card_is_tried():
