@@ -125,7 +125,7 @@ def test_a_model_may_be_described_in_a_file_beside_it(code):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[1, 2", "mine.yaml: not a description of a model"),
+        ("[1, 2", "mine.yaml: not valid YAML"),
         ("- a", "mine.yaml: not a description of a model"),
         ("name: a", "mine.yaml: source: Field required"),
         ("{source: a, sise: 3}", "mine.yaml: unknown field 'sise'; did you mean 'size'"),
@@ -143,7 +143,7 @@ def test_what_is_missing_is_told():
         assess.card_of("phantom-pneumothorax", [])
     with pytest.raises(SaltrustError, match="unknown data set 'phantom'"):
         assess.card_of("phantom", ["a.py:load"])
-    with pytest.raises(SaltrustError, match=r"nowhere\.yaml: not a description of a model"):
+    with pytest.raises(SaltrustError, match=r"no description of a model nowhere\.yaml"):
         assess.card_of("cells", ["nowhere.yaml"])
 
 

@@ -125,7 +125,8 @@ def test_the_command_prints_every_line_and_fails_where_something_is_wrong(data, 
     (folder / "1.png").unlink()
     done = CliRunner().invoke(app, [*command, "--sample", "0"])
     assert isinstance(done.exception, SaltrustError)
-    assert re.match(r"data set 'six': 1 of \d+ checks failed; expected:\nt.csv", str(done.exception))
+    assert re.fullmatch(r"data set 'six': 1 of \d+ checks failed", str(done.exception))
+    assert "\nExpected:\nt.csv\n" in done.output
     assert re.search("^WRONG +image files ", done.output, re.MULTILINE)
 
 

@@ -334,7 +334,7 @@ BAD = {
     "an outline and no label": ({}, labels("AP,0.0,1.0,1.0", "AP,0.0,1.0,0.0"), f"{MARKED} has an outline .*no Cardio"),
     "not JSON": ({}, outlines("{"), "segmentations_val.json: not JSON"),
     "other JSON": ({}, outlines("[1]"), "must hold the outlines of each image by its name"),
-    "no counts": ({}, outlines(f'{{"{MARKED}": {{"Cardiomegaly": {{"size": [2, 2]}}}}}}'), "neither a mask .*KeyError"),
+    "no counts": ({}, outlines(f'{{"{MARKED}": {{"Cardiomegaly": {{"size": [2, 2]}}}}}}'), "neither a mask"),
     "short counts": (
         {},
         outlines(f'{{"{MARKED}": {{"Cardiomegaly": {{"size": [60, 90], "counts": "14"}}}}}}'),

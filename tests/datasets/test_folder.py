@@ -265,7 +265,7 @@ def test_a_wrong_table_is_refused(tmp_path, table, message):
         ("4,2,8,", "line 2: box {'x': '4', 'y': '2', 'w': '8', 'h': ''}: needs four numbers, or none"),
         ("4,2,8,wide", "line 2: box .*'wide'}: needs four numbers, or none"),
         ("4,2,8,NaN", "line 2: box .*'h': ''}: needs four numbers"),
-        ("4,2,inf,3", "line 2: box with edges 4, 2, inf, 5: must be numbers"),
+        ("4,2,inf,3", "line 2: box .*: 'inf' is not a number"),
         ("4,2,-8,3", "line 2: box with edges 4, 2, -4, 5: its width and height must not be negative"),
     ],
 )

@@ -241,8 +241,8 @@ MORE = [Image.fromarray(GREY + k) for k in (1, 2, 3)]
     [
         (lambda folder: folder / "gone.png", r"no image .*gone\.png"),
         (lambda folder: folder / "gone.dcm", r"no image .*gone\.dcm"),
-        (lambda folder: folder, "cannot be read as an image"),
-        (lambda folder: folder / ("x" * 300 + ".png"), "cannot be read as an image"),
+        (lambda folder: folder, "is a folder; only regular files are read"),
+        (lambda folder: folder / ("x" * 300 + ".png"), "cannot be opened: File name too long"),
         (_bytes(b"no image"), r"a\.png: cannot be read as an image"),
         (
             _bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"),

@@ -19,7 +19,8 @@ SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
 
 def card(root, truth="box", **fields):
     """A card of files under the root; its table is never read here."""
-    columns = {"mask": "mask"} if truth == "mask" else dict.fromkeys(("x", "y", "width", "height"), "n")
+    edges = {name: name for name in ("x", "y", "width", "height")}
+    columns = {"mask": "mask"} if truth == "mask" else edges
     return Card(
         name="made-up",
         finding="square",

@@ -135,7 +135,7 @@ BAD = {
     "a negative width": (labels("213.0", "-213.0"), {}, "labels.csv, line 4: .*must not be negative"),
     "no width": (labels("213.0", "0"), {}, "line 4: a box needs a width and a height above 0"),
     "half a box": (labels("213.0", ""), {}, "line 4: a box needs four numbers, not '264.0', '152.0', '', '379.0'"),
-    "not finite": (labels("213.0", "inf"), {}, "line 4: .*must be numbers"),
+    "not finite": (labels("213.0", "inf"), {}, "line 4: .*'inf' is not a number"),
     "a label without a box": (labels(f"{NORMAL},,,,,0", f"{NORMAL},,,,,1"), {}, "line 3: Target is 1 but there is no"),
     "a box without a label": (labels("160.0,104.0,1", "160.0,104.0,0"), {}, "line 6: Target is 0 but there is a box"),
     "another label": (labels(f"{NORMAL},,,,,0", f"{NORMAL},,,,,2"), {}, "line 3: Target must be 0 or 1, not '2'"),
@@ -158,7 +158,7 @@ BAD = {
         {"patients": "mapping.json"},
         f"mapping.json: lacks 4 images, the first is {NORMAL}",
     ),
-    "not JSON": (mapping("[{"), {"patients": "mapping.json"}, "not a JSON list of subset_img_id"),
+    "not JSON": (mapping("[{"), {"patients": "mapping.json"}, "mapping.json: not JSON"),
     "boxes otherwise": (
         lambda root: None,
         {"boxes": "scaled"},

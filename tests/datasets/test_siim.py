@@ -153,7 +153,7 @@ BAD = {
     "with and without": (table(f"{PLAIN}, -1", f"{LEFT},-1"), {}, "line 7: .*a mask in one row and none"),
     "two files": (twice, {}, r"two images are called 1\.2\.276"),
     "another size": (resized, {}, "has 512 x 512 pixels, but the truth of 'made-up' was drawn on 1024 x 1024"),
-    "not DICOM": (broken, {}, "not a DICOM file"),
+    "not DICOM": (broken, {}, "cannot be read as DICOM"),
     "nothing here": (nothing, {"part": True}, "5 of 5 images are not on this machine"),
     "a path for a name": (table(f"{PLAIN}, -1", "../../etc/passwd,-1"), {}, "leaves the data folder"),
     "an unknown parameter": (lambda root: None, {"tabel": "x"}, "loader 'siim' 'tabel'; did you mean 'table'"),

@@ -1,21 +1,22 @@
 """Assess models that were trained elsewhere: a card that names them, the chapters that apply, and a report card."""
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
 
 from saltrust import chapters
 from saltrust.chapters import execute
 from saltrust.chapters.notes import DocumentNote
 from saltrust.chapters.results_folder import published
-from saltrust.core import data_cards, paths
+from saltrust.core import data_cards, paths, yaml_files
 from saltrust.core.data_cards import Card, Model
 from saltrust.core.errors import SaltrustError
 from saltrust.core.profiles import PROFILES
 from saltrust.core.protocols import PROTOCOLS
+from saltrust.core.user_files import expanded
 from saltrust.methods.registry import select
 from saltrust.study.study import Study
 
@@ -115,13 +116,16 @@ def _refuse_others(card: Card) -> None:
 def _model(text: str) -> Model:
     """A model from what the user wrote: a source, or a YAML file that describes it."""
     if not text.endswith((".yaml", ".yml")):
-        return _absolute(Model(source=text), Path.cwd())
+        try:
+            return _absolute(Model(source=text), Path.cwd())
+        except ValidationError as error:
+            raise SaltrustError(f"--model {text[:80]}: {data_cards.told(error, Model)}") from error
     file = Path(text)
+    content = yaml_files.read(file, "description of a model")
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
+        raise SaltrustError(f"{file}: not a description of a model: must be a mapping of fields to values")
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
         return _absolute(Model(**content), file.parent)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
-        raise SaltrustError(f"{file}: not a description of a model: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         raise SaltrustError(f"{file}: {data_cards.told(error, Model)}") from error
 
@@ -131,8 +135,8 @@ def _absolute(model: Model, folder: Path) -> Model:
 
     def found(text: str) -> str:
         path, colon, rest = text.partition(":")
-        file = (folder / Path(path).expanduser()).resolve()
-        return f"{file}{colon}{rest}" if path and file.is_file() else text
+        file = os.path.realpath(folder / expanded(path))
+        return f"{file}{colon}{rest}" if path and os.path.isfile(file) else text
 
     return model.model_copy(update={"source": found(model.source), "architecture": found(model.architecture)})
 

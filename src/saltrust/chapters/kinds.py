@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from saltrust.core import data_cards
+from saltrust.core.card_names import check_names
 from saltrust.core.errors import SaltrustError, unknown_name
 from saltrust.core.profiles import PROFILES
 from saltrust.core.protocols import PROTOCOLS
@@ -25,8 +26,12 @@ MANY = 100_000  # of whatever is counted: the resamples of more would not fit in
 
 @KINDS.register("data set")
 def data_set(value: str, values: Values) -> None:
-    """The name or file of a data card."""
-    data_cards.load(value)
+    """The name or file of a data card, whose networks, protocols and loader exist."""
+    from saltrust.datasets.loaders import loader_of
+
+    card = data_cards.load(value)
+    check_names(card)
+    loader_of(card)
 
 
 @KINDS.register("profile")

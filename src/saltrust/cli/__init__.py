@@ -29,6 +29,7 @@ from saltrust.cli import (
 from saltrust.core import paths, progress
 from saltrust.core.errors import SaltrustError
 from saltrust.core.interruption import Interrupted, interruptible, tell
+from saltrust.core.visible import visible
 
 # What only one command needs is imported when it runs: torch alone takes seconds.
 
@@ -85,7 +86,7 @@ def main() -> None:
 
 def _end(line: str, code: int) -> None:
     """Say why the command ends, above the progress of others where there is one, and end."""
-    line = f"saltrust: {line}"
+    line = visible(f"saltrust: {line}")
     if progress.followed():
         progress.say(line, stays=True)
     else:

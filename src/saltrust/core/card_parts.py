@@ -1,52 +1,80 @@
 """The parts of a data card: where files are, how tables and annotations are read, which models it brings along."""
 
-import unicodedata
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from saltrust.core.errors import unknown_name
+from saltrust.core.visible import hidden
 
 SplitName = Literal["train", "val", "test"]
 SPLITS: tuple[SplitName, ...] = get_args(SplitName)
+
+
+LONGEST_NAME = 120  # characters of a card's name, which files and folders have
+MOST = 2_000  # entries of a list
 
 
 def _several(value: Any) -> Any:
     return (value,) if type(value) in (int, float) else value
 
 
-Numbers = Annotated[tuple[float, ...], BeforeValidator(_several)]  # one number, or several
+def _seen(text: str, allowed: str = "") -> str:
+    if character := hidden(text, allowed):
+        raise ValueError(f"holds {character!r}, a character that is not seen")
+    return text
 
 
-# They turn the direction of what follows, so that a text reads as another one: U+202A to U+202E, U+2066 to U+2069.
-_TURNING = {chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+def _lines(text: str) -> str:
+    return _seen(text, allowed="\n\t")
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """Every text in a field of a card, names of entries included."""
+def _listed(value: Any) -> Any:
+    """A list, which is not a text's letters and not a set without an order."""
+    if not isinstance(value, list | tuple):
+        raise ValueError("must be a list")
+    return value
+
+
+def _no_truth(value: Any) -> Any:
+    if isinstance(value, bool):  # which Python takes for 1
+        raise ValueError("must be a number")
+    return value
+
+
+def seen_within(value: Any) -> Any:
+    """A value of any type itself. Raises ValueError where a text in it holds a character that is not seen."""
     if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, entry in value.items():
-            yield from (*_texts(key), *_texts(entry))
-    elif isinstance(value, list | tuple):
-        for entry in value:
-            yield from _texts(entry)
+        return _seen(value)
+    for part in (*value, *value.values()) if isinstance(value, dict) else value if isinstance(value, list) else ():
+        seen_within(part)
+    return value
+
+
+def doubled(names: Sequence[str]) -> bool:
+    """Whether a name is there twice."""
+    return len(set(names)) < len(names)
+
+
+Number = Annotated[float, Field(strict=True)]
+Numbers = Annotated[tuple[Number, ...], BeforeValidator(_several)]  # one number, or several
+Whole = Annotated[int, Field(strict=True)]
+LONGEST_WORD = 100  # characters of what stands beside pictures and above columns
+Word = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_WORD), AfterValidator(_seen)
+]
+Words = Annotated[tuple[Word, ...], BeforeValidator(_listed), Field(max_length=MOST)]
+Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300), AfterValidator(_seen)]
+Prose = Annotated[str, StringConstraints(max_length=20_000), AfterValidator(_lines)]
+MaybePlace = Annotated[str, StringConstraints(max_length=4_000), AfterValidator(_seen)]
+Place = Annotated[MaybePlace, StringConstraints(min_length=1)]
+Separator = Annotated[str, StringConstraints(min_length=1, max_length=10), AfterValidator(_lines)]
+"""What stands in a card: numbers that are written as such; names, a line of text, text of several lines; a path."""
 
 
 class Strict(BaseModel):
-    """A part of a card. It knows its fields, and its texts can be written anywhere: to a terminal, a page, a figure."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @field_validator("*")
-    @classmethod
-    def _can_be_written(cls, value: Any) -> Any:
-        for sign in (sign for text in _texts(value) for sign in text):
-            if sign in _TURNING or (unicodedata.category(sign) in ("Cc", "Cs") and sign not in "\n\t"):
-                raise ValueError(f"holds the character U+{ord(sign):04X}, which no text may: it cannot be seen")
-        return value
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Get(Strict):
@@ -58,9 +86,9 @@ class Get(Strict):
         tree: of files that must lie in the folder, as text.
     """
 
-    root: str
-    source: str = "its owner"
-    tree: str = ""
+    root: Place
+    source: Line = "its owner"
+    tree: Prose = ""
 
 
 ROLES = {
@@ -99,8 +127,8 @@ class _ByReaders(Strict):
         votes: how many readers must have marked a pixel of the truth: 1 for the union of what they drew.
     """
 
-    reader: str | None = None
-    votes: int = Field(default=1, ge=1)
+    reader: Word | None = None
+    votes: Whole = Field(default=1, ge=1, le=100)
 
     @model_validator(mode="after")
     def _votes_have_readers(self) -> Self:
@@ -135,22 +163,33 @@ class Table(_ByReaders):
         bottom: lower edge.
     """
 
-    file: str
-    image: str
-    folder: str = ""
-    suffix: str = ""
-    label: str | None = None
-    positive: tuple[str, ...] = ()
-    separator: str | None = None
-    split: str | None = None
-    group: str | None = None
-    mask: str | None = None
-    x: str | None = None
-    y: str | None = None
-    width: str | None = None
-    height: str | None = None
-    right: str | None = None
-    bottom: str | None = None
+    file: Place
+    image: Word
+    folder: MaybePlace = ""
+    suffix: MaybePlace = ""
+    label: Word | None = None
+    positive: Words = ()
+    separator: Separator | None = None
+    split: Word | None = None
+    group: Word | None = None
+    mask: Word | None = None
+    x: Word | None = None
+    y: Word | None = None
+    width: Word | None = None
+    height: Word | None = None
+    right: Word | None = None
+    bottom: Word | None = None
+
+    @model_validator(mode="after")
+    def _columns_are_described(self) -> Self:
+        edges = [name for name in (self.x, self.y, self.width, self.height, self.right, self.bottom) if name]
+        if doubled(edges):
+            raise ValueError(f"'x' to 'bottom' need a column each, not {', '.join(edges)}")
+        if (self.width and self.right) or (self.height and self.bottom):
+            raise ValueError("a box has 'width' or 'right', and 'height' or 'bottom', not both")
+        if (self.positive or self.separator) and not self.label:
+            raise ValueError("'positive' and 'separator' are of the words in 'label', which is not given")
+        return self
 
     @property
     def box(self) -> tuple[str, ...]:
@@ -174,10 +213,18 @@ class Annotations(_ByReaders):
     """
 
     format: Literal["coco", "voc", "yolo"]
-    files: str | dict[SplitName, str]
-    images: str | dict[SplitName, str]
-    names: tuple[str, ...] = ()
-    positive: tuple[str, ...] = ()
+    files: Place | dict[SplitName, Place]
+    images: Place | dict[SplitName, Place]
+    names: Words = ()
+    positive: Words = ()
+
+    @model_validator(mode="after")
+    def _names_are_of_yolo(self) -> Self:
+        if self.names and self.format != "yolo":
+            raise ValueError(f"'names' are for the format 'yolo'; files of '{self.format}' name their categories")
+        if doubled(self.names):
+            raise ValueError("'names' needs each category once")
+        return self
 
 
 class Model(Strict):
@@ -198,17 +245,27 @@ class Model(Strict):
         finding: the class that is the card's finding, where it is not called so.
     """
 
-    source: str
-    name: str = Field(default="", pattern=r"^[a-z0-9]*(-[a-z0-9]+)*$")
-    architecture: str = ""
-    size: int | None = Field(default=None, ge=32, le=2048)
-    channels: Literal[1, 3] | None = None
-    input_range: tuple[float, float] | None = None
+    source: Place
+    name: str = Field(default="", max_length=LONGEST_NAME, pattern=r"^[a-z0-9]*(-[a-z0-9]+)*$")
+    architecture: MaybePlace = ""
+    size: Whole | None = Field(default=None, ge=32, le=2048)
+    channels: Annotated[Literal[1, 3], BeforeValidator(_no_truth)] | None = None
+    input_range: tuple[Number, Number] | None = None
     mean: Numbers = ()
     std: Numbers = ()
-    classes: tuple[str, ...] = ()
+    classes: Words = ()
     exclusive: bool | None = None
-    finding: str = ""
+    finding: Line = ""
+
+    @model_validator(mode="after")
+    def _normalization_is_described(self) -> Self:
+        if self.input_range and self.input_range[0] == self.input_range[1]:
+            raise ValueError("input_range: black and white need different values")
+        if any(value <= 0 for value in self.std):
+            raise ValueError(f"std: must be above 0, not {list(self.std)}")
+        if doubled(self.classes):
+            raise ValueError("'classes' needs each name once")
+        return self
 
     def identity(self) -> dict[str, Any]:
         """What determines its outputs, but for the files themselves, whose checksum counts."""
@@ -218,5 +275,11 @@ class Model(Strict):
 class Count(Strict):
     """Images of a split and, of these, those with the finding."""
 
-    images: int = Field(gt=0)
-    positive: int = Field(ge=0)
+    images: Whole = Field(gt=0, le=100_000_000)
+    positive: Whole = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _positive_are_images(self) -> Self:
+        if self.positive > self.images:
+            raise ValueError(f"{self.positive} of {self.images} images cannot have the finding")
+        return self

@@ -4,51 +4,70 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, ValidationError, model_validator
 
-from saltrust.core import paths
-from saltrust.core.card_parts import SPLITS, Annotations, Count, Get, Model, Plays, SplitName, Strict, Table
+from saltrust.core import paths, yaml_files
+from saltrust.core.card_parts import (
+    LONGEST_NAME,
+    MOST,
+    SPLITS,
+    Annotations,
+    Count,
+    Get,
+    Line,
+    Model,
+    Number,
+    Plays,
+    Prose,
+    SplitName,
+    Strict,
+    Table,
+    Word,
+    Words,
+    doubled,
+    seen_within,
+)
 from saltrust.core.errors import SaltrustError, unknown_name
+from saltrust.core.user_files import expanded
 
-LONGEST_NAME = 100  # characters of a class or finding, which stands beside pictures and above columns
-_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_:.+-]*")  # of a bibliography
+NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+Fields = Annotated[dict[str, Any], AfterValidator(seen_within)]
 
 
 class Card(Strict):
     """A data set as its card describes it. Its texts are text: markup in them is shown as it was typed."""
 
-    name: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
-    title: str = ""
-    summary: str = ""
-    role: str = "itself"  # which of the papers' data sets it is or stands for, in words
+    name: str = Field(max_length=LONGEST_NAME, pattern=NAME)
+    title: Line = ""
+    summary: Prose = ""
+    role: Prose = "itself"  # which of the papers' data sets it is or stands for, in words
     plays: Plays | None = None  # the same for the ledger of claims; None: none of them
-    finding: str
-    reported: str = ""  # what its paper reports of its networks, a sentence
-    modality: str = "not stated"
-    classes: tuple[str, ...] = ()  # names of the labels, where there are more than with and without the finding
-    absent: str | None = None  # of these, the one without the finding, if there is one
-    findings: tuple[str, ...] = ()  # independent findings, of which an image has any number; `finding` is any of them
+    finding: Word
+    reported: Prose = ""  # what its paper reports of its networks, a sentence (MyST)
+    modality: Line = "not stated"
+    classes: Words = ()  # names of the labels, where there are more than with and without the finding
+    absent: Word | None = None  # of these, the one without the finding, if there is one
+    findings: Words = ()  # independent findings, of which an image has any number; `finding` is any of them
     truth: Literal["mask", "box", "graded", "none"]  # none: labels alone
-    shortcut_control: str | None = None  # where a chest tube goes with the finding: the card of the same patients with
-    # as many tubes that do not
-    networks: tuple[str, ...] = ("inception_v3", "densenet121")  # architectures: the main one, the one beside it, more
-    models: tuple[Model, ...] = ()  # classifiers trained elsewhere, which are judged in the place of the networks
+    # Where a chest tube goes with the finding: the card of the same patients with as many tubes that do not.
+    shortcut_control: str | None = Field(default=None, max_length=LONGEST_NAME, pattern=NAME)
+    networks: Words = ("inception_v3", "densenet121")  # architectures: the main one, the one beside it, more
+    models: tuple[Model, ...] = Field(default=(), max_length=MOST)  # classifiers trained elsewhere, which are judged in
+    # the place of the networks
     localizer: Literal["unet", "retinanet"] | None
-    mirror: bool = (
-        False  # whether a mirrored image could be one of the data: not so a chest, whose heart lies to the left
-    )
-    licence: str = "not stated"
-    cite: tuple[str, ...] = ()
-    loader: str = "folder"
-    parameters: dict[str, Any] = {}
-    protocols: dict[str, dict[str, Any]] = {}  # what some protocols change in the loader's parameters
+    mirror: bool = False  # whether a mirrored image could be one of the data: not a chest, whose heart lies to the left
+    licence: Prose = "not stated"
+    cite: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_:.+-]{0,99}$")], ...] = Field((), max_length=MOST)
+    loader: str = Field(default="folder", pattern=r"^[a-z][a-z0-9_]{0,49}$")
+    parameters: Fields = {}
+    protocols: Annotated[dict[str, dict[str, Any]], AfterValidator(seen_within)] = {}  # what some protocols change in
+    # the loader's parameters
     get: Get | None = None
     table: Table | None = None
     annotations: Annotations | None = None
-    shares: dict[SplitName, float] = {}  # of the groups that each split gets, where the files name no splits
+    shares: dict[SplitName, Number] = {}  # of the groups that each split gets, where the files name no splits
     counts: dict[SplitName, Count] = {}  # as published; of generated data, what is to be drawn
     _folder: Path = PrivateAttr(default=paths.CARDS)  # where the card lies
 
@@ -56,33 +75,29 @@ class Card(Strict):
     @classmethod
     def _fill_in(cls, content: dict[str, Any]) -> dict[str, Any]:
         """What follows from the rest: a title, and the localizer that suits the truth."""
-        suited = {"mask": "unet", "box": "retinanet", "graded": "unet"}.get(content.get("truth"))
-        return {"title": content.get("name"), "localizer": suited} | content
+        truth, name = (value if isinstance(value := content.get(key), str) else "" for key in ("truth", "name"))
+        suited = {"mask": "unet", "box": "retinanet", "graded": "unet"}.get(truth)
+        return {"title": name, "localizer": suited} | content
 
     @model_validator(mode="after")
     def _classes_are_described(self) -> Self:
         if self.classes and self.absent is not None and self.absent not in self.classes:
             raise ValueError(f"'absent' must be one of the classes: {', '.join(self.classes)}")
-        if len(self.classes) == 1 or len(set(self.classes)) != len(self.classes):
+        if self.absent is not None and not self.classes:
+            raise ValueError("'absent' is one of 'classes', which are not given")
+        if len(self.classes) == 1 or doubled(self.classes):
             raise ValueError("'classes' needs two or more names, each once")
-        if len(set(self.findings)) != len(self.findings):
+        if doubled(self.findings):
             raise ValueError("'findings' needs each name once")
         if self.classes and self.findings:
             raise ValueError("'classes' exclude one another and 'findings' do not: a card has either")
-        if len(self.networks) < 2:
-            raise ValueError("'networks' needs two architectures, whose maps are compared")
+        if len(self.networks) < 2 or doubled(self.networks):
+            raise ValueError("'networks' needs two architectures or more, each once, whose maps are compared")
+        if self.shortcut_control == self.name:
+            raise ValueError("'shortcut_control' must be another card")
         names = [model.name for model in self.models]
-        if names and (not all(names) or len(set(names)) < len(names) or f"{names[0]}-random" in names):
+        if names and (not all(names) or doubled(names) or f"{names[0]}-random" in names):
             raise ValueError("models: each needs a name of its own, and none may be called '<the first>-random'")
-        return self
-
-    @model_validator(mode="after")
-    def _words_fit(self) -> Self:
-        for field, names in (("finding", [self.finding]), ("classes", self.classes), ("findings", self.findings)):
-            if too_long := [name for name in names if len(name) > LONGEST_NAME]:
-                raise ValueError(f"'{field}': a name has {len(too_long[0])} characters; at most {LONGEST_NAME} fit")
-        if unlike := [key for key in self.cite if not _KEY.fullmatch(key)]:
-            raise ValueError(f"'cite' needs keys of the bibliography, of letters, digits and _:.+-, not '{unlike[0]}'")
         return self
 
     @model_validator(mode="after")
@@ -111,7 +126,7 @@ class Card(Strict):
             raise ValueError("'reader' needs truth 'mask' or 'box', which readers draw")
         if self.annotations and self.annotations.reader and self.annotations.format != "coco":
             raise ValueError("annotations: only those of format 'coco' name a 'reader'")
-        if self.findings and any(getattr(self, name).positive for name in described):
+        if (self.findings or self.classes) and any(getattr(self, name).positive for name in described):
             raise ValueError("'positive' is for one finding; the words or categories of several are called as they are")
         if self.table and self.findings and not self.table.label and self.truth != "none":
             raise ValueError("findings with truth need the table's 'label' column, which names those of the row")
@@ -162,16 +177,23 @@ class Card(Strict):
         known = {"SALTRUST_DATA": str(paths.WORK / "data"), **os.environ}
 
         def value(match: re.Match) -> str:
-            if match[1] not in known:
-                raise SaltrustError(f"card '{self.name}': get.root needs the environment variable {match[1]}")
-            return known[match[1]]
+            name = match[1] or match[2]
+            if not name:
+                raise SaltrustError(f"card '{self.name}': get.root: '$' must stand before the name of a variable")
+            if name not in known:
+                raise SaltrustError(f"card '{self.name}': get.root needs the environment variable {name}")
+            return known[name]
 
-        return self._folder / Path(re.sub(r"\$(\w+)", value, self.get.root)).expanduser()
+        filled = re.sub(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\}|)", value, self.get.root, flags=re.ASCII)
+        try:
+            return self._folder / expanded(filled)
+        except SaltrustError as error:
+            raise SaltrustError(f"card '{self.name}': get.root: {error}") from error
 
     @property
     def available(self) -> bool:
         """Whether the data is on this machine (generated data always is)."""
-        return self.root is None or self.root.is_dir()
+        return self.root is None or os.path.isdir(self.root)  # unlike Path's, False also for a name too long
 
 
 def _by_split(annotations: Annotations | None) -> bool:
@@ -204,26 +226,21 @@ def load(name: str) -> Card:
 
 def parse(file: Path) -> Card:
     """Read and check one card. Raises SaltrustError that names the file, the field and what is wrong with it."""
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SaltrustError(f"no data card {file}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise SaltrustError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from error
+    content = yaml_files.read(file, "data card")
     if not isinstance(content, dict):
         raise SaltrustError(f"{file}: a card is a mapping of fields to values")
+    if unnamed := [key for key in content if not isinstance(key, str)]:
+        raise SaltrustError(f"{file}: fields are named by words, not by {unnamed[0]!r:.40}")
     try:
         card = Card(**content)
     except ValidationError as error:
         raise SaltrustError(f"{file}: {told(error)}") from error
-    except TypeError as error:
-        raise SaltrustError(f"{file}: fields are named by words: {error}") from error
     if card.name != file.stem:
         raise SaltrustError(f"{file}: name: is '{card.name}', the file is called '{file.stem}'")
     own = paths.CARDS / file.name
     if own.exists() and not own.samefile(file):
         raise SaltrustError(f"{file}: name: '{card.name}' is a card of the project; call it otherwise")
-    card._folder = file.parent.resolve()
+    card._folder = Path(os.path.realpath(file.parent))
     return card
 
 
@@ -232,21 +249,41 @@ def told(error: ValidationError, whole: type[BaseModel] = Card) -> str:
     may be missing because of it."""
     errors = error.errors()
     first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
-    *outer, last = first["loc"] or ("card",)
+    *outer, last = first["loc"] or (whole.__name__.lower(),)
     if first["type"] == "extra_forbidden":
         parts = {"get": Get, "table": Table, "annotations": Annotations, "models": Model, "plays": Plays}
-        fields = next((part for name, part in parts.items() if name in outer), whole).model_fields
-        inside = f" of {outer[0]}" if outer else ""
-        return str(unknown_name(f"field{inside}", last, fields))
+        parts |= {"counts": Count}
+        part = next((part for name, part in parts.items() if name in outer), None if outer else whole)
+        if part is not None:
+            return str(unknown_name(f"field of {outer[0]}" if outer else "field", last, part.model_fields))
     message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "string_pattern_mismatch":
+    if first["type"] == "string_pattern_mismatch" and last in ("name", "shortcut_control"):
         message = "small letters, digits and single hyphens between them"
-    return f"{'.'.join(str(part) for part in (*outer, last))}: {message}"
+    if first["type"] not in ("missing", "value_error"):
+        message += f", not {_quoted(first['input'])}"
+    where = ".".join(str(part) for part in (*outer, last))
+    return f"{_shortened(where)}: {message}"
+
+
+def _quoted(value: Any) -> str:
+    """What was given, in brief."""
+    words = {type(None): "nothing", dict: "a mapping", list: "a list", tuple: "a list"}
+    hint = "; what is meant as text stands in quotes" if type(value) in (bool, int, float) else ""
+    return words.get(type(value)) or _shortened(repr(value)) + hint
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:80]}…"
 
 
 def with_models(card: Card, models: Sequence[Model], name: str) -> Card:
     """The same data under another name, with other models to judge; what the card says of places is made absolute."""
-    places = {} if card.get is None else {"get": card.get.model_copy(update={"root": str(card.root.resolve())})}
+    if len(name) > LONGEST_NAME:
+        raise SaltrustError(
+            f"'{name[:40]}…' has {len(name)} characters, and a card's name {LONGEST_NAME} at most: give the models "
+            "shorter names, or assess fewer at once"
+        )
+    places = {} if card.get is None else {"get": card.get.model_copy(update={"root": os.path.realpath(card.root)})}
     title = f"{models[0].name} on {card.title}"
     return card.model_copy(update={"name": name, "title": title, "models": tuple(models)} | places)
 
@@ -255,7 +292,7 @@ def rooted(card: Card, root: str) -> Card:
     """The card of data whose files lie in another folder. Raises SaltrustError for data that has no files."""
     if card.get is None:
         raise SaltrustError(f"data set '{card.name}' is generated: it has no files, and no --root")
-    return card.model_copy(update={"get": card.get.model_copy(update={"root": str(Path(root).resolve())})})
+    return card.model_copy(update={"get": card.get.model_copy(update={"root": os.path.realpath(root)})})
 
 
 def save(card: Card, folder: Path) -> Path:
@@ -263,6 +300,6 @@ def save(card: Card, folder: Path) -> Path:
     file = folder / f"{card.name}.yaml"
     folder.mkdir(parents=True, exist_ok=True)
     partial = file.with_suffix(f".{os.getpid()}.partial")
-    partial.write_text(yaml.safe_dump(card.model_dump(mode="json", exclude_defaults=True), sort_keys=False), "utf-8")
+    partial.write_text(yaml_files.written(card.model_dump(mode="json", exclude_defaults=True)), "utf-8")
     partial.replace(file)
     return file

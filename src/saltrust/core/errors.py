@@ -3,9 +3,19 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from saltrust.core.visible import brief, visible
+
+SHOWN = 80  # characters of an unknown name that are compared
+
 
 class SaltrustError(Exception):
-    """A user's mistake or a missing resource: one line that names what, where, and what is allowed."""
+    """A user's mistake or a missing resource: one line that names what, where, and what is allowed.
+
+    It may quote a file or a name: a line break or a terminal's escape in it is written out, and a very long one is cut.
+    """
+
+    def __init__(self, text: object):
+        super().__init__(brief(visible(str(text))))
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> SaltrustError:
@@ -19,7 +29,7 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> SaltrustError
     >>> print(unknown_name("shape", "disk", ["square", "disc"]))
     unknown shape 'disk'; did you mean 'disc'? known: disc, square
     """
-    known = sorted(known)
-    near = get_close_matches(str(name), known, n=1)
+    known, name = sorted(known), str(name)
+    near = get_close_matches(name[:SHOWN], known, n=1)
     hint = f" did you mean '{near[0]}'?" if near else ""
     return SaltrustError(f"unknown {kind} '{name}';{hint} known: {', '.join(known) or 'none'}")

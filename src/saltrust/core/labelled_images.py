@@ -149,6 +149,7 @@ class Split:
             _check("truth", self.truth, np.bool_, shape[:3])
         _check("boxes", self.boxes, np.float32, (len(self.boxes), 5))
         _check("ids", self.ids, np.str_, shape[:1])
+        _require(bool(self.classes), "classes", "one or more", "none")
         known = range(len(self.classes))
         _require(np.isin(self.labels, known).all(), "labels", f"0 to {known[-1]}", f"values {np.unique(self.labels)}")
         _require(self.absent is None or self.absent in known, "absent", f"0 to {known[-1]} or None", f"{self.absent}")

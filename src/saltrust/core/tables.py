@@ -1,6 +1,7 @@
 """How a table of computed values reads: numbers rounded down their column, words marked; on every kind of page."""
 
 import csv
+import io
 import math
 import re
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from saltrust.core.errors import SaltrustError
 from saltrust.core.formatting import written
 from saltrust.core.outcomes import OUTCOMES
+from saltrust.core.user_files import opened, text
 
 PROSE = 32  # characters from which a cell's text may break into lines
 VERDICTS = {outcome: f"verdict-{outcome.lower()}" for outcome in OUTCOMES}
@@ -36,10 +38,13 @@ def read_csv(file: Path) -> tuple[list[str], list[list[str]]]:
     """Headings and rows of a table.
 
     Raises:
-        SaltrustError: the rows of the file are not of one length.
+        SaltrustError: the file is no table, or its rows are not of one length.
     """
-    with file.open(encoding="utf-8", newline="") as stream:
-        head, *rows = csv.reader(stream)
+    lines = csv.reader(io.StringIO(text(opened(file, "table")), newline=""))
+    try:
+        head, *rows = lines
+    except (csv.Error, ValueError) as error:
+        raise SaltrustError(f"{file}: not a table: {'it is empty' if not lines.line_num else error}") from error
     if {len(row) for row in rows} - {len(head)}:
         raise SaltrustError(f"{file}: the rows do not all have the same number of cells")
     return head, rows

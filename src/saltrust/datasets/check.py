@@ -1,5 +1,6 @@
 """Check the files of a data set on this machine against its card: what is there, what is missing, what disagrees."""
 
+import os
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -7,11 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from saltrust.core.card_names import check_names
 from saltrust.core.data_cards import SPLITS, Card
 from saltrust.core.errors import SaltrustError
 from saltrust.core.progress import track
 from saltrust.datasets import images
-from saltrust.datasets.loaders import LOADERS
+from saltrust.datasets.loaders import loader_of
 from saltrust.datasets.loading import drawn
 from saltrust.datasets.quality import counts_by_finding, counts_by_reader, groups_apart
 from saltrust.datasets.quality import groups as groups_of
@@ -36,18 +38,21 @@ def check(card: Card, sample: int = 200, seed: int = 0) -> tuple[list[Line], lis
     sample: images that are opened, drawn with `seed`, 0 for all. Reads every table, and of every image whether it is
     there. Nothing is written.
     """
-    if card.get is None:
+    loader = loader_of(card)
+    check_names(card)
+    if loader.records is None:
         return [Line("files", "none: the images are generated", True)], []
-    if not card.root.is_dir():
+    if not card.available:
         return [Line("folder", f"no folder {card.root} (get it from {card.get.source})", False)], []
     lines = [Line("folder", str(card.root), True)]
     try:
-        records = LOADERS[card.loader].records(card)
+        records = loader.records(card)
     except SaltrustError as error:
         return [*lines, Line("tables", str(error), False)], []
     lines += [Line("tables", f"{len(records)} images described", bool(records))]
     lines += _splits(card, records)
-    missing = [str(record.file) for record in records if not record.file.is_file()]
+    there = {record.file for record in records if os.path.isfile(record.file)}  # False also for a name too long
+    missing = [str(record.file) for record in records if record.file not in there]
     lines.append(Line("image files", _cases(missing, len(records), "missing"), not missing))
     lines += _labels(card, records)
     for reader, (read, drew) in counts_by_reader(records).items():
@@ -55,7 +60,7 @@ def check(card: Card, sample: int = 200, seed: int = 0) -> tuple[list[Line], lis
     apart, groups = groups_apart(records), len(groups_of(records))
     told = _cases(apart, groups, "in several splits") if groups else "not told: which images belong together is unknown"
     lines.append(Line("patients (groups)", told, not apart if groups else None))
-    opened, sound = _open(card, [record for record in records if record.file.is_file()], sample, seed)
+    opened, sound = _open(card, [record for record in records if record.file in there], sample, seed)
     return lines + opened, sound
 
 

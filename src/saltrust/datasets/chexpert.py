@@ -5,22 +5,20 @@ unless asked not to, and gives labels of a table in which findings may be uncert
 have labels alone: a split of them has no truth, and teaches a classifier and no localizer.
 """
 
-import json
 import re
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-
+from saltrust.core.card_parts import Strict
 from saltrust.core.data_cards import Card, SplitName
 from saltrust.core.errors import SaltrustError, unknown_name
+from saltrust.core.user_files import read_json
 from saltrust.datasets import published
-from saltrust.datasets.files import at, inside, present, rows
+from saltrust.datasets.files import at, inside, opened, present, rows
 from saltrust.datasets.loaders import LOADERS
 from saltrust.datasets.loading import loader
 from saltrust.datasets.records import Record, Shape
-from saltrust.datasets.shapes import CocoMask, Polygon
+from saltrust.datasets.shapes import CocoMask, Polygon, numbers
 
 # CheXpert's findings that CheXlocalize outlines, and what its files call them.
 OUTLINED = {
@@ -37,14 +35,14 @@ OUTLINED = {
         "Support Devices",
     )
 } | {"Lung Opacity": "Airspace Opacity"}
-IMAGE = re.compile(r"(?:^|/)(patient\d+)/(study\d+)/(view\d+_(frontal|lateral))\.jpg$")
+IMAGE = re.compile(r"(?:^|/)(patient[0-9]+)/(study[0-9]+)/(view[0-9]+_(frontal|lateral))\.jpg$")
 CELLS = {"1": 1, "1.0": 1, "0": 0, "0.0": 0, "": "blank", "-1": "uncertain", "-1.0": "uncertain"}
 RULES = {"zeros": 0, "ones": 1, "left out": None}  # what such a label counts as; None: the image is not used
 
 Rule = Literal["zeros", "ones", "left out"]
 
 
-class ReleasedSplit(BaseModel):
+class ReleasedSplit(Strict):
     """Files of CheXpert that belong together.
 
     Attributes:
@@ -53,8 +51,6 @@ class ReleasedSplit(BaseModel):
         readers: the same of each reader whose drawings are not in the outlines, by name.
         images: the folder in which the patients' folders lie.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     labels: str
     outlines: str | None = None
@@ -101,7 +97,7 @@ def records(card: Card) -> list[Record]:
     findings = _findings(card, given)
     labels = {name: _labels(card, part, given, findings) for name, part in given.parts.items()}
     outlined = {name: part.outlines for name, part in given.parts.items() if part.outlines and card.truth != "none"}
-    outlines = {name: _outlines(present(card, file)) for name, file in outlined.items()}
+    outlines = {name: _outlines(card, file) for name, file in outlined.items()}
     published.counted(
         card,
         given,
@@ -110,7 +106,7 @@ def records(card: Card) -> list[Record]:
         outlined=sum(map(len, outlines.values())),
     )
     readers = {
-        name: {reader: _outlines(present(card, file)) for reader, file in part.readers.items()}
+        name: {reader: _outlines(card, file) for reader, file in part.readers.items()}
         for name, part in given.parts.items()
     }
     found = [
@@ -122,7 +118,8 @@ def records(card: Card) -> list[Record]:
     for record in found:
         for drawn in (outlines.get(record.split, {}), *readers[record.split].values()):
             if size := drawn.get(record.id, {}).get("img_size"):  # polygons do not check it, masks do
-                published.of_size(card, [record], size[1], size[0])
+                height, width = numbers(size, f"'img_size' of {record.id}", 2, whole=True)
+                published.of_size(card, [record], int(width), int(height))
     return found
 
 
@@ -206,11 +203,9 @@ def _shapes(where: str, outlines: dict[str, Any], findings: Iterable[str]) -> di
     return {finding: shape for finding, shape in shapes.items() if shape}
 
 
-def _outlines(file: Path) -> dict[str, dict[str, Any]]:
-    try:
-        outlines = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError
-        raise SaltrustError(f"{file}: not JSON: {error}") from error
+def _outlines(card: Card, name: str) -> dict[str, dict[str, Any]]:
+    file = present(card, name)
+    outlines = read_json(opened(card.root, file))
     if not isinstance(outlines, dict) or not all(isinstance(of, dict) for of in outlines.values()):
         raise SaltrustError(f"{file}: must hold the outlines of each image by its name")
     return outlines
@@ -221,15 +216,19 @@ def _shape(outlines: dict[str, Any], name: str) -> tuple[Shape, ...]:
     outline = outlines.get(name)
     if not outline:
         return ()
-    try:
-        if isinstance(outline, list):
-            return (Polygon(tuple(tuple((float(x), float(y)) for x, y in points) for points in outline)),)
-        height, width = outline["size"]
-        mask = CocoMask((int(height), int(width)), str(outline["counts"]))
-    except (TypeError, ValueError, KeyError) as error:
-        raise SaltrustError(f"{name}: neither a mask (size, counts) nor polygons: {error!r}") from error
+    if isinstance(outline, list):
+        return (Polygon(tuple(_points(points) for points in outline)),)
+    if not isinstance(outline, dict) or not isinstance(outline.get("counts"), str):
+        raise SaltrustError(f"{name}: neither a mask (size, counts as text) nor polygons")
+    mask = CocoMask.of(outline)
     runs = sum(not (ord(letter) - 48) & 32 for letter in mask.counts)  # the last character of each; one is the outside
     return (mask,) if runs > 1 else ()
+
+
+def _points(points: Any) -> tuple[tuple[float, float], ...]:
+    if not isinstance(points, list):
+        raise SaltrustError("a polygon must be a list of points")
+    return tuple(tuple(numbers(point, "a point", 2)) for point in points)
 
 
 LOADERS.register("chexpert")(loader(records))

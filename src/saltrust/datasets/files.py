@@ -1,19 +1,29 @@
-"""The files of a data set: paths that stay inside its folder, tables, and a digest that tells versions apart."""
+"""The files of a data set: the one way to them, which stays inside its folder; tables; a digest that tells versions
+apart."""
 
+import csv
 import hashlib
+import io
 import os
-import warnings
+import stat
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import BinaryIO
 
 import pandas as pd
 
+from saltrust.core import user_files
 from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError
 
 TEXT = (".csv", ".tsv", ".txt", ".json", ".xml", ".yaml", ".yml")  # files whose content a fingerprint covers
+CHUNK = 1 << 20  # bytes that are read at a time
+EMPTY = ("NaN", "nan")  # cells that hold nothing
+
+csv.field_size_limit(sys.maxsize)  # runs and outlines are longer than csv's 131,072 characters
 
 
 def inside(root: Path, relative: str) -> Path:
@@ -26,9 +36,8 @@ def inside(root: Path, relative: str) -> Path:
     Raises:
         SaltrustError: For a file that lies elsewhere, be it by an absolute path, by `..` or by a symbolic link.
     """
+    user_files.named(relative)
     folder, name = os.path.split(os.path.join(root, relative))
-    if "\0" in relative:
-        raise SaltrustError(f"{relative!r} is not the name of a file")
     file = os.path.join(_real(folder), name)
     file = os.path.realpath(file) if os.path.islink(file) else os.path.normpath(file)
     base = _real(str(root))
@@ -44,38 +53,93 @@ def _real(folder: str) -> str:
     return os.path.realpath(folder)
 
 
-def table(card: Card, name: str, columns: Sequence[str] = (), **options) -> pd.DataFrame:
+def opened(root: Path, file: Path) -> BinaryIO:
+    """A file of a data set, opened to be read.
+
+    Args:
+        root: the folder of the data set.
+        file: in it, or in a folder in it.
+
+    Raises:
+        SaltrustError: For one that lies elsewhere, be it by a link, and for what is no regular file.
+    """
+    return user_files.opened(inside(root, os.path.relpath(file, root)))
+
+
+def walked(folder: Path, suffix: str | tuple[str, ...] = "") -> Iterator[Path]:
+    """Every file in a folder and in those below it, sorted by folder and name; linked folders are not entered.
+
+    Args:
+        folder: where to look.
+        suffix: how the names end, in small letters; "" for any end.
+
+    Raises:
+        SaltrustError: For a folder that cannot be read, has vanished, or is called as only a file should be.
+    """
+    for place, folders, names in os.walk(folder, onerror=_unreadable):
+        folders.sort()
+        if suffix and (taken := [name for name in folders if name.lower().endswith(suffix)]):
+            raise SaltrustError(f"{os.path.join(place, taken[0])} is a folder; only regular files are read")
+        yield from (Path(place, name) for name in sorted(names) if name.lower().endswith(suffix))
+
+
+def _unreadable(error: OSError) -> None:
+    if isinstance(error, FileNotFoundError):
+        raise SaltrustError(f"{error.filename} vanished while its data set was read; begin again") from error
+    raise SaltrustError(f"{error.filename}: the folder cannot be read: {error.strerror}") from error
+
+
+def table(
+    card: Card, name: str, columns: Sequence[str] = (), headings: Sequence[str | int] | None = None
+) -> pd.DataFrame:
     """A CSV file of a data set.
 
     Args:
         card: of the data set.
         name: of the file, relative to the root.
-        columns: those that it must have.
-        options: of pandas' `read_csv`.
+        columns: those that it must have, each once.
+        headings: of a file whose first line is a row already; its first columns are called so.
 
     Returns:
-        The table as text, "" for what is empty; its rows are numbered as the lines of the file.
+        The table as text, "" for what is empty; its rows are numbered as the lines of the file on which they end.
 
     Raises:
-        SaltrustError: For a file that is missing, not CSV, without rows or without one of the columns.
+        SaltrustError: For a file that is missing, not CSV, without rows, with rows of several lengths, or without one
+            of the columns.
     """
     file = present(card, name)
-    options = {"dtype": str, "skipinitialspace": True, "index_col": False, "skip_blank_lines": False} | options
-    options |= {"keep_default_na": False, "na_values": ["", "NaN", "nan"]}  # a class may be "None"
+    content = user_files.text(user_files.opened(file))
+    with at(str(file)):
+        head, lines = _parsed(content, headings)
+        if missing := [column for column in columns if column not in head]:
+            raise SaltrustError(f"no column {missing[0]!r}; columns: {', '.join(map(str, head))}")
+        if twice := [column for column in columns if head.count(column) > 1]:
+            raise SaltrustError(f"two columns are called {twice[0]!r}")
+        if not lines:
+            raise SaltrustError("has no rows")
+    found = pd.DataFrame(list(lines.values()), index=list(lines), columns=head)
+    return found.loc[:, ~found.columns.duplicated()]
+
+
+def _parsed(content: str, headings: Sequence[str | int] | None) -> tuple[list[str | int], dict[int, list[str]]]:
+    """The headings and, by line, the rows of a table."""
+    reader = csv.reader(io.StringIO(content, newline=""), skipinitialspace=True, strict=True)
     try:
-        with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):  # it would cut the rows
-            content = pd.read_csv(file, encoding="utf-8-sig", **options)
-    except (ValueError, OSError, pd.errors.ParserWarning) as error:  # pandas' own errors are ValueErrors
-        raise SaltrustError(f"{file}: not a CSV table: {' '.join(str(error).split())}") from error
-    content.columns = [str(column).strip() for column in content.columns]
-    if missing := [column for column in columns if column not in content.columns]:
-        raise SaltrustError(f"{file}: no column {missing[0]!r}; columns: {', '.join(content.columns)}")
-    first = 1 if options.get("header", 0) is None else 2
-    content.index = range(first, len(content) + first)
-    content = content.dropna(how="all").fillna("")
-    if content.empty:
-        raise SaltrustError(f"{file}: has no rows")
-    return content
+        numbered = [(reader.line_num, ["" if cell in EMPTY else cell for cell in row]) for row in reader]
+    except csv.Error as error:
+        raise SaltrustError(f"not a CSV table: line {reader.line_num}: {error}") from error
+    if headings is None:
+        (_, head), *numbered = numbered or [(1, [])]
+        headings = [cell.strip() for cell in head]
+    if not headings:
+        raise SaltrustError("not a CSV table: it is empty")
+    lines = {line: row for line, row in numbered if any(row)}
+    least = max((place for place, heading in enumerate(headings, 1) if heading != ""), default=0)
+    for line, row in lines.items():
+        if not least <= len(row) <= len(headings):
+            raise SaltrustError(f"not a CSV table: line {line} has {len(row)} cells, not {len(headings)}")
+        row += [""] * (len(headings) - len(row))  # of columns without a name
+    return list(headings), lines
 
 
 def rows(card: Card, file: str, columns: Sequence[str]) -> Iterator[tuple]:
@@ -103,16 +167,39 @@ def at(where: str) -> Iterator[None]:
 
 def fingerprint(root: Path) -> str:
     """Digest of the tables under the root and of the size of every other file there: another version of the data has
-    another one. An image that was changed without changing its size goes unnoticed."""
+    another one. An image that was changed without changing its size goes unnoticed.
+
+    Of a link, where it leads counts, and its table where that lies under the root. Pipes, devices and files elsewhere
+    are not read. Raises SaltrustError for a file that vanishes meanwhile, and for a table that cannot be read.
+    """
     digest = hashlib.sha256()
-    for folder, folders, files in os.walk(root):
-        folders.sort()
-        for name in sorted(files):
-            file = os.path.join(folder, name)
-            digest.update(f"{file[len(str(root)) :]} {os.lstat(file).st_size}\n".encode())
-            if name.lower().endswith(TEXT):
-                digest.update(Path(file).read_bytes())
+    for file in walked(root):
+        try:
+            found = os.lstat(file)
+            link = os.fsencode(f" -> {os.readlink(file)}") if stat.S_ISLNK(found.st_mode) else b""
+        except OSError as error:
+            _unreadable(error)
+        digest.update(os.fsencode(f"{_below(root, file)} {found.st_size}") + link + b"\n")
+        if file.name.lower().endswith(TEXT) and (_leads_to_own(root, file) if link else stat.S_ISREG(found.st_mode)):
+            with opened(root, file) as stream:
+                while part := stream.read(CHUNK):
+                    digest.update(part)
+    for place, folders, _ in os.walk(root):
+        for folder in sorted(Path(place, name) for name in folders):
+            if folder.is_symlink():
+                digest.update(os.fsencode(f"{_below(root, folder)} -> {os.readlink(folder)}\n"))
     return digest.hexdigest()[:16]
+
+
+def _below(root: Path, file: Path) -> str:
+    return str(file)[len(str(root)) :]
+
+
+def _leads_to_own(root: Path, link: Path) -> bool:
+    """Whether a link leads to a file under the root."""
+    base = _real(str(root))
+    target = os.path.realpath(link)
+    return os.path.commonpath([target, base]) == base and os.path.isfile(target)
 
 
 def not_here(card: Card, what: str) -> SaltrustError:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from saltrust.core.data_cards import SPLITS, Card, Table
 from saltrust.core.errors import SaltrustError, unknown_name
+from saltrust.core.user_files import number
 from saltrust.datasets.annotations import FORMATS
 from saltrust.datasets.files import at, inside, table
 from saltrust.datasets.loaders import LOADERS
@@ -179,10 +180,8 @@ def _shapes(card: Card, root: Path, row: Row) -> tuple[Shape, ...]:
     texts = [row[column] for column in t.box]
     if not any(texts):
         return ()
-    try:
-        x, y, right, bottom = (float(text) for text in texts)
-    except ValueError:
-        raise SaltrustError(f"box {dict(zip(t.box, texts, strict=True))}: needs four numbers, or none") from None
+    with at(f"box {dict(zip(t.box, texts, strict=True))}: needs four numbers, or none"):
+        x, y, right, bottom = map(number, texts)
     return (Box(x, y, right + x * bool(t.width), bottom + y * bool(t.height)),)
 
 

@@ -11,21 +11,26 @@ in 16 is common), and by the declared range such an image would come out black.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pydicom
 from PIL import ExifTags, Image
 from pydicom.pixels import apply_modality_lut, apply_voi, get_decoder, pixel_array
-from pydicom.uid import UID
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 from scipy.special import expit
 
 from saltrust.core.errors import SaltrustError
 from saltrust.core.registry import Registry
+from saltrust.core.user_files import opened
+
+MOST_PIXELS = 2 * Image.MAX_IMAGE_PIXELS  # of an image: Pillow opens none that says that it has more
 
 # Pillow's modes with eight bits or less in a channel, and whether they are grey or colour; those with more are grey.
 EIGHT_BIT = {"1": "L", "L": "L", "LA": "L", "P": "RGB", "PA": "RGB", "RGB": "RGB", "RGBA": "RGB", "YCbCr": "RGB"}
 DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 FORMATS = ("PNG", "JPEG", "JPEG2000", "TIFF", "BMP", "GIF", "WEBP", "PPM")  # not EPS, for which Pillow runs a program
+DEFLATED = DeflatedExplicitVRLittleEndian.encode()
 DICOM = (".dcm", ".dicom")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".pgm", ".ppm", ".jp2", *DICOM)
 
@@ -43,16 +48,16 @@ def read(file: Path) -> np.ndarray:
     Raises:
         SaltrustError: Naming the file and what is wrong with it.
     """
-    with _named(file):
-        pixels = _dicom_pixels(_dicom(file)) if is_dicom(file) else _picture_pixels(_picture(file))
+    with opened(file, "image") as stream, _named(file):
+        pixels = _dicom_pixels(_dicom(stream)) if _is_dicom(stream) else _picture_pixels(_picture(stream))
     grey = pixels.ndim == 3 and (pixels == pixels[..., :1]).all()
     return pixels[..., 0] if grey else pixels
 
 
 def read_mask(file: Path) -> np.ndarray:
     """The pixels of a picture that are not black (height, width), bool: any value above 0, in any channel, marks."""
-    with _named(file):
-        picture = _picture(file)
+    with opened(file, "image") as stream, _named(file):
+        picture = _picture(stream)
         if picture.mode in EIGHT_BIT:
             picture = picture.convert(EIGHT_BIT[picture.mode])
     marked = np.asarray(picture) != 0
@@ -61,11 +66,18 @@ def read_mask(file: Path) -> np.ndarray:
 
 def size_of(file: Path) -> tuple[int, int]:
     """Width and height of an image in pixels, from its header alone. Raises SaltrustError as `read` does."""
-    with _named(file):
-        if is_dicom(file):
-            header = _dicom(file, specific_tags=["Rows", "Columns"], stop_before_pixels=True)
+    with opened(file, "image") as stream, _named(file):
+        if _is_dicom(stream):
+            header = _dicom(stream, specific_tags=["Rows", "Columns"], stop_before_pixels=True)
             return int(header.Columns), int(header.Rows)
-        return Image.open(file, formats=FORMATS).size
+        return Image.open(stream, formats=FORMATS).size
+
+
+def patient_of(file: Path) -> str:
+    """The PatientID of a DICOM file, "" where it has none. Raises SaltrustError as `read` does."""
+    with opened(file, "image") as stream, _named(file):
+        header = _dicom(stream, specific_tags=["Rows", "Columns", "PatientID"], stop_before_pixels=True)
+        return str(header.get("PatientID") or "")
 
 
 @contextmanager
@@ -74,25 +86,24 @@ def _named(file: Path) -> Iterator[None]:
     and those of Pillow and pydicom have no class of errors in common."""
     try:
         yield
-    except FileNotFoundError:
-        raise SaltrustError(f"no image {file}") from None
     except SaltrustError as error:
         raise SaltrustError(f"{file}: {error}") from error
     except Exception as error:
-        raise SaltrustError(
-            f"{file}: cannot be read as {'DICOM' if is_dicom(file) else 'an image'}: {error}"
-        ) from error
+        why = f"cannot be read as {'DICOM' if file.suffix.lower() in DICOM else 'an image'}"
+        raise SaltrustError(f"{file}: {why}: {error or type(error).__name__}") from error
 
 
-def is_dicom(file: Path) -> bool:
+def _is_dicom(stream: BinaryIO) -> bool:
     """Whether a file is called, or marked as, DICOM."""
-    if file.suffix.lower() in DICOM:
-        return True
-    try:
-        with file.open("rb") as stream:
-            return stream.read(132)[128:] == b"DICM"
-    except OSError:
-        return False  # whoever reads the file says what is wrong
+    start = stream.read(132)
+    stream.seek(0)
+    return start[128:] == b"DICM" or Path(stream.name).suffix.lower() in DICOM
+
+
+def check_pixels(width: float, height: float) -> None:
+    """Raise SaltrustError for a size that no image has that can be read: a few bytes may ask for all memory."""
+    if width * height > MOST_PIXELS:
+        raise SaltrustError(f"{width:g} x {height:g} pixels are more than an image may have, {MOST_PIXELS:,}")
 
 
 def resized(pixels: np.ndarray, size: int) -> np.ndarray:
@@ -110,9 +121,9 @@ def resized(pixels: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(image.resize((size, size), way))
 
 
-def _picture(file: Path) -> Image.Image:
+def _picture(stream: BinaryIO) -> Image.Image:
     """The picture, decoded, in one of the modes that we know."""
-    image = Image.open(file, formats=FORMATS)
+    image = Image.open(stream, formats=FORMATS)
     if (count := getattr(image, "n_frames", 1)) > 1:
         raise SaltrustError(f"holds {count} images; one is allowed")
     if image.mode not in (*EIGHT_BIT, *DEEP):
@@ -120,10 +131,19 @@ def _picture(file: Path) -> Image.Image:
     if image.mode in EIGHT_BIT and any(";16" in str(tile[3]) for tile in image.tile):  # Pillow would cut them
         raise SaltrustError("has colour of 16 bits in a channel; save it grey, or with 8 bits")
     image.load()
+    if image.mode in ("P", "PA"):
+        _check_palette(image)
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     if orientation not in (0, 1):
         raise SaltrustError(f"its EXIF orientation is {orientation}; store its pixels upright, without the tag")
     return image
+
+
+def _check_palette(image: Image.Image) -> None:
+    """Raise SaltrustError for pixels without a colour, which Pillow takes for black."""
+    colours = len(image.palette.palette) // len(image.palette.mode) if image.palette else 0
+    if (highest := int(np.asarray(image.getchannel(0)).max())) >= colours:
+        raise SaltrustError(f"its palette has {colours} colours, and a pixel asks for number {highest}")
 
 
 def _picture_pixels(image: Image.Image) -> np.ndarray:
@@ -144,10 +164,14 @@ def _grey(values: np.ndarray, low: float, high: float) -> np.ndarray:
     return np.rint(np.clip((values - low) / ((high - low) or 1), 0, 1) * 255).astype(np.uint8)
 
 
-def _dicom(file: Path, **options) -> pydicom.Dataset:
-    dataset = pydicom.dcmread(file, **options)
+def _dicom(stream: BinaryIO, **options) -> pydicom.Dataset:
+    if DEFLATED in stream.read(2_000):
+        raise SaltrustError("is deflated as a whole, and may grow to any size; store it uncompressed")
+    stream.seek(0)
+    dataset = pydicom.dcmread(stream, **options)
     if not (dataset.get("Rows") and dataset.get("Columns")):
         raise SaltrustError("a DICOM file without an image (no Rows and Columns)")
+    check_pixels(int(dataset.Columns), int(dataset.Rows))
     return dataset
 
 

@@ -54,7 +54,7 @@ def _check_card(card: Card) -> None:
         )
     if card.root is None:
         raise SaltrustError(f"card '{card.name}': needs 'get', where the files are")
-    if not card.root.is_dir():
+    if not card.available:
         raise not_here(card, f"no folder {card.root}")
 
 

@@ -4,27 +4,28 @@ torchxrayvision has no reader of it. The regions are those of Venkatesh et al., 
 VGG Image Annotator (VIA) writes it; of theirs, a part is public.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from itertools import chain
 
 from pydantic import Field
 
+from saltrust.core.card_parts import Whole
 from saltrust.core.data_cards import Card
-from saltrust.core.errors import SaltrustError
+from saltrust.core.errors import SaltrustError, unknown_name
 from saltrust.core.registry import Registry
+from saltrust.core.user_files import parsed_json
 from saltrust.datasets import published
 from saltrust.datasets.files import at, inside, rows, table
 from saltrust.datasets.loaders import LOADERS
 from saltrust.datasets.loading import loader
 from saltrust.datasets.readers import agreed
 from saltrust.datasets.records import Record, Shape
-from saltrust.datasets.shapes import Box, Polygon
+from saltrust.datasets.shapes import Box, Polygon, numbers
 from saltrust.datasets.splits import thinned
 
-STUDY = re.compile(r"(?:^|/)(train|valid)/XR_([A-Z]+)/patient(\d+)/study(\d+)_(positive|negative)/")
-IMAGE = re.compile(STUDY.pattern + r"(image\d+)\.png$")
+STUDY = re.compile(r"(?:^|/)(train|valid)/XR_([A-Z]+)/patient([0-9]+)/study([0-9]+)_(positive|negative)/")
+IMAGE = re.compile(STUDY.pattern + r"(image[0-9]+)\.png$")
 
 
 class MuraParameters(published.PublishedParameters):
@@ -43,8 +44,8 @@ class MuraParameters(published.PublishedParameters):
     tables: str = "MURA-v1.1"
     regions: tuple[str, ...] = ()
     readers: dict[str, str] = {f"rad{number}": f"rad{number}_annotations.csv" for number in (1, 2, 3)}
-    votes: int = Field(default=2, ge=1)
-    negatives: int = Field(default=2, ge=0)
+    votes: Whole = Field(default=2, ge=1)
+    negatives: Whole = Field(default=2, ge=0)
 
 
 def records(card: Card) -> list[Record]:
@@ -65,7 +66,11 @@ def records(card: Card) -> list[Record]:
     published.counted(
         card, given, images=len(paths), studies=len(labels), patients=len({STUDY.search(study)[3] for study in labels})
     )
+    if given.regions and (unknown := set(given.regions) - (known := {STUDY.search(study)[2] for study in labels})):
+        raise unknown_name("region", min(unknown), known)
     readers = {reader: _drawn(card, file) for reader, file in given.readers.items()}
+    if given.votes > len(readers):
+        raise SaltrustError(f"card '{card.name}': parameters.votes: {given.votes} of {len(readers)} readers")
     found = []
     for path in paths:
         part, region, patient, study, label, image = IMAGE.search(path).groups()
@@ -115,7 +120,7 @@ def _paths(card: Card, file: str, labels: dict[str, str]) -> Iterator[str]:
 
 
 def _lines(card: Card, file: str, columns: int) -> Iterator[tuple]:
-    return table(card, file, header=None, names=range(columns)).itertuples()
+    return table(card, file, headings=range(columns)).itertuples()
 
 
 def _drawn(card: Card, file: str) -> dict[str, list[Shape]]:
@@ -124,12 +129,14 @@ def _drawn(card: Card, file: str) -> dict[str, list[Shape]]:
     for line, name, cell in rows(card, file, ("filename", "region_shape_attributes")):
         with at(f"{file}, line {line}"):
             shapes = drawn.setdefault(name, [])
-            try:
-                region = json.loads(cell)
-                if region:
-                    shapes.append(REGIONS[region["name"]](region))
-            except (ValueError, TypeError, KeyError) as error:
-                raise SaltrustError(f"not a region as VIA writes it: {cell[:80]}") from error
+            with at(f"not a region as VIA writes it: {cell[:80]}"):
+                region = parsed_json(cell)
+                if not isinstance(region, dict):
+                    raise SaltrustError("not an object of JSON")
+            if region:
+                form = REGIONS[str(region.get("name"))]
+                with at(f"not a region as VIA writes it: {cell[:80]}"):
+                    shapes.append(form(region))
     return drawn
 
 
@@ -138,14 +145,16 @@ REGIONS: Registry = Registry("shape of a region")
 
 @REGIONS.register("rect")
 def _rectangle(region: dict) -> Box:
-    x, y = float(region["x"]), float(region["y"])
-    return Box(x, y, x + float(region["width"]), y + float(region["height"]))
+    x, y, width, height = numbers([region.get(side) for side in ("x", "y", "width", "height")], "a rectangle", 4)
+    return Box(x, y, x + width, y + height)
 
 
 @REGIONS.register("polygon")
 def _polygon(region: dict) -> Polygon:
-    points = zip(region["all_points_x"], region["all_points_y"], strict=True)
-    return Polygon((tuple((float(x), float(y)) for x, y in points),))
+    x, y = (numbers(region.get(f"all_points_{axis}"), f"all_points_{axis}") for axis in "xy")
+    if len(x) != len(y):
+        raise SaltrustError(f"polygon of {len(x)} x and {len(y)} y")
+    return Polygon((tuple(zip(x, y, strict=True)),))
 
 
 LOADERS.register("mura")(loader(records))

@@ -6,10 +6,12 @@ coordinates down to whole pixels, and has no mask for a positive without a box, 
 
 from pydantic import Field
 
+from saltrust.core.card_parts import Whole
 from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError, unknown_name
+from saltrust.core.user_files import text
 from saltrust.datasets import published
-from saltrust.datasets.files import at, inside, present, rows
+from saltrust.datasets.files import at, opened, present, rows
 from saltrust.datasets.loaders import LOADERS
 from saltrust.datasets.loading import loader
 from saltrust.datasets.records import Record
@@ -41,7 +43,7 @@ class NihParameters(published.PublishedParameters):
     images: str = "."
     only: str = ""
     without: str = ""
-    negatives: int = Field(default=4, ge=0)
+    negatives: Whole = Field(default=4, ge=0)
 
 
 def records(card: Card) -> list[Record]:
@@ -56,13 +58,15 @@ def records(card: Card) -> list[Record]:
     boxes = _boxes(card, given, images)
     positive = [name for name, (_, labels) in images.items() if given.finding in labels]
     published.counted(card, given, images=len(images), positive=len(positive), boxed=len(boxes))
-    only = set(present(card, given.only).read_text(encoding="utf-8").split()) if given.only else images
+    only = set(text(opened(card.root, present(card, given.only))).split()) if given.only else images
+    if images and not any(name in only for name in images):
+        raise SaltrustError(f"{given.only}: names none of the images in {given.table}")
     folder = present(card, given.images)
-    files = published.by_name(folder, ".png")
+    find = published.by_name(card.root, folder, ".png")
     labelled = [
         Record(
             name,
-            files.get(name.removesuffix(".png")) or inside(folder, name),
+            find(name.removesuffix(".png")),
             int(name in boxes),
             group=patient,
             truth=tuple(boxes.get(name, ())),

@@ -1,20 +1,23 @@
 """What the loaders of the published data sets share: their parameters, and the counts as published."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
-from saltrust.core.data_cards import Card
+from saltrust.core.card_parts import Strict, Whole
+from saltrust.core.data_cards import Card, told
 from saltrust.core.errors import SaltrustError, unknown_name
+from saltrust.core.user_files import number
+from saltrust.datasets.files import at, inside, walked
 from saltrust.datasets.images import size_of
 from saltrust.datasets.records import Record
 from saltrust.datasets.shapes import Box
 
 
-class PublishedParameters(BaseModel):
+class PublishedParameters(Strict):
     """What a card tells the loader of any published data set.
 
     Attributes:
@@ -22,9 +25,7 @@ class PublishedParameters(BaseModel):
         part: only some of the images are here: those that are missing are left out, and nothing is counted.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    published: dict[str, dict[str, int]] = {}
+    published: dict[str, dict[str, Whole]] = {}
     part: bool = False
 
 
@@ -46,9 +47,7 @@ def parameters(card: Card, kind: type[P]) -> P:
     try:
         return kind(**card.parameters)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise SaltrustError(f"card '{card.name}': parameters.{where}: {first['msg']}") from error
+        raise SaltrustError(f"card '{card.name}': parameters.{told(error, kind)}") from error
 
 
 def counted(card: Card, given: PublishedParameters, **counts: int) -> None:
@@ -77,7 +76,7 @@ def counted(card: Card, given: PublishedParameters, **counts: int) -> None:
 
 def here(card: Card, given: PublishedParameters, records: Sequence[Record]) -> list[Record]:
     """The records whose image is on this machine. Raises SaltrustError if one is not, unless `part` is set; or all."""
-    missing = [record.file for record in records if not record.file.is_file()]
+    missing = [record.file for record in records if not os.path.isfile(record.file)]  # False also for a name too long
     if missing and (not given.part or len(missing) == len(records)):
         raise SaltrustError(
             f"data set '{card.name}': {len(missing)} of {len(records)} images are not on this machine, the first is "
@@ -88,21 +87,34 @@ def here(card: Card, given: PublishedParameters, records: Sequence[Record]) -> l
     return [record for record in records if record.file not in absent]
 
 
-def by_name(folder: Path, suffix: str) -> dict[str, Path]:
-    """Every file of that suffix in the folder and in those below it, by its name without the suffix.
+def by_name(root: Path, folder: Path, suffix: str) -> Callable[[str], Path]:
+    """The files of that suffix in a folder of the data set and in those below it, however deep.
 
-    Raises SaltrustError where two have the same name.
+    Args:
+        root: the folder of the data set.
+        folder: in it.
+        suffix: how the names end.
+
+    Returns:
+        From a name without the suffix to the file; where there is none, to where it would lie. Raises SaltrustError for
+        a name or a link that leads out of the root.
+
+    Raises:
+        SaltrustError: Where two files have the same name.
     """
     files: dict[str, Path] = {}
-    for place, _, names in os.walk(folder):
-        for name in names:
-            if not name.endswith(suffix) or name.startswith("."):
-                continue
-            stem = name.removesuffix(suffix)
-            if stem in files:
-                raise SaltrustError(f"two images are called {name}: in {files[stem].parent} and in {place}")
-            files[stem] = Path(place, name)
-    return files
+    for file in walked(folder, suffix):
+        if not file.name.endswith(suffix) or file.name.startswith("."):
+            continue
+        stem = file.name.removesuffix(suffix)
+        if stem in files:
+            raise SaltrustError(f"two images are called {file.name}: in {files[stem].parent} and in {file.parent}")
+        files[stem] = file
+
+    def find(stem: str) -> Path:
+        return inside(root, os.path.relpath(files.get(stem, folder / f"{stem}{suffix}"), root))
+
+    return find
 
 
 def box(values: Sequence[str], corners: bool = False) -> Box | None:
@@ -123,10 +135,8 @@ def box(values: Sequence[str], corners: bool = False) -> Box | None:
     """
     if not any(values):
         return None
-    try:
-        x, y, right, bottom = map(float, values)
-    except ValueError:
-        raise SaltrustError(f"a box needs four numbers, not {', '.join(map(repr, values))}") from None
+    with at(f"a box needs four numbers, not {', '.join(map(repr, values))}"):
+        x, y, right, bottom = map(number, values)
     found = Box(x, y, right, bottom) if corners else Box(x, y, x + right, y + bottom)
     if found.x0 == found.x1 or found.y0 == found.y1:
         raise SaltrustError(f"a box needs a width and a height above 0, not {', '.join(values)}")

@@ -108,7 +108,9 @@ def _shared(shapes: tuple[Shape, ...]) -> Shape | None:
         return None
     if all(isinstance(shape, Box) for shape in shapes):
         return Box(x0, y0, x1, y1)
-    return common if common.drawn(ceil(x1), ceil(y1)).any() else None
+    width, height = max(ceil(x1), 0), max(ceil(y1), 0)
+    images.check_pixels(width, height)
+    return common if common.drawn(width, height).any() else None
 
 
 def _size(mask: CocoMask | MaskFile) -> tuple[int, int]:

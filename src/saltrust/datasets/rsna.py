@@ -5,14 +5,13 @@ Ours, for torchxrayvision's reader keeps the images that are neither normal nor 
 from NIH ChestX-ray14: who its patients are stands in a file of the organizers, which is read if the card names it.
 """
 
-import json
-from pathlib import Path
 from typing import Literal
 
 from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError, unknown_name
+from saltrust.core.user_files import read_json
 from saltrust.datasets import published
-from saltrust.datasets.files import at, inside, present, rows
+from saltrust.datasets.files import at, inside, opened, present, rows
 from saltrust.datasets.loaders import LOADERS
 from saltrust.datasets.loading import loader
 from saltrust.datasets.records import Record
@@ -61,7 +60,7 @@ def records(card: Card) -> list[Record]:
     used = [image for image in boxes if given.other or classes[image] != OTHER]
     published.counted(card, given, images=len(used), positive=sum(bool(boxes[image]) for image in used))
     splits = named_splits(card, given.splits) if given.splits else dict.fromkeys(used, "")
-    patients = _patients(present(card, given.patients)) if given.patients else {image: image for image in used}
+    patients = _patients(card, given.patients) if given.patients else {image: image for image in used}
     if unknown := [image for image in used if image not in patients]:
         raise SaltrustError(f"{given.patients}: lacks {len(unknown)} images, the first is {unknown[0]}")
     scale = {"exact": tuple, "as_run": _as_run}[given.boxes]
@@ -112,12 +111,24 @@ def _boxes(card: Card, file: str) -> dict[str, tuple[Box, ...]]:
     return {image: tuple(found for found in of if found) for image, of in boxes.items()}
 
 
-def _patients(file: Path) -> dict[str, str]:
+def _patients(card: Card, name: str) -> dict[str, str]:
     """The NIH patient of each image, from the organizers' list of `subset_img_id` and `img_id` (00000013_005.png)."""
+    file = present(card, name)
+    content = read_json(opened(card.root, file))
     try:
-        return {str(item["subset_img_id"]): str(item["img_id"]).split("_")[0] for item in json.loads(file.read_text())}
-    except (ValueError, KeyError, TypeError) as error:
+        pairs = [(item["subset_img_id"], item["img_id"]) for item in content]
+    except (KeyError, TypeError) as error:
         raise SaltrustError(f"{file}: not a JSON list of subset_img_id and img_id: {error!r}") from error
+    if wrong := next((pair for pair in pairs if not all(isinstance(name, str) for name in pair)), None):
+        raise SaltrustError(
+            f"{file}: subset_img_id and img_id must be texts, not {wrong[0]!r:.40} and {wrong[1]!r:.40}"
+        )
+    patients: dict[str, str] = {}
+    for image, original in pairs:
+        patient = original.split("_")[0]
+        if patients.setdefault(image, patient) != patient:
+            raise SaltrustError(f"{file}: {image} is of patient {patients[image]} and of {patient}")
+    return patients
 
 
 def _as_run(boxes: tuple[Box, ...]) -> tuple[Box, ...]:

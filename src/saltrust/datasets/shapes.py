@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -186,12 +187,22 @@ class CocoMask:
     counts: tuple[int, ...] | str
 
     def __post_init__(self) -> None:
-        runs = self._runs()
         height, width = self.size
+        images.check_pixels(width, height)
+        runs = self._runs()
         if min(runs, default=0) < 0 or sum(runs) != height * width:
             raise SaltrustError(
                 f"COCO mask of {sum(runs)} pixels: size is {width} x {height} = {width * height}, runs are 0 or more"
             )
+
+    @classmethod
+    def of(cls, written: dict[str, Any]) -> CocoMask:
+        """From an object of JSON with `size` (height, width) and `counts`. Raises SaltrustError where it has not."""
+        height, width = numbers(written.get("size"), "the 'size' of a mask", 2, whole=True)
+        counts = written.get("counts")
+        if not isinstance(counts, str):
+            counts = tuple(map(int, numbers(counts, "the 'counts' of a mask", whole=True)))
+        return cls((int(height), int(width)), counts)
 
     def _runs(self) -> tuple[int, ...]:
         return _uncompressed(self.counts) if isinstance(self.counts, str) else self.counts
@@ -255,6 +266,25 @@ def reduced(mask: np.ndarray, size: int) -> np.ndarray:
     way = Image.Resampling.BOX if max(mask.shape) > size else Image.Resampling.BILINEAR
     share = np.asarray(Image.fromarray(mask.astype(np.float32)).resize((size, size), way))
     return (share > 0) & (share >= min(0.5, share.max()))
+
+
+def numbers(value: Any, what: str, count: int | None = None, whole: bool = False) -> list[float]:
+    """A list of numbers from JSON.
+
+    Args:
+        value: what stands there.
+        what: the errors call it.
+        count: how many there must be, None for any.
+        whole: whether they must be whole numbers.
+
+    Raises:
+        SaltrustError: It is no such list, or holds a number above the coordinates of any image.
+    """
+    right = isinstance(value, list) and all(type(x) in (int, float) and abs(x) < LARGE for x in value)
+    if not right or (count is not None and len(value) != count) or (whole and any(x != int(x) for x in value)):
+        kind = "whole numbers" if whole else "numbers"
+        raise SaltrustError(f"{what} must be {count if count is not None else 'a list of'} {kind}")
+    return [float(number) for number in value]
 
 
 def check_size(what: str, found: tuple[float, float], expected: tuple[int, int]) -> None:

@@ -8,14 +8,11 @@ in the folder of the first.
 from collections.abc import Collection
 from dataclasses import replace
 
-import pydicom
-from pydicom.errors import InvalidDicomError
-
 from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError
 from saltrust.core.progress import track
-from saltrust.datasets import published
-from saltrust.datasets.files import at, inside, present, rows
+from saltrust.datasets import images, published
+from saltrust.datasets.files import at, present, rows
 from saltrust.datasets.loaders import LOADERS
 from saltrust.datasets.loading import loader
 from saltrust.datasets.records import Record
@@ -50,11 +47,9 @@ def records(card: Card) -> list[Record]:
     published.counted(card, given, images=len(masks), positive=sum(map(bool, masks.values())))
     splits = named_splits(card, given.splits) if given.splits else dict.fromkeys(masks, "")
     folder = present(card, given.images)
-    files = published.by_name(folder, ".dcm")
+    find = published.by_name(card.root, folder, ".dcm")
     labelled = [
-        Record(uid, files.get(uid) or inside(folder, f"{uid}.dcm"), int(bool(runs)), splits[uid], truth=runs)
-        for uid, runs in masks.items()
-        if uid in splits
+        Record(uid, find(uid), int(bool(runs)), splits[uid], truth=runs) for uid, runs in masks.items() if uid in splits
     ]
     found = published.here(card, given, labelled)
     published.of_size(card, found, SIDE, SIDE)
@@ -84,11 +79,7 @@ def _runs(cell: str, others: Collection[str]) -> RunLength | None:
 
 
 def _patient(record: Record) -> str:
-    try:
-        header = pydicom.dcmread(record.file, stop_before_pixels=True, specific_tags=["PatientID"])
-    except (InvalidDicomError, OSError) as error:
-        raise SaltrustError(f"{record.file}: not a DICOM file: {error}") from error
-    return str(header.get("PatientID") or record.id)
+    return images.patient_of(record.file) or record.id
 
 
 LOADERS.register("siim")(loader(records))

@@ -6,6 +6,7 @@ finding by a part of its name, and fails on MONOCHROME1 without a window.
 
 from pydantic import Field
 
+from saltrust.core.card_parts import Number, Whole
 from saltrust.core.data_cards import Card, SplitName
 from saltrust.core.errors import SaltrustError, unknown_name
 from saltrust.datasets import published
@@ -37,8 +38,8 @@ class VindrParameters(published.PublishedParameters):
     tables: dict[SplitName, str] = {"train": "train.csv"}
     images: dict[SplitName, str] = {"train": "train"}
     suffix: str = ".dicom"
-    votes: int = Field(default=2, ge=1)
-    validation: float = Field(default=0.1, gt=0, lt=1)
+    votes: Whole = Field(default=2, ge=1)
+    validation: Number = Field(default=0.1, gt=0, lt=1)
 
 
 def records(card: Card) -> list[Record]:

@@ -4,9 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-import yaml
-
-from saltrust.core import paths
+from saltrust.core import paths, yaml_files
 from saltrust.core.errors import SaltrustError, unknown_name
 
 FILE = paths.BOOK / "launch.yaml"
@@ -28,8 +26,8 @@ def links(chapter: str, dataset: str, file: Path | None = None) -> Links:
         SaltrustError: naming the file, for an entry that is not known or no address.
     """
     file, fields = file or FILE, {"chapter": quote(chapter), "dataset": quote(dataset)}
+    given = (yaml_files.read(file) if file.is_file() else None) or {}
     try:
-        given = (yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else None) or {}
         if not isinstance(given, dict):
             raise SaltrustError(f"must hold {' and '.join(KEYS)}")
         if unknown := [key for key in given if key not in KEYS]:
@@ -39,7 +37,7 @@ def links(chapter: str, dataset: str, file: Path | None = None) -> Links:
             raise SaltrustError("launch: write `words of the link: address`")
         launch = {words: _filled(text, fields) for words, text in services.items() if text}
         return Links(_filled(given.get("source") or "", fields), launch)
-    except (SaltrustError, yaml.YAMLError) as error:
+    except SaltrustError as error:
         raise SaltrustError(f"{file}: {error}") from error
 
 

@@ -116,9 +116,9 @@ class Images:
 
     @cached_property
     def _loader(self) -> "Loader":
-        from saltrust.datasets.loaders import LOADERS
+        from saltrust.datasets.loaders import loader_of
 
-        return LOADERS[self.card.loader]
+        return loader_of(self.card)
 
     @cached_property
     def _records(self) -> "list[Record]":

@@ -84,9 +84,9 @@ def _read(artefact: Artefact, folder: Path) -> Any:
 
 def _expected_images(images: ImageSet) -> Split:
     """As many images with the finding as the files or the card say; which ones is known when they are made."""
-    from saltrust.datasets.loaders import LOADERS
+    from saltrust.datasets.loaders import loader_of
 
-    card, loader = images.card, LOADERS[images.card.loader]
+    card, loader = images.card, loader_of(images.card)
     classes = card.classes or ("without", "with")
     absent = 0 if not card.classes else classes.index(card.absent) if card.absent else None
     if loader.records:

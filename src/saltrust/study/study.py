@@ -8,6 +8,7 @@ import pandas as pd
 from saltrust.artefacts.scores import LocalizationScores
 from saltrust.artefacts.store import Store
 from saltrust.core import data_cards
+from saltrust.core.card_names import check_names
 from saltrust.core.errors import SaltrustError
 from saltrust.core.profiles import PROFILES
 from saltrust.core.protocols import PROTOCOLS, Protocol
@@ -49,6 +50,7 @@ class Study:
         self.profile, self.seed = PROFILES[profile], seed
         chosen = PROTOCOLS[protocol]
         self.card = data_cards.load(dataset).under(protocol)
+        check_names(self.card)
         self.store = store or Store()
         if not self.card.available:
             raise SaltrustError(f"data set '{dataset}' is not on this machine: nothing at {self.card.root}")

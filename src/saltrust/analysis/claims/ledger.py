@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pandas as pd
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from saltrust.analysis.claims import cells  # noqa: F401 (its tables and checks come into the registries)
 from saltrust.analysis.claims.checks import ANSWERS, CHECKS, Outcome, label
 from saltrust.analysis.claims.limits import MADE_OF
 from saltrust.analysis.claims.tables import TABLES, Evidence
-from saltrust.core import data_cards, paths
+from saltrust.core import data_cards, paths, yaml_files
 from saltrust.core.card_parts import ROLES
 from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError, unknown_name
@@ -103,10 +102,7 @@ def _check_test(test: dict[str, Any]) -> None:
 
 def load(file: Path = FILE) -> list[Claim]:
     """All claims. Raises SaltrustError that names the file, the entry and what is wrong with it."""
-    try:
-        entries = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise SaltrustError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from error
+    entries = yaml_files.read(file, "ledger of claims")
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise SaltrustError(f"{file}: must hold a list of claims, each a mapping of fields to values")
     claims: dict[str, Claim] = {}

@@ -1,16 +1,16 @@
 """COCO: one JSON file of images, annotations and categories."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError
+from saltrust.core.user_files import read_json
 from saltrust.datasets.annotations.parts import FORMATS, check_categories, is_truth, parts_of, record_of
-from saltrust.datasets.files import at
+from saltrust.datasets.files import at, opened
 from saltrust.datasets.readers import Drawing
 from saltrust.datasets.records import Record, Shape
-from saltrust.datasets.shapes import LARGE, Box, CocoMask, Polygon
+from saltrust.datasets.shapes import Box, CocoMask, Polygon, numbers
 
 
 @FORMATS.register("coco")
@@ -26,10 +26,7 @@ def coco(card: Card) -> list[Record]:
     records = []
     for part in parts_of(card):
         file = part.files
-        try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-        except (ValueError, OSError, RecursionError) as error:
-            raise SaltrustError(f"{file}: not JSON: {error}") from error
+        content = read_json(opened(part.root, file))
         with at(str(file)):
             categories = {key: str(_get(entry, "name")) for key, entry in _by_id(content, "categories").items()}
             check_categories(card, categories.values())
@@ -49,7 +46,7 @@ def coco(card: Card) -> list[Record]:
             for number, entry in known.items():
                 with at(f"image {number}"):
                     stated = [entry[side] for side in ("width", "height") if side in entry]
-                    size = tuple(_numbers(stated, "'width' and 'height'", 2)) if stated else None
+                    size = tuple(numbers(stated, "'width' and 'height'", 2)) if stated else None
                     records.append(record_of(part, str(_get(entry, "file_name")), found[number], size, readers))
     return [record for record in records if record is not None]
 
@@ -87,7 +84,7 @@ def _by_id(content: Any, name: str) -> dict[int | str, dict]:
 
 def _get(entry: dict, name: str) -> int | str:
     value = entry.get(name)
-    if not isinstance(value, (int, str)):
+    if type(value) not in (int, str):
         raise SaltrustError(f"needs '{name}', a number or text")
     return value
 
@@ -96,24 +93,11 @@ def _coco_shape(card: Card, entry: dict) -> Shape | None:
     if card.truth == "none":
         return None
     if card.truth == "box":
-        x, y, width, height = _numbers(entry.get("bbox"), "'bbox'", 4)
+        x, y, width, height = numbers(entry.get("bbox"), "'bbox'", 4)
         return Box(x, y, x + width, y + height)
     drawn = entry.get("segmentation")
     if isinstance(drawn, dict):
-        height, width = map(int, _numbers(drawn.get("size"), "size of 'segmentation'", 2))
-        counts = drawn.get("counts")
-        if isinstance(counts, list):
-            counts = tuple(map(int, _numbers(counts, "counts of 'segmentation'")))
-        if not isinstance(counts, (str, tuple)):
-            raise SaltrustError("'segmentation' has no counts")
-        return CocoMask((height, width), counts)
+        return CocoMask.of(drawn)
     if not isinstance(drawn, list) or not drawn:
         raise SaltrustError("has no 'segmentation', and the card's truth is 'mask'")
-    return Polygon.flat(*(_numbers(part, "a polygon of 'segmentation'") for part in drawn))
-
-
-def _numbers(value: Any, what: str, count: int | None = None) -> list[float]:
-    right = isinstance(value, list) and all(type(x) in (int, float) and abs(x) < LARGE for x in value)
-    if not right or (count is not None and len(value) != count):
-        raise SaltrustError(f"{what} must be {count if count is not None else 'a list of'} numbers")
-    return [float(number) for number in value]
+    return Polygon.flat(*(numbers(part, "a polygon of 'segmentation'") for part in drawn))

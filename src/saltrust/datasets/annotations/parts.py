@@ -8,8 +8,9 @@ from pathlib import Path
 from saltrust.core.data_cards import SPLITS, Card
 from saltrust.core.errors import SaltrustError, unknown_name
 from saltrust.core.registry import Registry
+from saltrust.core.user_files import named
 from saltrust.datasets import images
-from saltrust.datasets.files import inside, present
+from saltrust.datasets.files import inside, present, walked
 from saltrust.datasets.readers import Drawing, with_drawings
 from saltrust.datasets.records import Record
 from saltrust.datasets.shapes import check_size
@@ -39,8 +40,8 @@ FORMATS: Registry[Callable[[Card], list[Record]]] = Registry("format of annotati
 
 def pictures_of(part: Part) -> list[str]:
     """The images of a part, by their path in its folder."""
-    found = (file for file in part.images.rglob("*") if file.suffix.lower() in images.SUFFIXES and file.name[0] != ".")
-    return sorted(str(file.relative_to(part.images)) for file in found)
+    found = (file for file in walked(part.images, images.SUFFIXES) if file.name[0] != ".")
+    return sorted(named(str(file.relative_to(part.images))) for file in found)
 
 
 def parts_of(card: Card) -> Iterator[Part]:

@@ -5,8 +5,17 @@ from xml.etree import ElementTree
 
 from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError
-from saltrust.datasets.annotations.parts import FORMATS, check_categories, is_truth, parts_of, pictures_of, record_of
-from saltrust.datasets.files import at
+from saltrust.core.user_files import number
+from saltrust.datasets.annotations.parts import (
+    FORMATS,
+    Part,
+    check_categories,
+    is_truth,
+    parts_of,
+    pictures_of,
+    record_of,
+)
+from saltrust.datasets.files import at, opened, walked
 from saltrust.datasets.readers import Drawing
 from saltrust.datasets.records import Record
 from saltrust.datasets.shapes import LARGE, Box
@@ -25,13 +34,13 @@ def voc(card: Card) -> list[Record]:
         raise SaltrustError(f"card '{card.name}': annotations of format 'voc' are boxes, its truth is '{card.truth}'")
     records, categories = [], set()
     for part in parts_of(card):
-        files = sorted(part.files.rglob("*.xml"))
+        files = list(walked(part.files, ".xml"))
         if not files:
             raise SaltrustError(f"{part.files}: no XML files")
         named = set()
         for file in files:
             with at(str(file)):
-                tree = _parsed(file)
+                tree = _parsed(part, file)
                 named.add(_text(tree, "filename"))
                 objects = [(_text(entry, "name"), entry) for entry in tree.findall("object")]
                 categories.update(category for category, _ in objects)
@@ -50,9 +59,10 @@ class _Plain(ElementTree.TreeBuilder):
         raise SaltrustError("has a document type (<!DOCTYPE>), which is not allowed")
 
 
-def _parsed(file: Path) -> ElementTree.Element:
+def _parsed(part: Part, file: Path) -> ElementTree.Element:
     try:
-        return ElementTree.parse(file, ElementTree.XMLParser(target=_Plain())).getroot()
+        with opened(part.root, file) as stream:
+            return ElementTree.parse(stream, ElementTree.XMLParser(target=_Plain())).getroot()
     except (ElementTree.ParseError, OSError, ValueError, LookupError) as error:
         raise SaltrustError(f"not XML: {error}") from error
 
@@ -66,12 +76,10 @@ def _text(element: ElementTree.Element, path: str) -> str:
 
 def _number(element: ElementTree.Element, path: str) -> float:
     text = _text(element, path)
-    try:
-        if abs(number := float(text)) < LARGE:
-            return number
-    except ValueError:
-        pass
-    raise SaltrustError(f"<{path}> is '{text[:40]}'; needs a number")
+    with at(f"<{path}>"):
+        if abs(value := number(text)) < LARGE:
+            return value
+        raise SaltrustError(f"{value:g} is above the coordinates of any image")
 
 
 def _voc_box(entry: ElementTree.Element) -> Box:

@@ -1,12 +1,15 @@
 """YOLO: a text file for each image, a line for each object."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import yaml
-
+from saltrust.core import yaml_files
+from saltrust.core.card_parts import doubled
 from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError
+from saltrust.core.user_files import number, text
+from saltrust.core.visible import hidden
 from saltrust.datasets import images
 from saltrust.datasets.annotations.parts import (
     FORMATS,
@@ -17,10 +20,12 @@ from saltrust.datasets.annotations.parts import (
     pictures_of,
     record_of,
 )
-from saltrust.datasets.files import at
+from saltrust.datasets.files import at, inside, opened, walked
 from saltrust.datasets.readers import Drawing
 from saltrust.datasets.records import Record
 from saltrust.datasets.shapes import Box, Polygon
+
+LONGEST = 200  # characters of a category's name
 
 
 @FORMATS.register("yolo")
@@ -40,46 +45,62 @@ def yolo(card: Card) -> list[Record]:
         pictures = pictures_of(part)
         if not pictures:
             raise SaltrustError(f"{where}: no images ({', '.join(images.SUFFIXES)})")
-        texts = [file for file in folder.rglob("*.txt") if file.name != "classes.txt"]
-        labels = {file.relative_to(folder).with_suffix("") for file in texts}
-        stems = [Path(picture).with_suffix("") for picture in pictures]
-        if unmatched := sorted(labels - set(stems)):
-            raise SaltrustError(
-                f"{folder / unmatched[0]}.txt: no image of that name in {where} ({len(unmatched)} such)"
-            )
-        for picture, stem in zip(pictures, stems, strict=True):
-            found = list(_yolo_lines(card, folder / f"{stem}.txt", where / picture, names)) if stem in labels else []
-            records.append(record_of(part, picture, found))
+        texts = [file for file in walked(folder, ".txt") if file.name != "classes.txt"]
+        labels = _by_stem({file: file.relative_to(folder) for file in texts})
+        stems = _by_stem({Path(picture): Path(picture) for picture in pictures})
+        if unmatched := sorted(set(labels) - set(stems)):
+            raise SaltrustError(f"{labels[unmatched[0]]}: no image of that name in {where} ({len(unmatched)} such)")
+        for stem, picture in stems.items():
+            found = list(_yolo_lines(part, labels[stem], where / picture, names)) if stem in labels else []
+            records.append(record_of(part, str(picture), found))
     return records
+
+
+def _by_stem(files: dict[Path, Path]) -> dict[Path, Path]:
+    """Files by what they are called without a suffix. Raises SaltrustError where two are called the same."""
+    found: dict[Path, Path] = {}
+    for file, name in files.items():
+        stem = name.with_suffix("")
+        if stem in found:
+            raise SaltrustError(f"'{found[stem]}' and '{file}': only one of them can belong to '{stem}'")
+        found[stem] = file
+    return found
 
 
 def _names(part: Part) -> Sequence[str]:
     listed, described = part.files / "classes.txt", part.root / "data.yaml"
     if part.card.annotations.names:
         return part.card.annotations.names
-    if listed.is_file():
-        return _lines(listed)
-    if not described.is_file():
+    if os.path.lexists(listed):
+        return _checked(listed, _lines(part, listed))
+    if not os.path.lexists(described):
         raise SaltrustError(f"{part.files}: categories without names; give the card 'names', or a file {listed}")
-    try:
-        names = yaml.safe_load(described.read_text(encoding="utf-8"))["names"]
-        return [str(names[i]) for i in range(len(names))]
-    except (yaml.YAMLError, ValueError, KeyError, TypeError, OSError) as error:
-        raise SaltrustError(f"{described}: needs 'names', a list or numbered from 0 ({error})") from error
+    content = yaml_files.read(inside(part.root, described.name))
+    names = content.get("names") if isinstance(content, dict) else None
+    if isinstance(names, dict) and set(names) == set(range(len(names))):
+        names = [names[position] for position in range(len(names))]
+    if not isinstance(names, list) or not all(type(name) in (int, str) for name in names):
+        raise SaltrustError(f"{described}: needs 'names', a list or numbered from 0, each a word")
+    return _checked(described, [str(name) for name in names])
 
 
-def _lines(file: Path) -> list[str]:
+def _checked(file: Path, names: list[str]) -> list[str]:
+    if doubled(names):
+        raise SaltrustError(f"{file}: each category needs a name of its own, not {', '.join(map(repr, names))[:80]}")
+    if wrong := [name for name in names if not 0 < len(name) <= LONGEST or hidden(name)]:
+        raise SaltrustError(f"{file}: {wrong[0][:80]!r} is not the name of a category")
+    return names
+
+
+def _lines(part: Part, file: Path) -> list[str]:
     """The lines of a text file, stripped; empty ones at its end are left out."""
-    try:
-        return [line.strip() for line in file.read_text(encoding="utf-8").rstrip().splitlines()]
-    except (OSError, ValueError) as error:
-        raise SaltrustError(f"{file}: not a text file: {error}") from error
+    return [line.strip() for line in text(opened(part.root, file)).rstrip().splitlines()]
 
 
-def _yolo_lines(card: Card, file: Path, picture: Path, names: Sequence[str]) -> Iterator[Drawing]:
-    lines = _lines(file)
-    numbered = {str(number): name for number, name in enumerate(names)}
-    width, height = images.size_of(picture) if lines else (0, 0)
+def _yolo_lines(part: Part, file: Path, picture: Path, names: Sequence[str]) -> Iterator[Drawing]:
+    lines = _lines(part, file)
+    card, numbered = part.card, {str(position): name for position, name in enumerate(names)}
+    width, height = images.size_of(inside(part.root, os.path.relpath(picture, part.root))) if lines else (0, 0)
     for row, line in enumerate(lines, 1):
         with at(f"{file}, line {row}"):
             first, *numbers = line.split() or [""]
@@ -91,11 +112,8 @@ def _yolo_lines(card: Card, file: Path, picture: Path, names: Sequence[str]) -> 
 
 def _yolo_shape(card: Card, texts: list[str]) -> Box | Polygon:
     """The shape in an image of size 1 x 1."""
-    try:
-        numbers = [float(text) for text in texts]
-    except ValueError:
-        raise SaltrustError(f"'{' '.join(texts)[:40]}': needs numbers") from None
-    if not all(-0.01 <= number <= 1.01 for number in numbers):  # rounding may lead over the border
+    numbers = [number(one) for one in texts]
+    if not all(-0.01 <= part <= 1.01 for part in numbers):  # rounding may lead over the border
         raise SaltrustError(f"'{' '.join(texts)[:40]}': needs parts of the image's width and height, between 0 and 1")
     if len(numbers) == 4:
         if card.truth == "mask":

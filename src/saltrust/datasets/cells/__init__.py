@@ -160,8 +160,13 @@ def _check(key: Sequence[int], size: int) -> None:
 def _from_card(card: Card, split: str, count: int | None, size: int, seed: int, first: int = 0) -> Split:
     """Images of one split as the card describes them; count: None for all that follow `first`."""
     refuse_findings(card)
+    parameters = CellParameters.of(**card.parameters)
+    if (card.truth, card.classes, card.absent) != ("graded", TYPES, TYPES[-1]):
+        raise SaltrustError(
+            f"card '{card.name}': the cells have truth 'graded', the classes {', '.join(TYPES)}, of these absent empty"
+        )
     count = count or card.counts[split].images - first
-    return load(CellParameters.of(**card.parameters), split, count, size, seed, first)
+    return load(parameters, split, count, size, seed, first)
 
 
 # Drawn images have no files: the code that draws them is their version.

@@ -231,6 +231,10 @@ def _check(key: Sequence[int], size: int, parameters: PhantomParameters) -> None
 def _from_card(card: Card, split: str, count: int | None, size: int, seed: int) -> Split:
     """One split as the card describes it; its prevalence is that of the card's counts. count: None for all of them."""
     refuse_findings(card)
+    if card.classes:
+        raise SaltrustError(f"card '{card.name}': the loader 'phantom' knows one finding, and no 'classes'")
+    if "prevalence" in card.parameters:
+        raise SaltrustError(f"card '{card.name}': parameters: the prevalence is that of the card's 'counts'")
     expected = card.counts[split]
     parameters = PhantomParameters.of(**{**card.parameters, "prevalence": expected.positive / expected.images})
     if split in parameters.crossed and expected.positive * 2 != expected.images:
