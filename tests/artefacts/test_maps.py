@@ -131,6 +131,19 @@ def test_each_image_has_the_sign_of_its_prediction(single):
     assert plain.any()
 
 
+def test_protocols_share_the_maps_that_use_no_layer(single):
+    """Guided Grad-CAM uses one, its part by guided backpropagation does not."""
+
+    def made(method, grid):
+        return SaliencyMaps(method, METHODS[method].complete({}), single, None, "logit", grid, None, (0, 1))
+
+    assert made("ig", 1) == made("ig", 4)
+    assert made("gradcam", 1) != made("gradcam", 4)
+    parts = made("guided_gradcam", 1)._parts().values()
+    assert {part.method: part for part in parts} == {m: made(m, 1) for m in ("guided_backprop", "gradcam")}
+    assert [part.method for part in parts if part.cam_min_grid == 1] == ["gradcam"]
+
+
 def unshared(model):
     return SimpleNamespace(**vars(model) | {"n_outputs": None, "digest": "by itself"})
 

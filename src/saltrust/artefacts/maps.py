@@ -90,13 +90,14 @@ class RawMaps:
         return RawMaps(self.values * signs[:, None, None, None], totals)
 
 
+ANY_GRID = 4  # of maps that use no layer; as in the default protocol, so that a state of a network is loaded once
 SIGNED = ("negated_logit", "argmax_logit", "runner_up_logit")  # of a single output, it or minus it
 
 
 @dataclass(frozen=True)
 class MapsOfNetwork(Artefact):
     """What a method finds on some images in one state of one classifier, of one of its outputs (`target`) where the
-    scalar leaves that open.
+    scalar leaves that open. cam_min_grid: rows and columns that the layer of class activation maps has at least.
 
     A classifier with a single output says no more about the predicted class than plus or minus that output. So the maps
     of an odd method for it are those of the output, with the sign of the prediction.
@@ -112,6 +113,13 @@ class MapsOfNetwork(Artefact):
     data: ImageSet
     images: tuple[int, ...]
     target: int = 0
+
+    def __post_init__(self) -> None:
+        """Protocols that choose another layer for class activation maps share the maps that use none."""
+        from saltrust.methods.registry import METHODS
+
+        if not METHODS[self.method].takes_layer:
+            object.__setattr__(self, "cam_min_grid", ANY_GRID)
 
     def title(self) -> str:
         state = f", {self.randomization.order} randomized to {self.randomization.stage}" if self.randomization else ""

@@ -137,7 +137,7 @@ class Method:
         complete = self.complete(parameters or {})
         return self.cost(complete) + sum(METHODS[name].passes(given) for name, given in self.parts(complete).values())
 
-    @property
+    @cached_property
     def takes_layer(self) -> bool:
         """Whether the method, or a part of it, uses the layer that is chosen for class activation maps."""
         return "layer" in self.defaults or any(METHODS[name].takes_layer for name, _ in self.parts().values())

@@ -20,7 +20,7 @@ from saltrust.artefacts.maps import SaliencyMaps, in_order
 from saltrust.artefacts.scores import ScoreBatch, without_settings
 from saltrust.core.progress import track
 from saltrust.core.protocols import PROTOCOLS, Protocol
-from saltrust.methods.registry import METHODS, select
+from saltrust.methods.registry import select
 from saltrust.stats.bootstrap import clusters_of
 from saltrust.study.criteria import CRITERIA, Compared, Scores, images_of, strictest
 from saltrust.study.study import Study
@@ -85,13 +85,8 @@ def specifications(study: Study, method: str, criterion: str, of_maps: bool = Fa
 def named(study: Study, method: str, criterion: str) -> dict[str, Specification]:
     """The specification that each named protocol is, on the study's data."""
     compare = CRITERIA[criterion].compare
-    found = {}
-    for name, protocol in PROTOCOLS.items():
-        # All maps name the layer of Grad-CAM: for methods that do not use it, the study's own will do.
-        layer = protocol.cam_min_grid if METHODS[method].takes_layer else study.protocol.cam_min_grid
-        maps = study.with_protocol(replace(protocol, cam_min_grid=layer)).maps
-        found[name] = Specification({}, protocol, compare(maps, protocol, method))
-    return found
+    maps = {name: study.with_protocol(protocol).maps for name, protocol in PROTOCOLS.items()}
+    return {name: Specification({}, p, compare(maps[name], p, method)) for name, p in PROTOCOLS.items()}
 
 
 def _with(protocol: Protocol, names: Sequence[str], values: Sequence[Any]) -> Protocol:
