@@ -14,15 +14,18 @@ from importlib.resources import files
 from typing import Any
 
 from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
 from markdown_it.rules_core import StateCore
+from markdown_it.token import Token
 from mdit_py_plugins.deflist import deflist_plugin
 from mdit_py_plugins.dollarmath import dollarmath_plugin
+from mdit_py_plugins.myst_blocks import myst_block_plugin
+from mdit_py_plugins.myst_role import myst_role_plugin
 
 from saltrust.chapters.chapter import ALWAYS, load
 from saltrust.chapters.notes import DocumentNote, FigureNote, TableNote
 from saltrust.chapters.results_folder import Results
 from saltrust.core.formatting import written
-from saltrust.core.markup import myst
 from saltrust.core.tables import VERDICTS, Column, columns, read_csv
 from saltrust.publishing import blocks
 from saltrust.publishing.blocks import SMOKE, Block, Code, MadeBy, Prose, RunAgain, Tabs, Text
@@ -40,9 +43,7 @@ document.addEventListener("click", async ({target}) => {
 """
 FIT = "this.style.height = this.contentDocument.documentElement.scrollHeight + 2 + 'px'"  # of a frame, once loaded
 NUM = re.compile(r"\{num\}`(?P<text>[^`]*)`")
-_ROLE = re.compile(r"\{(?P<role>[\w:-]+)\}`(?P<text>[^`]*)`")
-_BOOK_LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?:\.\./[^)]*|#[^)]*|\w+\.md)\)")
-_LABEL = re.compile(r"^\([\w-]+\)=\n+", re.MULTILINE)  # of a heading that the book links to
+_IN_BOOK = re.compile(r"\.\./|#|\w+\.md$")  # how addresses of its pages begin
 _KEY = re.compile(r"(?P<author>[a-z]+)(?P<year>\d{4})\w*")  # of the bibliography, which these pages do not have
 
 
@@ -162,16 +163,40 @@ def prose(text: str, numbers: Mapping[str, Any]) -> str:
     >>> prose("Of {num}`models/n` models, {num}`models/auc .2f`", {"models/n": 3, "models/auc": 0.5})
     '<p>Of 3 models, 0.50</p>\\n'
     """
-    filled = _ROLE.sub(lambda role: _role(role["role"], role["text"], numbers), _LABEL.sub("", text))
-    return _MARKDOWN.render(_BOOK_LINK.sub(lambda link: link["text"] or "the book", filled))
+    return _MARKDOWN.render(text, {"numbers": numbers})
 
 
-def _role(role: str, text: str, numbers: Mapping[str, Any]) -> str:
+def _role(renderer: RendererHTML, tokens: Sequence[Token], at: int, options: Mapping, env: Mapping[str, Any]) -> str:
+    role, text = tokens[at].meta["name"], tokens[at].content
     if role == "num":
-        return myst(quote_number(numbers, text))
-    if role.startswith("cite"):
-        return ", ".join(_KEY.sub(lambda key: f"{key['author'].title()} {key['year']}", key) for key in text.split(","))
-    return text.partition("<")[0].strip() if role == "term" else text
+        text = quote_number(env["numbers"], text)
+    elif role.startswith("cite"):
+        text = ", ".join(_KEY.sub(lambda key: f"{key['author'].title()} {key['year']}", key) for key in text.split(","))
+    elif role == "term":
+        text = text.partition("<")[0].strip()
+    return escape(text, quote=False)
+
+
+def _nothing(renderer: RendererHTML, *given: object) -> str:
+    return ""
+
+
+def _leave_book(state: StateCore) -> None:
+    """Let links into the book be their text."""
+    for block in state.tokens:
+        kept: list[Token] = []
+        dropped, start = False, 0
+        for token in block.children or ():
+            if token.type == "link_open" and _IN_BOOK.match(str(token.attrs["href"])):
+                dropped, start = True, len(kept)
+            elif token.type == "link_close" and dropped:
+                dropped = False
+                if len(kept) == start:
+                    kept.append(Token("text", "", 0, content="the book"))
+            else:
+                kept.append(token)
+        if block.children is not None:
+            block.children = kept
 
 
 def quote_number(numbers: Mapping[str, Any], text: str) -> str:
@@ -197,6 +222,10 @@ def _align(state: StateCore) -> None:
 
 _MARKDOWN = MarkdownIt(options_update={"typographer": True, "html": False}).enable(["table", "smartquotes"])
 _MARKDOWN.use(dollarmath_plugin, renderer=_formula).use(deflist_plugin)
+_MARKDOWN.use(myst_role_plugin).use(myst_block_plugin)
+for _name, _rule in {"myst_role": _role, "myst_target": _nothing, "myst_line_comment": _nothing}.items():
+    _MARKDOWN.add_render_rule(_name, _rule)
+_MARKDOWN.core.ruler.push("leave_book", _leave_book)
 _MARKDOWN.core.ruler.push("align", _align)
 
 
