@@ -1,6 +1,8 @@
-"""What the loaders of generated data share: from a card's parameters to the dataclass of the loader."""
+"""What the loaders of generated data share: the parameters of a card, in the types that they have."""
 
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import fields
 from typing import Any, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -10,27 +12,31 @@ from saltrust.core.errors import SaltrustError, unknown_name
 P = TypeVar("P")
 
 
-def parameters(cls: type[P], kind: str, values: Mapping[str, Any]) -> P:
-    """Parameters as a card writes them; lists become tuples.
+def parameters(kind: type[P], values: Mapping[str, Any], what: str) -> P:
+    """Parameters from a data card's mapping, whose lists become tuples.
 
     Args:
-        cls: the dataclass that holds them.
-        kind: what each is, as a noun ("phantom parameter").
+        kind: their dataclass.
         values: by name.
+        what: errors call the data, as a noun ("phantom").
 
     Raises:
-        SaltrustError: For an unknown name, a value of another type, or one outside its range.
+        SaltrustError: For a name that is unknown, and a value of another type or outside its range.
     """
-    types = get_type_hints(cls)
-    if unknown := sorted(set(values) - set(types)):
-        raise unknown_name(kind, unknown[0], types)
+    if unknown := sorted(set(values) - {field.name for field in fields(kind)}):
+        raise unknown_name(f"{what} parameter", unknown[0], (field.name for field in fields(kind)))
     given = {name: _tuples(value) for name, value in values.items()}
+    with suppress(TypeError):  # of values that cannot be compared, of which the types say more
+        kind(**given)
+    types = get_type_hints(kind)
     for name, value in given.items():
         try:
             TypeAdapter(types[name]).validate_python(value, strict=True)
         except ValidationError as error:
-            raise SaltrustError(f"{kind} '{name}': {error.errors()[0]['msg']}, not {str(values[name])[:80]}") from error
-    return cls(**given)
+            first = error.errors()[0]
+            where = "".join(f"[{part}]" for part in first["loc"])
+            raise SaltrustError(f"{what}: {name}{where}: {first['msg']}, not {value!r:.80}") from error
+    return kind(**given)
 
 
 def _tuples(value: Any) -> Any:

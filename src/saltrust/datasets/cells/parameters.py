@@ -84,9 +84,10 @@ class CellParameters:
             self._within(name, 0, 1)
         for name in ("feature_threshold", "body_threshold"):
             self._within(name, 0, 1)
-        for name in ("attempts", "patches", "wave_grid"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise SaltrustError(f"cells: {name} must be a whole number from 1, not {getattr(self, name)}")
+        for name, most in (("attempts", 10_000), ("patches", UNITS), ("wave_grid", UNITS)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or not 1 <= value <= most:
+                raise SaltrustError(f"cells: {name} must be a whole number from 1 to {most}, not {value}")
         for name, known in (("pole_test", POLE_TESTS), ("compositing", COMPOSITING), ("turning", TURNING)):
             if getattr(self, name) not in known:
                 raise unknown_name(name, getattr(self, name), known)
@@ -105,8 +106,8 @@ class CellParameters:
 
     @classmethod
     def of(cls, **values) -> "CellParameters":
-        """Parameters from a data card's mapping; lists become tuples, an unknown name is a SaltrustError."""
-        return parameters(cls, "cell parameter", values)
+        """Parameters from a data card's mapping. Raises SaltrustError as `generated.parameters`."""
+        return parameters(cls, values, "cells")
 
 
 POLE_TESTS = ("corrected", "published")

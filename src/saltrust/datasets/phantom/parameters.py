@@ -50,5 +50,5 @@ class PhantomParameters:
 
     @classmethod
     def of(cls, **values) -> "PhantomParameters":
-        """Parameters from a data card's mapping; lists become tuples, an unknown name is a SaltrustError."""
-        return parameters(cls, "phantom parameter", values)
+        """Parameters from a data card's mapping. Raises SaltrustError as `generated.parameters`."""
+        return parameters(cls, values, "phantom")
