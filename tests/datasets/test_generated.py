@@ -17,7 +17,7 @@ class Drawn:
 
 
 def test_lists_become_tuples_and_numbers_stay_as_they_are():
-    found = parameters(Drawn, "thing", {"share": 1, "sides": [1, 2.5], "colours": [[0, 1]]})
+    found = parameters(Drawn, {"share": 1, "sides": [1, 2.5], "colours": [[0, 1]]}, "thing")
     assert found == Drawn(1, 1, (1, 2.5), ((0, 1),))
     assert isinstance(found.share, int)
 
@@ -25,14 +25,14 @@ def test_lists_become_tuples_and_numbers_stay_as_they_are():
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"share": "0.5"}, "thing 'share': Input should be a valid number, not 0.5"),
-        ({"share": True}, "thing 'share': "),
-        ({"count": 1.0}, "thing 'count': "),
-        ({"sides": [1]}, "thing 'sides': "),
-        ({"sides": {"a": 1}}, "thing 'sides': "),
-        ({"shares": 1}, "unknown thing 'shares'; did you mean 'share'"),
+        ({"share": "0.5"}, "thing: share: Input should be a valid number, not '0.5'"),
+        ({"share": True}, "thing: share: "),
+        ({"count": 1.0}, "thing: count: "),
+        ({"sides": [1]}, "thing: sides"),
+        ({"sides": {"a": 1}}, "thing: sides"),
+        ({"shares": 1}, "unknown thing parameter 'shares'; did you mean 'share'"),
     ],
 )
 def test_another_type_is_refused(values, says):
     with pytest.raises(SaltrustError, match=says):
-        parameters(Drawn, "thing", values)
+        parameters(Drawn, values, "thing")

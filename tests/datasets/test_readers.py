@@ -1,5 +1,7 @@
 """Where several readers agree: the shapes cover the pixels that enough of them marked, counted pixel by pixel."""
 
+from itertools import combinations
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from saltrust.core.errors import SaltrustError
+from saltrust.datasets import readers as joining
 from saltrust.datasets.readers import Common, Drawing, agreed, with_drawings
 from saltrust.datasets.records import Record
 from saltrust.datasets.shapes import Box, CocoMask, MaskFile, Polygon
@@ -51,6 +55,22 @@ def test_nothing_in_common_is_left_out(box):
 def test_what_several_pairs_share_is_there_once():
     box = Box(0, 0, 3, 3)
     assert agreed([[box], [box], [box]], 2) == (box,)
+
+
+def test_shapes_that_would_combine_for_ever_are_refused():
+    box = Box(0, 0, 3, 3)
+    with pytest.raises(
+        SaltrustError, match="5 of 10 readers may agree in 25,200,000 ways, with one shape of each, and at most"
+    ):
+        agreed([[box] * 10] * 10, 5)
+    assert agreed([[box]] * 17, 1) == (box,)
+
+
+@pytest.mark.parametrize("votes", [0, 1, 2, 3, 4, 5])
+def test_the_ways_to_agree_are_counted(votes):
+    counts = [2, 0, 3, 1]
+    ways = sum(prod(some) for some in combinations(counts, votes))
+    assert joining._ways(counts, votes) == ways
 
 
 def coco_mask(mask):

@@ -12,6 +12,7 @@ from pycocotools import mask as coco
 from skimage.draw import polygon
 
 from saltrust.core.errors import SaltrustError
+from saltrust.datasets import shapes
 from saltrust.datasets.shapes import Box, CocoMask, MaskFile, Polygon, RunLength, reduced
 
 coordinate = st.floats(-20, 50, allow_subnormal=False)
@@ -80,6 +81,16 @@ def test_polygons_agree_with_other_libraries():
         np.testing.assert_array_equal(drawn, other)
         theirs = coco.decode(coco.frPyObjects([np.c_[x, y].ravel().tolist()], 120, 100))[..., 0] > 0
         assert (drawn ^ theirs).sum() <= 0.5 * coco_border(theirs)  # which draws borders on a finer grid
+
+
+def test_a_polygon_of_many_long_edges_is_drawn_in_parts(monkeypatch):
+    x, y = np.random.default_rng(0).uniform(-5, 45, (2, 60))
+    many = Polygon((tuple(zip(x, y, strict=True)),))
+    whole = many.drawn(40, 30)
+    assert 0 < whole.mean() < 1
+    for most in (1, 40, 300):
+        monkeypatch.setattr(shapes, "CROSSINGS", most)
+        np.testing.assert_array_equal(many.drawn(40, 30), whole)
 
 
 def coco_border(drawn):

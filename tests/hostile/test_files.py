@@ -677,8 +677,11 @@ COCO_FILES: dict[str, tuple[Spoil, str | None]] = {
 CASES |= {f"coco: {name}": Case("coco", "a.json", spoil, says) for name, (spoil, says) in COCO_FILES.items()}
 
 
-def _readers(*outlines: Any) -> dict[str, Any]:
-    entries = [{"image_id": 0, "category_id": 1, "segmentation": one, "by": n} for n, one in enumerate(outlines)]
+def _readers(*outlines: Any, by: int = 9) -> dict[str, Any]:
+    """Outlines in the first image, each by the next of so many readers."""
+    entries = [
+        {"image_id": 0, "category_id": 1, "segmentation": one, "by": number % by} for number, one in enumerate(outlines)
+    ]
     return COCO | {"annotations": entries}
 
 
@@ -693,6 +696,11 @@ CASES |= {
     )
     for name, content, says in (
         ("two readers' polygons far away", _readers(FAR, FAR), "more than an image may have"),
+        (
+            "a thousand shapes of two readers",
+            _readers(*[[[10, 5, 30, 5, 30, 15]]] * 1000, by=2),
+            "may agree in 250,000 ways",
+        ),
         ("one reader where two must agree", _readers([[10, 5, 30, 5, 30, 15]]), "the card wants 2 votes"),
         ("a reader who is a list", {**_readers(FAR, FAR), "annotations": [{"by": [1]}]}, "needs 'by'"),
         ("a reader who is nobody", {**_readers(FAR, FAR), "annotations": [{}]}, "needs 'by'"),

@@ -22,7 +22,7 @@ def _several(value: Any) -> Any:
 
 def _seen(text: str, allowed: str = "") -> str:
     if character := hidden(text, allowed):
-        raise ValueError(f"holds {character!r}, a character that is not seen")
+        raise ValueError(f"holds the character U+{ord(character):04X}, which no text may: it cannot be seen")
     return text
 
 
@@ -60,10 +60,9 @@ def doubled(names: Sequence[str]) -> bool:
 Number = Annotated[float, Field(strict=True)]
 Numbers = Annotated[tuple[Number, ...], BeforeValidator(_several)]  # one number, or several
 Whole = Annotated[int, Field(strict=True)]
-LONGEST_WORD = 100  # characters of what stands beside pictures and above columns
-Word = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_WORD), AfterValidator(_seen)
-]
+Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_seen)]
+Name = Annotated[Word, StringConstraints(max_length=100)]  # it stands beside pictures and above columns
+Names = Annotated[tuple[Name, ...], BeforeValidator(_listed), Field(max_length=MOST)]
 Words = Annotated[tuple[Word, ...], BeforeValidator(_listed), Field(max_length=MOST)]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300), AfterValidator(_seen)]
 Prose = Annotated[str, StringConstraints(max_length=20_000), AfterValidator(_lines)]

@@ -18,13 +18,14 @@ from saltrust.core.card_parts import (
     Get,
     Line,
     Model,
+    Name,
+    Names,
     Number,
     Plays,
     Prose,
     SplitName,
     Strict,
     Table,
-    Word,
     Words,
     doubled,
     seen_within,
@@ -32,27 +33,27 @@ from saltrust.core.card_parts import (
 from saltrust.core.errors import SaltrustError, unknown_name
 from saltrust.core.user_files import expanded
 
-NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+PLAIN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 Fields = Annotated[dict[str, Any], AfterValidator(seen_within)]
 
 
 class Card(Strict):
     """A data set as its card describes it. Its texts are text: markup in them is shown as it was typed."""
 
-    name: str = Field(max_length=LONGEST_NAME, pattern=NAME)
+    name: str = Field(max_length=LONGEST_NAME, pattern=PLAIN)
     title: Line = ""
     summary: Prose = ""
     role: Prose = "itself"  # which of the papers' data sets it is or stands for, in words
     plays: Plays | None = None  # the same for the ledger of claims; None: none of them
-    finding: Word
-    reported: Prose = ""  # what its paper reports of its networks, a sentence (MyST)
+    finding: Name
+    reported: Prose = ""  # what its paper reports of its networks, a sentence
     modality: Line = "not stated"
-    classes: Words = ()  # names of the labels, where there are more than with and without the finding
-    absent: Word | None = None  # of these, the one without the finding, if there is one
-    findings: Words = ()  # independent findings, of which an image has any number; `finding` is any of them
+    classes: Names = ()  # names of the labels, where there are more than with and without the finding
+    absent: Name | None = None  # of these, the one without the finding, if there is one
+    findings: Names = ()  # independent findings, of which an image has any number; `finding` is any of them
     truth: Literal["mask", "box", "graded", "none"]  # none: labels alone
     # Where a chest tube goes with the finding: the card of the same patients with as many tubes that do not.
-    shortcut_control: str | None = Field(default=None, max_length=LONGEST_NAME, pattern=NAME)
+    shortcut_control: str | None = Field(default=None, max_length=LONGEST_NAME, pattern=PLAIN)
     networks: Words = ("inception_v3", "densenet121")  # architectures: the main one, the one beside it, more
     models: tuple[Model, ...] = Field(default=(), max_length=MOST)  # classifiers trained elsewhere, which are judged in
     # the place of the networks

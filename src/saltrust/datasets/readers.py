@@ -9,9 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from saltrust.core.data_cards import Card
+from saltrust.core.errors import SaltrustError
 from saltrust.datasets import images
 from saltrust.datasets.records import Record, Shape
 from saltrust.datasets.shapes import Box, CocoMask, MaskFile
+
+MOST_WAYS = 100_000  # in which readers may agree
 
 
 class Drawing(NamedTuple):
@@ -87,12 +90,29 @@ def agreed(readers: Sequence[Sequence[Shape]], votes: int) -> tuple[Shape, ...]:
         Shapes that together cover the pixels that at least `votes` of the readers marked. What boxes share is a box.
         Nothing is left where no pixel's centre is shared.
 
+    Raises:
+        SaltrustError: For so many shapes that their combinations would take for ever.
+
     >>> agreed([[Box(0, 0, 4, 4)], [Box(2, 1, 6, 6)], []], votes=2)
     (Box(x0=2, y0=1, x1=4, y1=4),)
     """
+    if (ways := _ways([len(shapes) for shapes in readers], votes)) > MOST_WAYS:
+        raise SaltrustError(
+            f"{votes} of {len(readers)} readers may agree in {ways:,} ways, with one shape of each, and at most "
+            f"{MOST_WAYS:,} are tried: ask for fewer votes, or give what a reader drew as one mask"
+        )
     chosen = (one for some in combinations(readers, votes) for one in product(*some))
     shared = (_shared(one) for one in chosen)
     return tuple(dict.fromkeys(shape for shape in shared if shape is not None))
+
+
+def _ways(counts: Sequence[int], votes: int) -> int:
+    """In how many ways one can take a shape of each of `votes` readers, who drew so many: the coefficient of x^votes in
+    the product of 1 + count x."""
+    ways = [1] + [0] * votes
+    for count in counts:
+        ways = [ways[0], *(ways[k] + count * ways[k - 1] for k in range(1, votes + 1))]
+    return ways[votes]
 
 
 def _shared(shapes: tuple[Shape, ...]) -> Shape | None:

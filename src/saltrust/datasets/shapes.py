@@ -17,6 +17,7 @@ from PIL import Image
 from saltrust.core.errors import SaltrustError
 from saltrust.datasets import images
 
+CROSSINGS = 5_000_000  # of edges and rows that are looked at together
 LARGE = 1e9  # above the coordinates of any image
 
 
@@ -113,13 +114,23 @@ def _even_odd(points: np.ndarray, width: int, height: int) -> np.ndarray:
     """
     (x0, y0), (x1, y1) = points.T, np.roll(points, -1, axis=0).T
     first, last = np.clip(np.ceil(np.sort([y0, y1], axis=0) - 0.5), 0, height).astype(int)
-    edge = np.repeat(np.arange(len(points)), last - first)
-    row = np.arange(len(edge)) - np.repeat(np.cumsum(last - first) - last, last - first)
-    slope = (x1 - x0)[edge] / (y1 - y0)[edge]  # edges along the rows span none
-    crossing = x0[edge] + (row + 0.5 - y0[edge]) * slope
-    column = np.clip(np.ceil(crossing - 0.5), 0, width).astype(int)
-    toggles = np.bincount(row * (width + 1) + column, minlength=height * (width + 1)).reshape(height, width + 1)
+    toggles = np.zeros(height * (width + 1), dtype=int)
+    for some in _together(last - first):
+        spans = (last - first)[some]
+        edge = np.repeat(some, spans)
+        row = np.arange(len(edge)) - np.repeat(np.cumsum(spans) - last[some], spans)
+        slope = (x1 - x0)[edge] / (y1 - y0)[edge]  # edges along the rows span none
+        crossing = x0[edge] + (row + 0.5 - y0[edge]) * slope
+        column = np.clip(np.ceil(crossing - 0.5), 0, width).astype(int)
+        toggles += np.bincount(row * (width + 1) + column, minlength=len(toggles))
+    toggles = toggles.reshape(height, width + 1)
     return (np.cumsum(toggles[:, :width] % 2, axis=1, dtype=np.uint8) % 2).astype(bool)
+
+
+def _together(spans: np.ndarray) -> list[np.ndarray]:
+    """The edges that span so many rows, in parts that fit into memory whatever an outline looks like."""
+    part = np.cumsum(spans) // CROSSINGS
+    return np.split(np.arange(len(spans)), np.flatnonzero(np.diff(part)) + 1)
 
 
 @dataclass(frozen=True)
