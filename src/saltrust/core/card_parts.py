@@ -241,6 +241,8 @@ class Model(Strict):
         std: what the difference is divided by, one for each channel.
         classes: names of its outputs.
         exclusive: whether one class excludes the others (softmax) or each output speaks for itself (sigmoid).
+        bounded_logits: whether its logits are bounded by design, as by 30 tanh(z / 30). Without it, outputs that never
+            leave an interval are taken for probabilities and refused.
         finding: the class that is the card's finding, where it is not called so.
     """
 
@@ -254,6 +256,7 @@ class Model(Strict):
     std: Numbers = ()
     classes: Words = ()
     exclusive: bool | None = None
+    bounded_logits: bool = False
     finding: Line = ""
 
     @model_validator(mode="after")
@@ -268,7 +271,7 @@ class Model(Strict):
 
     def identity(self) -> dict[str, Any]:
         """What determines its outputs, but for the files themselves, whose checksum counts."""
-        return self.model_dump(mode="json", exclude={"name", "source", "architecture"})
+        return self.model_dump(mode="json", exclude={"name", "source", "architecture", "bounded_logits"})
 
 
 class Count(Strict):

@@ -51,9 +51,13 @@ def log_softmax(): return net(2, last=[nn.LogSoftmax(1)])
 def squeezed(): return net(last=[nn.Flatten(0)])
 def map_(): return net(2, last=[nn.Unflatten(1, (2, 1, 1))])
 def training(): return net().train()
-def heavy(): return nn.Sequential(nn.Flatten(), nn.Linear(3 * 96 * 96, 1))
+def heavy():
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 96 * 96, 1))
 def double(): return net().double()
-def parametrized(): return nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 4, 3)), net(channels=4))
+def parametrized():
+    torch.manual_seed(1)
+    return nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 4, 3)), net(channels=4))
 def clipped(): return Through(lambda x: x.clamp(0, 1))
 def calibrated(): return Through(lambda x: torch.cat([x.exp(), x.neg().exp()], 1).div(x.exp() + x.neg().exp()))
 def random(): return Through(lambda x: x + torch.randn_like(x))
@@ -82,6 +86,7 @@ class Backwards(nn.Module):
 
     def __init__(self):
         super().__init__()
+        torch.manual_seed(1)
         self.head, self.late, self.early = nn.Linear(6, 1), nn.Conv2d(6, 6, 3), nn.Conv2d(3, 6, 3, 2)
         self.offset, self.gamma = nn.Parameter(torch.ones(1, 6, 1, 1)), nn.Parameter(torch.ones(6, 1, 1))
 

@@ -15,13 +15,17 @@ import numpy as np
 import torch
 from pydantic import ValidationError
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from saltrust.core.data_cards import Model
 from saltrust.core.errors import SaltrustError
 from saltrust.core.network_blocks import Wrapper
 from saltrust.models.architectures import Stage
+from saltrust.models.classifiers import seeded
 from saltrust.models.external import keras, libraries  # noqa: F401  with them, every source is known
-from saltrust.models.external.probe import count_outputs, find_input
+from saltrust.models.external.gradient_trial import check_gradient
+from saltrust.models.external.open_range import check_range
+from saltrust.models.external.probe import FAILURES, count_outputs, find_input, left_open, probe_images
 from saltrust.models.external.sources import LoadedNetwork, find, one_line, refusal
 from saltrust.models.external.stages import stages_of
 from saltrust.models.external.torchscript import Compiled
@@ -46,6 +50,8 @@ class ExternalModel:
         checksum: of weights and code.
         model: all that is known of its input and outputs, from the card or its source.
         visible: whether its operations can be seen as they run, which is not so for TorchScript.
+        guessed: what was assumed of its input and outputs, since neither the card nor its source says it and the
+            network does not show it: names of fields of `Model`.
     """
 
     network: nn.Module
@@ -57,17 +63,20 @@ class ExternalModel:
     checksum: str
     model: Model
     visible: bool
+    guessed: tuple[str, ...] = ()
 
     @property
     def assumed(self) -> str:
-        """What the model is taken to be, in words: as its source says, or where that is silent, as found or assumed."""
+        """What the model is taken to be, in words: as its source says, or where that is silent, as found or guessed."""
         m = self.model
+        guess = {name: f" (a guess: say `{name}`)" if name in self.guessed else "" for name in Model.model_fields}
         black, white = m.input_range or (0.0, 1.0)
         norm = f", less {_listed(m.mean or (0,))}, over {_listed(m.std or (1,))}" if m.mean or m.std else ""
         kind = "" if len(self.classes) < 2 else ", exclusive" if m.exclusive is not False else ", each for itself"
         return (
-            f"{self.size} pixels, {m.channels} channel{'s' if m.channels > 1 else ''}, black {black:g} and white "
-            f"{white:g}{norm}; outputs {_list(self.classes)}{kind}"
+            f"{self.size} pixels{guess['size']}, {m.channels} channel{'s' if m.channels > 1 else ''}"
+            f"{guess['channels']}, black {black:g} and white {white:g}{norm}{guess['input_range']}; outputs "
+            f"{_list(self.classes)}{kind}{guess['exclusive']}"
         )
 
     @property
@@ -107,15 +116,16 @@ def load(model: Model, folder: Path, classes: Sequence[str], finding: str) -> Ex
         SaltrustError: the model cannot be had, does not do what it should on a few images, or does not know the card's
             classes; the error names its source.
     """
-    found = find(model, folder)
+    found = _found_alike(model, folder)
     model = _described(model, found)
-    body = found.body.float().eval().requires_grad_(False)
-    _check_copy(body, model)
-    channels, size = find_input(body, model)
+    body = _settled(found.body, model)
+    trial = _copied(body, model)
+    channels, size = find_input(trial, model)
+    unsaid = left_open(trial, model, channels, size)
     model = model.model_copy(update={"channels": channels, "size": size})
     preprocessing = _preprocessing(model)
-    runner = nn.Sequential(preprocessing, body).eval()
-    n_outputs = count_outputs(runner, model, size)
+    checksum = _checksum(body, found, model)
+    n_outputs = _sound_outputs(body, trial, preprocessing, model, checksum)
     names = _names(model, n_outputs, finding)
     selection = _selection(model, names, classes, finding)
     parts = OrderedDict(preprocessing=preprocessing, body=body, selection=selection)
@@ -125,15 +135,67 @@ def load(model: Model, folder: Path, classes: Sequence[str], finding: str) -> Ex
     if visible and torch.equal(selection.weight, torch.eye(n_outputs)):  # a rule must see something run
         del parts["selection"]
     network = nn.Sequential(parts).eval()
-    stages = stages_of(network, size)
     try:
+        stages = stages_of(nn.Sequential(parts | {"body": trial}), size)  # another instance of the same modules
         check(network, stages)
     except SaltrustError as error:
         raise refusal(model, f"cannot be randomized: {error}") from error
+    except FAILURES as error:
+        raise refusal(model, f"cannot be cut into stages: {one_line(error)}") from error
     title = model.name or model.source
-    return ExternalModel(
-        network, size, title, names, stages, _architecture(body), _checksum(body, found, model), model, visible
-    )
+    guessed = _guessed(model, names, unsaid)
+    return ExternalModel(network, size, title, names, stages, _architecture(body), checksum, model, visible, guessed)
+
+
+_SOUND: dict[tuple[str, bool], int] = {}  # networks that passed every trial in this process -> number of outputs
+
+
+def _sound_outputs(body: nn.Module, trial: nn.Module, preprocessing: nn.Module, model: Model, checksum: str) -> int:
+    """Number of outputs of a network that passes all trials, which a copy runs: what it keeps of a run is not handed
+    over. Once in a process."""
+    key = (checksum, model.bounded_logits)
+    if key not in _SOUND:
+        runner = nn.Sequential(preprocessing, trial).eval()
+        _check_copy(body, runner, model)
+        n_outputs = count_outputs(runner, model, model.size)
+        check_range(runner, model, model.size)
+        check_gradient(nn.Sequential(preprocessing, body).eval(), model, model.size)
+        _SOUND[key] = n_outputs
+    return _SOUND[key]
+
+
+def _found_alike(model: Model, folder: Path) -> LoadedNetwork:
+    """The network that a card's model names. Raises SaltrustError where code gives other weights each time."""
+    with seeded(0):
+        found = find(model, folder)
+    if ".py:" in model.source or ".py:" in model.architecture:
+        with seeded(1):
+            again = find(model, folder)
+        if _weights(found.body) != _weights(again.body):
+            raise refusal(
+                model,
+                "has other weights each time that it is loaded: read them from a file, or set a seed before they are "
+                "drawn (torch.manual_seed)",
+            )
+    return found
+
+
+def _settled(body: nn.Module, model: Model) -> nn.Module:
+    """The network in evaluation mode and single precision, without gradients of its weights."""
+    empty = [name for name, w in (*body.named_parameters(), *body.named_buffers()) if w.is_meta or is_lazy(w)]
+    if empty:
+        raise refusal(model, f"has weights without values (meta device, or lazy and never run): {_list(empty)}")
+    try:
+        return body.float().eval().requires_grad_(False)
+    except FAILURES as error:
+        raise refusal(model, f"cannot be put into evaluation mode: {one_line(error)}") from error
+
+
+def _guessed(model: Model, names: Sequence[str], unsaid: Sequence[str]) -> tuple[str, ...]:
+    """What neither the card nor the source says, and the network does not show: names of fields of `Model`."""
+    scaled = {"input_range", "mean", "std"} & model.model_fields_set
+    several = len(names) > 1 and model.exclusive is None
+    return (*unsaid, *([] if scaled else ["input_range"]), *(["exclusive"] if several else []))
 
 
 def _described(model: Model, found: LoadedNetwork) -> Model:
@@ -146,11 +208,33 @@ def _described(model: Model, found: LoadedNetwork) -> Model:
         raise refusal(model, f"describes itself wrongly: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
 
-def _check_copy(body: nn.Module, model: Model) -> None:
+def _copied(body: nn.Module, model: Model) -> nn.Module:
+    """A copy to try out, which shares nothing with the network."""
     try:
-        copy.deepcopy(body)
-    except Exception as error:  # copying runs whatever the network's attributes define
+        copied = copy.deepcopy(body)
+    except FAILURES as error:  # copying runs whatever the network's attributes define
         raise refusal(model, f"cannot be copied, so it could not be kept as it is: {one_line(error)}") from error
+    return copied
+
+
+def _check_copy(body: nn.Module, runner: nn.Module, model: Model) -> None:
+    """Check that a copy does not run on the weights of the network that it was copied from: whoever draws its weights
+    anew would change nothing."""
+    weights = [weight for weight in body.parameters() if weight.is_floating_point()]
+    for weight in weights:
+        weight.requires_grad_(True)
+    try:
+        with torch.enable_grad():
+            outputs = runner(probe_images(1, model.size))
+    finally:
+        for weight in weights:
+            weight.requires_grad_(False)
+    if isinstance(outputs, torch.Tensor) and outputs.requires_grad:
+        raise refusal(
+            model,
+            "still runs on its own weights when it is copied: a lambda or a function in an attribute keeps hold of a "
+            "module. Write it as a method",
+        )
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------
@@ -260,13 +344,19 @@ def _architecture(body: nn.Module) -> str:
 def _checksum(body: nn.Module, found: LoadedNetwork, model: Model) -> str:
     """Of every tensor by its name, of the files that were run and the function in them, of the architecture's name (two
     may share names and shapes of all weights), and of what is known of input and outputs."""
-    digest = hashlib.sha256()
-    for name, value in sorted(body.state_dict().items()):
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy())
+    digest = hashlib.sha256(_weights(body))
     for file in sorted(found.code):
         digest.update(file.read_bytes())
     function = model.source.rpartition(":")[2] if found.code else ""
     architecture = model.architecture.rpartition(":")[2]
     digest.update(repr((function, architecture, sorted(model.identity().items()))).encode())
     return digest.hexdigest()
+
+
+def _weights(body: nn.Module) -> bytes:
+    """Digest of every tensor by its name."""
+    digest = hashlib.sha256()
+    for name, value in sorted(body.state_dict().items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy())
+    return digest.digest()
