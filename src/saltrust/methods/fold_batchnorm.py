@@ -6,6 +6,8 @@ import torch
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from saltrust.methods.network_runs import sharing_copy
+
 
 def fold_batchnorm(model: nn.Module, keep: str | None = None) -> frozenset[str]:
     """Fold, in place, each BatchNorm2d of a model in evaluation mode into the Conv2d whose only user it is.
@@ -23,8 +25,8 @@ def fold_batchnorm(model: nn.Module, keep: str | None = None) -> frozenset[str]:
     >>> fold_batchnorm(nn.Sequential(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1)).eval())
     frozenset({'0'})
     """
-    try:
-        graph = fx.symbolic_trace(model).graph
+    try:  # on a copy with the same weights: the model may keep something of each call
+        graph = fx.symbolic_trace(sharing_copy(model)).graph
     except (Exception, SystemExit):  # tracing runs the user's code on proxies; folding is optional
         return frozenset()
     modules = dict(model.named_modules())

@@ -34,7 +34,7 @@ def _share(operand: Tensor) -> Tensor:
 def epsilon_rule(call: Call, small: float) -> Tensor:
     """R_i = sum_j x_i w_ij / (z_j + small sign z_j) R_j, with sign 0 = 1.
 
-    z includes the bias, whose share of the relevance is lost, as in captum and zennit.
+    z includes the bias, whose share of the relevance reaches no input, as in captum and zennit.
 
     Args:
         call: an operation that is linear in what depends on the image.
@@ -175,6 +175,48 @@ def _relevance(model: Explained, images: Tensor, rules: Operations) -> Tensor:
     return (shares * value[:, None, None, None]).to(images.device)
 
 
+def less_biases(model: Explained, images: Tensor, epsilon: float, **_: object) -> Tensor:
+    """What the map of `lrp` adds up to: the explained scalar, less what biases and epsilon take on the way.
+
+    Of an output z = sum_i x_i w_i + b with relevance R, they take (b + epsilon sign z) / (z + epsilon sign z) R, which
+    the layers' outputs tell with their inputs and without.
+
+    Args:
+        model: the network.
+        images: (n, channels, height, width), as accepted by the model.
+        epsilon: as in `lrp`.
+
+    Returns:
+        A tensor (n,), in units of the explained scalar.
+
+    Source:
+        Bach et al. 2015, equations 2 and 58.
+
+    >>> layer = torch.nn.Linear(4, 1)
+    >>> _ = layer.weight.data.fill_(0.25), layer.bias.data.fill_(1.0)
+    >>> less_biases(Explained(torch.nn.Sequential(torch.nn.Flatten(), layer)), torch.ones(1, 1, 2, 2), 1e-6).round()
+    tensor([1.])
+    """
+    taken: list[Tensor] = []
+
+    def counted(call: Call) -> Tensor:
+        output, z, bias = epsilon_rule(call, epsilon), call.run(Tensor.detach), call.run(torch.zeros_like)
+        small = epsilon * z.sign().where(z != 0, 1)
+        share = (bias + small) / (z + small)
+        output.register_hook(lambda relevance: taken.append((share * relevance).double().sum()))
+        return output
+
+    selection, totals = model.select(images), []
+    rules = Operations("LRP", {**_UNCHANGED, **dict.fromkeys(_LINEAR, counted)})
+    with model.under(rules):
+        for one in range(len(images)):  # one by one: what is taken is a sum over all that runs
+            taken.clear()
+            item = slice(one, one + 1)
+            scalar, _shares = model.scalars_and_gradients(images[item], selection.take(item))
+            totals.append(scalar - selection.sign[item] * scalar * sum(taken))
+    return torch.cat(totals)
+
+
 def _with(rule: Callable[[Call, float], Tensor], small: float) -> Rule:
     if not small > 0:
         raise SaltrustError(f"epsilon is {small}; LRP divides by what may be 0, so it must be greater")
@@ -193,7 +235,7 @@ _LINEAR = ("convolution", "dense", "product", "pool", "sum", "affine")
     cite="bach2015pixel",
     formula=r"R^{l}_i = \sum_j \frac{x_i w_{ij}}{z_j + \varepsilon \, \mathrm{sign}(z_j)} R^{l+1}_j",
     needs="convolutions, linear layers, pooling, sums and activations alone",
-    total=lambda model, images, **_: model.scalars(images),
+    total=less_biases,
 )
 def lrp(model: Explained, images: Tensor, keys: Sequence[tuple[int, ...]], *, epsilon: Epsilon = 1e-6) -> Tensor:
     """LRP with the epsilon rule in every layer.
@@ -208,8 +250,8 @@ def lrp(model: Explained, images: Tensor, keys: Sequence[tuple[int, ...]], *, ep
         epsilon: added to the size of each denominator, in units of the layer's output, above 0.
 
     Returns:
-        Maps of the images' shape, in units of the explained scalar. The sum is f(image), but for what biases and
-        epsilon absorb.
+        Maps of the images' shape, in units of the explained scalar. The sum is f(image) less what biases and epsilon
+        take, see `less_biases`.
 
     Raises:
         SaltrustError: an operation has no rule, or epsilon is not above 0.
