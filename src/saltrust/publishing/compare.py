@@ -176,7 +176,8 @@ _NO_ESTIMATES = pd.DataFrame(columns=["table", "row", "estimate", "first", "seco
 
 def _parameters(found: Results) -> dict[str, Any]:
     provenance = found.provenance()
-    if not provenance.chapter or not {*chapters.ALWAYS} <= {*provenance.parameters}:
+    given = [provenance.parameters.get(name) for name in chapters.ALWAYS]
+    if provenance.chapter not in chapters.NAMES or not all(isinstance(value, str) for value in given):
         raise SaltrustError(f"{found.provenance_file} does not say which chapter ran on which data set and profile")
     return dict(provenance.parameters)
 
