@@ -169,10 +169,10 @@ def find(text: str) -> Results:
         SaltrustError: where there is no such run, or it does not say of which chapter it is.
     """
     given = Path(text)
-    given = given.parent if given.is_file() else given
+    given = given.parent if os.path.isfile(given) else given  # unlike Path's, False also for what cannot be a name
     for folder in (given, *(paths.RUNS / chapter / text for chapter in NAMES)):
-        results = Results(folder.resolve(), "")
-        if results.provenance_file.is_file():
+        if os.path.isfile(Results(folder, "").provenance_file):
+            results = Results(folder.resolve(), "")
             return replace(results, chapter=results.provenance().chapter)
     raise SaltrustError(f"no run '{text}'; give its folder, its name under {paths.RUNS}, or 'published'")
 

@@ -22,6 +22,7 @@ from saltrust.chapters.results_folder import Results
 from saltrust.core import data_cards, paths
 from saltrust.core.errors import SaltrustError
 from saltrust.core.formatting import written
+from saltrust.core.profiles import PROFILES
 from saltrust.core.tables import Column, as_number
 from saltrust.publishing import html
 
@@ -108,7 +109,7 @@ def find(text: str, other: str = "") -> ComparedRun:
 def published(run: ComparedRun) -> ComparedRun:
     """What the book shows of the same chapter, data set and profile. Raises SaltrustError where it shows nothing."""
     chapter, dataset = run.chapter, data_cards.load(run.parameters["dataset"]).name
-    shown = results_folder.published(run.parameters["profile"], dataset, chapter)
+    shown = results_folder.published(PROFILES[run.parameters["profile"]].name, dataset, chapter)
     shown = Results(shown.folder.resolve(), chapter, published=True)
     if not shown.provenance_file.is_file():
         raise SaltrustError(f"chapter '{chapter}' of {dataset} is not published in {shown.folder}")
