@@ -182,3 +182,9 @@ def test_what_is_no_run_is_told(tmp_path, monkeypatch):
         SaltrustError, match=f"no run 'nowhere'; give its folder, its name under {re.escape(str(tmp_path))}"
     ):
         results_folder.find("nowhere")
+
+
+@pytest.mark.parametrize("text", ["a\0b", "a" * 300, "", "/", "..", "a" * 5000])
+def test_what_names_no_run_is_said(text):
+    with pytest.raises(SaltrustError, match="no run '"):
+        results_folder.find(text)

@@ -2,9 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from saltrust.core.errors import SaltrustError
 
@@ -99,10 +102,29 @@ KINDS = {kind.kind: kind for kind in (FigureNote, TableNote, DocumentNote)}
 
 
 def note_from_json(found: Mapping[str, Any]) -> Note:
-    """The note that a file or notebook holds; keys that it no longer has are left out."""
-    kind = KINDS[found["kind"]]
-    known = {name: found[name] for name in (one.name for one in fields(kind)) if name in found}
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in known.items()})
+    """The note that a file or notebook holds; keys that it no longer has are left out.
+
+    Raises:
+        SaltrustError: for a field that is missing or of another type.
+    """
+    if not isinstance(found, Mapping) or found.get("kind") not in (*KINDS,):
+        raise SaltrustError(f"kind: must be one of {', '.join(KINDS)}")
+    return _checked(KINDS[found["kind"]], found)
+
+
+def _checked(kind: Any, found: Any) -> Any:
+    """A dataclass, or a list or mapping of some, from JSON."""
+    try:
+        return _adapter(kind).validate_python(found)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part)[:40] for part in first["loc"])
+        raise SaltrustError(f"{where}: {first['msg']}".removeprefix(": ")) from error
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter:
+    return TypeAdapter(kind)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,12 +148,22 @@ class Provenance:
     numbers: Mapping[str, Origin] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class _Used:
+    """An artefact that a chapter asked for, and the seconds to compute it."""
+
+    artefact: str
+    seconds: float = 0.0
+
+
 def provenance_from_json(found: Mapping[str, Any]) -> Provenance:
-    """What a file of provenance holds; keys that it no longer has are left out."""
-    known = {one.name: found[one.name] for one in fields(Provenance) if one.name in found}
-    known["artefacts"] = {used["artefact"]: used.get("seconds", 0.0) for used in found.get("artefacts", [])}
-    known["numbers"] = {name: Origin(**origin) for name, origin in found.get("numbers", {}).items()}
-    return Provenance(**known)
+    """What a file of provenance holds; keys that it no longer has are left out.
+
+    Raises:
+        SaltrustError: for a field that is of another type.
+    """
+    used = _checked(list[_Used], found.get("artefacts", []))
+    return _checked(Provenance, {**found, "artefacts": {one.artefact: one.seconds for one in used}})
 
 
 def read_json(file: Path) -> dict[str, Any]:
@@ -140,7 +172,7 @@ def read_json(file: Path) -> dict[str, Any]:
         found = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SaltrustError(f"{file} cannot be read as JSON: {error}") from error
     if not isinstance(found, dict):
         raise SaltrustError(f"{file} must hold a JSON object, not {type(found).__name__}")

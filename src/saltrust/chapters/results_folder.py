@@ -46,6 +46,7 @@ from saltrust.core.scratch import LOCK
 OUT = "SALTRUST_OUT"  # environment variable: the folder for the results, set by whoever executes the chapter
 RUNNING = ".running-"  # before the name of a run that is not finished
 FAILED = "-failed"  # after the name of a run that failed
+LARGEST = 1023  # bits of a whole number that can be compared with others
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,10 @@ class Results:
             if "chapter" not in content:
                 raise SaltrustError(f"{file} does not say which chapter it is of")
             if content["chapter"] == self.chapter:
-                found.append(note_from_json(content | {"kind": kind.kind, "name": file.stem}))
+                try:
+                    found.append(note_from_json(content | {"kind": kind.kind, "name": file.stem}))
+                except SaltrustError as error:
+                    raise SaltrustError(f"{file}: {error}") from error
         return found
 
     def files(self) -> Iterator[Path]:
@@ -120,8 +124,14 @@ class Results:
             yield from sorted(self.file(note).parent.glob(f"{note.name}.*"))
 
     def numbers(self) -> dict[str, float | int | str]:
-        """The numbers that the chapter quotes, by "<chapter>/<name>"."""
-        return {key: value for key, value in read_json(self.numbers_file).items() if key.startswith(f"{self.chapter}/")}
+        """The numbers that the chapter quotes, by "<chapter>/<name>". Raises SaltrustError for what is none."""
+        found = read_json(self.numbers_file)
+        own = {key: value for key, value in found.items() if key.startswith(f"{self.chapter}/")}
+        for key, value in own.items():
+            large = isinstance(value, int) and value.bit_length() > LARGEST
+            if large or not isinstance(value, int | float | str):
+                raise SaltrustError(f"{self.numbers_file}: '{key}' must be a number or a text")
+        return own
 
     def provenance(self) -> Provenance | None:
         """How the chapter ran; None where that was not noted.
@@ -134,7 +144,10 @@ class Results:
             return None
         if not (found.get("parameters") and isinstance(found["parameters"], dict)):
             raise SaltrustError(f"{self.provenance_file} does not say with which parameters the chapter ran")
-        return provenance_from_json(found)
+        try:
+            return provenance_from_json(found)
+        except SaltrustError as error:
+            raise SaltrustError(f"{self.provenance_file}: {error}") from error
 
 
 def published(profile: str, dataset: str, chapter: str) -> Results:
@@ -157,10 +170,10 @@ def find(text: str) -> Results:
         SaltrustError: where there is no such run, or it does not say of which chapter it is.
     """
     given = Path(text)
-    given = given.parent if given.is_file() else given
+    given = given.parent if os.path.isfile(given) else given  # unlike Path's, False also for what cannot be a name
     for folder in (given, *(paths.RUNS / chapter / text for chapter in NAMES)):
-        results = Results(folder.resolve(), "")
-        if results.provenance_file.is_file():
+        if os.path.isfile(Results(folder, "").provenance_file):
+            results = Results(folder.resolve(), "")
             return replace(results, chapter=results.provenance().chapter)
     raise SaltrustError(f"no run '{text}'; give its folder, its name under {paths.RUNS}, or 'published'")
 
@@ -189,7 +202,7 @@ def artefacts_named(root: Path) -> Iterator[str]:
 def _named(file: Path) -> list[str]:
     try:
         return [used["artefact"] for used in read_json(file).get("artefacts", [])]
-    except (SaltrustError, KeyError, TypeError) as error:
+    except (SaltrustError, KeyError, TypeError, AttributeError) as error:
         raise SaltrustError(
             f"{file} cannot be read, so that what it needs is not known: repair or remove it"
         ) from error

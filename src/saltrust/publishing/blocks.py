@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import nbformat
@@ -14,6 +15,7 @@ import nbformat
 from saltrust.chapters.chapter import MIME, Chapter, Parameter, load
 from saltrust.chapters.notes import Note, Provenance, note_from_json
 from saltrust.chapters.results_folder import Results
+from saltrust.core.errors import SaltrustError
 from saltrust.core.markup import code, myst
 
 SMOKE = "The profile smoke shows that everything works; its numbers mean nothing."
@@ -76,12 +78,29 @@ Block = Prose | Code | Text | Tabs | RunAgain | MadeBy | Note
 
 
 def read(results: Results) -> list[Block]:
-    """The blocks of an executed chapter, in order, without the title: its cells, `RunAgain` and `MadeBy`."""
-    cells = nbformat.read(results.notebook, as_version=4).cells
+    """The blocks of an executed chapter, in order, without the title: its cells, `RunAgain` and `MadeBy`.
+
+    Raises SaltrustError for a notebook, or a note in it, that cannot be read.
+    """
+    cells = _cells(results.notebook)
     chapter, provenance = load(results.chapter), results.provenance()
     given = provenance.parameters
     again = RunAgain(chapter, chapter.command(given), "\n\n".join(_meaning(*one) for one in chapter.given(given)))
-    return [*of_cells(cells), again, MadeBy(_made(provenance))]
+    try:
+        return [*of_cells(cells), again, MadeBy(_made(provenance))]
+    except SaltrustError as error:
+        raise SaltrustError(f"{results.notebook}: {error}") from error
+
+
+def _cells(notebook: Path) -> list[nbformat.NotebookNode]:
+    """The cells of a notebook. Raises SaltrustError for a file that is none."""
+    try:
+        found = nbformat.read(notebook, as_version=4)
+        nbformat.validate(found)
+    except Exception as error:  # of many kinds, and none in common
+        told = " ".join(str(error).split())[:200]
+        raise SaltrustError(f"{notebook} cannot be read as a notebook: {told}") from error
+    return found.cells
 
 
 def _meaning(parameter: Parameter, value: Any) -> str:

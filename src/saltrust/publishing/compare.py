@@ -23,6 +23,7 @@ from saltrust.core import data_cards, paths
 from saltrust.core.errors import SaltrustError
 from saltrust.core.formatting import written
 from saltrust.core.markup import myst
+from saltrust.core.profiles import PROFILES
 from saltrust.core.tables import Column, as_number
 from saltrust.publishing import html
 
@@ -109,7 +110,7 @@ def find(text: str, other: str = "") -> ComparedRun:
 def published(run: ComparedRun) -> ComparedRun:
     """What the book shows of the same chapter, data set and profile. Raises SaltrustError where it shows nothing."""
     chapter, dataset = run.chapter, data_cards.load(run.parameters["dataset"]).name
-    shown = results_folder.published(run.parameters["profile"], dataset, chapter)
+    shown = results_folder.published(PROFILES[run.parameters["profile"]].name, dataset, chapter)
     shown = Results(shown.folder.resolve(), chapter, published=True)
     if not shown.provenance_file.is_file():
         raise SaltrustError(f"chapter '{chapter}' of {dataset} is not published in {shown.folder}")
@@ -177,7 +178,8 @@ _NO_ESTIMATES = pd.DataFrame(columns=["table", "row", "estimate", "first", "seco
 
 def _parameters(found: Results) -> dict[str, Any]:
     provenance = found.provenance()
-    if not provenance.chapter or not {*chapters.ALWAYS} <= {*provenance.parameters}:
+    given = [provenance.parameters.get(name) for name in chapters.ALWAYS]
+    if provenance.chapter not in chapters.NAMES or not all(isinstance(value, str) for value in given):
         raise SaltrustError(f"{found.provenance_file} does not say which chapter ran on which data set and profile")
     return dict(provenance.parameters)
 
