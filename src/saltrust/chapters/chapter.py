@@ -13,7 +13,7 @@ from typing import Any
 from saltrust.chapters.kinds import KINDS
 from saltrust.core import data_cards, paths
 from saltrust.core.data_cards import Card
-from saltrust.core.errors import SaltrustError, unknown_name
+from saltrust.core.errors import SaltrustError, clipped, unknown_name
 
 ALWAYS = ("dataset", "profile")  # parameters that a command names even where they are the defaults
 MIME = "application/vnd.saltrust+json"  # marks an output of a notebook as a saved figure or table
@@ -103,16 +103,15 @@ class Parameter:
         if wanted is bool:
             if text.lower() in ("true", "false"):
                 return text.lower() == "true"
-        else:
+        elif wanted is str or (text.isascii() and "_" not in text):  # Python also reads ٣ and 1_0 as numbers
             try:
                 return wanted(text)
             except ValueError:
                 pass
-        several = "".join(f" --{self.option} {one.strip()}" for one in text.split(","))
+        several = clipped("".join(f" --{self.option} {one.strip()}" for one in text.split(",")))
         hint = f"; several runs, one for each value:{several}" if "," in text else ""
-        raise SaltrustError(
-            f"parameter '{self.name}': '{text}' is not of type {wanted.__name__} (default: {self.default}){hint}"
-        )
+        told = f"parameter '{self.name}': '{clipped(text)}' is not of type {wanted.__name__}"
+        raise SaltrustError(f"{told} (default: {self.default}){hint}")
 
     def check(self, value: str | int | float | bool, values: Mapping[str, Any]) -> None:
         """Refuse a value that is none of its kind.
@@ -261,6 +260,11 @@ def complete(chapter: Chapter, given: dict[str, str]) -> dict[str, Any]:
         raise SaltrustError(
             f"chapter '{chapter.name}' needs {lacks}, which '{card.name}' has not; it runs on: {', '.join(suited)}"
         )
+    refuse_absent(card)
+    return values
+
+
+def refuse_absent(card: Card) -> None:
+    """Raise SaltrustError for a data set whose files are not on this machine."""
     if not card.available:
         raise SaltrustError(f"data set '{card.name}' is not on this machine: nothing at {card.root}")
-    return values

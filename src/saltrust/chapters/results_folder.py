@@ -38,7 +38,7 @@ from saltrust.chapters.notes import (
     write_json,
 )
 from saltrust.core import paths
-from saltrust.core.errors import SaltrustError
+from saltrust.core.errors import SaltrustError, clipped
 from saltrust.core.interruption import uninterrupted
 from saltrust.core.profiles import PROFILES
 from saltrust.core.scratch import LOCK
@@ -157,12 +157,12 @@ def find(text: str) -> Results:
         SaltrustError: where there is no such run, or it does not say of which chapter it is.
     """
     given = Path(text)
-    given = given.parent if given.is_file() else given
+    given = given.parent if os.path.isfile(given) else given
     for folder in (given, *(paths.RUNS / chapter / text for chapter in NAMES)):
-        results = Results(folder.resolve(), "")
-        if results.provenance_file.is_file():
-            return replace(results, chapter=results.provenance().chapter)
-    raise SaltrustError(f"no run '{text}'; give its folder, its name under {paths.RUNS}, or 'published'")
+        results = Results(folder, "")
+        if os.path.isfile(results.provenance_file):  # Path's raises for a name that is too long
+            return replace(results, folder=folder.resolve(), chapter=results.provenance().chapter)
+    raise SaltrustError(f"no run '{clipped(text)}'; give its folder, its name under {paths.RUNS}, or 'published'")
 
 
 def artefacts_named(root: Path) -> Iterator[str]:
@@ -184,6 +184,15 @@ def artefacts_named(root: Path) -> Iterator[str]:
     ):
         for file in root.glob(place):
             yield from _named(file)
+
+
+def executions() -> Iterator[tuple[Provenance, float]]:
+    """How chapters ran whose results are there, published or as a run, each with when it ended (seconds since 1970);
+    what cannot be read is left out."""
+    for place in ("*/*/provenance/*.json", "runs/*/[!.]*/provenance.json"):
+        for file in paths.RESULTS.glob(place):
+            with suppress(SaltrustError, OSError, TypeError, KeyError):
+                yield provenance_from_json(read_json(file)), file.stat().st_mtime
 
 
 def _named(file: Path) -> list[str]:
