@@ -3,6 +3,7 @@
 import json
 import socket
 import sys
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from click.testing import CliRunner
@@ -69,7 +70,7 @@ def test_plan_names_what_the_executed_chapter_used(results, monkeypatch, tiny_pr
 
         after = plan.plan([asked])
         assert after.missing == set()
-        assert "nothing to compute" in plan.summary(after, after.rows())
+        assert "nothing to compute" in plan.summary(after, after.rows(), plan.own([asked], after.store))
         assert names(after) < used  # what was only made on the way is not asked for again
         more = work("localization", dataset="phantom-pneumothorax", profile="tiny", methods="xrai,grad", n_shown=1)
         found = plan.plan([more])
@@ -174,3 +175,47 @@ def test_computing_goes_stage_by_stage_and_plans_anew_where_that_decides_what_fo
     assert made == [["networks"]]
     with pytest.raises(SaltrustError, match="unknown stage 'map'; did you mean 'maps'"):
         plan.compute("phantom-pneumothorax", "smoke", "map")
+
+
+def executed(results, number, seconds, artefacts, machine=None, profile="smoke"):
+    """Note of a run of `models` that has just ended."""
+    here = plan.environment() | ({"machine": machine} if machine else {})
+    folder = results / "runs" / "models" / str(number)
+    folder.mkdir(parents=True)
+    used = [{"artefact": name, "seconds": 1.0} for name in artefacts]
+    parameters = {"dataset": "cells", "profile": profile}
+    note = {"chapter": "models", "parameters": parameters, "seconds": seconds, "environment": here, "artefacts": used}
+    (folder / "provenance.json").write_text(json.dumps(note))
+
+
+def made(results, name, seconds, ago):
+    folder = results / "store" / name
+    folder.mkdir(parents=True)
+    when = datetime.now(UTC) - timedelta(seconds=ago)
+    (folder / "sidecar.json").write_text(json.dumps({"made": when.isoformat(timespec="seconds"), "seconds": seconds}))
+
+
+def test_what_a_chapter_takes_besides_is_its_time_without_what_was_made_meanwhile(results):
+    asked = [work("models", dataset="phantom-pneumothorax", profile="smoke")]
+    store = plan.Foresight(results / "store")
+    none = plan.own(asked, store)
+    assert (none.timed, none.untimed) == (0, 1)
+    assert "no time is known of the chapter itself" in none.words
+    made(results, "classifier/0123456789abcdef", 60.0, ago=50)
+    made(results, "classifier/1123456789abcdef", 60.0, ago=500)  # was there before
+    made(results, "score_batch/0123456789abcdef", 25.0, ago=50)  # no part of a plan: the chapter's own
+    executed(results, 1, 100.0, ["classifier/0123456789abcdef", "classifier/1123456789abcdef", "classifier/gone"])
+    executed(results, 2, 100.0, ["score_batch/0123456789abcdef"])
+    executed(results, 3, 7.0, [], machine="another")
+    executed(results, 4, 7.0, [], profile="quick")
+    (results / "runs" / "models" / "5").mkdir()
+    (results / "runs" / "models" / "5" / "provenance.json").write_text("{")
+    found = plan.own(asked, store)
+    assert (found.low, found.high, found.timed, found.untimed, found.earlier) == (40.0, 100.0, 1, 0, 2)
+    assert found.words.startswith("40 s to 2 min in the chapter itself")
+    assert found.words.endswith("unsure")  # two are few
+    executed(results, 6, 50.0, [])
+    assert not plan.own(asked, store).words.endswith("unsure")
+    more = plan.own([*asked, work("gallery", dataset="phantom-pneumothorax", profile="smoke")], store)
+    assert (more.timed, more.untimed) == (1, 1)
+    assert more.words.endswith("unsure")

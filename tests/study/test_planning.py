@@ -1,9 +1,10 @@
 """What is missing, about how long it takes, and in which jobs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import pytest
 
 from saltrust.artefacts.artefact import Artefact, Work
@@ -91,6 +92,34 @@ def test_time_is_known_from_what_is_most_alike(store, tmp_path, monkeypatch):
     elsewhere = planning.environment() | {"machine": "another"}
     monkeypatch.setattr(planning, "environment", lambda: elsewhere)
     assert not Durations(tmp_path).estimate(Piece("a")).here
+
+
+def test_a_range_needs_three_of_the_same_work_here_and_is_that_of_all_but_a_tenth(store, tmp_path, monkeypatch):
+    def took(number, seconds):
+        piece = Piece(f"a{number}", amount=1.0, states=("same",))
+        Store(tmp_path)._locked(piece).lock.release()
+        Store(tmp_path)._write(piece, "", seconds)
+
+    monkeypatch.setattr(Piece, "work", lambda piece: (("same", piece.amount), ("", piece.amount)))
+    for number in range(39):
+        took(number, float(number + 1))
+        found = Durations(tmp_path).estimate(Piece("b", amount=2.0))
+        assert found.sure == (number >= 2)
+    assert (found.low, found.seconds, found.high) == (4.0, 40.0, 76.0)  # the second of 39 from each end, times two
+    rng, inside = np.random.default_rng(0), []
+    for _ in range(2000):
+        *earlier, following = rng.lognormal(size=40)
+        low, high = planning.ends(earlier)
+        inside.append(low <= following <= high)
+    assert abs(np.mean(inside) - 36 / 40) < 0.02  # (n + 1 - 2k) / (n + 1); three standard errors
+
+
+def test_a_row_says_a_range_or_that_it_is_unsure():
+    row = planning.Row("kind", "", 0, 3, 13.0, 10.0, 200.0, 0, 5, True, True, True)
+    assert row.time == "10 s to 3 min"
+    assert replace(row, sure=False).time == "13 s, unsure"
+    assert replace(row, unknown=1, sure=False).time == "13 s, unsure + 1 unknown"
+    assert replace(row, unknown=3).time == "3 unknown"
 
 
 def test_a_damaged_sidecar_is_no_duration(store, tmp_path):

@@ -103,16 +103,15 @@ class Parameter:
         if wanted is bool:
             if text.lower() in ("true", "false"):
                 return text.lower() == "true"
-        else:
+        elif wanted is str or (text.isascii() and "_" not in text):  # Python also reads ٣ and 1_0 as numbers
             try:
                 return wanted(text)
             except ValueError:
                 pass
         several = "".join(f" --{self.option} {one.strip()}" for one in text.split(","))
         hint = f"; several runs, one for each value:{several}" if "," in text else ""
-        raise SaltrustError(
-            f"parameter '{self.name}': '{text}' is not of type {wanted.__name__} (default: {self.default}){hint}"
-        )
+        told = f"parameter '{self.name}': '{text}' is not of type {wanted.__name__}"
+        raise SaltrustError(f"{told} (default: {self.default}){hint}")
 
     def check(self, value: str | int | float | bool, values: Mapping[str, Any]) -> None:
         """Refuse a value that is none of its kind.
@@ -261,6 +260,11 @@ def complete(chapter: Chapter, given: dict[str, str]) -> dict[str, Any]:
         raise SaltrustError(
             f"chapter '{chapter.name}' needs {lacks}, which '{card.name}' has not; it runs on: {', '.join(suited)}"
         )
+    refuse_absent(card)
+    return values
+
+
+def refuse_absent(card: Card) -> None:
+    """Raise SaltrustError for a data set whose files are not on this machine."""
     if not card.available:
         raise SaltrustError(f"data set '{card.name}' is not on this machine: nothing at {card.root}")
-    return values

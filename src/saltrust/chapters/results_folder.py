@@ -199,6 +199,15 @@ def artefacts_named(root: Path) -> Iterator[str]:
             yield from _named(file)
 
 
+def executions() -> Iterator[tuple[Provenance, float]]:
+    """How chapters ran whose results are there, published or as a run, each with when it ended (seconds since 1970);
+    what cannot be read is left out."""
+    for place in ("*/*/provenance/*.json", "runs/*/[!.]*/provenance.json"):
+        for file in paths.RESULTS.glob(place):
+            with suppress(SaltrustError, OSError, TypeError, KeyError):
+                yield provenance_from_json(read_json(file)), file.stat().st_mtime
+
+
 def _named(file: Path) -> list[str]:
     try:
         return [used["artefact"] for used in read_json(file).get("artefacts", [])]

@@ -34,7 +34,10 @@ from saltrust.core.visible import visible
 # What only one command needs is imported when it runs: torch alone takes seconds.
 
 MISTAKE = 2  # exit code
-UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
+UNWRITABLE = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),
+    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG),  # something else is in the way
+)
 
 
 class _InOrder(click.Group):

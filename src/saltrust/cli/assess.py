@@ -17,7 +17,13 @@ from saltrust.cli import options
 @options.profile
 @click.option("--protocol", default="corrected", show_default=True, help="corrected, published or as_run")
 @click.option("--methods", default="paper", show_default=True, help="names or groups of methods, comma-separated")
-@click.option("--seed", default=0, show_default=True, help="of everything that is drawn at random")
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 2**32 - 1),
+    help="of everything that is drawn at random",
+)
 def command(models: tuple[str, ...], dataset: str, profile: str, protocol: str, methods: str, seed: int) -> None:
     """Judge the saliency maps of your own models.
 

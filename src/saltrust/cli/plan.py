@@ -36,14 +36,15 @@ def plan(chapter: Chapter, given: Given, as_json: bool) -> None:
         work = planning.combined(chapter, given)
     found = planning.plan(work)
     notes = [*found.notes(), *([] if planning.as_by_default(work) else [planning.COARSE])]
+    itself = planning.own(work, found.store)
     if as_json:
-        print(planning.to_json(found, notes))
+        print(planning.to_json(found, notes, itself))
         return
     rows = found.rows()
     if rows:
         shown = [(tables.INDENT + row.part if row.part else KINDS[row.kind].description, *row.cells) for row in rows]
         tables.show(["", "stored", "to compute", "time", "from"], shown, right=["stored", "to compute"])
-    print(planning.summary(found, rows), *notes, sep="\n")
+    print(planning.summary(found, rows, itself), *notes, sep="\n")
 
 
 command = ChapterGroup(

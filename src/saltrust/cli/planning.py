@@ -2,17 +2,22 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
 from saltrust import chapters
 from saltrust.analysis.needs import NEEDS
-from saltrust.artefacts import STAGES, Artefact
+from saltrust.artefacts import KINDS, STAGES, Artefact
+from saltrust.artefacts.sidecar import SIDECAR, environment
 from saltrust.chapters.chapter import Chapter
+from saltrust.chapters.results_folder import executions
 from saltrust.core import data_cards
-from saltrust.core.errors import unknown_name
-from saltrust.core.formatting import rough_duration
+from saltrust.core.errors import SaltrustError, unknown_name
+from saltrust.core.formatting import rough_range
 from saltrust.study import computing, planning
 from saltrust.study.planning import Foresight, Plan, Row
 from saltrust.study.study import Study
@@ -66,15 +71,21 @@ def compute(dataset: str, profile: str, stage: str = planning.ALL, part: str = p
         What could not be computed, and why.
 
     Raises:
-        SaltrustError: for an unknown stage, and where nothing can be stored.
+        SaltrustError: for an unknown stage or part, and where nothing can be stored.
     """
     stages = STAGES[:-1]
     if stage not in (planning.ALL, *stages):
         raise unknown_name("stage", stage, (planning.ALL, *stages))
+    chosen_stages = stages if stage == planning.ALL else [stage]
     failed, jobs = [], None
-    for one in stages if stage == planning.ALL else [stage]:
+    for one in chosen_stages:
         if jobs is None:
-            jobs = plan(of_book(dataset, profile)).jobs()
+            found = plan(of_book(dataset, profile))
+            known = {planning.ALL}.union(*map(found.names, chosen_stages))
+            if part not in known:
+                near = "".join(f"; did you mean '{name}'?" for name in get_close_matches(part, known, n=1))
+                raise SaltrustError(f"unknown part '{part}'{near}; `saltrust plan --json` names the jobs")
+            jobs = found.jobs()
         chosen = [job for job in jobs if part in (planning.ALL, job.name)]
         missing = [artefact for job in chosen for artefact in job.artefacts if artefact.stage == one]
         failed += computing.compute(missing)
@@ -93,29 +104,106 @@ def as_by_default(work: Sequence[Work]) -> bool:
     )
 
 
+# --- the chapters themselves -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Own:
+    """What chapters take besides the artefacts that a plan counts: their kernels, imports, scores, statistics, figures.
+
+    low, high: the range of the seconds, from those of earlier executions as in an `Estimate`. timed: how
+    many of the chapters were executed before, with the same profile on a machine like this one; untimed: how many were
+    not. earlier: executions of that of the timed ones which has the fewest.
+    """
+
+    low: float
+    high: float
+    timed: int
+    untimed: int
+    earlier: int
+
+    @property
+    def words(self) -> str:
+        """As part of a sentence."""
+        if not self.timed:
+            return f"no time is known of the {_chapters(self.untimed)}, with scores, statistics and figures: unsure"
+        few = ", unsure" if self.untimed or self.earlier < planning.FEW else ""
+        more = f" and {self.untimed} of which no time is known" if self.untimed else ""
+        told = rough_range(self.low, self.high)
+        return f"{told} in the {_chapters(self.timed)}{more}, with scores, statistics and figures{few}"
+
+
+def _chapters(count: int) -> str:
+    return "chapter itself" if count == 1 else f"{count} chapters themselves"
+
+
+def own(work: Sequence[Work], store: Foresight) -> Own:
+    """What chapters take besides the artefacts that a plan counts, from earlier executions.
+
+    An execution took some seconds until it ended. What it was made from and was made in that time, it made: the rest
+    was its own. Scores that were stored already make that less, and those that were not yet, more; both are among the
+    earlier ones, or will be.
+    """
+    here, asked = environment(), {(chapter.name, values["profile"]) for chapter, values in work}
+    seconds: dict[tuple[str, str], list[float]] = {one: [] for one in asked}
+    for execution, ended in executions():
+        which = execution.chapter, execution.parameters.get("profile")
+        same = all(execution.environment.get(what) == here[what] for what in ("machine", "device"))
+        if which in seconds and same and execution.seconds:
+            made = sum(_made_between(store, name, ended - execution.seconds, ended) for name in execution.artefacts)
+            seconds[which].append(max(execution.seconds - made, 0.0))
+    of_each = [seconds[chapter.name, values["profile"]] for chapter, values in work]
+    timed = [one for one in of_each if one]
+    ranges = list(map(planning.ends, timed))
+    return Own(
+        low=sum(low for low, _ in ranges),
+        high=sum(high for _, high in ranges),
+        timed=len(timed),
+        untimed=len(of_each) - len(timed),
+        earlier=min(map(len, timed), default=0),
+    )
+
+
+def _made_between(store: Foresight, name: str, began: float, ended: float) -> float:
+    """Seconds that an artefact took which a plan counts, 0 for one that was made at another time."""
+    kind = KINDS.get(name.partition("/")[0])
+    if kind is None or kind.stage == STAGES[-1]:
+        return 0.0
+    with suppress(OSError, ValueError, KeyError, TypeError):  # collected since, or damaged
+        note = json.loads((store.root / name / SIDECAR).read_bytes())
+        made = datetime.fromisoformat(note["made"]).timestamp()
+        return float(note["seconds"]) if began - 1 <= made <= ended + 1 else 0.0  # noted to the second
+    return 0.0
+
+
 # --- in words ---------------------------------------------------------------------------------------------------------
 
 
-def summary(found: Plan, rows: Iterable[Row]) -> str:
-    """The plan in one line."""
+def summary(found: Plan, rows: Iterable[Row], itself: Own) -> str:
+    """The plan in one line. itself: what the chapters take besides."""
     if not found.missing:
-        return f"All {len(found.artefacts)} artefacts are stored: nothing to compute"
-    whole = [row for row in rows if not row.part]
-    unknown, seconds = sum(row.unknown for row in whole), sum(row.seconds for row in whole)
-    time = f", {rough_duration(seconds)}" if unknown < len(found.missing) else ""
+        return f"All {len(found.artefacts)} artefacts are stored: nothing to compute; {itself.words}"
+    whole = [row for row in rows if row.missing and not row.part]
+    unknown, timed = sum(row.unknown for row in whole), [row for row in whole if row.unknown < row.missing]
+    seconds = rough_range(sum(row.low for row in timed), sum(row.high for row in timed))
+    sure = all(row.sure for row in timed) and not unknown
+    time = f", {seconds}{'' if sure else ', unsure'}" if timed else ""
     more = f", and {unknown} of which nothing similar was ever timed" if unknown else ""
-    rest = "; scores, statistics and figures not counted"
-    return f"{len(found.missing)} of {len(found.artefacts)} artefacts to compute{time}{more}{rest}"
+    return f"{len(found.missing)} of {len(found.artefacts)} artefacts to compute{time}{more}; then {itself.words}"
 
 
-def to_json(found: Plan, notes: Iterable[str]) -> str:
-    """The plan for programs: summary, stored, missing, seconds, rows, artefacts, jobs, notes."""
+def to_json(found: Plan, notes: Iterable[str], itself: Own) -> str:
+    """The plan for programs: summary, stored, missing, seconds, low, high, chapters, rows, artefacts, jobs, notes."""
     rows = found.rows()
     told = {
-        "summary": summary(found, rows),
+        "summary": summary(found, rows, itself),
         "stored": len(found.artefacts) - len(found.missing),
         "missing": len(found.missing),
-        "seconds": round(sum(row.seconds for row in rows if not row.part), 1),
+        **{
+            name: round(sum(getattr(row, name) for row in rows if not row.part), 1)
+            for name in ("seconds", "low", "high")
+        },
+        "chapters": asdict(itself),
         "rows": [asdict(row) for row in rows],
         "artefacts": [
             {"artefact": one.path, "title": one.title(), "stored": digest not in found.missing}

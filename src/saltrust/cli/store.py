@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import timedelta
-from math import ceil
+from math import ceil, isnan
 from typing import TYPE_CHECKING
 
 import click
@@ -55,6 +55,13 @@ def verify(delete: bool) -> None:
     print(f"{len(artefacts) - len(found)} of {len(artefacts)} artefacts are whole")
 
 
+def _number(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    """NaN is in every range."""
+    if isnan(value):
+        raise click.BadParameter("nan is no number", context, parameter)
+    return value
+
+
 @command.command("gc")
 @click.option("--delete/--dry-run", help="delete, or only say what would go")
 @click.option(
@@ -69,6 +76,7 @@ def verify(delete: bool) -> None:
     default=1.0,
     show_default=True,
     type=click.FloatRange(0),
+    callback=_number,
     help="delete nothing where it took more than this to compute",
 )
 def gc(delete: bool, days: int, hours: float) -> None:

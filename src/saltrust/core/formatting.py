@@ -29,3 +29,13 @@ def rough_duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def rough_range(low: float, high: float) -> str:
+    """Two lengths of time, or one where they read alike.
+
+    >>> rough_range(20, 200), rough_range(0.1, 0.2)
+    ('20 s to 3 min', 'under 1 s')
+    """
+    ends = rough_duration(low), rough_duration(high)
+    return ends[0] if ends[0] == ends[1] else " to ".join(ends)

@@ -10,7 +10,7 @@ from pathlib import Path
 from saltrust.core.interruption import uninterrupted
 
 LOCK = ".lock"  # in a folder; held as long as the process lives that it is of
-NAME = "saltrust-"  # before eight characters
+NAME = "saltrust-tmp-"  # before eight characters
 SHORT = "/tmp"
 LONGEST = 60  # characters of a folder in which sockets can lie; their whole path may have 107
 

@@ -7,7 +7,7 @@ gallery shows, on what networks make of them. Where these are not made yet, `For
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from saltrust.artefacts.data import ImageSet
 from saltrust.artefacts.networks import Branch, ImageNetWeights, Trained
 from saltrust.artefacts.sidecar import SIDECAR, environment
 from saltrust.artefacts.store import MEMORY, Store
-from saltrust.core.formatting import rough_duration
+from saltrust.core.formatting import rough_duration, rough_range
 from saltrust.core.labelled_images import Split
 
 ALL = "all"  # stage and name of the one job of a small data set
@@ -112,18 +112,47 @@ def _without_pixels(ids: np.ndarray, labels: np.ndarray, classes: tuple[str, ...
 # --- how long it takes ------------------------------------------------------------------------------------------------
 
 
+FEW = 3  # earlier durations; from fewer no range is told
+OUTSIDE = 0.1  # share of later durations that may lie outside a range
+
+
 @dataclass(frozen=True)
 class Estimate:
     """How long an artefact will take.
 
-    seconds: that it will take. earlier: how many durations this rests on. alike: whether all of those are of the same
-    work; here: whether they were made on a machine like this one.
+    The time that earlier ones took for a unit of work varies: other processes share the cores, the first of a process
+    waits for imports and compilation. Where n + 1 such times are drawn alike, the last one has each rank among them
+    with probability 1 / (n + 1), whatever their distribution. So it lies between the k-th least and the k-th most of
+    the n earlier ones with probability (n + 1 - 2k) / (n + 1). That is the range, with the largest k that leaves
+    outside at most OUTSIDE, 1 in 10; of fewer than 19 all are needed (k = 1): FEW, of which one half lies outside, are
+    the fewest of which a range is told. Others that are less alike, or on another machine, say too little.
+
+    seconds: that it will take, by the median. low, high: of the range. earlier: how many durations this rests on.
+    alike: whether all of those are of the same work; here: whether they were made on a machine like this one.
     """
 
     seconds: float
+    low: float
+    high: float
     earlier: int
     alike: bool
     here: bool
+
+    @property
+    def sure(self) -> bool:
+        """Whether the range may be trusted as far as its derivation says."""
+        return self.earlier >= FEW and self.alike and self.here
+
+
+def ends(earlier: Sequence[float]) -> tuple[float, float]:
+    """The range of the next one, see `Estimate`.
+
+    >>> ends([3, 1, 2]), ends(range(1, 100))
+    ((1, 3), (5, 95))
+    """
+    ordered = sorted(earlier)
+    k = max(1, int(OUTSIDE / 2 * (len(ordered) + 1)))
+    return ordered[k - 1], ordered[-k]
 
 
 class Durations:
@@ -145,7 +174,8 @@ class Durations:
         for rung, (shared, amount) in enumerate(artefact.work()):
             for here in (True, False):
                 if rates := self._rates.get((here, artefact.kind, rung, shared)):
-                    return Estimate(median(rates) * amount, len(rates), rung == 0, here)
+                    told = (median(rates), *ends(rates))
+                    return Estimate(*(rate * amount for rate in told), len(rates), rung == 0, here)
         return None
 
 
@@ -154,25 +184,33 @@ class Durations:
 
 @dataclass(frozen=True)
 class Row:
-    """Artefacts of one kind, or (part) those of one method or network among them. seconds: that the missing ones take,
-    those of which nothing similar was ever timed (unknown) left out. earlier, alike, here: as of an Estimate."""
+    """Artefacts of one kind, or (part) those of one method or network among them.
+
+    seconds, low, high: that the missing ones take, those of which nothing similar was ever timed (unknown) left out.
+    The ends of their ranges are added, as what slows one down slows the others down: the sum of independent ones would
+    vary less. earlier, alike, here, sure: as of an Estimate, of all of them.
+    """
 
     kind: str
     part: str
     stored: int
     missing: int
     seconds: float
+    low: float
+    high: float
     unknown: int
     earlier: int
     alike: bool
     here: bool
+    sure: bool
 
     @property
     def time(self) -> str:
         """In words."""
         if not self.missing:
             return ""
-        known = rough_duration(self.seconds) if self.unknown < self.missing else ""
+        told = rough_range(self.low, self.high) if self.sure else f"{rough_duration(self.seconds)}, unsure"
+        known = told if self.unknown < self.missing else ""
         return known + (f"{' + ' if known else ''}{self.unknown} unknown" if self.unknown else "")
 
     @property
@@ -265,10 +303,13 @@ class Plan:
             stored=len(those) - len(absent),
             missing=len(absent),
             seconds=sum(estimate.seconds for estimate in found),
+            low=sum(estimate.low for estimate in found),
+            high=sum(estimate.high for estimate in found),
             unknown=len(absent) - len(found),
             earlier=max((estimate.earlier for estimate in found), default=0),
             alike=all(estimate.alike for estimate in found),
             here=all(estimate.here for estimate in found),
+            sure=all(estimate.sure for estimate in found),
         )
 
     def notes(self) -> Iterator[str]:
@@ -299,8 +340,8 @@ class Plan:
         for artefact in self.artefacts.values():
             if artefact.digest in self.missing and artefact.stage != STAGES[-1]:
                 job = next((one for one in _jobs_of(artefact)[:-1] if work[one] >= WORTH), (artefact.stage, REST))
-                stage, *names = job if work[()] >= WORTH else (ALL, ALL)
-                path = paths[artefact.digest] = stage, re.sub(r"[^\w.+-]+", "_", "-".join(names))
+                job = job if work[()] >= WORTH else (ALL, ALL)
+                path = paths[artefact.digest] = job[0], _named(job)
                 members[path].append(artefact)
         jobs, first = [], {paths[one.digest] for one in self.store.undecided}  # no network begins before these
         for path, those in members.items():
@@ -308,6 +349,11 @@ class Plan:
             needed |= first if path[0] != STAGES[0] else set()
             jobs.append(Job(*path, tuple(those), frozenset("/".join(other) for other in needed - {path})))
         return sorted(jobs, key=lambda job: [*STAGES, ALL].index(job.stage))
+
+    def names(self, stage: str) -> set[str]:
+        """What jobs of a stage may be called, those that are done included."""
+        found = {job for artefact in self._behind() if artefact.stage == stage for job in _jobs_of(artefact)[:-1]}
+        return {REST, *(_named(job) for job in found)}
 
     def _behind(self) -> Iterator[Artefact]:
         """All that is wanted and that it is made from, stored or not: jobs have the same names when some are done."""
@@ -325,6 +371,11 @@ def _jobs_of(artefact: Artefact) -> tuple[tuple[str, ...], ...]:
     """The jobs that it may be part of, the smallest first; () stands for all."""
     network, *state = artefact.job()
     return (artefact.stage, network, *state), (artefact.stage, network), ()
+
+
+def _named(job: tuple[str, ...]) -> str:
+    """The name of a job in its stage."""
+    return re.sub(r"[^\w.+-]+", "_", "-".join(job[1:]))
 
 
 def _stored_needs(artefact: Artefact) -> Iterator[Artefact]:
