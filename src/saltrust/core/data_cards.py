@@ -241,7 +241,7 @@ def told(error: ValidationError, whole: type[BaseModel] = Card) -> str:
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "string_pattern_mismatch":
         message = "small letters, digits and single hyphens between them"
-    return f"{'.'.join(str(part) for part in (*outer, last))}: {message}"
+    return " ".join(f"{'.'.join(str(part) for part in (*outer, last))}: {message}".split())
 
 
 def with_models(card: Card, models: Sequence[Model], name: str) -> Card:

@@ -19,7 +19,7 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> SaltrustError
     >>> print(unknown_name("shape", "disk", ["square", "disc"]))
     unknown shape 'disk'; did you mean 'disc'? known: disc, square
     """
-    known = sorted(known)
-    near = get_close_matches(str(name), known, n=1)
+    known, shown = sorted(known), " ".join(str(name).split())
+    near = get_close_matches(shown, known, n=1)
     hint = f" did you mean '{near[0]}'?" if near else ""
-    return SaltrustError(f"unknown {kind} '{name}';{hint} known: {', '.join(known) or 'none'}")
+    return SaltrustError(f"unknown {kind} '{shown}';{hint} known: {', '.join(known) or 'none'}")
