@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from skimage.metrics import structural_similarity
 from sklearn.metrics import auc, average_precision_score, precision_recall_curve
 from sphinx.application import Sphinx
@@ -20,10 +21,12 @@ from saltrust.core import data_cards, protocols
 from saltrust.methods.explained import Explained
 from saltrust.methods.registry import METHODS, by_family
 from saltrust.models import training_choices
+from saltrust.publishing import myst
 from saltrust.publishing.assemble import methods_here
 from saltrust.scores.five_band import SOFT, confusion
 
 BOOK = Path(__file__).parents[2] / "book"
+CONFIG = yaml.safe_load((BOOK / "_config.yml").read_text())["sphinx"]["config"]
 PIXEL = bytes.fromhex(  # a PNG of one pixel
     "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
     "1f15c4890000000d49444154789c6360606060000000050001a5f645400000000049454e44ae426082"
@@ -51,6 +54,7 @@ def build(tmp_path, extensions):
             "extensions": ["myst_parser", "sphinxcontrib.bibtex", "computed", "catalogue", "mathml"],
             "bibtex_bibfiles": [str(BOOK / "references.bib")],
             "myst_enable_extensions": ["dollarmath"],
+            "myst_disable_syntax": CONFIG["myst_disable_syntax"],
             "html_math_renderer": "mathml",
             "numfig": True,
             "exclude_patterns": ["_out"],
@@ -94,6 +98,33 @@ def registry(tmp_path):
     """What the registry says of the methods, as the book is given it."""
     (tmp_path / "evidence").mkdir(exist_ok=True)
     (tmp_path / "evidence/methods.json").write_text(json.dumps(methods_here("quick")))
+
+
+def test_no_page_reads_a_file_or_writes_html_of_its_own(build, evidence):
+    (evidence / "secret.txt").write_text("the secret")
+    directives = {"include": "", "literalinclude": "", "raw": " html"}
+    blocks = [f"```{{{name}}}{kind or ' secret.txt'}\n<b>raw</b>\n```" for name, kind in directives.items()]
+    html, warnings = build(
+        evidence__lungs__x=f"{ORPHAN}# A\n\n<script>ran()</script> <i>x</i>\n\n" + "\n\n".join(blocks)
+    )
+    page = html["evidence/lungs/x"]
+    assert "the secret" not in page
+    assert "<script>ran" not in page
+    assert "&lt;script&gt;ran()&lt;/script&gt; &lt;i&gt;x" in page
+    assert "<b>raw" not in page
+    assert warnings.count("disabled") == len(directives)
+
+
+def test_a_card_full_of_markup_is_a_page_of_text(build, evidence):
+    text = "<script>ran()</script> ```{include} /etc/passwd ::: {download}`x </etc/passwd>` ![a](/etc/passwd) $x$ *b* |"
+    given = dict.fromkeys(("title", "summary", "role", "modality", "licence", "reported"), text)
+    card = data_cards.load("siim-pneumothorax").model_copy(update={**given, "finding": text, "name": "lungs"})
+    html, warnings = build(evidence__lungs__index=myst.overview(card, "smoke"))
+    article = re.search(r"<body>.*", html["evidence/lungs/index"], re.DOTALL)[0]
+    assert article.count("&lt;script&gt;ran()&lt;/script&gt;") >= 6
+    assert "root:" not in article
+    assert "<script>ran" not in html["evidence/lungs/index"]
+    assert article.count("{download}`x &lt;/etc/passwd&gt;`") >= 6
 
 
 def test_a_document_stands_in_a_frame_and_can_be_downloaded(build, evidence):

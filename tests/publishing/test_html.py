@@ -1,10 +1,17 @@
 """Pages outside the book read without it: prose, formulas, frames."""
 
 import re
+from base64 import b64encode
+from hashlib import sha256
 from html import unescape
+from importlib.resources import files
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from saltrust.core.markup import code, myst, unescaped
+from saltrust.plots.style import GRADE_MARKS
 from saltrust.publishing import html
 
 
@@ -41,3 +48,75 @@ def test_a_page_in_a_frame_has_its_own_title():
     shown = re.search('<iframe title="A card" srcdoc="([^"]*)"', html.frame(page, "card"))
     assert unescape(shown[1]) == page
     assert html.frame("<p>", "a & b").startswith('<iframe title="a &amp; b"')
+
+
+def hashed(text: str) -> str:
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+
+def test_the_policy_of_a_page_permits_what_is_in_it_and_nothing_else():
+    page = html.document("A", "run", html.frame(html.document("B", "card", ""), "b"))
+    policy = unescape(re.search('http-equiv="Content-Security-Policy" content="([^"]*)"', page)[1])
+    allowed = {one.split()[0]: one.split()[1:] for one in policy.split(";")}
+    outer = re.sub('srcdoc="[^"]*"', "", page)
+    handlers = re.findall(r' on\w+="([^"]*)"', outer)
+    assert allowed["default-src"] == ["'none'"]
+    assert allowed["style-src"] == [hashed(text) for text in re.findall("<style>(.*?)</style>", outer, re.DOTALL)]
+    scripts = re.findall("<script>(.*?)</script>", outer, re.DOTALL)
+    assert allowed["script-src"] == [*map(hashed, scripts), "'unsafe-hashes'", *map(hashed, handlers)]
+    assert len(handlers) == len(scripts) == 1
+    assert 'style="' not in outer
+    inner = unescape(re.search('srcdoc="([^"]*)"', page)[1])  # a frame takes over the policy of the page around it
+    assert unescape(re.search('Content-Security-Policy" content="([^"]*)"', inner)[1]) == policy
+
+
+def test_cells_of_tables_are_aligned_by_classes():
+    shown = html.prose("| a | b | c |\n|---|---:|:-:|\n| 1 | 2 | 3 |", {})
+    assert '<td>1</td>\n<td class="text-right">2</td>\n<td class="text-center">3</td>' in shown
+    assert "style=" not in shown
+    style = (files("saltrust.publishing") / "style.css").read_text()
+    assert ".text-right {" in style
+    assert ".text-center {" in style
+
+
+def test_grades_have_the_colours_of_their_marks():
+    style = (files("saltrust.publishing") / "style.css").read_text()
+    found = dict(re.findall(r"\.grade-(\w+) \{\s+color: (#\w+);", style))
+    assert found == {name: colour for name, (_, colour) in GRADE_MARKS.items()}
+
+
+def test_html_in_prose_is_text():
+    assert html.prose("a <b>c</b>\n\n<script>x</script>", {}).count("&lt;") == 4
+
+
+def test_a_role_in_code_is_no_role():
+    assert html.prose("`` {num}`a/x` ``", {"a/x": 1}) == "<p><code>{num}`a/x`</code></p>\n"
+
+
+TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), max_size=40)
+
+
+def read(page: str) -> str:
+    return "".join(unescape(re.sub("<[^>]*>", "", page)).split())
+
+
+@given(TEXTS)
+def test_a_text_written_as_myst_reads_as_the_text(text):
+    shown = html.prose(f"x {myst(text)} x", {})
+    assert read(shown) == f"x{''.join(text.split())}x"
+    assert set(re.findall("<[^>]*>", shown)) == {"<p>", "</p>"}
+    assert unescaped(myst(text)).split() == text.split()
+
+
+@given(TEXTS)
+def test_a_text_written_as_myst_begins_no_block(text):
+    shown = html.prose(myst(text), {})
+    assert read(shown) == "".join(text.split())
+    assert set(re.findall("<[^>]*>", shown)) <= {"<p>", "</p>"}
+
+
+@given(TEXTS.filter(str.strip))
+def test_a_text_written_as_code_reads_as_the_text(text):
+    shown = html.prose(f"x {code(text)} x", {})
+    assert read(shown) == f"x{''.join(text.split())}x"
+    assert set(re.findall("<[^>]*>", shown)) == {"<p>", "</p>", "<code>", "</code>"}
