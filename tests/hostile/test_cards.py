@@ -30,6 +30,7 @@ from saltrust.datasets.published import parameters
 from saltrust.datasets.rsna import RsnaParameters
 from saltrust.datasets.siim import SiimParameters
 from saltrust.datasets.vindr import VindrParameters
+from tests.hostile.told import one_line
 
 COUNTS = {split: {"images": 4, "positive": 2} for split in ("train", "val", "test")}
 GOOD: dict[str, Any] = {
@@ -540,14 +541,6 @@ COMMANDS: dict[str, tuple[bytes | None, list[str], str]] = {
 CARDS = FIELDS | UNKNOWN | DOCUMENTS | TOGETHER | ROOTS
 PARAMETERS = GENERATED | PUBLISHED | STRANGE
 CASES = CARDS | PLACES | PARAMETERS | COMMANDS
-
-
-def one_line(error: SaltrustError, *says: str) -> None:
-    """An error is one printable line, not too long, that says what is expected of it."""
-    text = str(error)
-    assert text.isprintable(), text
-    assert len(text) < 2_100
-    assert all(part in text for part in says), text
 
 
 def read(folder: Path, content: bytes) -> data_cards.Card:

@@ -33,7 +33,7 @@ from saltrust.datasets.loaders import LOADERS
 from saltrust.datasets.records import Record
 from saltrust.datasets.shapes import MaskFile
 from tests.datasets import written
-from tests.hostile.test_cards import one_line
+from tests.hostile.told import one_line
 
 SQUARE = np.zeros((20, 40), np.uint8)
 SQUARE[5:15, 10:30] = 255

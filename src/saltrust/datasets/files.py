@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import BinaryIO
 
@@ -76,17 +77,27 @@ def walked(folder: Path, suffix: str | tuple[str, ...] = "") -> Iterator[Path]:
     Raises:
         SaltrustError: For a folder that cannot be read, has vanished, or is called as only a file should be.
     """
-    for place, folders, names in os.walk(folder, onerror=_unreadable):
-        folders.sort()
+    for place, folders, names in _listed(folder):
         if suffix and (taken := [name for name in folders if name.lower().endswith(suffix)]):
             raise SaltrustError(f"{os.path.join(place, taken[0])} is a folder; only regular files are read")
-        yield from (Path(place, name) for name in sorted(names) if name.lower().endswith(suffix))
+        yield from (Path(place, name) for name in names if name.lower().endswith(suffix))
 
 
-def _unreadable(error: OSError) -> None:
+def _listed(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Each folder, its folders and its files, as `os.walk` has them, but sorted and complete."""
+
+    def stop(error: OSError) -> None:
+        raise _unreadable(error) from error
+
+    for place, folders, names in os.walk(folder, onerror=stop):
+        folders.sort()
+        yield place, folders, sorted(names)
+
+
+def _unreadable(error: OSError) -> SaltrustError:
     if isinstance(error, FileNotFoundError):
-        raise SaltrustError(f"{error.filename} vanished while its data set was read; begin again") from error
-    raise SaltrustError(f"{error.filename}: the folder cannot be read: {error.strerror}") from error
+        return SaltrustError(f"{error.filename} vanished while its data set was read; begin again")
+    return SaltrustError(f"{error.filename}: the folder cannot be read: {error.strerror}")
 
 
 def table(
@@ -110,36 +121,44 @@ def table(
     file = present(card, name)
     content = user_files.text(user_files.opened(file))
     with at(str(file)):
-        head, lines = _parsed(content, headings)
+        head, lines, cells = _parsed(content, headings)
         if missing := [column for column in columns if column not in head]:
             raise SaltrustError(f"no column {missing[0]!r}; columns: {', '.join(map(str, head))}")
         if twice := [column for column in columns if head.count(column) > 1]:
             raise SaltrustError(f"two columns are called {twice[0]!r}")
         if not lines:
             raise SaltrustError("has no rows")
-    found = pd.DataFrame(list(lines.values()), index=list(lines), columns=head)
-    return found.loc[:, ~found.columns.duplicated()]
+    first = dict(reversed(list(zip(head, cells, strict=True))))  # of several columns of one name
+    return pd.DataFrame({name: first[name] for name in head}, index=lines, dtype=object)
 
 
-def _parsed(content: str, headings: Sequence[str | int] | None) -> tuple[list[str | int], dict[int, list[str]]]:
-    """The headings and, by line, the rows of a table."""
+def _parsed(content: str, headings: Sequence[str | int] | None) -> tuple[list[str | int], list[int], list[list[str]]]:
+    """The headings of a table, the lines on which its rows end, and the cells of each column.
+
+    By column, since a list for each of 100,000 rows would keep Python's collector busy for many seconds.
+    """
     reader = csv.reader(io.StringIO(content, newline=""), skipinitialspace=True, strict=True)
     try:
-        numbered = [(reader.line_num, ["" if cell in EMPTY else cell for cell in row]) for row in reader]
+        if headings is None:
+            headings = [cell.strip() for cell in next(reader, [])]
+        if not headings:
+            raise SaltrustError("not a CSV table: it is empty")
+        named = max((place for place, heading in enumerate(headings, 1) if heading != ""), default=0)
+        lines, cells = [], [[] for _ in headings]
+        for row in reader:
+            row = ["" if cell in EMPTY else cell for cell in row]
+            if not any(row):
+                continue
+            if not named <= len(row) <= len(headings):
+                raise SaltrustError(
+                    f"not a CSV table: line {reader.line_num} has {len(row)} cells, not {len(headings)}"
+                )
+            lines.append(reader.line_num)
+            for column, cell in zip_longest(cells, row, fillvalue=""):  # columns without a name may be left out
+                column.append(cell)
     except csv.Error as error:
         raise SaltrustError(f"not a CSV table: line {reader.line_num}: {error}") from error
-    if headings is None:
-        (_, head), *numbered = numbered or [(1, [])]
-        headings = [cell.strip() for cell in head]
-    if not headings:
-        raise SaltrustError("not a CSV table: it is empty")
-    lines = {line: row for line, row in numbered if any(row)}
-    least = max((place for place, heading in enumerate(headings, 1) if heading != ""), default=0)
-    for line, row in lines.items():
-        if not least <= len(row) <= len(headings):
-            raise SaltrustError(f"not a CSV table: line {line} has {len(row)} cells, not {len(headings)}")
-        row += [""] * (len(headings) - len(row))  # of columns without a name
-    return list(headings), lines
+    return list(headings), lines, cells
 
 
 def rows(card: Card, file: str, columns: Sequence[str]) -> Iterator[tuple]:
@@ -173,32 +192,33 @@ def fingerprint(root: Path) -> str:
     are not read. Raises SaltrustError for a file that vanishes meanwhile, and for a table that cannot be read.
     """
     digest = hashlib.sha256()
-    for file in walked(root):
-        try:
-            found = os.lstat(file)
-            link = os.fsencode(f" -> {os.readlink(file)}") if stat.S_ISLNK(found.st_mode) else b""
-        except OSError as error:
-            _unreadable(error)
-        digest.update(os.fsencode(f"{_below(root, file)} {found.st_size}") + link + b"\n")
-        if file.name.lower().endswith(TEXT) and (_leads_to_own(root, file) if link else stat.S_ISREG(found.st_mode)):
-            with opened(root, file) as stream:
-                while part := stream.read(CHUNK):
-                    digest.update(part)
-    for place, folders, _ in os.walk(root):
-        for folder in sorted(Path(place, name) for name in folders):
-            if folder.is_symlink():
-                digest.update(os.fsencode(f"{_below(root, folder)} -> {os.readlink(folder)}\n"))
+    start, count = str(root), len(str(root))
+    for place, folders, names in _listed(root):
+        for file in (os.path.join(place, name) for name in names):
+            found, leads = _looked_at(file)
+            digest.update(os.fsencode(f"{file[count:]} {found.st_size}{leads}\n"))
+            if file.lower().endswith(TEXT) and (_is_own(start, file) if leads else stat.S_ISREG(found.st_mode)):
+                with opened(root, Path(file)) as stream:
+                    while part := stream.read(CHUNK):
+                        digest.update(part)
+        for folder in (os.path.join(place, name) for name in folders):
+            if os.path.islink(folder):
+                digest.update(os.fsencode(f"{folder[count:]}{_looked_at(folder)[1]}\n"))
     return digest.hexdigest()[:16]
 
 
-def _below(root: Path, file: Path) -> str:
-    return str(file)[len(str(root)) :]
+def _looked_at(file: str) -> tuple[os.stat_result, str]:
+    """What a file is, and where it leads if it is a link. Raises SaltrustError where it has vanished."""
+    try:
+        found = os.lstat(file)
+        return found, f" -> {os.readlink(file)}" if stat.S_ISLNK(found.st_mode) else ""
+    except OSError as error:
+        raise _unreadable(error) from error
 
 
-def _leads_to_own(root: Path, link: Path) -> bool:
+def _is_own(root: str, link: str) -> bool:
     """Whether a link leads to a file under the root."""
-    base = _real(str(root))
-    target = os.path.realpath(link)
+    base, target = _real(root), os.path.realpath(link)
     return os.path.commonpath([target, base]) == base and os.path.isfile(target)
 
 
