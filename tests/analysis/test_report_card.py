@@ -130,6 +130,7 @@ def evidence(**changes):
         "ci_low": 0.1,
         "truth": "mask",
         "share": 0.02,
+        "filled": 0,
         "refused": {},
     } | changes
     maps = pd.DataFrame({"method": ["grad", "xrai"], "role": "map", "value": [0.3, 0.4]})
@@ -159,13 +160,15 @@ def evidence(**changes):
     verdicts = pd.DataFrame(
         {"ci_low": [given["ci_low"], 0.2], "ci_high": [0.3, 0.4], "verdict": [given["verdict"], "PASS"]}
     )
-    truth = np.zeros((1, 10, 10))
-    truth.flat[: round(100 * given["share"])] = 1
+    truth = np.zeros((20, 100))
+    truth[:, : round(100 * given["share"])] = 1
+    truth[: given["filled"]] = 1
+    truth = truth.reshape(20, 10, 10)
     study = SimpleNamespace(
         profile=SimpleNamespace(name=given["profile"]),
         protocol=SimpleNamespace(name="any", low_baseline=given["low_baseline"], rule=given["rule"]),
         card=SimpleNamespace(get=given["get"], truth=given["truth"], localizer="unet", models=()),
-        images=SimpleNamespace(explained=(0,), split=lambda name: SimpleNamespace(truth=truth)),
+        images=SimpleNamespace(explained=tuple(range(20)), split=lambda name: SimpleNamespace(truth=truth)),
         networks=SimpleNamespace(
             main="small-1",
             replication="trained apart",
@@ -220,6 +223,7 @@ def test_a_study_without_fault_has_the_one_warning_that_always_holds():
         ("undecided", {"ci_low": -0.1, "rule": "mean"}, "their PASS or FAIL may be chance"),
         ("boxes", {"truth": "box"}, "boxes"),
         ("size", {"share": 0.3}, "covers 30% of the image"),
+        ("filled", {"filled": 1}, "The truth fills 1 of 20 images: of these every map has an AUPRC of 1"),
         ("late", {"until": 0.9}, "Only the last of 2 stages of random weights, stem, takes the maps below"),
     ],
 )

@@ -241,6 +241,19 @@ def test_methods_that_cannot_explain_a_model_are_named(study):
     assert own.networks.refused([]) == {}
 
 
+def test_a_run_on_a_users_models_begins_with_a_look_at_its_methods(code):
+    code.write_text(code.read_text().replace("nn.ReLU()", "nn.SiLU()"))
+    card = assess.card_of("phantom-pneumothorax", [f"{code}:first"])
+    data_cards.save(card, paths.ASSESSED)
+    assess.check_methods({"dataset": card.name, "methods": "grad,gradcam"})
+    assess.check_methods({"dataset": card.name})
+    assess.check_methods({"dataset": "cells", "methods": "guided_backprop"})
+    with pytest.raises(
+        SaltrustError, match=r"guided_backprop cannot explain .*first, leave it out by --methods: .*no Re"
+    ):
+        assess.check_methods({"dataset": card.name, "methods": "grad,guided_backprop"})
+
+
 def test_the_example_loads():
     from saltrust.models.external.model import load
 

@@ -99,6 +99,14 @@ def test_each_thing_that_is_wrong_is_told(data):
     assert "mask is 7 x 7, its image 40 x 30" in found["images"]
 
 
+def test_a_truth_that_fills_its_image_is_told(data):
+    folder, card = data
+    Image.new("L", (40, 30), 255).save(folder / "m5.png")
+    told = {line.what: line for line in check(card())[0]}["truth without an outside"]
+    assert told.good is None
+    assert told.found == "1 of 3 filled by it: every map's AUPRC is 1: 5.png"
+
+
 def test_tables_that_cannot_be_read_and_folders_that_are_not_there(data, tmp_path):
     folder, card = data
     assert wrong(data_cards.rooted(card(), str(tmp_path / "nowhere"))) == {

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from saltrust.core.errors import SaltrustError
 from saltrust.methods.explained import Explained
-from saltrust.methods.lrp import lrp, lrp_composite
+from saltrust.methods.lrp import less_biases, lrp, lrp_composite
 from saltrust.methods.registry import METHODS
 from saltrust.models.torchvision_compat import torchvision  # before zennit, which imports it
 
@@ -212,8 +212,34 @@ def test_without_biases_relevance_is_conserved(seed, scalar):
             nn.init.zeros_(module.bias)
     explained, x = Explained(model, scalar), images(3, 12, seed)
     assume(bool((model(x).abs() > 1e-3).all()))  # of an output that is 0, epsilon absorbs everything
-    total = METHODS["lrp"].total(explained, x, epsilon=1e-12)
+    total = explained.scalars(x)
     torch.testing.assert_close(lrp(explained, x, KEYS, epsilon=1e-12).sum((1, 2, 3)), total, rtol=1e-5, atol=1e-9)
+
+
+@settings(max_examples=30)
+@given(
+    seed=st.integers(0, 999),
+    scalar=st.sampled_from(["logit", "negated_logit", "argmax_logit", "probability"]),
+    epsilon=st.sampled_from([1e-9, 1e-3, 0.1]),
+)
+def test_what_is_missing_is_what_biases_and_epsilon_take(seed, scalar, epsilon):
+    model = seeded(lambda: Residual(ADDITIONS["operator"]), seed) if seed % 2 else seeded(sequence, seed)
+    explained, x = Explained(model, scalar), images(3, 6 if seed % 2 else 12, seed)
+    sums, total = lrp(explained, x, KEYS, epsilon=epsilon).sum((1, 2, 3)), less_biases(explained, x, epsilon)
+    torch.testing.assert_close(sums, total, rtol=1e-6, atol=1e-6 * float(sums.abs().max()))
+    assert (total - explained.scalars(x)).abs().max() > 0.01 * float(total.abs().max())
+
+
+def test_what_biases_take_by_hand():
+    """Of z = 3 + 1, the bias takes a quarter in the second layer, and 2 of 3 of what is left in the first."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(1, 1), nn.ReLU(), nn.Linear(1, 1)).double()
+    for layer, bias in ((model[1], 2.0), (model[3], 1.0)):
+        nn.init.ones_(layer.weight)
+        nn.init.constant_(layer.bias, bias)
+    explained, x = Explained(model), torch.ones(1, 1, 1, 1, dtype=torch.float64)
+    assert explained.scalars(x).item() == 4
+    assert less_biases(explained, x, 1e-12).item() == pytest.approx(1)
+    assert METHODS["lrp"].total is less_biases
 
 
 def test_the_opposite_of_a_single_output_has_the_same_shares():

@@ -149,7 +149,10 @@ def _residual(evidence: CardEvidence) -> str | None:
     if loose.empty:
         return None
     shares = ", ".join(f"{label_of(method)} by {share:.0%}" for method, share in loose.items())
-    return f"Maps miss the total that they should add up to: {shares}. They are not yet what their method defines."
+    return (
+        f"Maps miss the total that they should add up to (of LRP, less what biases take): {shares}. They are not yet "
+        "what their method defines."
+    )
 
 
 @WARNINGS.register("controls")
@@ -228,6 +231,18 @@ def _size(evidence: CardEvidence) -> str | None:
     if share <= LARGE:
         return None
     return f"The finding covers {share:.0%} of the image on average: a map that says nothing has that AUPRC."
+
+
+@WARNINGS.register("filled")
+def _filled(evidence: CardEvidence) -> str | None:
+    images = evidence.study.images
+    filled = images.split("test").truth[list(images.explained)].all(axis=(1, 2))
+    if not filled.any():
+        return None
+    return (
+        f"The truth fills {filled.sum()} of {len(filled)} images: of these every map has an AUPRC of 1, whatever it "
+        "shows, and they are among those of the means."
+    )
 
 
 @WARNINGS.register("late")

@@ -2,8 +2,9 @@
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -100,6 +101,27 @@ def assess(card: Card, profile: str, protocol: str, methods: str, seed: int, tel
         execute.publish(chapter, given | ({"methods": ",".join(usable)} if takes_methods else {}))
     report = published(profile, card.name, "report_card")
     return report.file(DocumentNote(name="report_card", chapter=report.chapter))
+
+
+def check_methods(values: Mapping[str, Any]) -> None:
+    """Check that a chapter's methods can explain the models of its data set's card; those of other cards are ours.
+
+    Args:
+        values: The chapter's parameters.
+
+    Raises:
+        SaltrustError: for the first method that cannot, with its reason.
+    """
+    card = data_cards.load(values["dataset"])
+    if not card.models or "methods" not in values:
+        return
+    from saltrust.models.external.model import load
+    from saltrust.study.explainable import explainable
+
+    for model in card.models:
+        network = load(model, card.folder, card.classes, card.finding)
+        for method, reason in explainable(network, select(values["methods"])).items():
+            raise SaltrustError(f"{method} cannot explain {model.source}, leave it out by --methods: {reason}")
 
 
 def _refuse_others(card: Card) -> None:

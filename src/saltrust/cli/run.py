@@ -14,12 +14,14 @@ from saltrust.core.errors import SaltrustError
 def run(chapter: Chapter, given: Given) -> None:
     """Run a chapter once for each combination of the values, and print the pages."""
     combinations = chapters.combinations(given)
-    for values in combinations:  # all before the first one runs
-        chapters.complete(chapter, values)
+    complete = [chapters.complete(chapter, values) for values in combinations]  # all before the first one runs
 
     from saltrust.chapters import execute
+    from saltrust.chapters.assess import check_methods
     from saltrust.publishing import html, sweep
 
+    for values in complete:
+        check_methods(values)
     folders, failed = [], []
     for values in combinations:
         try:

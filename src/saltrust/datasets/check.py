@@ -105,7 +105,7 @@ def _labels(card: Card, records: Sequence[Record]) -> list[Line]:
 def _open(card: Card, records: list[Record], sample: int, seed: int) -> tuple[list[Line], list[Record]]:
     """Open images and draw their truth; what cannot be read is told."""
     chosen = random.Random(seed).sample(records, min(sample or len(records), len(records)))
-    sizes, shares, over, faults, sound = set(), [], [], [], []
+    sizes, shares, over, full, faults, sound = set(), [], [], [], [], []
     for record in track(chosen, f"opening images of {card.name}", len(chosen)):
         try:
             height, width = images.read(record.file).shape[:2]
@@ -123,6 +123,7 @@ def _open(card: Card, records: list[Record], sample: int, seed: int) -> tuple[li
         over += [record.id] if any(box != cut for box, cut in boxes) else []
         sizes.add((width, height))
         shares += [truth.mean()] if record.truth else []
+        full += [record.id] if truth.all() else []
         sound.append(record)
     of = f"{len(chosen)} of {len(records)} opened"
     lines = [Line("images", f"{of}; {_cases(faults, len(chosen), 'not in order')}", not faults)]
@@ -132,6 +133,10 @@ def _open(card: Card, records: list[Record], sample: int, seed: int) -> tuple[li
     if shares:
         spread = f"{min(shares):.2%} to {max(shares):.2%}, median {np.median(shares):.2%}"
         lines.append(Line("share of the truth", spread))
+    if full:
+        lines.append(
+            Line("truth without an outside", _cases(full, len(shares), "filled by it: every map's AUPRC is 1"))
+        )
     if over:
         lines.append(Line("boxes cut", _cases(over, len(chosen), "reach over the border of their image")))
     return lines, sound

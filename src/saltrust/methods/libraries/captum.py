@@ -420,7 +420,7 @@ def gradcam(
     return CAPTUM.attributed(model, images, cam)
 
 
-@CAPTUM.counterpart("lrp", total=lambda model, images, **_: model.scalars(images))
+@CAPTUM.counterpart("lrp")
 def lrp(model: Explained, images: Tensor, keys: Sequence[Key], *, version: Version = VERSION) -> Tensor:
     """captum's LRP with its default rule, epsilon; where batch normalization was folded, relevance passes as it is.
 

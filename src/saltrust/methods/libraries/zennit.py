@@ -28,7 +28,7 @@ def _relevance(model: Explained, images: Tensor, version: str, composite: Any) -
     return ZENNIT.attributed(model, images, lambda network, x, targets: network.relevance(x, targets, relevance))
 
 
-@ZENNIT.counterpart("lrp", total=lambda model, images, **_: model.scalars(images))
+@ZENNIT.counterpart("lrp")
 def lrp(
     model: Explained, images: Tensor, keys: Sequence[Key], *, epsilon: Epsilon = 1e-6, version: Version = VERSION
 ) -> Tensor:
