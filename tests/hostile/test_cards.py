@@ -129,7 +129,6 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, list[str]]]] = {
             **dict.fromkeys(("get", "table", "annotations", "plays"), MAPPING),
             **dict.fromkeys(("parameters", "protocols"), [name for name in EVERY if name[:9] != "a mapping"]),
             **dict.fromkeys(("shares", "counts"), EVERY),
-            "mirror": [name for name in EVERY if name != "a truth value"],
         },
     ),
     "plays": (PLAYED, dict.fromkeys(Plays.model_fields, WORD)),
@@ -181,6 +180,11 @@ SCHEMA = {
     "models__0": Model,
     "counts__test": Count,
 }
+
+for _part, (_, _kinds) in KINDS.items():  # what is true or false may be nothing else
+    for _name, _field in SCHEMA[_part].model_fields.items():
+        if _field.annotation is bool:
+            _kinds[_name] = [kind for kind in EVERY if kind != "a truth value"]
 
 FIELDS: dict[str, Refused] = {}
 for _part, (_base, _kinds) in KINDS.items():
