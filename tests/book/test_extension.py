@@ -105,7 +105,7 @@ def test_no_page_reads_a_file_or_writes_html_of_its_own(build, evidence):
     directives = {"include": "", "literalinclude": "", "raw": " html"}
     blocks = [f"```{{{name}}}{kind or ' secret.txt'}\n<b>raw</b>\n```" for name, kind in directives.items()]
     html, warnings = build(
-        evidence__lungs__x=f"{ORPHAN}# A\n\n<script>ran()</script> <i>x</i>\n\n" + "\n\n".join(blocks)
+        index="# B\n", evidence__lungs__x=f"{ORPHAN}# A\n\n<script>ran()</script> <i>x</i>\n\n" + "\n\n".join(blocks)
     )
     page = html["evidence/lungs/x"]
     assert "the secret" not in page
@@ -119,7 +119,7 @@ def test_a_card_full_of_markup_is_a_page_of_text(build, evidence):
     text = "<script>ran()</script> ```{include} /etc/passwd ::: {download}`x </etc/passwd>` ![a](/etc/passwd) $x$ *b* |"
     given = dict.fromkeys(("title", "summary", "role", "modality", "licence", "reported"), text)
     card = data_cards.load("siim-pneumothorax").model_copy(update={**given, "finding": text, "name": "lungs"})
-    html, warnings = build(evidence__lungs__index=myst.overview(card, "smoke"))
+    html, warnings = build(index="# B\n", evidence__lungs__index=ORPHAN + myst.overview(card, "smoke"))
     article = re.search(r"<body>.*", html["evidence/lungs/index"], re.DOTALL)[0]
     assert article.count("&lt;script&gt;ran()&lt;/script&gt;") >= 6
     assert "root:" not in article

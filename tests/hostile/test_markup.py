@@ -5,6 +5,7 @@ elements, attributes and nodes, and the same words but for that one: whatever be
 a table's cell or a formula would differ.
 """
 
+import ast
 import json
 import re
 import sys
@@ -37,11 +38,11 @@ from saltrust.cli import tables
 from saltrust.core import data_cards, markup, paths
 from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError
-from saltrust.core.tables import PROSE, Column, read_csv
+from saltrust.core.tables import Column, read_csv
 from saltrust.publishing import blocks, compare, html, myst, report_card_page, ro_crate, sweep
 
 BOOK = Path(__file__).parents[2] / "book"
-WORDS = ("harmless", "harmless" * 5)  # short, and as long as a text that may break into lines in a table
+WORD = "harmless"
 LATEX = r"$\frac{$"  # matplotlib fails on it
 
 SNIPPETS = {
@@ -108,6 +109,7 @@ class Elements(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        attributes = [one for one in attributes if one != ("class", "prose")]  # of texts that are long
         self.shape.append((tag, [name for name, _ in attributes]))
         for name, value in attributes:
             if name == "srcdoc":
@@ -258,7 +260,7 @@ def run_page(text: str, folder: Path) -> str:
 
 def evidence_blocks(text: str, folder: Path) -> str:
     found = blocks.read(leave(text, folder))
-    return "# Title\n\n" + "\n\n".join(myst.write(block, card(WORDS[0])) for block in found)
+    return "# Title\n\n" + "\n\n".join(myst.write(block, card(WORD)) for block in found)
 
 
 def compared(text: str, folder: Path) -> str:
@@ -404,10 +406,10 @@ OF_WRITERS: dict[str, tuple[Written, str]] = {
 
 
 @cache
-def harmless(written: Written, word: str, folder: Path) -> tuple[object, str]:
+def harmless(written: Written, folder: Path) -> tuple[object, str]:
     read, write = written
-    (folder / word).mkdir()
-    return read(write(word, folder / word))
+    (folder / WORD).mkdir()
+    return read(write(WORD, folder / WORD))
 
 
 @pytest.fixture(scope="module")
@@ -424,11 +426,10 @@ def test_text_reads_as_it_was_typed(case, common, tmp_path, monkeypatch):
     )  # without its quotes
     at = common / str(list(WRITERS.values()).index(case[0]))
     at.mkdir(exist_ok=True)
-    word = WORDS[len(text) > PROSE]
-    shape, said = harmless(case[0], word, at)
+    shape, said = harmless(case[0], at)
     (tmp_path / "x").mkdir()
     found, reads = read(write(text, tmp_path / "x"))
-    assert reads.replace(str(tmp_path / "x"), "") == said.replace(str(at / word), "").replace(word, words(text))
+    assert reads.replace(str(tmp_path / "x"), "") == said.replace(str(at / WORD), "").replace(WORD, words(text))
     assert found == shape
 
 
@@ -506,14 +507,14 @@ def parsed(place: tuple[str | int, ...], text: str, folder: Path) -> tuple[objec
 @pytest.mark.parametrize("place", OF_FIELDS.values(), ids=OF_FIELDS)
 def test_a_field_of_a_card_is_text_or_refused(place, tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
-    word, text = (WORDS[1], SHORT) if place[0] in NAMES else (WORDS[1], HOSTILE)
-    plain, hostile = parsed(place, word, tmp_path), parsed(place, text, tmp_path)
+    text = SHORT if place[0] in NAMES else HOSTILE
+    plain, hostile = parsed(place, WORD, tmp_path), parsed(place, text, tmp_path)
     if isinstance(hostile, str):
         assert "\n" not in hostile
         assert str(place[0]) in hostile or hostile == plain
     else:
         assert hostile[0] == plain[0]
-        assert hostile[1] == plain[1].replace(word, words(text))
+        assert hostile[1] == plain[1].replace(WORD, words(text))
 
 
 def test_the_fields_are_all_that_a_card_has():
@@ -522,3 +523,24 @@ def test_the_fields_are_all_that_a_card_has():
     texts = {name for name, field in schema.items() if '"string"' in json.dumps(field) or "$ref" in json.dumps(field)}
     assert texts - {place[0] for place in FIELDS} <= {"counts", "protocols", "parameters", "get"}
     assert {("title",), ("get", "tree"), ("models", 0, "classes", 0), ("table", "label")} <= set(FIELDS)
+
+
+def test_chapters_write_texts_of_a_card_as_text():
+    """In captions, which are MyST; alternative texts and figures are text as they are."""
+    bare = []
+    for file in sorted(paths.CHAPTERS.glob("*.py")):
+        tree = ast.parse(file.read_text())
+        of_card = {
+            target.id
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Assign) and re.match(r"study\.card\.\w+$", ast.unparse(node.value))
+            for target in node.targets
+        }
+        captions = [word.value for node in ast.walk(tree) if isinstance(node, ast.Call) for word in node.keywords
+                    if word.arg == "caption"]  # fmt: skip
+        for part in (part for caption in captions for part in ast.walk(caption)):
+            if isinstance(part, ast.FormattedValue):
+                said = ast.unparse(part.value)
+                if (said in of_card or "card." in said) and not said.startswith("myst("):
+                    bare.append(f"{file.name}: {said}")
+    assert bare == []
