@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -96,7 +97,7 @@ MOMENTS = {
     "while a cell of the book's chapter runs": (PUBLISH, "", FROM_CELL),
     "while a cell runs, and again while it puts aside what it has": (RUN, "", AGAIN),
     "before the page is written": (RUN, before("saltrust.publishing.html.write"), QUIET),
-    "before artefacts are computed": (COMPUTE, before("saltrust.study.computing.compute"), QUIET),
+    "before artefacts are computed": (COMPUTE, before("saltrust.cli.planning.of_book"), QUIET),
     "before a plan is made": (["plan", "dataset"], before("saltrust.cli.planning.plan"), QUIET),
     "before the book is rendered": (["book"], before("saltrust.publishing.assemble.assemble"), QUIET),
 }
@@ -114,15 +115,16 @@ def project(tmp_path):
     """A project of one chapter whose code is given, in an environment of its own; returns that."""
 
     def make(code: str) -> dict[str, str]:
-        for name in ("notebooks", "temporary"):
-            (tmp_path / name).mkdir()
+        (tmp_path / "notebooks").mkdir()
+        (tmp_path / "temporary").symlink_to(short)
         (tmp_path / "notebooks" / "dataset.py").write_text(f"{CHAPTER}{code}\n")
         (tmp_path / "data_cards").symlink_to(paths.PROJECT / "data_cards")
         (tmp_path / "book").symlink_to(paths.PROJECT / "book")
-        places = {"SALTRUST_PROJECT": "", "SALTRUST_RESULTS": "results", "TMPDIR": "temporary", "KEPT": "kept"}
-        return os.environ | {name: str(tmp_path / place) for name, place in places.items()}
+        places = {"SALTRUST_PROJECT": "", "SALTRUST_RESULTS": "results", "KEPT": "kept"}
+        return os.environ | {name: str(tmp_path / place) for name, place in places.items()} | {"TMPDIR": short}
 
-    return make
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:  # else sockets would lie elsewhere
+        yield make
 
 
 def start(words: list[str], environment: dict[str, str], plant: str = "") -> subprocess.Popen:
@@ -210,7 +212,9 @@ def test_what_a_killed_process_leaves_is_listed_and_collected(project, tmp_path)
     for path in [inner for folder in left for inner in (*folder.rglob("*"), folder)]:
         os.utime(path, (1e9, 1e9))
     for words, there in ((["ls"], True), (["gc", "--delete"], False)):
-        process = start(["store", *words], environment)
+        process = start(
+            ["store", *words], environment, f"import saltrust.core.scratch as s; s.SHORT = {str(tmp_path)!r}"
+        )
         out, said = process.communicate(timeout=300)
         assert (process.returncode, said) == (0, "")
         assert "(chapter)            1" in out
