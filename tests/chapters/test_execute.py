@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saltrust import chapters
-from saltrust.chapters import execute
+from saltrust.chapters import execute, kernel
 from saltrust.cli import app
 from saltrust.cli.chapter_commands import ChapterCommand
 from saltrust.core import paths
@@ -269,8 +269,8 @@ def test_the_command_of_an_older_run_leaves_out_what_is_no_parameter_any_more():
     assert chapter.command(given) == "saltrust run models --dataset cells --profile quick"
 
 
-@pytest.mark.parametrize("request_to_end", [signal.SIGINT, signal.SIGTERM])
-def test_a_chapter_that_is_interrupted_has_time_to_put_aside_what_it_has(project, tmp_path, request_to_end):
+@pytest.mark.parametrize(("request_to_end", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_chapter_that_is_interrupted_has_time_to_put_aside_what_it_has(project, tmp_path, request_to_end, code):
     """Longer than the 2.5 s after which Jupyter would end its kernel."""
     started, kept = tmp_path / "started", tmp_path / "kept"
     made = project(f"""
@@ -292,10 +292,10 @@ except KeyboardInterrupt:
             time.sleep(0.1)
         assert started.exists()
         process.send_signal(request_to_end)
-        _, said = process.communicate(timeout=execute.PATIENCE + 60)
+        _, said = process.communicate(timeout=kernel.PATIENCE + 60)
     finally:
         process.kill()
-    assert process.returncode == 130
+    assert process.returncode == code
     assert "saltrust: interrupted; what is computed is kept" in said
     assert "KeyboardInterrupt caught" not in said
     assert kept.exists()

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from saltrust.core import progress
@@ -22,6 +23,24 @@ def test_items_pass_unchanged(tmp_path, monkeypatch, log):
         monkeypatch.delenv(progress.LOG, raising=False)
     assert list(progress.track("abc", "letters")) == ["a", "b", "c"]
     assert list(progress.track(iter("ab"), "letters", total=2)) == ["a", "b"]
+
+
+def test_the_share_done_is_that_of_the_work(tmp_path, monkeypatch):
+    """Items that take as long as they weigh: at each line the time left is what it then takes."""
+    log, weights = tmp_path / "log", [1.0, 1.0, 6.0, 2.0]
+    clock = iter([0.0, *np.cumsum(weights)])
+    monkeypatch.setenv(progress.LOG, str(log))
+    monkeypatch.setattr(progress, "INTERVAL", 0.0)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    assert list(progress.track("abcd", "weighing", weights=weights)) == [*"abcd"]
+    lines = [json.loads(line)["line"] for line in log.read_text().splitlines()]
+    assert [line.split()[1] for line in lines] == ["10%", "20%", "80%"]
+    assert [line.split()[-2] for line in lines] == ["0:09", "0:08", "0:02"]
+
+
+def test_items_of_a_wrong_total_still_pass(tmp_path, monkeypatch):
+    monkeypatch.setenv(progress.LOG, str(tmp_path / "log"))
+    assert list(progress.track(iter("abc"), "letters", total=2)) == ["a", "b", "c"]
 
 
 def test_lines_are_written_at_most_once_an_interval(tmp_path, monkeypatch):

@@ -131,4 +131,4 @@ class Kernel:
 
 def _tells_no_death(record: logging.LogRecord) -> bool:
     """Of a record of nbclient's; `Kernel.death` tells more."""
-    return not str(record.msg).startswith("Kernel died")
+    return not str(record.msg).startswith(("Kernel died", "Error occurred while starting new kernel client"))

@@ -11,8 +11,9 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import accumulate, chain, repeat
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,13 +31,16 @@ LINES = 100  # about as many lines of one work, once it takes long
 REPEATED = 60.0  # seconds between two lines of a data set where they cannot be rewritten
 
 
-def track(iterable: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
+def track(
+    iterable: Iterable[T], what: str, total: int | None = None, weights: Sequence[float] | None = None
+) -> Iterator[T]:
     """Iterate, showing how far the work is and how long it will still take.
 
     Args:
         iterable: what is worked through.
         what: the work, as a short phrase ("maps xrai on densenet121-1").
         total: number of items, where `len` does not tell.
+        weights: amount of work of each item, in any unit, where they differ; the share done is that of the work.
 
     >>> list(track("abc", "letters"))
     ['a', 'b', 'c']
@@ -47,16 +51,18 @@ def track(iterable: Iterable[T], what: str, total: int | None = None) -> Iterato
 
         yield from tqdm(iterable, desc=what, total=total, leave=False)
         return
+    amounts = list(accumulate(weights if weights is not None else repeat(1, total)))
+    whole = amounts[-1] if amounts else 0
     start = last = time.monotonic()
-    for done, item in enumerate(iterable, 1):
+    for done, item in zip(chain(amounts, repeat(whole)), iterable, strict=False):
         yield item
         now = time.monotonic()
-        if now - last >= max(INTERVAL, (now - start) / LINES) and done < total:
+        if now - last >= max(INTERVAL, (now - start) / LINES) and 0 < done < whole:
             last = now
-            say(bar(what, done, total, now - start))
+            say(bar(what, done, whole, now - start))
 
 
-def bar(what: str, done: int, total: int, elapsed: float) -> str:
+def bar(what: str, done: float, total: float, elapsed: float) -> str:
     """How far a work is, in one line: a bar of 20 cells, the share done, the work, and the time left.
 
     >>> bar("maps", 5, 20, elapsed=30.0)

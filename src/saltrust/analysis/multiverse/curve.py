@@ -159,7 +159,9 @@ def _make_maps(study: Study, plans: Mapping[tuple[str, str], Sequence[Specificat
     """Compute the maps that are missing, those of one network one after the other, as it is slow to build."""
     sources = [source for source in _sources(plans) if isinstance(source, SaliencyMaps)]
     maps = {one.digest: one for one in (source.powers or source for source in sources)}.values()
-    for one in track(in_order(one for one in maps if not study.store.folder(one).exists()), "maps"):
+    missing = list(in_order(one for one in maps if not study.store.folder(one).exists()))
+    passes = [one.work()[-1][1] for one in missing]  # KernelSHAP takes a thousand where a gradient takes one
+    for one in track(missing, "maps", weights=passes):
         study.store.get(one, remember=False)
 
 
