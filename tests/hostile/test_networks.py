@@ -622,7 +622,7 @@ ARCHIVES: dict[str, tuple[Callable[[Path], Any], str]] = {
         saved(state(**{"7_bias": torch.quantize_per_tensor(torch.ones(1), 0.1, 0, torch.qint8)})), "a quantized tensor"
     ),
     "weights of eight bits": (saved(state(**{"7_bias": torch.ones(1).to(torch.float8_e4m3fn)})), "a quantized tensor"),
-    "whole numbers for weights": (saved(state(**{"7_bias": torch.ones(1, dtype=torch.int8)})), "whole numbers for 7.bias"),
+    "whole numbers for weights": (saved(state(**{"7_bias": torch.ones(1).char()})), "whole numbers for 7.bias"),
     "truth values for weights": (saved(state(**{"7_bias": torch.ones(1) > 0})), "whole numbers for 7.bias"),
     "weights of NaN": (saved(state(**{"7_bias": torch.ones(1) * float("nan")})), "NaN numbers in 7.bias"),
     "infinite weights": (saved(state(**{"7_bias": torch.ones(1) / 0})), "infinite"),
