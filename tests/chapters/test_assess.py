@@ -202,7 +202,10 @@ def test_the_same_weights_twice_are_no_replicates(study):
 
 def test_what_is_assumed_of_a_model_is_said(study):
     said = study("first").networks.models["some-nets-first"].assumed
-    assert said == "48 pixels, 1 channel, black 0 and white 1; outputs healthy, pneumothorax, exclusive"
+    assert said == (
+        "48 pixels, 1 channel, black 0 and white 1 (a guess: say `input_range`); outputs healthy, pneumothorax, "
+        "exclusive (a guess: say `exclusive`)"
+    )
 
 
 def test_its_record_holds_what_it_says_of_the_test_images(study):

@@ -93,6 +93,11 @@ def assess(card: Card, profile: str, protocol: str, methods: str, seed: int, tel
     for network in networks:
         unused = "" if network.title in study.networks.all_classifiers else "; not compared: one of each kind is"
         tell(f"{network.title}: {network.assumed}{unused}")
+        if network.guessed:
+            tell(
+                f"{network.title}: nobody says its {', '.join(network.guessed)}; where a guess is wrong, so is every "
+                "number about this model: say them in a YAML file with its `source`, and assess that file"
+            )
     given = {"dataset": card.name, "profile": profile, "protocol": protocol, "seed": str(seed)}
     for name in chapters.of(card):
         chapter = chapters.load(name)

@@ -176,6 +176,17 @@ def test_the_size_is_found_and_the_card_has_the_last_word(folder, loaded):
     assert renamed.classes == ("a", "b", "lesion")
 
 
+def test_what_is_a_guess_is_called_one(folder):
+    """A network that runs on images of one size alone shows it; one that runs on any does not."""
+    shown = load(Model(source="nets.py:heavy", input_range=(0.0, 1.0)), folder, (), "lesion")
+    assert (shown.size, shown.guessed) == (96, ())
+    guessed = load(Model(source="nets.py:one"), folder, (), "lesion")
+    assert guessed.guessed == ("size", "input_range")
+    assert guessed.assumed.startswith("224 pixels (a guess: say `size`), 3 channels, black 0 and white 1 (a guess: say")
+    said = load(Model(source="nets.py:two", size=48, mean=(0.5,), classes=("a", "lesion")), folder, (), "lesion")
+    assert said.guessed == ("exclusive",)
+
+
 def test_a_model_is_handed_over_in_evaluation_in_single_precision_and_frozen(loaded):
     for function in ("training", "double"):
         network = loaded(function).network

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,13 +26,14 @@ from saltrust.models.classifiers import seeded
 from saltrust.models.external import keras, libraries  # noqa: F401  with them, every source is known
 from saltrust.models.external.gradient_trial import check_gradient
 from saltrust.models.external.open_range import check_range
-from saltrust.models.external.probe import FAILURES, count_outputs, find_input, left_open, probe_images
+from saltrust.models.external.probe import FAILURES, SAME, count_outputs, find_input, left_open, probe_images
 from saltrust.models.external.sources import LoadedNetwork, find, one_line, refusal
 from saltrust.models.external.stages import stages_of
 from saltrust.models.external.torchscript import Compiled
 from saltrust.models.randomization import check
 
 SHOWN = 8  # names that an error lists
+MOST_NESTED = 100  # modules within one another
 
 
 @dataclass(frozen=True)
@@ -116,9 +118,11 @@ def load(model: Model, folder: Path, classes: Sequence[str], finding: str) -> Ex
         SaltrustError: the model cannot be had, does not do what it should on a few images, or does not know the card's
             classes; the error names its source.
     """
-    found = _found_alike(model, folder)
+    with seeded(0):
+        found = find(model, folder)
     model = _described(model, found)
     body = _settled(found.body, model)
+    _check_repeats(body, model, folder)
     trial = _copied(body, model)
     channels, size = find_input(trial, model)
     unsaid = left_open(trial, model, channels, size)
@@ -156,7 +160,7 @@ def _sound_outputs(body: nn.Module, trial: nn.Module, preprocessing: nn.Module, 
     key = (checksum, model.bounded_logits)
     if key not in _SOUND:
         runner = nn.Sequential(preprocessing, trial).eval()
-        _check_copy(body, runner, model)
+        _check_copy(body, runner, preprocessing, model)
         n_outputs = count_outputs(runner, model, model.size)
         check_range(runner, model, model.size)
         check_gradient(nn.Sequential(preprocessing, body).eval(), model, model.size)
@@ -164,24 +168,23 @@ def _sound_outputs(body: nn.Module, trial: nn.Module, preprocessing: nn.Module, 
     return _SOUND[key]
 
 
-def _found_alike(model: Model, folder: Path) -> LoadedNetwork:
-    """The network that a card's model names. Raises SaltrustError where code gives other weights each time."""
-    with seeded(0):
-        found = find(model, folder)
+def _check_repeats(body: nn.Module, model: Model, folder: Path) -> None:
+    """Raise SaltrustError where the model's code gives other weights each time."""
     if ".py:" in model.source or ".py:" in model.architecture:
         with seeded(1):
-            again = find(model, folder)
-        if _weights(found.body) != _weights(again.body):
+            again = _settled(find(model, folder).body, model)
+        if _weights(body) != _weights(again):
             raise refusal(
                 model,
                 "has other weights each time that it is loaded: read them from a file, or set a seed before they are "
                 "drawn (torch.manual_seed)",
             )
-    return found
 
 
 def _settled(body: nn.Module, model: Model) -> nn.Module:
     """The network in evaluation mode and single precision, without gradients of its weights."""
+    if _nesting(body) > MOST_NESTED:  # torch itself would crash
+        raise refusal(model, f"holds itself, or modules within modules more than {MOST_NESTED} deep: RecursionError")
     empty = [name for name, w in (*body.named_parameters(), *body.named_buffers()) if w.is_meta or is_lazy(w)]
     if empty:
         raise refusal(model, f"has weights without values (meta device, or lazy and never run): {_list(empty)}")
@@ -189,6 +192,23 @@ def _settled(body: nn.Module, model: Model) -> nn.Module:
         return body.float().eval().requires_grad_(False)
     except FAILURES as error:
         raise refusal(model, f"cannot be put into evaluation mode: {one_line(error)}") from error
+
+
+def _nesting(body: nn.Module) -> float:
+    """How many modules lie within one another; infinitely many where one holds itself."""
+    deepest, around, seen, pending = 0, set(), set(), [(body, False)]
+    while pending:
+        module, leaves = pending.pop()
+        if leaves:
+            around.remove(module)
+        elif module in around:
+            return math.inf
+        elif module not in seen:
+            seen.add(module)
+            around.add(module)
+            deepest = max(deepest, len(around))
+            pending += [(module, True), *((child, False) for child in module._modules.values() if child is not None)]
+    return deepest
 
 
 def _guessed(model: Model, names: Sequence[str], unsaid: Sequence[str]) -> tuple[str, ...]:
@@ -217,24 +237,33 @@ def _copied(body: nn.Module, model: Model) -> nn.Module:
     return copied
 
 
-def _check_copy(body: nn.Module, runner: nn.Module, model: Model) -> None:
-    """Check that a copy does not run on the weights of the network that it was copied from: whoever draws its weights
-    anew would change nothing."""
+def _check_copy(body: nn.Module, runner: nn.Module, preprocessing: nn.Module, model: Model) -> None:
+    """Check that a fresh copy does as the one that ran before, whatever its first image is, and on weights of its own:
+    whoever draws these anew would change nothing else."""
     weights = [weight for weight in body.parameters() if weight.is_floating_point()]
+    fresh = nn.Sequential(preprocessing, _copied(body, model)).eval()
+    image = probe_images(2, model.size)[1:]
     for weight in weights:
         weight.requires_grad_(True)
     try:
-        with torch.enable_grad():
-            outputs = runner(probe_images(1, model.size))
+        with torch.enable_grad(), seeded(0):
+            first, later = (one(image.clone()) for one in (fresh, runner))
+    except FAILURES as error:
+        raise refusal(model, f"fails when it runs again: {one_line(error)}") from error
     finally:
         for weight in weights:
             weight.requires_grad_(False)
-    if isinstance(outputs, torch.Tensor) and outputs.requires_grad:
+    usable = (isinstance(one, torch.Tensor) and one.is_floating_point() and not one.is_sparse for one in (first, later))
+    if not all(usable) or first.shape != later.shape:
+        return  # what is wrong with them is said of a single run
+    if first.requires_grad:
         raise refusal(
             model,
             "still runs on its own weights when it is copied: a lambda or a function in an attribute keeps hold of a "
             "module. Write it as a method",
         )
+    if bool(((first - later).abs() > SAME * later.abs().max()).any()):
+        raise refusal(model, "gives an image other logits when it ran on another before: nothing may be kept of a run")
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------

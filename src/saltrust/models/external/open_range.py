@@ -28,8 +28,8 @@ from saltrust.models.external.sources import refusal
 SUMS = frozenset({"convolution", "linear", "addmm", "mm", "bmm", "baddbmm", "addbmm", "mv", "addmv", "dot"})
 """Operations of aten that weigh and sum."""
 DEPTH = 6  # weighted sums from the end that are tried: the last may feed an attention, which is bounded by design
-SIZES = tuple(10 ** (k / 2) for k in range(13))  # of the sums that take the place of the network's own
-DRAWS = 16  # of the channels' shares: half of them the other half's with the other sign
+SIZES = tuple(10 ** (2 * k / 3) for k in range(10))  # of the sums that take the place of the network's own
+DRAWS = 8  # of the channels' shares: half of them the other half's with the other sign
 GROWTH = 1e-2  # of what outputs reach, beyond all smaller sizes, as a share of the smallest's; bounded ones do not grow
 STRAIGHT = 1e-9  # share by which steps may differ that are taken for equal
 CORNER = 16  # places along each dimension of weights that are looked at
@@ -173,8 +173,8 @@ def check_range(network: nn.Module, model: Model, size: int) -> None:
     where = where if math.inf in (-low, high) else f"out of {low:.3g} to {high:.3g}"
     raise refusal(
         model,
-        f"never lets {which} go {where}, however large its last weighted sums are: as a probability does, or what is "
-        "made of one. Return the logits before that; if these are the logits, say so by `bounded_logits: true`",
+        f"never lets {which} go {where}, however large its last weighted sums are, as it is with probabilities and "
+        "what is made of them. Return the logits before that; if these are the logits, say `bounded_logits: true`",
     )
 
 

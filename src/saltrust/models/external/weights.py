@@ -139,10 +139,11 @@ def read_state(file: Path, what: str, classes: Iterable[type] = ()) -> dict[str,
         if tarfile.is_tarfile(file):  # torch's format before 0.1.10, which it unpacks onto the disk
             raise pickle.UnpicklingError("unsupported: a tar archive")
         if file.suffix == ".safetensors":
-            return load_file(file)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            held = torch.load(file, map_location="cpu", **reading)
+            held = load_file(file)
+        else:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                held = torch.load(file, map_location="cpu", **reading)
         if isinstance(held, nn.Module):
             held = held.state_dict()
     except Exception as error:
@@ -157,10 +158,28 @@ def read_state(file: Path, what: str, classes: Iterable[type] = ()) -> dict[str,
             held = held[key]
     if not isinstance(held, Mapping) or not held or not all(isinstance(value, Tensor) for value in held.values()):
         found = (
-            f"a dict with {', '.join(map(str, list(held)[:FEW]))}" if isinstance(held, Mapping) else type(held).__name__
+            f"a dict with {', '.join(map(str, list(held)[:FEW])) or 'nothing in it'}"
+            if isinstance(held, Mapping)
+            else type(held).__name__
         )
         raise SaltrustError(f"{what} is not a file of weights by name: it holds {found}")
+    for name, value in held.items():
+        kind = _unusable(value) if isinstance(name, str) else f"the key {name!r}, which is no name"
+        if kind:
+            raise SaltrustError(f"{what} holds {kind} ({str(name)[:80]}); it must hold dense real numbers by name")
     return dict(held)
+
+
+def _unusable(value: Tensor) -> str:
+    """What keeps a tensor from being weights, "" for nothing."""
+    kinds = {
+        "a tensor without values (meta device)": value.is_meta,
+        "a quantized tensor": value.is_quantized or str(value.dtype).startswith(("torch.float8", "torch.float4")),
+        "a sparse tensor": value.layout != torch.strided,
+        "complex numbers": value.is_complex(),
+        "a nested tensor": value.is_nested,
+    }
+    return next((kind for kind, found in kinds.items() if found), "")
 
 
 class _Unbuilt(nn.Module):
@@ -220,6 +239,11 @@ def fill(body: nn.Module, state: dict[str, Tensor], what: str, architecture: str
             for name, value in wanted.items()
             if name in state and state[name].shape != value.shape
         ],
+        "has whole numbers for": [  # weights of a quantized network, without their scale
+            name
+            for name, value in wanted.items()
+            if name in state and value.is_floating_point() and not state[name].is_floating_point()
+        ],
         "has infinite or NaN numbers in": [name for name, value in state.items() if not value.isfinite().all()],
     }
     found = [
@@ -229,7 +253,10 @@ def fill(body: nn.Module, state: dict[str, Tensor], what: str, architecture: str
     ]
     if found:
         raise SaltrustError(f"{what} does not fit {architecture} ({len(wanted)} tensors): it {'; '.join(found)}")
-    body.load_state_dict(state, strict=False)
+    try:
+        body.load_state_dict(state, strict=False)
+    except (RuntimeError, TypeError) as error:
+        raise SaltrustError(f"{what} does not fit {architecture}: {one_line(error)}") from error
 
 
 def _architecture(model: Model, folder: Path) -> LoadedNetwork:
