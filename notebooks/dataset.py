@@ -76,7 +76,7 @@ shown = positive[:n_shown]
 page.figure(
     plots.image_grid(test.pixels[shown], [f"{a:.1%}" for a in area[:n_shown]], test.truth[shown]),
     "positive",
-    caption=f"Test images with {myst(finding)}, the truth outlined in cyan; above each, the share of the image it covers.",
+    caption=f"Test images with {myst(finding)}, the truth outlined in cyan; above each, its share of the image.",
     alt=f"{len(shown)} test images with an outline around the {finding}, which covers between "
     f"{area[:n_shown].min():.1%} and {area[:n_shown].max():.1%} of the image.",
 )
