@@ -81,7 +81,7 @@ def test_a_changed_image_is_read_or_refused(name, data):
         pixels, size = found
         assert pixels.dtype == np.uint8
         assert pixels.shape[1::-1] == size
-        if not images.is_dicom(file):
+        if not name.endswith(".dcm"):
             with Image.open(file) as theirs:
                 values = np.asarray(theirs.convert("RGB")) if theirs.mode not in images.DEEP else None
             ours = pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
