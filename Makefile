@@ -8,6 +8,8 @@ JOBS     ?=
 OPTIONS  ?=
 VERBOSE  ?=
 P        ?=
+SEED     ?= $(shell od -An -N3 -tu4 /dev/urandom | tr -d ' ')
+CASE     ?=
 BIN      := .venv/bin
 export SALTRUST_VERBOSE := $(VERBOSE)
 
@@ -18,7 +20,7 @@ MEMORY    = $(shell $(BIN)/python -c "import psutil; print(psutil.virtual_memory
 SHARE     = $(if $(filter local,$(EXECUTOR)),--cores $(CORES) --resources mem_mb=$(MEMORY),$(addprefix --jobs ,$(JOBS)))
 
 .DEFAULT_GOAL := help
-.PHONY: help env book test test-book test-cluster benchmark benchmark-full check chapter lab lock clean
+.PHONY: help env book test fuzz test-book test-cluster benchmark benchmark-full check chapter lab lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -41,6 +43,12 @@ chapter: .venv/installed ## run one chapter again: CHAPTER=... DATASET=... P="na
 
 test: .venv/installed ## run the tests, a process a core
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+
+fuzz: SEED := $(SEED)
+fuzz: .venv/installed ## try thousands of broken files, commands and numbers; again: SEED=... CASE=...
+	@echo "SEED=$(SEED)"
+	$(BIN)/python -m pytest $(if $(CASE),'$(CASE)',tests/fuzz --numprocesses auto --maxprocesses 8 --dist worksteal) \
+		--hypothesis-profile=$(if $(CASE),shrink,fuzz) --hypothesis-seed=$(SEED)
 
 test-book: .venv/installed ## drive the built book in headless Chromium (Debian: chromium, chromium-driver)
 	$(BIN)/python -m pytest -m book tests/book

@@ -15,6 +15,8 @@ os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NUMBA_NUM_THREAD
 # No deadline: time says something about the machine, not about the property.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None)  # other examples each time: pytest --hypothesis-profile=explore
+settings.register_profile("fuzz", deadline=None)  # make fuzz
+settings.register_profile("shrink", deadline=None)  # a case of it again
 settings.load_profile("repeatable")
 
 

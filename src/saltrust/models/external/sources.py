@@ -112,9 +112,12 @@ def intact_file(source: str, folder: Path) -> Path:
     size = file.stat().st_size
     if not size:
         raise SaltrustError(f"model '{source}' is an empty file")
-    if zipfile.is_zipfile(file):
-        with zipfile.ZipFile(file) as archive:
-            unpacked = sum(member.file_size for member in archive.infolist())
+    if file.suffix != ".safetensors" and zipfile.is_zipfile(file):  # any numbers may look like the end of an archive
+        try:
+            with zipfile.ZipFile(file) as archive:
+                unpacked = sum(member.file_size for member in archive.infolist())
+        except Exception as error:  # of many kinds, for what is only like an archive
+            raise SaltrustError(f"model '{source}' is an archive that is damaged: {one_line(error)}") from error
         if unpacked > UNPACKED * size:
             raise SaltrustError(
                 f"model '{source}' has {size:,} bytes and unpacks to {unpacked:,}; torch packs weights without "
