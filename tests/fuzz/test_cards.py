@@ -8,7 +8,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from saltrust.core import data_cards, paths
 from saltrust.core.card_parts import Model
@@ -159,7 +159,10 @@ def test_parameters_of_generated_data(kind, data):
     numbers = st.one_of(st.floats(0, 2), st.floats(), st.integers(-5, 2000))
     value = data.draw(st.one_of(numbers, st.lists(numbers, min_size=2, max_size=2), _junk))
     fields = SOUND[kind] | {"parameters": SOUND[kind].get("parameters", {}) | {name: value}}
-    card = Card(name=OWN, finding="lesion", **fields)
+    try:
+        card = Card(name=OWN, finding="lesion", **fields)
+    except ValidationError:  # what no field of a card may hold is none of the loader's business
+        return
     split = guard.attempt(lambda: LOADERS[kind].load(card, "test", 1, 64, 0))
     if not isinstance(split, SaltrustError):
         assert len(split) == 1

@@ -110,6 +110,20 @@ REQUESTS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _heard():
+    """Requests are heard also where whoever runs the tests ignores them (nohup, a job in the background)."""
+    defaults = {
+        signal.SIGHUP: signal.SIG_DFL,
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGINT: signal.default_int_handler,
+    }
+    before = {request: signal.signal(request, handler) for request, handler in defaults.items()}
+    yield
+    for request, handler in before.items():
+        signal.signal(request, handler)
+
+
 @pytest.fixture
 def project(tmp_path):
     """A project of one chapter whose code is given, in an environment of its own; returns that."""
@@ -195,7 +209,7 @@ def test_a_kernel_that_dies_is_told_in_one_line(case, project, tmp_path):
     out, said = process.communicate(timeout=300)
     (line,) = said.splitlines()
     assert (process.returncode, out) == (2, "")
-    assert line.startswith("saltrust: phantom-pneumothorax dataset failed in dataset.py, cell 2: its kernel ")
+    assert line.startswith("saltrust: phantom-pneumothorax dataset failed in dataset.py, cell 3: its kernel ")
     assert why in line
     assert {Path(name).name for name in files(tmp_path / "results")} == {"dataset.ipynb", "dataset.py"}
     assert files(tmp_path / "temporary") == set()
