@@ -60,3 +60,14 @@ def tiny_profile():
         del PROFILES["tiny"]
 
     return register
+
+
+@pytest.fixture
+def heard():
+    """Requests to end are heard also where whoever runs the tests ignores them (nohup, a job in the background)."""
+    handlers = dict.fromkeys((signal.SIGTERM, signal.SIGHUP), signal.SIG_DFL)
+    handlers[signal.SIGINT] = signal.default_int_handler
+    before = {request: signal.signal(request, handler) for request, handler in handlers.items()}
+    yield
+    for request, handler in before.items():
+        signal.signal(request, handler)

@@ -9,6 +9,8 @@ import pytest
 from saltrust.core import interruption
 from saltrust.core.interruption import REQUESTS, Interrupted, interruptible, uninterrupted
 
+pytestmark = pytest.mark.usefixtures("heard")
+
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 

@@ -206,9 +206,11 @@ Written = tuple[Callable[[Any], tuple[object, str]], Callable[[str, Path], Any]]
 
 
 def card(text: str, **fields: object) -> Card:
-    """A card all whose free texts are the text."""
-    get = {"root": "/nowhere", "source": text, "tree": text}
-    given = {field: text for field in ("title", "summary", "role", "finding", "reported", "modality", "licence")}
+    """A card all whose free texts are the text; in those of one line blanks stand for its line breaks."""
+    line = " ".join(text.splitlines())
+    get = {"root": "/nowhere", "source": line, "tree": text}
+    given = {field: text for field in ("summary", "role", "reported", "licence")}
+    given |= dict.fromkeys(("title", "finding", "modality"), line)
     table = {"file": "a.csv", "image": "image", "mask": "mask", "split": "split"}
     return Card(**{"name": "a", "truth": "mask", "get": get, "table": table} | given | fields)
 

@@ -18,6 +18,8 @@ from saltrust.chapters import kernel
 from saltrust.core import paths, scratch
 from saltrust.core.interruption import Interrupted, interruptible
 
+pytestmark = pytest.mark.usefixtures("heard")
+
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 SAID = f"saltrust: {Interrupted()}\n"
 CHAPTER = """# %% [markdown]
@@ -108,20 +110,6 @@ REQUESTS = {
     # Each moment by one request, in turn; those that are cheap, and that of a cell, by all.
     for request in (CODES if moment in (*EARLY, "while a cell runs") else [[*CODES][number % 3]])
 }
-
-
-@pytest.fixture(autouse=True)
-def _heard():
-    """Requests are heard also where whoever runs the tests ignores them (nohup, a job in the background)."""
-    defaults = {
-        signal.SIGHUP: signal.SIG_DFL,
-        signal.SIGTERM: signal.SIG_DFL,
-        signal.SIGINT: signal.default_int_handler,
-    }
-    before = {request: signal.signal(request, handler) for request, handler in defaults.items()}
-    yield
-    for request, handler in before.items():
-        signal.signal(request, handler)
 
 
 @pytest.fixture

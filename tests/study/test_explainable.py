@@ -10,6 +10,7 @@ from saltrust.core.data_cards import Model
 from saltrust.core.errors import SaltrustError
 from saltrust.methods.explained import Explained
 from saltrust.methods.registry import PAPER_EIGHT
+from saltrust.models import external
 from saltrust.models.classifiers import build
 from saltrust.models.external.model import load
 from saltrust.study.explainable import HIDDEN, explainable
@@ -87,7 +88,8 @@ def test_the_networks_of_the_paper_are_explained(architecture, size, methods, tm
     assert explainable(model, methods) == {}
 
 
-def test_a_network_that_fools_a_method_is_refused_with_a_number(loaded):
+def test_a_network_that_fools_a_method_is_refused_with_a_number(loaded, monkeypatch):
+    monkeypatch.setattr(external.model, "check_gradient", lambda *given: None)  # which refuses it on load already
     methods = ["grad", "xrai", "smoothgrad", "occlusion", "gradcam", "sobel"]
     assert explainable(loaded("sound"), methods) == {}
     reasons = explainable(loaded("fooling"), methods)

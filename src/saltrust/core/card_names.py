@@ -12,8 +12,8 @@ from saltrust.core.protocols import PROTOCOLS
 
 def check_names(card: Card) -> None:
     """Raise SaltrustError for an architecture that no profile trains, and for a protocol that does not exist."""
-    largest = PROFILES["full"]
-    known = largest.branching.sizes if card.truth == "graded" else largest.architectures
+    graded = card.truth == "graded"
+    known = {name for one in PROFILES.values() for name in (one.branching.sizes if graded else one.architectures)}
     for name in () if card.models else card.networks:
         if name not in known:
             raise _in(card, unknown_name("network", name, known))

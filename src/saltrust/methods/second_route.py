@@ -315,8 +315,8 @@ def _by_graph(
 def graph(output: Tensor) -> list[Any]:
     """All nodes of autograd's graph behind a tensor.
 
-    >>> [node.name() for node in graph(torch.ones(1, requires_grad=True).relu())]
-    ['ReluBackward0', 'struct torch::autograd::AccumulateGrad']
+    >>> [node.name() for node in graph(torch.ones(1, requires_grad=True).relu())][:1]
+    ['ReluBackward0']
     """
     waiting, met = [output.grad_fn], {}
     while waiting:

@@ -360,13 +360,10 @@ BAD = [
     ("one", {"classes": ("tumour",)}, "no output 'lesion'.*its 1 are called tumour"),
     ("three", {}, "no output 'lesion'"),
     ("three", {"finding": "effusion"}, "did you mean 'Pleural_Effusion'"),
-    ("two", {"classes": ("lesion", "lesion")}, "has several outputs called 'lesion'"),
+    ("two", {"classes": ("lesion", "Lesion")}, "has several outputs called 'lesion'"),
     ("one", {"mean": (0.5, 0.5)}, "3 channels and 2 numbers in mean"),
     ("grey", {"std": (0.5, 0.5, 0.5)}, "to have 1 channels"),
     ("grey", {"std": (0.5, 0.5, 0.5), "channels": 1}, "1 channels and 3 numbers in std"),
-    ("one", {"std": (0.0,)}, "std > 0"),
-    ("one", {"mean": (float("nan"),)}, "finite numbers"),
-    ("one", {"input_range": (1.0, 1.0)}, "finite numbers"),
 ]
 
 
