@@ -1149,6 +1149,12 @@ PICTURES: dict[str, tuple[str, bytes, str | Callable[[np.ndarray], bool]]] = {
     "a DICOM's head alone": ("a.dcm", bytes(128) + b"DICM", "no Rows and Columns"),
     "a DICOM without pixels": ("a.dcm", _dicom(PixelData=None), "has no pixel data"),
     "a DICOM of too few pixels": ("a.dcm", _dicom(PixelData=b"\0\0"), "cannot be read as DICOM"),
+    "a DICOM of two sizes": ("a.dcm", _dicom() + b"\x28\0\x10\0US\2\0\5\0", "tells two sizes, 40 × 20 and 40 × 5"),
+    "a DICOM of too many pixels": (
+        "a.dcm",
+        _dicom(PixelData=SQUARE.tobytes() * 2),
+        "holds pixels for more than one image of 40 × 20",
+    ),
     "a DICOM without rows": ("a.dcm", _dicom(Rows=None), "no Rows and Columns"),
     "a DICOM of no rows": ("a.dcm", _dicom(Rows=0), "no Rows and Columns"),
     "a DICOM of 4 billion pixels": ("a.dcm", _dicom(Rows=65_000, Columns=65_000), "more than an image may have"),

@@ -598,12 +598,24 @@ def holding_itself() -> dict[str, Any]:
     return held
 
 
+def with_a_flipped_bit(data: bytes) -> bytes:
+    """One bit of the exponent of one weight."""
+    weights = net().state_dict()["7.weight"].numpy().tobytes()
+    assert data.count(weights) == 1
+    return data.replace(weights, weights[:3] + bytes([weights[3] ^ 1]) + weights[4:])
+
+
 ARCHIVES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "random bytes": (lambda file: file.write_bytes(bytes(range(256)) * 8), "more than weights|cannot be read"),
     "words": (lambda file: file.write_text("hello"), "cannot be read"),
     "zeros": (lambda file: file.write_bytes(bytes(4096)), "cannot be read|more than weights"),
     "half an archive": (changed(lambda data: data[: len(data) // 2]), "cut short"),
     "an archive without its end": (changed(lambda data: data[:-30]), "cut short"),
+    "an archive of names that are no text": (
+        changed(lambda data: data.replace(b"/data/0", b"/d\xc5ta/0").replace(b"data/1", b"d\xc5ta/1")),
+        "damaged archive|cannot be read",
+    ),
+    "an archive with a flipped bit": (changed(with_a_flipped_bit), "damaged archive: the checksum of .* does not fit"),
     "an empty dict": (saved({}), "a dict with nothing in it"),
     "a number": (saved(3), "it holds int"),
     "nothing": (saved(None), "it holds NoneType"),

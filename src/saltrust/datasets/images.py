@@ -49,7 +49,7 @@ def read(file: Path) -> np.ndarray:
         SaltrustError: Naming the file and what is wrong with it.
     """
     with opened(file, "image") as stream, _named(file):
-        pixels = _dicom_pixels(_dicom(stream)) if _is_dicom(stream) else _picture_pixels(_picture(stream))
+        pixels = _whole_dicom(stream) if _is_dicom(stream) else _picture_pixels(_picture(stream))
     grey = pixels.ndim == 3 and (pixels == pixels[..., :1]).all()
     return pixels[..., 0] if grey else pixels
 
@@ -68,8 +68,7 @@ def size_of(file: Path) -> tuple[int, int]:
     """Width and height of an image in pixels, from its header alone. Raises SaltrustError as `read` does."""
     with opened(file, "image") as stream, _named(file):
         if _is_dicom(stream):
-            header = _dicom(stream, specific_tags=["Rows", "Columns"], stop_before_pixels=True)
-            return int(header.Columns), int(header.Rows)
+            return _dicom_size(stream)
         return Image.open(stream, formats=FORMATS).size
 
 
@@ -175,6 +174,23 @@ def _dicom(stream: BinaryIO, **options) -> pydicom.Dataset:
     return dataset
 
 
+def _dicom_size(stream: BinaryIO) -> tuple[int, int]:
+    """Width and height, from the header alone."""
+    header = _dicom(stream, specific_tags=["Rows", "Columns"], stop_before_pixels=True)
+    return int(header.Columns), int(header.Rows)
+
+
+def _whole_dicom(stream: BinaryIO) -> np.ndarray:
+    """The pixels, of the size that the header tells: an element may come again behind the pixels, and then counts."""
+    size = _dicom_size(stream)
+    stream.seek(0)
+    dataset = _dicom(stream)
+    width, height = int(dataset.Columns), int(dataset.Rows)
+    if (width, height) != size:
+        raise SaltrustError(f"tells two sizes, {size[0]} × {size[1]} and {width} × {height} pixels")
+    return _dicom_pixels(dataset)
+
+
 def _dicom_pixels(dataset: pydicom.Dataset) -> np.ndarray:
     if int(dataset.get("NumberOfFrames") or 1) > 1:
         raise SaltrustError(f"holds {dataset.NumberOfFrames} frames; one is allowed")
@@ -184,7 +200,10 @@ def _dicom_pixels(dataset: pydicom.Dataset) -> np.ndarray:
     if kind not in KINDS:
         raise SaltrustError(f"photometric interpretation {kind}; allowed: {', '.join(KINDS)}")
     _check_decoder(dataset.file_meta.get("TransferSyntaxUID"))
-    return KINDS[kind](dataset, pixel_array(dataset))
+    stored = pixel_array(dataset)
+    if stored.shape[:2] != (dataset.Rows, dataset.Columns):  # pydicom takes what is left over for further frames
+        raise SaltrustError(f"holds pixels for more than one image of {dataset.Columns} × {dataset.Rows}")
+    return KINDS[kind](dataset, stored)
 
 
 def _check_decoder(syntax: UID | None) -> None:

@@ -99,7 +99,9 @@ def find_file(path: str, folder: Path, what: str) -> Path:
 
 
 def intact_file(source: str, folder: Path) -> Path:
-    """The file of a model, unless it is empty or an archive that unpacks to many times its size.
+    """The file of a model, unless it is empty, or an archive that is damaged or unpacks to many times its size.
+
+    torch itself does not compare checksums: of a weight in which a bit has flipped it says nothing.
 
     Args:
         source: its path.
@@ -116,13 +118,16 @@ def intact_file(source: str, folder: Path) -> Path:
         try:
             with zipfile.ZipFile(file) as archive:
                 unpacked = sum(member.file_size for member in archive.infolist())
+                damaged = archive.testzip() if unpacked <= UNPACKED * size else None
         except Exception as error:  # of many kinds, for what is only like an archive
-            raise SaltrustError(f"model '{source}' is an archive that is damaged: {one_line(error)}") from error
+            raise SaltrustError(f"model '{source}' is a damaged archive: {one_line(error)}") from error
         if unpacked > UNPACKED * size:
             raise SaltrustError(
                 f"model '{source}' has {size:,} bytes and unpacks to {unpacked:,}; torch packs weights without "
                 "compression, so this is no file of its making"
             )
+        if damaged:
+            raise SaltrustError(f"model '{source}' is a damaged archive: the checksum of {damaged} does not fit")
     return file
 
 

@@ -60,6 +60,9 @@ def members(file: Path, *suffixes: str) -> dict[str, str]:
 
     Returns:
         Name -> text, "" where it is not read; nothing where the file is no archive to torch.
+
+    Raises:
+        SaltrustError: its members have names that are no text.
     """
     try:
         archive = torch._C.PyTorchFileReader(str(file))
@@ -68,6 +71,8 @@ def members(file: Path, *suffixes: str) -> dict[str, str]:
             name: archive.get_record(name).decode("utf-8", "replace") if name.endswith(suffixes) else ""
             for name in names
         }
+    except UnicodeError as error:  # nothing is known of its members: it may well hold a program
+        raise SaltrustError(f"model '{file.name}' is a damaged archive, with names that are no text") from error
     except RuntimeError:
         return {}
 
