@@ -132,7 +132,7 @@ def test_fields_made_up_from_the_schema(kind, data):
     if isinstance(card, SaltrustError) or yaml.safe_load(text)["name"] != OWN:
         return
     for name in names:  # text is the text that was written, but for blanks around it, and never another type's
-        if isinstance(content[name], str):
+        if isinstance(content[name], str) and name != "mirror":  # which may be said in a word: yes, no
             assert getattr(card, name) in (content[name], content[name].strip())
 
 

@@ -50,6 +50,8 @@ TABLES = {
     "NaN": "method,model,mean,sd,ci_low,ci_high\nig,n,nan,nan,nan,nan\n",
     "columns twice": "method,model,mean,mean,ci_low,ci_high\nig,n,1,1,2,0\n",
     "the interval first": "ci_low,ci_high,method,model,mean,sd\n0,1,ig,net-1,0.5,1\n",
+    "no estimate before the interval": "method,model,neam,sd,ci_low,ci_high\nig,n,1,1,0,2\n",
+    "nothing before the interval": "ci_low,ci_high,method,model\n0,2,ig,n\n",
     "zero bytes": "method,model\0,mean,sd,ci_low,ci_high\nig,n,1,1,2,0\n",
 }
 

@@ -58,7 +58,7 @@ class Card(Strict):
     models: tuple[Model, ...] = Field(default=(), max_length=MOST)  # classifiers trained elsewhere, which are judged in
     # the place of the networks
     localizer: Literal["unet", "retinanet"] | None
-    mirror: bool = False  # whether a mirrored image could be one of the data: not a chest, whose heart lies to the left
+    mirror: bool = False  # whether a mirrored image could be one of the data: not a chest, whose heart is on the left
     licence: Prose = "not stated"
     cite: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_:.+-]{0,99}$")], ...] = Field((), max_length=MOST)
     loader: str = Field(default="folder", pattern=r"^[a-z][a-z0-9_]{0,49}$")

@@ -248,9 +248,9 @@ def _estimates(name: str, first: pd.DataFrame, second: pd.DataFrame) -> pd.DataF
     or no number in it."""
     if not all({LOW, HIGH} <= set(table) for table in (first, second)):
         return _NO_ESTIMATES
-    estimate = first.columns[list(first.columns).index(LOW) - 1]  # it stands before its interval, but for a spread
-    estimate = "mean" if estimate == "sd" else estimate
-    if estimate not in second:
+    before = ["", *first.columns][list(first.columns).index(LOW)]
+    estimate = "mean" if before == "sd" else before  # it stands before its interval, but for a spread
+    if not all(estimate in table for table in (first, second)):
         return _NO_ESTIMATES
     rows = first.index.union(second.index, sort=False)
     both = [table.reindex(rows)[[estimate, LOW, HIGH]] for table in (first, second)]
