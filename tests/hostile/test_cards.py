@@ -303,6 +303,9 @@ CLASSED = GOOD | {"classes": ["a", "b"]}
 SHARED = GOOD | {"table": {"file": "t.csv", "image": "image", "mask": "mask"}}
 DRAWN = {"name": "made-up", "finding": "pneumothorax", "truth": "mask", "loader": "phantom", "counts": COUNTS}
 TOGETHER = {
+    "a parameter within another that is named by a number": Refused(
+        card(DRAWN, parameters="{a: {686: 1}}"), "the name 686 is no text"
+    ),
     "a finding of spaces": Refused(card(finding='"   "'), "finding"),
     "a finding of a line break": Refused(card(finding=r'"\n"'), "finding"),
     "a finding with a line break": Refused(card(finding=r'"a\nb"'), "finding"),

@@ -44,9 +44,14 @@ def _no_truth(value: Any) -> Any:
 
 
 def seen_within(value: Any) -> Any:
-    """A value of any type itself. Raises ValueError where a text in it holds a character that is not seen."""
+    """A value of any type itself. Raises ValueError where a text in it holds a character that is not seen, and for a
+    name that is no text, which a saved card could not hold."""
     if isinstance(value, str):
         return _seen(value)
+    if isinstance(value, dict):
+        for name in value:
+            if not isinstance(name, str):
+                raise ValueError(f"the name {name!r} is no text; put it in quotes")
     for part in (*value, *value.values()) if isinstance(value, dict) else value if isinstance(value, list) else ():
         seen_within(part)
     return value

@@ -200,6 +200,8 @@ def _read(title: str, found: Results, page: Path) -> ComparedRun:
 
 def _cells(file: Path, key: list[str]) -> pd.DataFrame:
     try:
+        if len(set(key)) < len(key):
+            raise ValueError("a column comes twice")
         table = pd.read_csv(file, dtype=str, keep_default_na=False)
         return table.set_index(key, verify_integrity=True)
     except (OSError, ValueError, KeyError) as error:
