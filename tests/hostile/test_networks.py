@@ -615,6 +615,10 @@ ARCHIVES: dict[str, tuple[Callable[[Path], Any], str]] = {
         changed(lambda data: data.replace(b"/data/0", b"/d\xc5ta/0").replace(b"data/1", b"d\xc5ta/1")),
         "damaged archive|cannot be read",
     ),
+    "an archive of many disks": (
+        changed(lambda data: data[:-36] + bytes([data[-36] ^ 128]) + data[-35:-6] + bytes([data[-6] ^ 16]) + data[-5:]),
+        "damaged archive|cannot be read",
+    ),
     "an archive with a flipped bit": (changed(with_a_flipped_bit), "damaged archive: the checksum of .* does not fit"),
     "an empty dict": (saved({}), "a dict with nothing in it"),
     "a number": (saved(3), "it holds int"),

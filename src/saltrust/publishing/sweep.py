@@ -32,7 +32,7 @@ def tabulate(chapter: Chapter, folders: Sequence[Path]) -> Path:
 def _page(chapter: Chapter, table: pd.DataFrame, csv: str) -> str:
     """A row for each run, linked to its page. table: from `numbers_of`."""
     names = table["run"].tolist()
-    rows = table.map(lambda value: "" if pd.isna(value) else str(value)).to_numpy().tolist()
+    rows = table.map(_shown).to_numpy().tolist()
     links = [html.link(f"{name}/index.html", name) for name in names]
     body = columns(rows, len(table.columns))
     shown = html.table([heading.replace("_", " ") for heading in table], body, html.link(csv, "CSV"), first=links)
@@ -41,3 +41,8 @@ def _page(chapter: Chapter, table: pd.DataFrame, csv: str) -> str:
 <p>Two of them side by side:</p>
 {html.command(f"saltrust compare {names[0]} {names[-1]}")}"""
     return html.document(chapter.title, f"sweep of {chapter.name}", content)
+
+
+def _shown(value: object) -> str:
+    """A cell; parameters may be lists."""
+    return "" if pd.api.types.is_scalar(value) and pd.isna(value) else str(value)

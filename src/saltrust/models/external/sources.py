@@ -111,24 +111,29 @@ def intact_file(source: str, folder: Path) -> Path:
         SaltrustError: there is no such file, or it is not sound.
     """
     file = find_file(source, folder, "model")
-    size = file.stat().st_size
-    if not size:
+    if not file.stat().st_size:
         raise SaltrustError(f"model '{source}' is an empty file")
-    if file.suffix != ".safetensors" and zipfile.is_zipfile(file):  # any numbers may look like the end of an archive
-        try:
+    if file.suffix != ".safetensors":  # any numbers may look like the end of an archive
+        _check_archive(file, f"model '{source}'")
+    return file
+
+
+def _check_archive(file: Path, what: str) -> None:
+    size, unpacked, damaged = file.stat().st_size, 0, None
+    try:
+        if zipfile.is_zipfile(file):
             with zipfile.ZipFile(file) as archive:
                 unpacked = sum(member.file_size for member in archive.infolist())
                 damaged = archive.testzip() if unpacked <= UNPACKED * size else None
-        except Exception as error:  # of many kinds, for what is only like an archive
-            raise SaltrustError(f"model '{source}' is a damaged archive: {one_line(error)}") from error
-        if unpacked > UNPACKED * size:
-            raise SaltrustError(
-                f"model '{source}' has {size:,} bytes and unpacks to {unpacked:,}; torch packs weights without "
-                "compression, so this is no file of its making"
-            )
-        if damaged:
-            raise SaltrustError(f"model '{source}' is a damaged archive: the checksum of {damaged} does not fit")
-    return file
+    except Exception as error:  # of many kinds, for what is only like an archive
+        raise SaltrustError(f"{what} is a damaged archive: {one_line(error)}") from error
+    if unpacked > UNPACKED * size:
+        raise SaltrustError(
+            f"{what} has {size:,} bytes and unpacks to {unpacked:,}; torch packs weights without compression, so this "
+            "is no file of its making"
+        )
+    if damaged:
+        raise SaltrustError(f"{what} is a damaged archive: the checksum of {damaged} does not fit")
 
 
 def one_line(error: BaseException) -> str:
