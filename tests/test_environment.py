@@ -2,11 +2,12 @@
 
 import re
 import tomllib
-from importlib.metadata import packages_distributions
+from importlib.metadata import metadata, packages_distributions
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from saltrust.core.paths import PROJECT
@@ -29,6 +30,12 @@ def test_the_lock_pins_what_pyproject_wants(wanted):
 def test_the_lock_holds_only_pins():
     lines = [line for line in (PROJECT / "requirements.lock").read_text().splitlines() if not line.startswith("#")]
     assert len(lines) == len(LOCKED)
+
+
+def test_the_lock_installs_on_the_first_release_of_the_oldest_python():
+    oldest = re.search(r">=(\d+\.\d+)", PYPROJECT["requires-python"])[1] + ".0"
+    asked = {name: metadata(name).get("Requires-Python") or "" for name in LOCKED}
+    assert not {name: python for name, python in asked.items() if oldest not in SpecifierSet(python)}
 
 
 def test_conda_users_get_the_lock_and_the_same_python():
