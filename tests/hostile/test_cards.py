@@ -132,7 +132,7 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, list[str]]]] = {
         },
     ),
     "plays": (PLAYED, dict.fromkeys(Plays.model_fields, WORD)),
-    "get": (GOOD, {"root": WORD, "source": TEXT, "tree": TEXT}),
+    "get": (GOOD, {"root": WORD, "source": TEXT, "tree": TEXT, "archives": EVERY}),
     "table": (
         BOXED,
         {

@@ -1,4 +1,4 @@
-"""`saltrust datasets`: which there are, and whether the files of one are in order."""
+"""`saltrust datasets`: which there are, to get one, and whether its files are in order."""
 
 import click
 
@@ -10,14 +10,30 @@ from saltrust.core.errors import SaltrustError
 @click.group("datasets", invoke_without_command=True)
 @click.pass_context
 def command(context: click.Context) -> None:
-    """List the data sets, or check the files of one."""
+    """List the data sets, get one, or check its files."""
     if context.invoked_subcommand:
         return
     rows = []
     for card in map(data_cards.load, [*data_cards.names(), *data_cards.assessed()]):
-        state = "here" if card.available else f"not here: expected in {card.root}, from {card.get.source}"
+        how = f"saltrust datasets get {card.name}" if card.get and card.get.archives else ""
+        state = "here" if card.available else f"not here: {how or f'expected in {card.root}, from {card.get.source}'}"
         rows.append((card.name, card.title, card.truth, state))
     tables.show(["data set", "title", "truth", "state"], rows)
+
+
+@command.command("get")
+@click.argument("name")
+def get(name: str) -> None:
+    """Fetch the files of an open data set, check them by their checksum, and unpack them where its card expects them.
+
+    Of a set that is not open, says who has it and which files are expected. NAME is that of a card, or its file.
+    """
+    from saltrust.datasets.fetching import fetch
+
+    card = data_cards.load(name)
+    if card.get and not card.available and not card.get.archives and card.get.tree:
+        print(f"Expected in {card.root}:\n{card.get.tree}")
+    print(f"{fetch(card)}\nCompare it with its card: saltrust datasets check {name}")
 
 
 @command.command("check")

@@ -81,6 +81,29 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+class Archive(Strict):
+    """A .zip file whose members belong into the folder of a data set.
+
+    Attributes:
+        url: an address (https://…), or a file beside the card, relative to its folder.
+        checksum: of the archive, "sha256:…" or "md5:…", in hexadecimal digits.
+    """
+
+    url: Place
+    checksum: Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})$")]
+
+    @model_validator(mode="after")
+    def _is_web_or_file(self) -> Self:
+        if "://" in self.url and not self.is_web:
+            raise ValueError(f"url: must begin with https:// or http://, or name a file, not {self.url[:80]!r}")
+        return self
+
+    @property
+    def is_web(self) -> bool:
+        """Whether it lies elsewhere, and not beside the card."""
+        return self.url.startswith(("https://", "http://"))
+
+
 class Get(Strict):
     """Where the files come from, and where they are expected.
 
@@ -88,11 +111,18 @@ class Get(Strict):
         root: their folder, relative to the card's own, or with environment variables (`$NAME`).
         source: who has them.
         tree: of files that must lie in the folder, as text.
+        archives: that fill the folder, of data that anyone may fetch.
     """
 
     root: Place
     source: Line = "its owner"
     tree: Prose = ""
+    archives: tuple[Archive, ...] = Field(default=(), max_length=MOST)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the files travel with the card, as archives beside it."""
+        return bool(self.archives) and not any(archive.is_web for archive in self.archives)
 
 
 ROLES = {

@@ -14,6 +14,7 @@ from saltrust.core.card_parts import (
     MOST,
     SPLITS,
     Annotations,
+    Archive,
     Count,
     Get,
     Line,
@@ -193,8 +194,9 @@ class Card(Strict):
 
     @property
     def available(self) -> bool:
-        """Whether the data is on this machine (generated data always is)."""
-        return self.root is None or os.path.isdir(self.root)  # unlike Path's, False also for a name too long
+        """Whether the data is on this machine, as generated data always is, and what travels with its card."""
+        # unlike Path's, False also for a name too long
+        return self.root is None or os.path.isdir(self.root) or self.get.embedded
 
 
 def _by_split(annotations: Annotations | None) -> bool:
@@ -253,8 +255,8 @@ def told(error: ValidationError, whole: type[BaseModel] = Card) -> str:
     *outer, last = first["loc"] or (whole.__name__.lower(),)
     if first["type"] == "extra_forbidden":
         parts = {"get": Get, "table": Table, "annotations": Annotations, "models": Model, "plays": Plays}
-        parts |= {"counts": Count}
-        part = next((part for name, part in parts.items() if name in outer), None if outer else whole)
+        parts |= {"counts": Count, "archives": Archive}
+        part = next((parts[name] for name in reversed(outer) if name in parts), None if outer else whole)
         if part is not None:
             return str(unknown_name(f"field of {outer[0]}" if outer else "field", last, part.model_fields))
     message = first["msg"].removeprefix("Value error, ")
@@ -284,7 +286,7 @@ def with_models(card: Card, models: Sequence[Model], name: str) -> Card:
             f"'{name[:40]}…' has {len(name)} characters, and a card's name {LONGEST_NAME} at most: give the models "
             "shorter names, or assess fewer at once"
         )
-    places = {} if card.get is None else {"get": card.get.model_copy(update={"root": os.path.realpath(card.root)})}
+    places = {} if card.get is None else {"get": _moved(card, os.path.realpath(card.root))}
     title = f"{models[0].name} on {card.title}"
     return card.model_copy(update={"name": name, "title": title, "models": tuple(models)} | places)
 
@@ -293,7 +295,14 @@ def rooted(card: Card, root: str) -> Card:
     """The card of data whose files lie in another folder. Raises SaltrustError for data that has no files."""
     if card.get is None:
         raise SaltrustError(f"data set '{card.name}' is generated: it has no files, and no --root")
-    return card.model_copy(update={"get": card.get.model_copy(update={"root": os.path.realpath(root)})})
+    return card.model_copy(update={"get": _moved(card, os.path.realpath(root))})
+
+
+def _moved(card: Card, root: str) -> Get:
+    """Where the files are, for a card that may lie elsewhere."""
+    archives = [one if one.is_web else one.model_copy(update={"url": str(card.folder / one.url)})
+                for one in card.get.archives]  # fmt: skip
+    return card.get.model_copy(update={"root": root, "archives": tuple(archives)})
 
 
 def save(card: Card, folder: Path) -> Path:

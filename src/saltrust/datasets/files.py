@@ -223,4 +223,5 @@ def _is_own(root: str, link: str) -> bool:
 
 
 def not_here(card: Card, what: str) -> SaltrustError:
-    return SaltrustError(f"data set '{card.name}' is not on this machine: {what} (get it from {card.get.source})")
+    how = f"`saltrust datasets get {card.name}`" if card.get.archives else f"get it from {card.get.source}"
+    return SaltrustError(f"data set '{card.name}' is not on this machine: {what} ({how})")

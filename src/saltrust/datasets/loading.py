@@ -11,6 +11,7 @@ from saltrust.core.errors import SaltrustError
 from saltrust.core.labelled_images import Findings, Readers, Split, packed
 from saltrust.core.progress import track
 from saltrust.datasets import images
+from saltrust.datasets.fetching import fetch
 from saltrust.datasets.files import at, fingerprint, not_here
 from saltrust.datasets.loaders import Loader, refuse_findings
 from saltrust.datasets.records import Record, Shape
@@ -56,6 +57,8 @@ def _check_card(card: Card) -> None:
         raise SaltrustError(f"card '{card.name}': needs 'get', where the files are")
     if not card.available:
         raise not_here(card, f"no folder {card.root}")
+    if card.get.embedded:
+        fetch(card)
 
 
 def load(records: Sequence[Record], card: Card, split: str, count: int | None, size: int, seed: int) -> Split:
