@@ -288,35 +288,55 @@ def in_order(maps: Iterable[MapsOfNetwork]) -> list[MapsOfNetwork]:
     )
 
 
-_LATEST: dict[tuple, Any] = {}  # the one classifier that was explained last
+# What was loaded last, by what it is: one method after the other asks for the same.
+_STATE: dict[tuple, Any] = {}  # a network in one state
+_LAYER: dict[tuple, str] = {}  # the layer of its class activation maps, which no state changes
+_EXPLAINED: dict[tuple, Any] = {}  # the classifier, ready to be explained
 
 
-def _explained(maps: MapsOfNetwork, get: Callable):
-    """The classifier in its state, ready to be explained; kept while one method after the other asks for it."""
+def _kept(last: dict[tuple, Any], key: tuple, load: Callable[[], Any]) -> Any:
+    if key not in last:
+        last.clear()
+        last[key] = load()
+    return last[key]
+
+
+def _explained(maps: MapsOfNetwork, get: Callable) -> Any:
+    """The classifier in its state, ready to be explained."""
     layer = maps.parameters.get("layer")
     key = (maps.model.digest, maps.randomization, maps.scalar, maps.target, maps.cam_min_grid, layer)
-    if key not in _LATEST:
-        _LATEST.clear()
-        _LATEST[key] = _load_explained(maps, get)
-    return _LATEST[key]
+    return _kept(_EXPLAINED, key, lambda: _load_explained(maps, get))
 
 
-def _load_explained(maps: MapsOfNetwork, get: Callable):
+def _load_explained(maps: MapsOfNetwork, get: Callable) -> Any:
     from saltrust.core.devices import device
     from saltrust.methods.cam_layers import choose_cam_layer
     from saltrust.methods.explained import Explained
-    from saltrust.models.randomization import randomize
 
     model = maps.model
-    network = model.network(get)
-    if maps.randomization is not None:
-        r = maps.randomization
-        network = randomize(network, model.stages, r.stage, r.initialization, r.seed, r.batchnorm, r.order)
+    network = in_state(model, maps.randomization, get)
     layer = maps.parameters.get("layer")
     if layer is None:
         blocks = [module for stage in model.stages for module in stage.modules]
-        layer = choose_cam_layer(network, blocks, model.test.size, maps.cam_min_grid)
+        key = (model.digest, model.test.size, maps.cam_min_grid)
+        layer = _kept(_LAYER, key, lambda: choose_cam_layer(network, blocks, model.test.size, maps.cam_min_grid))
     return Explained(network.to(device()), maps.scalar, maps.target, layer, input_range=model.input_range)
+
+
+def in_state(
+    model: Classifier | Branch | ExternalClassifier, randomization: Randomization | None, get: Callable
+) -> Any:
+    """A network as it was trained, or with some of its weights random. Whoever asks for it leaves it as it is."""
+    from saltrust.models.randomization import randomize
+
+    def load() -> Any:
+        network = model.network(get)
+        if randomization is None:
+            return network
+        r = randomization
+        return randomize(network, model.stages, r.stage, r.initialization, r.seed, r.batchnorm, r.order)
+
+    return _kept(_STATE, (model.digest, randomization), load)
 
 
 @dataclass(frozen=True)
@@ -349,10 +369,9 @@ class RandomizedOutputs(ArrayArtefact):
     def compute(self, get) -> np.ndarray:
         from saltrust.core.devices import device
         from saltrust.models.classifiers import predict
-        from saltrust.models.randomization import randomize
 
-        r, model = self.randomization, self.model
-        network = randomize(model.network(get), model.stages, r.stage, r.initialization, r.seed, r.batchnorm, r.order)
+        model = self.model
+        network = in_state(model, self.randomization, get)
         return predict(network.to(device()), get(model.test).pixels, input_range=model.input_range)
 
 
