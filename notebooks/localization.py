@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 
 from saltrust import plots
+from saltrust.analysis import answers
 from saltrust.analysis.localization import trained_against_random
 from saltrust.analysis.words import best_and_worst, in_words
 from saltrust.chapters.page import Page
@@ -47,6 +48,7 @@ main = summary.query("method in @names and model == @study.networks.main").set_i
 others = summary[~summary["method"].isin(names)].groupby("method", sort=False)["mean"].first()
 controls = summary.query("model == 'control'").set_index("method")["mean"]
 page.quote(
+    answer=answers.of_utility(main, controls["average"]),
     **best_and_worst(main, "auprc"),
     average_auprc=controls["average"],
     best_control=label_of(controls.idxmax()),
@@ -60,11 +62,11 @@ page.quote(
 )
 
 # %% [markdown]
-# The best map is {num}`localization/best_map` with a mean AUPRC of {num}`localization/best_auprc .3f` over
-# {num}`localization/n_images` images, the worst {num}`localization/worst_map` with {num}`localization/worst_auprc
-# .3f`. The average mask, which never looks at the image, scores {num}`localization/average_auprc .3f`;
-# methods with a higher mean: {num}`localization/n_above_average`. The localizer, trained on the truth, scores
-# {num}`localization/localizer_auprc .3f`.
+# {num}`localization/answer`
+#
+# These are means over {num}`localization/n_images` images. {num}`localization/worst_map` finds least, with
+# {num}`localization/worst_auprc .3f`. The localizer, trained on the truth, scores {num}`localization/localizer_auprc
+# .3f`.
 #
 # Five controls stand beside the maps, none of which has seen a network: the image's edges (SOBEL), a spot in the middle
 # (CENTRE), a smooth random field (RANDOM), the same everywhere (CONST) and the average mask (AVG). Edges alone score

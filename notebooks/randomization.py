@@ -28,6 +28,7 @@ shown = 0  # cascaded image: which of the cascaded images is drawn
 import pandas as pd
 
 from saltrust import plots
+from saltrust.analysis import answers
 from saltrust.analysis.localization import trained_against_random
 from saltrust.analysis.randomization import first_falls, late_words, over_networks
 from saltrust.analysis.words import furthest, in_words
@@ -102,6 +103,7 @@ page.quote(
     most_sensitive_ssim=last["mean"][gap.idxmin()],
     least_sensitive_ssim=last["mean"][gap.idxmax()],
     furthest=furthest(last["mean"], threshold["mean"]),
+    answer=answers.of_randomization(last["mean"], threshold["mean"], list(falls.index[falls["only_last"]])),
 )
 
 # %%
@@ -127,10 +129,9 @@ page.quote(
 )
 
 # %% [markdown]
-# After the last stage the mean lies below the threshold for {num}`randomization/n_below` of
-# {num}`randomization/n_methods` methods. {num}`randomization/furthest` For {num}`randomization/n_near_null` methods the
-# interval reaches down to the surrogates: nothing of the layout is left. Whether the difference is more than chance is
-# decided in the verdict. The standard deviation of the networks' means, by method, is {num}`randomization/spread`: the
+# {num}`randomization/answer` {num}`randomization/furthest` For {num}`randomization/n_near_null` methods the interval
+# reaches down to the surrogates: nothing of the layout is left. Whether the difference is more than chance is decided
+# in the verdict. The standard deviation of the networks' means, by method, is {num}`randomization/spread`: the
 # intervals are over images and hold nothing of it.
 #
 # A method may fall at the first random stage or at the last. It first falls below its threshold at:

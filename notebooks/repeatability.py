@@ -65,10 +65,12 @@ for name, maps in of_methods.items():
     page.quote(**best_and_worst(maps, "ssim", prefix), **{f"{prefix}{key}": int(n.sum()) for key, n in above.items()})
 page.quote(
     first=first,
-    found="; ".join(
+    answer="Mean SSIM of maps of two networks: "
+    + "; ".join(
         f"{name} from {maps.min():.3f} ({label_of(maps.idxmin())}) to {maps.max():.3f} ({label_of(maps.idxmax())})"
         for name, maps in of_methods.items()
-    ),
+    )
+    + ".",
     main_title=study.networks.title(),
     localizer_ssim=means[first][localizer],
     baseline=f"the stricter of {' and '.join(low_baseline)}" if fixed is None else f"an SSIM of {fixed:g}",
@@ -78,7 +80,7 @@ page.quote(
 )
 
 # %% [markdown]
-# Mean SSIM of the methods: {num}`repeatability/found`. Two localizers agree by {num}`repeatability/localizer_ssim .3f`.
+# {num}`repeatability/answer` Two localizers agree by {num}`repeatability/localizer_ssim .3f`.
 
 # %%
 frame = pd.concat([table.assign(criterion=name) for name, table in scores.items()])

@@ -9,7 +9,7 @@
 # %% [markdown]
 # # The verdict
 #
-# {num}`verdict/controls_first` A control is the same whatever the network. So it agrees with itself when the network is
+# {num}`verdict/answer` A control is the same whatever the network. So it agrees with itself when the network is
 # another one, and stays as it is when the weights are random: repeatability and reproducibility alone say nothing of
 # what a map owes to its network, and a count of passes says little.
 #
@@ -44,7 +44,7 @@ named, control = everything["method"].isin(names), everything["method"].isin(CON
 verdicts, controls = everything[named], everything[control]
 counts = verdict_counts(verdicts, controls)
 sizes = {"n_images": len(study.images.explained), "n_cascaded": len(study.images.cascaded)}
-page.quote(controls_first=controls_first(verdicts, controls), **sizes, **counts)
+page.quote(answer=controls_first(verdicts, controls), **sizes, **counts)
 
 # %% [markdown]
 # Of {num}`verdict/n_cells` comparisons of the {num}`verdict/n_methods` methods, {num}`verdict/n_pass` are a PASS,

@@ -133,6 +133,10 @@ class Results:
                 raise SaltrustError(f"{self.numbers_file}: '{key}' must be a number or a text")
         return own
 
+    def answer(self) -> str:
+        """What the chapter found, in a sentence or two; "" where it says none. Raises SaltrustError as `numbers`."""
+        return str(self.numbers().get(f"{self.chapter}/answer", ""))
+
     def provenance(self) -> Provenance | None:
         """How the chapter ran; None where that was not noted.
 

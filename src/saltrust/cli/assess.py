@@ -4,6 +4,8 @@ import click
 
 from saltrust.cli import options
 
+ANSWERS = ("localization", "report_card")  # chapters whose result is told in the end
+
 
 @click.command("assess", params=[options.verbose])
 @click.option(
@@ -30,7 +32,12 @@ def command(models: tuple[str, ...], dataset: str, profile: str, protocol: str, 
     Of several (--model for each) the first is judged, and the others are compared with it.
     """
     from saltrust.chapters.assess import assess, card_of
+    from saltrust.chapters.results_folder import published
 
-    report = assess(card_of(dataset, models), profile, protocol, methods, seed, tell=click.echo)
+    card = card_of(dataset, models)
+    report = assess(card, profile, protocol, methods, seed, tell=click.echo)
+    for chapter in ANSWERS:
+        if answer := published(profile, card.name, chapter).answer():
+            print(answer)
     print(f"Report card: {report}")
     print(f"Chapters, figures, tables: {report.parents[1]}; `saltrust book --profile {profile}` shows them as pages")

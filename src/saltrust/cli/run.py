@@ -18,6 +18,7 @@ def run(chapter: Chapter, given: Given) -> None:
 
     from saltrust.chapters import execute
     from saltrust.chapters.assess import check_methods
+    from saltrust.chapters.results_folder import Results
     from saltrust.publishing import html, sweep
 
     for values in complete:
@@ -32,6 +33,8 @@ def run(chapter: Chapter, given: Given) -> None:
             print(f"saltrust: {error}", file=sys.stderr)
             failed.append(" ".join(f"{name}={value}" for name, value in values.items() if len(given[name]) > 1))
         else:
+            if answer := Results(folders[-1], chapter.name).answer():
+                click.echo(answer, err=True)  # what a script reads is the page alone
             click.echo(folders[-1] / "index.html")
     if len(folders) > 1:
         print(f"All runs in one table: {sweep.tabulate(chapter, folders)}")
