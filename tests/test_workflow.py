@@ -85,11 +85,22 @@ def test_a_chapter_runs_again_when_a_module_that_it_reaches_is_edited():
 
 
 def test_an_older_chapter_runs_again(executed):
-    old = executed / "smoke" / DATASET / "notebooks" / "claims.ipynb"  # no other one waits for it
+    old = executed / "smoke" / DATASET / "notebooks" / "claims.ipynb"
     os.utime(old, (1e9, 1e9))
     time.sleep(0.01)
     found = rules(dry_run(f"datasets={DATASET}", "profile=smoke", SALTRUST_RESULTS=str(executed)))
     assert found == ["everything", "chapter", "book"]
+
+
+@pytest.mark.parametrize(
+    "outdated", [("dataset",), ("dataset", "models", "claims"), ("localization", "repeatability", "verdict")]
+)
+def test_all_chapters_run_again_that_are_older_and_no_others(executed, outdated):
+    for name in outdated:
+        os.utime(executed / "smoke" / DATASET / "notebooks" / f"{name}.ipynb", (1e9, 1e9))
+    done = dry_run(f"datasets={DATASET}", "profile=smoke", SALTRUST_RESULTS=str(executed))
+    assert rules(done).count("chapter") == len(outdated)
+    assert {f"chapter={name}" for name in outdated} <= set(re.findall(r"chapter=\w+", done.stdout))
 
 
 def test_a_chapter_on_a_shortcut_runs_again_when_the_card_of_its_control_is_edited(tmp_path):

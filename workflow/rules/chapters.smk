@@ -2,9 +2,10 @@ rule chapter:
     input:
         code=lambda to: made_from(to.dataset, to.chapter),
         # The artefacts come first, and so do chapters that share some; but that these were made, or those run, is no
-        # reason to run a chapter again.
+        # reason to run a chapter again. `ancient` would not do: Snakemake does not ask whether a chapter has reasons of
+        # its own once an ancient input of it is made again.
         computed=lambda to: [] if is_current(**to) else [done(to.dataset, job) for job in MISSING[to.dataset]],
-        before=lambda to: [ancient(str(notebook(to.dataset, name))) for name in CHAPTERS[to.dataset][to.chapter]],
+        before=lambda to: [] if is_current(**to) else earlier(**to),
     output:
         notebook("{dataset}", "{chapter}"),
     shell:
