@@ -17,12 +17,13 @@ def of_utility(means: pd.Series, average: float) -> str:
 
     >>> print(of_utility(pd.Series({"ig": 0.25, "xrai": 0.5}), 0.375).replace(". ", ".\\n"))
     XRAI finds most, with a mean AUPRC of 0.500.
-    The average mask, which sees no image, scores 0.375: only XRAI finds more.
+    The average mask, which sees no image, scores 0.375: only XRAI has a higher mean.
     """
     best = means.idxmax()
+    which = _which(list(means.index[means > average]), len(means), "has a higher mean", "have a higher mean")
     return (
         f"{label_of(best)} finds most, with a mean AUPRC of {means[best]:.3f}. The average mask, which sees no image, "
-        f"scores {average:.3f}: {_which(list(means.index[means > average]), len(means), 'finds more', 'find more')}."
+        f"scores {average:.3f}: {which}."
     )
 
 
@@ -35,13 +36,13 @@ def of_randomization(last: pd.Series, threshold: pd.Series, only_last: Sequence[
         only_last: Methods that fall below it at the last stage alone.
 
     >>> of_randomization(pd.Series({"ig": 0.2, "xrai": 0.5}), pd.Series({"ig": 0.4, "xrai": 0.4}), ["ig"])
-    'After the last random stage only XRAI stays above its threshold. IG falls below it there and not before.'
+    'After the last random stage only XRAI stays above its threshold on average. IG falls below it there, not before.'
     """
     stay = list(last.index[last >= threshold])
-    which = _which(stay, len(last), "stays above its threshold", "stay above their thresholds")
+    which = _which(stay, len(last), "stays above its threshold on average", "stay above their thresholds on average")
     late = [label_of(name) for name in only_last]
     verb = "fall below them" if len(late) > 1 else "falls below it"
-    return f"After the last random stage {which}." + (f" {listed(late)} {verb} there and not before." if late else "")
+    return f"After the last random stage {which}." + (f" {listed(late)} {verb} there, not before." if late else "")
 
 
 def of_report_card(graded: pd.DataFrame) -> str:
