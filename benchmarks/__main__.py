@@ -32,6 +32,7 @@ def main() -> int:
         print(f"[{number}/{len(builders)}] {name} ...", end=" ", file=sys.stderr, flush=True)
         rows.append(measure(build(SIZES[choices.size])))
         print(f"{rows[-1].ratio:.2f}", file=sys.stderr, flush=True)
+    print(f"{about['cpu']} ({about['instructions']}), {about['cores']} cores, {about['torch_threads']} threads")
     print(table(rows))
     if not choices.names:
         choices.out.mkdir(parents=True, exist_ok=True)

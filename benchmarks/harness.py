@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from saltrust.core.devices import instructions
 from saltrust.core.registry import Registry
 
 LIBRARIES = ("numpy", "scipy", "torch", "scikit-image", "scikit-learn", "saliency", "captum", "quantus", "numba")
@@ -143,6 +144,7 @@ def machine(size: str) -> dict[str, Any]:
         "size": size,
         "sizes": asdict(SIZES[size]),
         "cpu": models[0] if models else platform.processor(),
+        "instructions": instructions(),
         "cores": os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
         "load_before": os.getloadavg()[0],

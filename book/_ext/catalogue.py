@@ -298,7 +298,8 @@ def not_measured(command: str) -> nodes.Node:
 def measured_on(machine: dict[str, Any]) -> str:
     """When and on what, for a caption."""
     threads = f"{machine['torch_threads']} thread{'s' if machine['torch_threads'] > 1 else ''}"
-    return f" on {machine['started'][:10]}: {machine['cpu']}, {machine['cores']} cores, {threads}"
+    instructions = f" ({machine['instructions']})" if "instructions" in machine else ""  # older measurements lack them
+    return f" on {machine['started'][:10]}: {machine['cpu']}{instructions}, {machine['cores']} cores, {threads}"
 
 
 def goal(row: dict[str, Any]) -> str:

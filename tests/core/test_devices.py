@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from saltrust.core import devices
-from saltrust.core.devices import LARGEST, batch_that_fits, device, device_name, measured_batch
+from saltrust.core.devices import LARGEST, batch_that_fits, device, device_name, instructions, measured_batch
 
 GIB = 2**30
 
@@ -50,3 +50,16 @@ def test_the_device_has_a_name(monkeypatch):
     for threads, name in ((1, "1 processor thread"), (2, "2 processor threads")):
         monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
         assert device_name() == name
+
+
+@pytest.mark.parametrize(
+    ("has", "named"),
+    [
+        ({"amx_bf16": True, "avx512_bf16": True, "avx512_f": True, "avx2": True}, "AMX, AVX-512 BF16, AVX-512, AVX2"),
+        ({"amx_bf16": False, "avx2": True}, "AVX2"),
+        ({"architecture": "aarch64"}, "none known"),
+    ],
+)
+def test_the_instructions_of_a_processor_are_named(has, named, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
+    assert instructions() == named

@@ -160,6 +160,20 @@ def test_an_interruption_leaves_nothing(tmp_path, data, monkeypatch):
     assert list(data.iterdir()) == []
 
 
+def test_of_two_that_unpack_at_once_both_have_the_files(tmp_path, data, monkeypatch):
+    (tmp_path / "spots.zip").write_bytes(GOOD)
+    card, unpack = card_of(tmp_path, ("spots.zip", sha256(GOOD))), zipfile.ZipFile.extractall
+
+    def overtaken(archive, folder):
+        monkeypatch.setattr(zipfile.ZipFile, "extractall", unpack)
+        assert fetch(card) == data / "spots"
+        unpack(archive, folder)
+
+    monkeypatch.setattr(zipfile.ZipFile, "extractall", overtaken)
+    assert fetch(card) == data / "spots"
+    assert [path.name for path in data.rglob("*")] == ["spots", "a.txt"]
+
+
 def test_a_server_that_does_not_answer(tmp_path, data):
     with pytest.raises(SaltrustError, match=r"http://127\.0\.0\.1:9/a\.zip cannot be fetched"):
         fetch(card_of(tmp_path, ("http://127.0.0.1:9/a.zip", sha256(GOOD))))

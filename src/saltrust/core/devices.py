@@ -22,6 +22,16 @@ def device_name() -> str:
     return f"{threads} processor thread{'s' * (threads > 1)}"
 
 
+INSTRUCTIONS = {"amx_bf16": "AMX", "avx512_bf16": "AVX-512 BF16", "avx512_f": "AVX-512", "avx2": "AVX2"}
+"""What a processor may have that decides how fast networks run, the fastest first."""
+
+
+def instructions() -> str:
+    """Those of INSTRUCTIONS that the processor has, such as "AVX-512, AVX2"; "none known" where it has none."""
+    has = torch.cpu.get_capabilities()
+    return ", ".join(title for name, title in INSTRUCTIONS.items() if has.get(name)) or "none known"
+
+
 def batch_that_fits(free: int, per_image: int) -> int:
     """How many images one pass may hold.
 
