@@ -94,7 +94,6 @@ page.quote(
     n_pairs=int(threshold["n"].max()),
     n_images=len(study.images.cascaded),
     n_stages=len(stages),
-    n_below=int((gap < 0).sum()),
     n_only_last=int(falls["only_last"].sum()),
     n_near_null=int((last["ci_low"] < null).sum()),
     n_methods=len(names),

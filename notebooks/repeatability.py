@@ -27,6 +27,7 @@ import numpy as np
 import pandas as pd
 
 from saltrust import plots
+from saltrust.analysis import answers
 from saltrust.analysis.words import best_and_worst, in_words
 from saltrust.chapters.page import Page
 from saltrust.core.protocols import PROTOCOLS
@@ -65,12 +66,7 @@ for name, maps in of_methods.items():
     page.quote(**best_and_worst(maps, "ssim", prefix), **{f"{prefix}{key}": int(n.sum()) for key, n in above.items()})
 page.quote(
     first=first,
-    answer="Mean SSIM of maps of two networks: "
-    + "; ".join(
-        f"{name} from {maps.min():.3f} ({label_of(maps.idxmin())}) to {maps.max():.3f} ({label_of(maps.idxmax())})"
-        for name, maps in of_methods.items()
-    )
-    + ".",
+    answer=answers.of_agreement(of_methods),
     main_title=study.networks.title(),
     localizer_ssim=means[first][localizer],
     baseline=f"the stricter of {' and '.join(low_baseline)}" if fixed is None else f"an SSIM of {fixed:g}",

@@ -14,12 +14,8 @@ HEADER = "# Every package of the environment, pinned; made from pyproject.toml b
 
 
 def main() -> None:
-    python = oldest_python()
-    limits: list[str] = []
-    while newer := [one for one in chosen(limits) if python not in SpecifierSet(one.get("requires_python") or "")]:
-        limits += [f"{one['name']}<{one['version']}" for one in newer]
     # A local version ("2.13.0+cpu") names one build of a release; the lock names the release.
-    pins = {one["name"].lower().replace("_", "-"): one["version"].split("+")[0] for one in chosen(limits)}
+    pins = {one["name"].lower().replace("_", "-"): one["version"].split("+")[0] for one in for_python(oldest_python())}
     lines = [f"{name}=={version}\n" for name, version in sorted(pins.items()) if name != "saltrust"]
     Path("requirements.lock").write_text(HEADER + "".join(lines))
 
@@ -28,6 +24,17 @@ def oldest_python() -> str:
     """The first release of the oldest Python that the project allows: a pin must do for it, too."""
     allowed = tomllib.loads(Path("pyproject.toml").read_text())["project"]["requires-python"]
     return re.search(r">=\s*(\d+\.\d+)", allowed)[1] + ".0"
+
+
+def for_python(version: str) -> list[dict]:
+    """The metadata of the newest packages that this version of Python can have, too."""
+    limits: list[str] = []
+    while True:
+        packages = chosen(limits)
+        newer = [one for one in packages if version not in SpecifierSet(one.get("requires_python") or "")]
+        if not newer:
+            return packages
+        limits += [f"{one['name']}<{one['version']}" for one in newer]
 
 
 def chosen(limits: list[str]) -> list[dict]:

@@ -113,6 +113,16 @@ def test_a_card_that_moves_finds_its_archive(tmp_path, data):
     assert len(loader_of(moved).load(moved, "train", None, 40, 0).labels) == 2
 
 
+def test_another_folder_is_never_filled(tmp_path, data):
+    content = archived(images())
+    (tmp_path / "spots.zip").write_bytes(content)
+    card = data_cards.rooted(card_of(tmp_path, ("spots.zip", sha256(content))), str(tmp_path / "elsewhere"))
+    assert not card.available
+    with pytest.raises(SaltrustError, match="no folder .*elsewhere .get it from its maker"):
+        loader_of(card).fingerprint(card)
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def card_with_model():
     from saltrust.core.card_parts import Model
 

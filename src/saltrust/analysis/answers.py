@@ -1,6 +1,6 @@
 """What a chapter found, in one or two sentences that the numbers choose: a run ends with it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -43,6 +43,22 @@ def of_randomization(last: pd.Series, threshold: pd.Series, only_last: Sequence[
     late = [label_of(name) for name in only_last]
     verb = "fall below them" if len(late) > 1 else "falls below it"
     return f"After the last random stage {which}." + (f" {listed(late)} {verb} there, not before." if late else "")
+
+
+def of_agreement(means: Mapping[str, pd.Series]) -> str:
+    """Between which likenesses the maps of two networks lie.
+
+    Args:
+        means: Mean SSIM by method, for each criterion.
+
+    >>> of_agreement({"repeatability": pd.Series({"ig": 0.25, "xrai": 0.5})})
+    'Mean SSIM of maps of two networks: repeatability from 0.250 (IG) to 0.500 (XRAI).'
+    """
+    ranges = (
+        f"{name} from {maps.min():.3f} ({label_of(maps.idxmin())}) to {maps.max():.3f} ({label_of(maps.idxmax())})"
+        for name, maps in means.items()
+    )
+    return f"Mean SSIM of maps of two networks: {'; '.join(ranges)}."
 
 
 def of_report_card(graded: pd.DataFrame) -> str:

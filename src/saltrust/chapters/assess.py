@@ -10,7 +10,6 @@ from pydantic import ValidationError
 
 from saltrust import chapters
 from saltrust.chapters import execute
-from saltrust.chapters.chapter import refuse_absent
 from saltrust.chapters.notes import DocumentNote
 from saltrust.chapters.results_folder import published
 from saltrust.core import data_cards, paths, yaml_files
@@ -67,7 +66,7 @@ def assess(card: Card, profile: str, protocol: str, methods: str, seed: int, tel
         SaltrustError: before any chapter runs, for a model that cannot be judged or that no method can explain.
     """
     PROFILES[profile], PROTOCOLS[protocol], select(methods)  # wrong names are told before any model is loaded
-    refuse_absent(card)
+    card.refuse_absent()
     from saltrust.methods.cam_layers import choose_cam_layer
     from saltrust.models.external.model import load
     from saltrust.study.explainable import explainable

@@ -260,11 +260,5 @@ def complete(chapter: Chapter, given: dict[str, str]) -> dict[str, Any]:
         raise SaltrustError(
             f"chapter '{chapter.name}' needs {lacks}, which '{card.name}' has not; it runs on: {', '.join(suited)}"
         )
-    refuse_absent(card)
+    card.refuse_absent()
     return values
-
-
-def refuse_absent(card: Card) -> None:
-    """Raise SaltrustError for a data set whose files are not on this machine."""
-    if not card.available:
-        raise SaltrustError(f"data set '{card.name}' is not on this machine: nothing at {card.root}")

@@ -15,8 +15,7 @@ def command(context: click.Context) -> None:
         return
     rows = []
     for card in map(data_cards.load, [*data_cards.names(), *data_cards.assessed()]):
-        how = f"saltrust datasets get {card.name}" if card.get and card.get.archives else ""
-        state = "here" if card.available else f"not here: {how or f'expected in {card.root}, from {card.get.source}'}"
+        state = "here" if card.available else f"not here: expected in {card.root} ({card.how_to_get})"
         rows.append((card.name, card.title, card.truth, state))
     tables.show(["data set", "title", "truth", "state"], rows)
 

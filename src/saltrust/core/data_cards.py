@@ -198,6 +198,20 @@ class Card(Strict):
         # unlike Path's, False also for a name too long
         return self.root is None or os.path.isdir(self.root) or self.get.embedded
 
+    @property
+    def how_to_get(self) -> str:
+        """What brings its files to this machine, in words."""
+        return f"`saltrust datasets get {self.name}`" if self.get.archives else f"get it from {self.get.source}"
+
+    def not_here(self, what: str) -> SaltrustError:
+        """The error for data whose files are not on this machine. what: is missing."""
+        return SaltrustError(f"data set '{self.name}' is not on this machine: {what} ({self.how_to_get})")
+
+    def refuse_absent(self) -> None:
+        """Raise SaltrustError for data whose files are not on this machine."""
+        if not self.available:
+            raise self.not_here(f"nothing at {self.root}")
+
 
 def _by_split(annotations: Annotations | None) -> bool:
     return annotations is not None and isinstance(annotations.files, dict)
@@ -286,23 +300,28 @@ def with_models(card: Card, models: Sequence[Model], name: str) -> Card:
             f"'{name[:40]}…' has {len(name)} characters, and a card's name {LONGEST_NAME} at most: give the models "
             "shorter names, or assess fewer at once"
         )
-    places = {} if card.get is None else {"get": _moved(card, os.path.realpath(card.root))}
+    places = {} if card.get is None else {"get": _absolute(card)}
     title = f"{models[0].name} on {card.title}"
     return card.model_copy(update={"name": name, "title": title, "models": tuple(models)} | places)
 
 
 def rooted(card: Card, root: str) -> Card:
-    """The card of data whose files lie in another folder. Raises SaltrustError for data that has no files."""
+    """The card of data whose files lie in another folder, which no archive fills.
+
+    Raises:
+        SaltrustError: The data has no files.
+    """
     if card.get is None:
         raise SaltrustError(f"data set '{card.name}' is generated: it has no files, and no --root")
-    return card.model_copy(update={"get": _moved(card, os.path.realpath(root))})
+    elsewhere = {"root": os.path.realpath(root), "archives": ()}
+    return card.model_copy(update={"get": card.get.model_copy(update=elsewhere)})
 
 
-def _moved(card: Card, root: str) -> Get:
-    """Where the files are, for a card that may lie elsewhere."""
+def _absolute(card: Card) -> Get:
+    """Where the files are, for a card that will lie elsewhere."""
     archives = [one if one.is_web else one.model_copy(update={"url": str(card.folder / one.url)})
                 for one in card.get.archives]  # fmt: skip
-    return card.get.model_copy(update={"root": root, "archives": tuple(archives)})
+    return card.get.model_copy(update={"root": os.path.realpath(card.root), "archives": tuple(archives)})
 
 
 def save(card: Card, folder: Path) -> Path:

@@ -43,7 +43,7 @@ def check(card: Card, sample: int = 200, seed: int = 0) -> tuple[list[Line], lis
     if loader.records is None:
         return [Line("files", "none: the images are generated", True)], []
     if not card.available:
-        return [Line("folder", f"no folder {card.root} (get it from {card.get.source})", False)], []
+        return [Line("folder", f"no folder {card.root} ({card.how_to_get})", False)], []
     lines = [Line("folder", str(card.root), True)]
     try:
         records = loader.records(card)

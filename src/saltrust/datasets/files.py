@@ -171,7 +171,7 @@ def present(card: Card, name: str) -> Path:
     with at(f"card '{card.name}'"):
         path = inside(card.root, name)
     if not os.path.exists(path):  # which, unlike Path's, is False also for a name too long
-        raise not_here(card, f"no {'file' if path.suffix else 'folder'} {path}")
+        raise card.not_here(f"no {'file' if path.suffix else 'folder'} {path}")
     return path
 
 
@@ -220,8 +220,3 @@ def _is_own(root: str, link: str) -> bool:
     """Whether a link leads to a file under the root."""
     base, target = _real(root), os.path.realpath(link)
     return os.path.commonpath([target, base]) == base and os.path.isfile(target)
-
-
-def not_here(card: Card, what: str) -> SaltrustError:
-    how = f"`saltrust datasets get {card.name}`" if card.get.archives else f"get it from {card.get.source}"
-    return SaltrustError(f"data set '{card.name}' is not on this machine: {what} ({how})")

@@ -12,7 +12,7 @@ from saltrust.core.labelled_images import Findings, Readers, Split, packed
 from saltrust.core.progress import track
 from saltrust.datasets import images
 from saltrust.datasets.fetching import fetch
-from saltrust.datasets.files import at, fingerprint, not_here
+from saltrust.datasets.files import at, fingerprint
 from saltrust.datasets.loaders import Loader, refuse_findings
 from saltrust.datasets.records import Record, Shape
 from saltrust.datasets.shapes import Box, reduced
@@ -56,7 +56,7 @@ def _check_card(card: Card) -> None:
     if card.root is None:
         raise SaltrustError(f"card '{card.name}': needs 'get', where the files are")
     if not card.available:
-        raise not_here(card, f"no folder {card.root}")
+        raise card.not_here(f"no folder {card.root}")
     if card.get.embedded:
         fetch(card)
 

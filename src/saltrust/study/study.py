@@ -52,8 +52,7 @@ class Study:
         self.card = data_cards.load(dataset).under(protocol)
         check_names(self.card)
         self.store = store or Store()
-        if not self.card.available:
-            raise SaltrustError(f"data set '{dataset}' is not on this machine: nothing at {self.card.root}")
+        self.card.refuse_absent()
         if self.card.truth == "none":
             raise SaltrustError(f"data set '{dataset}' has labels alone (truth 'none'): no map can be judged by them")
         self.networks = networks_of(self.card, self.profile, seed, self.store)
