@@ -177,6 +177,15 @@ def test_computing_goes_stage_by_stage_and_plans_anew_where_that_decides_what_fo
         plan.compute("phantom-pneumothorax", "smoke", "map")
 
 
+def test_what_the_images_decide_is_made_in_their_stage(results, monkeypatch):
+    """Whose average masks are asked for is known once there are images."""
+    monkeypatch.setattr(plan, "of_book", lambda *given: [work("dataset", dataset=given[0], profile=given[1])])
+    assert plan.compute("phantom-pneumothorax", "smoke", "data") == []
+    left = plan.plan(plan.of_book("phantom-pneumothorax", "smoke"))
+    assert not {left.artefacts[digest].kind for digest in left.missing}
+    assert len(list((results / "store" / "average_mask").iterdir())) == 1
+
+
 def executed(results, number, seconds, artefacts, machine=None, profile="smoke"):
     """Note of a run of `models` that has just ended."""
     here = plan.environment() | ({"machine": machine} if machine else {})

@@ -77,21 +77,27 @@ def compute(dataset: str, profile: str, stage: str = planning.ALL, part: str = p
     if stage not in (planning.ALL, *stages):
         raise unknown_name("stage", stage, (planning.ALL, *stages))
     chosen_stages = stages if stage == planning.ALL else [stage]
-    failed, jobs = [], None
+    found = plan(of_book(dataset, profile))
+    known = {planning.ALL}.union(*map(found.names, chosen_stages))
+    if part not in known:
+        near = "".join(f"; did you mean '{name}'?" for name in get_close_matches(part, known, n=1))
+        raise SaltrustError(f"unknown part '{part}'{near}; `saltrust plan --json` names the jobs")
+    failed, jobs = [], found.jobs()
     for one in chosen_stages:
-        if jobs is None:
-            found = plan(of_book(dataset, profile))
-            known = {planning.ALL}.union(*map(found.names, chosen_stages))
-            if part not in known:
-                near = "".join(f"; did you mean '{name}'?" for name in get_close_matches(part, known, n=1))
-                raise SaltrustError(f"unknown part '{part}'{near}; `saltrust plan --json` names the jobs")
-            jobs = found.jobs()
-        chosen = [job for job in jobs if part in (planning.ALL, job.name)]
-        missing = [artefact for job in chosen for artefact in job.artefacts if artefact.stage == one]
-        failed += computing.compute(missing)
-        if any(isinstance(artefact, planning.DECISIVE) for artefact in missing):
-            jobs = None  # they are planned anew
+        missing = _artefacts(jobs, one, part)
+        decisive = [artefact for artefact in missing if isinstance(artefact, planning.DECISIVE)]
+        failed += computing.compute(decisive or missing)
+        if decisive:  # what else there is, in this stage as well, is planned anew
+            jobs = plan(of_book(dataset, profile)).jobs()
+            others = [artefact for artefact in _artefacts(jobs, one, part) if artefact not in decisive]
+            failed += computing.compute(others) if others else []
     return failed
+
+
+def _artefacts(jobs: Sequence[planning.Job], stage: str, part: str) -> list[Artefact]:
+    """Those of a stage in the jobs of that name, or in all."""
+    chosen = [job for job in jobs if part in (planning.ALL, job.name)]
+    return [artefact for job in chosen for artefact in job.artefacts if artefact.stage == stage]
 
 
 def as_by_default(work: Sequence[Work]) -> bool:
