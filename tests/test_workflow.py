@@ -14,6 +14,7 @@ from saltrust.artefacts.fingerprint import modules_reached
 from saltrust.core import data_cards, paths
 
 DATASET = "phantom-pneumothorax"
+BUILDING = ("chapter", "unfinished_book", "book")
 
 
 def snakemake(*words: str, **environment: str) -> subprocess.CompletedProcess:
@@ -49,11 +50,46 @@ def test_networks_and_their_maps_are_jobs(tmp_path):
     done = dry_run(f"datasets={DATASET}", "profile=quick", SALTRUST_RESULTS=str(tmp_path))
     found = rules(done)
     assert found.count("networks") == 5  # three classifiers and two localizers
-    assert found.count("maps") == 5  # of three networks, and what is small: no state is worth a job of its own
-    assert found.index("data") < found.index("networks") < found.index("maps") < found.index("chapter")
+    assert found.count("maps") == 7  # of three networks, of three random states of the main one, and what is small
+    assert found.index("data") < found.index("networks") < found.index("maps") < found.index("book")
     asked = [int(megabytes) for megabytes in re.findall(r"resources: .*accelerator=.*mem_mb=(\d+)", done.stdout)]
-    assert len(asked) == len([name for name in found if name not in ("chapter", "book")])
+    assert len(asked) == len([name for name in found if name not in BUILDING])
     assert 3000 <= min(asked) < max(asked) < 16000  # computed from the artefacts of each
+
+
+def jobs(done: subprocess.CompletedProcess) -> list[tuple[str, list[str], dict[str, str]]]:
+    """The rule, the inputs and the wildcards of each job of a dry run."""
+    found = []
+    for text in done.stdout.split("\n\n"):
+        lines = dict(line.strip().partition(": ")[::2] for line in text.splitlines() if ": " in line)
+        if rule := re.search(r"^(?:local)?rule (\w+):", text, re.MULTILINE):
+            wildcards = dict(one.split("=") for one in lines.get("wildcards", "").split(", ") if one)
+            found.append((rule[1], lines.get("input", "").split(", "), wildcards))
+    return found
+
+
+def test_a_first_book_waits_for_images_alone_and_one_more_for_each_data_set(tmp_path):
+    sets = (DATASET, "phantom-pneumonia")
+    done = dry_run(f"datasets={' '.join(sets)}", "profile=quick", SALTRUST_RESULTS=str(tmp_path))
+    planned = jobs(done)
+    books = {to["name"]: inputs for rule, inputs, to in planned if rule == "unfinished_book"}
+    assert list(books) == ["first", DATASET]
+    assert books["first"] == [str(tmp_path / "quick" / name / "notebooks" / "dataset.ipynb") for name in sets]
+    assert len(books[DATASET]) == len(chapters.of(data_cards.load(DATASET))) + 1  # and the first book
+    for rule, inputs, to in planned:
+        waits = [file for file in inputs if file.endswith(".done")]
+        if rule == "chapter" and to["chapter"] == "dataset":
+            assert waits
+            assert all("/computed/data/" in file for file in waits)
+        elif rule == "chapter" and to["chapter"] == "verdict":
+            assert {file.split("/")[-2] for file in waits} >= {"data", "networks", "maps"}
+
+
+def test_where_a_chapter_ran_before_no_unfinished_book_is_built(executed):
+    (executed / "smoke" / DATASET / "notebooks" / "verdict.ipynb").unlink()
+    assert "unfinished_book" not in rules(
+        dry_run(f"datasets={DATASET}", "profile=smoke", SALTRUST_RESULTS=str(executed))
+    )
 
 
 @pytest.fixture

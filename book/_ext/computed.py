@@ -13,6 +13,7 @@ On an evidence page the data set may be left out: it is the page's own. What bel
 table outside its chapter names that chapter in the option `:chapter:`.
 """
 
+import json
 import posixpath
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -321,9 +322,21 @@ def shut(app: Sphinx) -> None:
     app.env.settings |= {"file_insertion_enabled": False, "raw_enabled": False}
 
 
+def say_what_is_missing(app: Sphinx, config: Config) -> None:
+    """Of a book that is built while chapters run, say so on top of each page."""
+    file = Path(app.srcdir) / EVIDENCE / "making.json"
+    found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"chapters": 0}
+    if found["chapters"]:
+        config.html_theme_options["announcement"] = (
+            f"{found['ready']} of {found['chapters']} chapters are ready. The others are being computed; "
+            "load this page again when <code>make book</code> has ended."
+        )
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("builder-inited", shut)
     app.connect("config-inited", ship_style)
+    app.connect("config-inited", say_what_is_missing)
     app.add_node(image_file, html=(visit_image_file, depart_image_file))
     app.add_role("num", Number())
     app.add_directive("result-figure", ResultFigure)

@@ -4,5 +4,6 @@ rule chapter:
         first=lambda to: comes_first(**to),
     output:
         notebook("{dataset}", "{chapter}"),
+    priority: 1  # whoever reads the unfinished book waits for its pages
     shell:
         "saltrust publish {wildcards.chapter} --dataset {wildcards.dataset} --profile {PROFILE} > /dev/null"

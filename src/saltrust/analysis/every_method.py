@@ -52,7 +52,8 @@ def order_words(residuals: pd.DataFrame, rule: str = RULES["gauss_legendre"]) ->
 
 def path_steps(study: Study) -> list[int]:
     """The numbers of points at which completeness is tried."""
-    return [study.profile.steps * factor for factor in (1, 2, 4)]
+    steps = study.profile.steps
+    return sorted({max(2, steps // 2), steps, 2 * steps})  # some rules need two points
 
 
 def maps_of(study: Study, methods: Sequence[str], n_shown: int, n_paths: int) -> Iterator[SaliencyMaps]:

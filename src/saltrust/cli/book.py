@@ -8,8 +8,10 @@ from saltrust.core.profiles import PROFILES
 
 @click.command("book")
 @options.profile
-def command(profile: str) -> None:
+@click.option("--making", metavar="DATASET", multiple=True, help="Its missing chapters will run soon: say so.")
+def command(profile: str, making: tuple[str, ...]) -> None:
     """Build the book from the results that are there. Prints where it is."""
     from saltrust.publishing import assemble
 
-    print(f"The book is at {assemble.build(PROFILES[profile].name)}")
+    first = assemble.build(PROFILES[profile].name, making)
+    print(f"The book is at {first}" + ("; it fills up as chapters end" if making else ""))

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from difflib import get_close_matches
 from functools import cache
+from itertools import chain
 from typing import Any
 
 from saltrust import chapters
@@ -19,7 +20,7 @@ from saltrust.core import data_cards
 from saltrust.core.errors import SaltrustError, unknown_name
 from saltrust.core.formatting import rough_range
 from saltrust.study import computing, planning
-from saltrust.study.planning import Foresight, Plan, Row
+from saltrust.study.planning import Foresight, Job, Plan, Row
 from saltrust.study.study import Study
 
 COARSE = "These parameters are not the defaults: a chapter may need more than is listed."
@@ -34,14 +35,27 @@ def plan(work: Sequence[Work]) -> Plan:
     Raises SaltrustError as the chapters would before any work.
     """
     store = Foresight()
+    return Plan(chain.from_iterable(needed for _, needed in _needed(work, store)), store)
+
+
+def jobs(work: Sequence[Work]) -> tuple[list[Job], dict[str, set[str]]]:
+    """The jobs that make what these chapters lack, and by chapter the paths of those that it waits for.
+
+    Raises SaltrustError as `plan`.
+    """
+    store = Foresight()
+    by_chapter = {chapter.name: [*needed] for chapter, needed in _needed(work, store)}
+    found = Plan(chain.from_iterable(by_chapter.values()), store).jobs()
+    maker = {artefact.digest: job.path for job in found for artefact in job.artefacts}
+    made = {name: chain.from_iterable(map(planning.stored, needed)) for name, needed in by_chapter.items()}
+    return found, {name: {maker[a.digest] for a in those if a.digest in maker} for name, those in made.items()}
+
+
+def _needed(work: Sequence[Work], store: Foresight) -> Iterator[tuple[Chapter, Iterable[Artefact]]]:
     study_of = cache(lambda *given: Study(*given, store))
-
-    def needed() -> Iterator[Artefact]:
-        for chapter, values in work:
-            study = study_of(*(values.get(name, default) for name, default in _OF_A_STUDY.items()))
-            yield from NEEDS[chapter.name](study, values)
-
-    return Plan(needed(), store)
+    for chapter, values in work:
+        study = study_of(*(values.get(name, default) for name, default in _OF_A_STUDY.items()))
+        yield chapter, NEEDS[chapter.name](study, values)
 
 
 _OF_A_STUDY = {"dataset": "", "profile": "quick", "protocol": "corrected", "seed": 0}
@@ -82,21 +96,21 @@ def compute(dataset: str, profile: str, stage: str = planning.ALL, part: str = p
     if part not in known:
         near = "".join(f"; did you mean '{name}'?" for name in get_close_matches(part, known, n=1))
         raise SaltrustError(f"unknown part '{part}'{near}; `saltrust plan --json` names the jobs")
-    failed, jobs = [], found.jobs()
+    failed, unmade = [], found.jobs()
     for one in chosen_stages:
-        missing = _artefacts(jobs, one, part)
+        missing = _artefacts(unmade, one, part)
         decisive = [artefact for artefact in missing if isinstance(artefact, planning.DECISIVE)]
         failed += computing.compute(decisive or missing)
         if decisive:  # what else there is, in this stage as well, is planned anew
-            jobs = plan(of_book(dataset, profile)).jobs()
-            others = [artefact for artefact in _artefacts(jobs, one, part) if artefact not in decisive]
+            unmade = plan(of_book(dataset, profile)).jobs()
+            others = [artefact for artefact in _artefacts(unmade, one, part) if artefact not in decisive]
             failed += computing.compute(others) if others else []
     return failed
 
 
-def _artefacts(jobs: Sequence[planning.Job], stage: str, part: str) -> list[Artefact]:
+def _artefacts(unmade: Sequence[Job], stage: str, part: str) -> list[Artefact]:
     """Those of a stage in the jobs of that name, or in all."""
-    chosen = [job for job in jobs if part in (planning.ALL, job.name)]
+    chosen = [job for job in unmade if part in (planning.ALL, job.name)]
     return [artefact for job in chosen for artefact in job.artefacts if artefact.stage == stage]
 
 

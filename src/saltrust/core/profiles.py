@@ -52,8 +52,9 @@ class Profile:
     cascaded: int | None  # of these, how many are followed through the cascade of randomization
     replicates: int  # networks of the main architecture whose weights are drawn anew, each with a cascade of its own
     surrogates: int  # of each map, to learn what an SSIM is worth without agreement
-    samples: int  # caps on the protocol's noisy copies and path steps
+    samples: int  # caps on the protocol's noisy copies, the steps of a path, and those of a path to each noisy copy
     steps: int
+    copy_steps: int
     perturbations: int  # perturbed copies of an image for LIME and KernelSHAP
     channels: int | None  # most active channels of each layer that Poly-CAM tries, None for all
     branching: Branching
@@ -72,18 +73,19 @@ _QUICK = Profile(
         "densenet121": Training(epochs=4, patience=4, steps=45, batch_size=16),
     },
     localizers={
-        "unet": Training(epochs=8, patience=8, steps=24, batch_size=16),
+        "unet": Training(epochs=5, patience=5, steps=24, batch_size=16),
         "retinanet": Training(epochs=6, patience=6, steps=24, batch_size=16),
     },
     localizer_width="narrow",
     pretrained=True,
     explained=30,
     compared=None,
-    cascaded=5,
+    cascaded=10,
     replicates=1,
     surrogates=2,
     samples=5,
-    steps=5,
+    steps=10,  # at 5, IG missed a third of what it should add up to
+    copy_steps=4,
     perturbations=300,
     channels=32,
     branching=Branching(
@@ -114,6 +116,7 @@ _SMOKE = replace(
     surrogates=1,
     samples=2,
     steps=2,
+    copy_steps=2,
     perturbations=20,
     channels=4,
     branching=replace(
@@ -145,6 +148,7 @@ _FULL = replace(  # the sizes of Arun et al., Methods, as far as they give them:
     surrogates=5,
     samples=25,
     steps=100,
+    copy_steps=100,
     perturbations=1000,
     channels=None,
     branching=replace(  # Tjoa & Guan, sec. III and Table I

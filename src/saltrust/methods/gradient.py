@@ -68,10 +68,13 @@ def _copies(protocol, profile) -> dict[str, object]:
     return {"samples": samples, "noise": protocol.noise, "spread": protocol.spread, "power": protocol.power}
 
 
-def _path(protocol, profile) -> dict[str, object]:
-    """Along which path a protocol integrates."""
-    steps = min(protocol.steps, profile.steps)
-    return {"steps": steps, "baseline": protocol.baseline, "quadrature": protocol.quadrature}
+def _path(protocol, steps: int) -> dict[str, object]:
+    """Along which path a protocol integrates, in so many steps at most."""
+    return {
+        "steps": min(protocol.steps, steps),
+        "baseline": protocol.baseline,
+        "quadrature": protocol.quadrature,
+    }
 
 
 @method(
@@ -200,7 +203,7 @@ def smoothgrad(
     formula=r"(x - x') \int_0^1 \frac{\partial f(x' + \alpha (x - x'))}{\partial x} \, d\alpha",
     passes=lambda p: p["steps"] * count_starts(p["baseline"]),
     total=from_baseline,
-    from_protocol=_path,
+    from_protocol=lambda protocol, profile: _path(protocol, profile.steps),
     odd=True,
 )
 def integrated_gradients(
@@ -248,7 +251,7 @@ def integrated_gradients(
     formula=r"\frac{1}{n} \sum_{k=1}^{n} \mathrm{IG}(x + \varepsilon_k)^{p}, "
     r"\quad \varepsilon_k \sim \mathcal{N}(0, \sigma^2)",
     passes=lambda p: p["samples"] * p["steps"] * count_starts(p["baseline"]),
-    from_protocol=lambda protocol, profile: _copies(protocol, profile) | _path(protocol, profile),
+    from_protocol=lambda protocol, profile: _copies(protocol, profile) | _path(protocol, profile.copy_steps),
     odd=True,
     powers=partial(_smooth_integral, powers=POWERS),
 )

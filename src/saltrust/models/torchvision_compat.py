@@ -13,6 +13,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -88,9 +90,35 @@ def _declare_operators() -> None:
     _libraries.append(library)
 
 
+COMPILER = "torch._dynamo", "torch._dynamo.utils"
+
+
+@contextmanager
+def _compiler_on_demand() -> Iterator[None]:
+    """Inside the block a stand-in for torch's compiler: torchvision imports one function of it, which takes seconds in
+    every process, and calls it only to pool regions on a GPU. When it does, it gets the answer of the compiler."""
+    if not sys.modules.keys().isdisjoint(COMPILER):
+        yield
+        return
+    parts = {name: ModuleType(name) for name in COMPILER}
+    utils = parts[COMPILER[1]]
+    utils.is_compile_supported = lambda device: importlib.import_module(utils.__name__).is_compile_supported(device)
+    sys.modules.update(parts)
+    try:
+        yield
+    finally:
+        for name in COMPILER:
+            del sys.modules[name]
+
+
 def _load() -> ModuleType:
     if "torchvision" in sys.modules:
         return sys.modules["torchvision"]
+    with _compiler_on_demand():
+        return _import()
+
+
+def _import() -> ModuleType:
     # Someone else's failed import (a library that tries torchvision and does without) leaves half-made submodules.
     for name in [name for name in sys.modules if name.startswith("torchvision.")]:
         del sys.modules[name]

@@ -170,6 +170,7 @@ _PROFILE: dict[str, Origin] = {
     "surrogates": (OURS, "of the low baseline of `corrected`"),
     "samples": (OURS, "a limit on what the protocol asks for; none here"),
     "steps": (OURS, "a limit on what the protocol asks for; none here"),
+    "copy_steps": (OURS, "a limit on what the protocol asks for; none here"),
     "perturbations": (OURS, "LIME and KernelSHAP are not in the paper"),
     "channels": (OURS, "Poly-CAM is not in the paper"),
 }

@@ -1,17 +1,20 @@
 """Assemble the book: executed chapters become evidence pages beside the narrative, and Jupyter Book renders both."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
+from collections.abc import Collection
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from saltrust import chapters
-from saltrust.analysis.claims import ledger
 from saltrust.chapters.results_folder import Results, published
 from saltrust.core import data_cards, paths, protocols
 from saltrust.core.data_cards import Card
@@ -21,16 +24,21 @@ from saltrust.publishing import myst, provenance
 
 EVIDENCE = paths.BUILD / "evidence"
 HTML = paths.BUILD / "_build" / "html" / "index.html"
+BUILT = HTML.with_name(".built")  # what the book that is there shows, of the time when its making began
 DEFAULT_PROTOCOL = "corrected"  # of the chapters
 BENCHMARKS = ("benchmarks.json", "benchmarks_machine.json", "benchmarks_full.json")
 EVIDENCE_PART = 1  # in the table of contents: after the concepts, before what closes the book
 LEADING = "phantom-pneumothorax"  # the data set that the concepts quote comes first, then others that are drawn
 
 
-def build(profile: str) -> Path:
-    """Assemble the evidence of one profile and render the book.
+def build(profile: str, making: Collection[str] = ()) -> Path:
+    """Assemble the evidence of one profile and render the book, unless the same was rendered last.
 
     Warnings are errors: a number or figure that the prose asks for and no chapter made stops the build.
+
+    Args:
+        profile: a name in PROFILES.
+        making: data sets whose missing chapters are about to run; their pages say so.
 
     Returns:
         The first page.
@@ -38,20 +46,50 @@ def build(profile: str) -> Path:
     Raises:
         SaltrustError: where the book was not built.
     """
-    toc = assemble(profile)
+    state = _state(profile, making)
+    if HTML.exists() and BUILT.exists() and BUILT.read_text(encoding="utf-8") == state and not _edited(profile):
+        return HTML
+    began = time.time()
+    BUILT.unlink(missing_ok=True)
+    toc = assemble(profile, making)
     command = ["build", str(paths.BUILD), "--toc", str(toc), "--warningiserror", "--keep-going", "--quiet"]
     script = Path(sys.executable).with_name("jupyter-book")  # of this environment, whatever is on the PATH
     outcome = subprocess.run([script, *command], check=False)
     if outcome.returncode:
         raise SaltrustError("the book was not built: see the warnings above")
+    BUILT.write_text(state, encoding="utf-8")
+    os.utime(BUILT, (began, began))  # what changes meanwhile is not in it
     return HTML
 
 
-def assemble(profile: str) -> Path:
+def _state(profile: str, making: Collection[str]) -> str:
+    """What a book shows that no file says."""
+    here = [name for name in data_cards.names() if data_cards.load(name).available]
+    return json.dumps({"profile": profile, "making": sorted(making), "here": here})
+
+
+def _edited(profile: str) -> bool:
+    """Whether a file or a result has changed since the book was built: the code, the sources, the published chapters
+    and, by their folders, whether one is gone."""
+    built = BUILT.stat().st_mtime
+    sources = (file for file in paths.BOOK.rglob("*") if not {"evidence", "_build"}.intersection(file.parts))
+    results = (paths.RESULTS / profile).rglob("*")
+    code = [*paths.PACKAGE.rglob("*.py"), *paths.PACKAGE.rglob("*.css"), *paths.CHAPTERS.glob("*.py")]
+    given = [folder.glob("*") for folder in (paths.CARDS, paths.ASSESSED, paths.MEASURED)]
+    rest = [paths.PROJECT / "requirements.lock", *(paths.RESULTS / name for name in BENCHMARKS)]
+    found = chain(sources, results, code, *given, (file for file in rest if file.exists()))
+    return any(file.stat().st_mtime >= built for file in found if file.name != "__pycache__")
+
+
+def assemble(profile: str, making: Collection[str] = ()) -> Path:
     """Write book/evidence/ anew.
 
     It holds the pages, figures, tables and numbers of every data card; what the registries say of methods, protocols
     and claims; what the benchmarks measured; and where all of it comes from.
+
+    Args:
+        profile: a name in PROFILES.
+        making: data sets whose missing chapters are about to run.
 
     Returns:
         The table of contents.
@@ -69,12 +107,13 @@ def assemble(profile: str) -> Path:
     cards = _cards(profile)
     parts: dict[str, list[dict[str, Any]]] = {"Evidence": [], "Not run here": []}
     for card in cards:
-        shown = _write_pages(card, profile)
+        shown = _write_pages(card, profile, card.name in making)
         files = [{"file": f"evidence/{card.name}/{chapter}"} for chapter in shown]
         ran = any(published(profile, card.name, chapter).notebook.exists() for chapter in chapters.of(card))
-        part = parts["Evidence" if ran else "Not run here"]
+        part = parts["Evidence" if ran or card.name in making else "Not run here"]
         part.append({"file": f"evidence/{card.name}/index"} | ({"sections": files} if files else {}))
     provenance.write(EVIDENCE, profile, [card.name for card in cards])
+    (EVIDENCE / "making.json").write_text(json.dumps(_progress(profile, making)), encoding="utf-8")
     toc = yaml.safe_load((paths.BUILD / "_toc.yml").read_text(encoding="utf-8"))
     toc["parts"][EVIDENCE_PART:EVIDENCE_PART] = [
         {"caption": caption, "chapters": found} for caption, found in parts.items() if found
@@ -84,8 +123,17 @@ def assemble(profile: str) -> Path:
     return file
 
 
+def _progress(profile: str, making: Collection[str]) -> dict[str, int]:
+    """How many chapters of the data sets that are being made are ready, and how many there will be."""
+    notebooks = [
+        published(profile, name, one).notebook for name in making for one in chapters.of(data_cards.load(name))
+    ]
+    return {"ready": sum(file.exists() for file in notebooks), "chapters": len(notebooks)}
+
+
 def _write_registries(profile: str) -> None:
-    from saltrust.models import training_choices  # imports torch, for which other commands need not wait
+    from saltrust.analysis.claims import ledger  # imports torch, for which a book that stands need not wait
+    from saltrust.models import training_choices
 
     known = {
         "methods": methods_here(profile),
@@ -136,7 +184,7 @@ def _begun(card: Card, profile: str) -> bool:
     return published(profile, card.name, "").notebook.parent.exists()
 
 
-def _write_pages(card: Card, profile: str) -> list[str]:
+def _write_pages(card: Card, profile: str, making: bool) -> list[str]:
     """Write the pages of a data set and what they show; returns the chapters that have one."""
     folder = EVIDENCE / card.name
     folder.mkdir(parents=True)
@@ -144,12 +192,12 @@ def _write_pages(card: Card, profile: str) -> list[str]:
     for place in ("figures", "tables", "numbers.json"):
         _copy(published(profile, card.name, "").folder / place, folder / place)
     for chapter in shown:
-        (folder / f"{chapter}.md").write_text(myst.page(card, chapter, profile), encoding="utf-8")
+        (folder / f"{chapter}.md").write_text(myst.page(card, chapter, profile, making), encoding="utf-8")
         results = published(profile, card.name, chapter)
         if results.notebook.exists():
             _copy(results.notebook, folder / "notebooks" / results.notebook.name)
             _bundle(results, folder / "bundles" / f"{card.name}-{chapter}.zip")
-    (folder / "index.md").write_text(myst.overview(card, profile), encoding="utf-8")
+    (folder / "index.md").write_text(myst.overview(card, profile, making), encoding="utf-8")
     return shown
 
 

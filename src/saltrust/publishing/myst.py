@@ -13,12 +13,12 @@ from saltrust.publishing.blocks import CHAPTER_LINK, SMOKE, Block, Code, MadeBy,
 from saltrust.publishing.launch import links
 
 
-def page(card: Card, chapter: str, profile: str) -> str:
-    """The evidence page of one chapter on one data set."""
+def page(card: Card, chapter: str, profile: str, making: bool = False) -> str:
+    """The evidence page of one chapter on one data set. making: whether it will run soon if it has not yet."""
     results = published(profile, card.name, chapter)
     label, title = f"{card.name}-{chapter}", f"# {chapters.load(chapter).title}\n\n*{myst(card.title)}*"
     if not results.notebook.exists():
-        return f"({label})=\n{title}\n\n{_not_run(card, chapter, profile)}"
+        return f"({label})=\n{title}\n\n{_not_run(card, chapter, profile, making)}"
     body = "\n\n".join(write(block, card) for block in blocks.read(results))
     return f"""({label})=
 {title} · [Parameters, downloads, run it again](#{label}-again){f" · {SMOKE}" if profile == "smoke" else ""}
@@ -26,8 +26,9 @@ def page(card: Card, chapter: str, profile: str) -> str:
 {body}"""
 
 
-def overview(card: Card, profile: str) -> str:
-    """The first page of a data set's evidence: what the card says."""
+def overview(card: Card, profile: str, making: bool = False) -> str:
+    """The first page of a data set's evidence: what the card says. making: whether the chapters that did not run will
+    run soon."""
     counts = "\n".join(f"| {split} | {c.images} | {c.positive} |" for split, c in card.counts.items())
     counted = f"""
 The data card counts these images; the profile `{profile}` may take fewer, at the same share of positives.
@@ -45,9 +46,10 @@ The data card counts these images; the profile `{profile}` may take fewer, at th
     known = chapters.of(card)
     ran = sum(published(profile, card.name, chapter).notebook.exists() for chapter in known)
     plays = f" ({card.plays.data})" if card.plays else ""
-    state = f"\n*{ran} of {len(known)} chapters were run here.*\n" if ran < len(known) else ""
+    then = "are ready, the others are being made" if making else "were run here"
+    state = f"\n*{ran} of {len(known)} chapters {then}.*\n" if ran < len(known) else ""
     if not ran:
-        state = f"\n{_not_run(card, next(iter(known)), profile)}\n"
+        state = f"\n{_not_run(card, next(iter(known)), profile, making)}\n"
     return f"""({card.name})=
 # {myst(card.title)}
 
@@ -64,8 +66,14 @@ The data card counts these images; the profile `{profile}` may take fewer, at th
 {cite}{counted if counts else ""}{tree}"""
 
 
-def _not_run(card: Card, chapter: str, profile: str) -> str:
+def _not_run(card: Card, chapter: str, profile: str, making: bool) -> str:
     results = published(profile, card.name, chapter)
+    if making and not results.failed.exists():
+        return """:::{admonition} Being made
+:class: note not-run
+This chapter is still being computed. `make book` adds its page when it ends: load the page again then.
+:::
+"""
     if results.failed.exists():
         why = f"This chapter failed; its notebook is {code(str(results.failed))}."
     elif not card.available:

@@ -345,7 +345,8 @@ class Plan:
                 members[path].append(artefact)
         jobs, first = [], {paths[one.digest] for one in self.store.undecided}  # no network begins before these
         for path, those in members.items():
-            needed = {paths[one.digest] for artefact in those for one in _stored_needs(artefact) if one.digest in paths}
+            needs = (one for artefact in those for need in artefact.needs() for one in stored(need))
+            needed = {paths[one.digest] for one in needs if one.digest in paths}
             needed |= first if path[0] != STAGES[0] else set()
             jobs.append(Job(*path, tuple(those), frozenset("/".join(other) for other in needed - {path})))
         return sorted(jobs, key=lambda job: [*STAGES, ALL].index(job.stage))
@@ -378,7 +379,10 @@ def _named(job: tuple[str, ...]) -> str:
     return re.sub(r"[^\w.+-]+", "_", "-".join(job[1:]))
 
 
-def _stored_needs(artefact: Artefact) -> Iterator[Artefact]:
-    """What an artefact needs; what is put together and never stored gives way to its parts."""
+def stored(artefact: Artefact) -> Iterator[Artefact]:
+    """What of an artefact is stored: itself, or the parts of one that is only ever put together."""
+    if not artefact.transient:
+        yield artefact
+        return
     for need in artefact.needs():
-        yield from _stored_needs(need) if need.transient else [need]
+        yield from stored(need)

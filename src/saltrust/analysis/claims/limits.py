@@ -91,7 +91,7 @@ def few_passes(evidence: "Evidence", table: str) -> Reasons:
 def _cut(method: str, protocol: Protocol, profile: Profile) -> Iterator[str]:
     """What a method is told, beside what it would be told if the profile did not cut it."""
     given = METHODS[method].from_protocol
-    uncut = replace(profile, **{name: getattr(PROFILES["full"], name) for name in COUNTED})
+    uncut = replace(profile, **{name: getattr(PROFILES["full"], name) for name in (*COUNTED, "copy_steps")})
     own, asked = given(protocol, profile), given(protocol, uncut)
     for name in COUNTED:
         if name in asked and own[name] < asked[name]:

@@ -84,7 +84,7 @@ def radiograph(
     _check(key, size, parameters)
     if label is None:
         label = bool(_random(key, LABEL).random() < parameters.prevalence)
-    g = geometry(patient(_random(key, PATIENT), parameters.variation), film(size))
+    g = geometry(patient(_random(key, PATIENT), parameters.variation, parameters.framing), film(size))
     healthy, tube_mask, attributes = _confounded(g, key, parameters, label, tube)
     seen, lesions = healthy, ()
     if label:
@@ -106,7 +106,7 @@ def radiograph(
 def lung_fields(key: Sequence[int], size: int, parameters: PhantomParameters) -> np.ndarray:
     """(size, size) bool: the visible lung fields (heart excluded) of that key's patient, if healthy."""
     _check(key, size, parameters)
-    return geometry(patient(_random(key, PATIENT), parameters.variation), film(size)).fields()
+    return geometry(patient(_random(key, PATIENT), parameters.variation, parameters.framing), film(size)).fields()
 
 
 def load(parameters: PhantomParameters, split: str, count: int, size: int, seed: int, truth: str = "mask") -> Split:

@@ -4,7 +4,7 @@ Body coordinates are film widths: x grows from the patient's right to left (the 
 Thicknesses are in centimetres of unit-density tissue; `imaging` turns their sum into grey values.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from saltrust.datasets.phantom.drawing import Film, ellipsoid, ramp, round_edge,
 from saltrust.datasets.phantom.skeleton import skeleton
 
 LUNG_AIR = 0.78  # fraction of a healthy lung's volume that is air
+HANGING = 0.2  # of the free share of a film, by how much a patient may hang over its edge
+LEANING = 0.17  # radians that a patient may lean, times that share
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,14 @@ class Patient:
     arms: float  # how far the shoulders reach beyond the film
 
 
-def patient(rng: np.random.Generator, variation: float) -> Patient:
-    """Draw a patient; `variation` scales every deviation from the average one."""
+def patient(rng: np.random.Generator, variation: float, framing: float = 0.0) -> Patient:
+    """Draw a patient and a place for him on the film.
+
+    Args:
+        rng: of this patient alone.
+        variation: scales every deviation from the average patient.
+        framing: up to this share of the film's width stays free, and the patient stands anywhere in it.
+    """
 
     def vary(mean: float, sd: float, low: float = -2.0, high: float = 2.0) -> float:
         return mean + sd * variation * float(np.clip(rng.standard_normal(), low, high))
@@ -49,7 +57,7 @@ def patient(rng: np.random.Generator, variation: float) -> Patient:
     inspiration = vary(0.0, 0.5)
     width = vary(0.385, 0.014)
     dome = 0.745 + 0.045 * inspiration
-    return Patient(
+    average = Patient(
         scale=vary(1.0, 0.035),
         tilt=vary(0.0, 0.022),
         turn=vary(0.0, 0.45),
@@ -71,6 +79,15 @@ def patient(rng: np.random.Generator, variation: float) -> Patient:
         bubble=max(0.0, vary(0.045, 0.025)),
         arms=vary(0.0, 0.012),
     )
+    return _framed(average, rng, framing) if framing else average
+
+
+def _framed(p: Patient, rng: np.random.Generator, framing: float) -> Patient:
+    """The patient from farther away, and beside the middle of the film as far as the free part allows."""
+    free, right, down = framing * rng.random(), rng.uniform(-0.5, 0.5), rng.uniform(-0.5, 0.5)
+    margin = free + HANGING * framing
+    shift = p.shift[0] + margin * right, p.shift[1] + margin * down
+    return replace(p, scale=p.scale * (1 - free), tilt=p.tilt + LEANING * framing * rng.uniform(-1, 1), shift=shift)
 
 
 @dataclass(frozen=True)

@@ -69,8 +69,8 @@ def consolidation(c: Chest, g: Geometry, rng, side: int, severity: float, conspi
     for number in range(count):
         where = side if number == 0 or rng.random() < 0.4 else 1 - side
         centre = _place(g, rng, where, 0.62)
-        radius = (0.036 + 0.070 * severity) * rng.uniform(0.8, 1.25)
-        axes = (radius * rng.uniform(0.8, 1.1), radius * rng.uniform(0.9, 1.4))
+        radius = (0.058 + 0.120 * severity) * rng.uniform(0.8, 1.25)
+        axes = (radius * rng.uniform(0.8, 1.1), radius * rng.uniform(1.0, 1.6))
         level = ellipsoid(g.x, g.y, centre, axes, rng.uniform(-0.8, 0.8)) + np.float32(0.48) * shape
         share = ramp(level, -0.60, 0.75)
         lesions.append(_not_empty((share > 0.35) & g.fields(), np.where(g.fields(), level, -np.inf)))

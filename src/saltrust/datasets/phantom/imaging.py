@@ -8,6 +8,7 @@ from saltrust.datasets.phantom.parameters import PhantomParameters
 
 SOFT, BONE = 0.165, 0.40  # effective attenuation, 1/cm, of soft tissue and, beyond it, of bone (high kilovoltage)
 UNSHARPNESS = 0.0026  # standard deviation of focal spot and detector blur, film widths
+BODY = 1.0  # optical depth that a chest exceeds, but for its edges
 QUANTA = 0.010  # relative noise at 128 pixels per film where a usual chest transmits most
 
 
@@ -49,7 +50,7 @@ def _typical(depth: np.ndarray, veil: np.ndarray) -> tuple[float, float, float]:
     size = depth.shape[0]
     step = max(1, size // 32)
     trunk = slice(size // 5, size * 9 // 10, step), slice(size // 8, size * 7 // 8, step)
-    exposure = np.exp(-depth[trunk]) + veil[trunk]
+    exposure = (np.exp(-depth[trunk]) + veil[trunk])[depth[trunk] > BODY]  # a free part of the film says nothing
     dark, bright = np.quantile(-np.log(exposure), (0.08, 0.95))
     return float(np.exp(-dark)), float(dark), float(bright)
 

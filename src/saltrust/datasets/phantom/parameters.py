@@ -22,6 +22,7 @@ class PhantomParameters:
     noise: float = 1.0  # relative to a usual exposure; standard deviation, 0 switches quantum noise off
     scatter: float = 0.35  # scattered fraction of the exposure that reaches the film
     variation: float = 1.0  # spread of body size, rotation, inspiration and exposure; 0: the same pose for everybody
+    framing: float = 0.0  # share of the film's width that may stay free; the patient then stands anywhere on the film
     mimic: float = 0.6  # probability of a look-alike of the finding, in either class
     tube_given_finding: float = 0.15  # probability of a chest tube in an image with the finding
     tube_given_clear: float = 0.15  # … and in one without; unequal values make the tube a shortcut
@@ -36,6 +37,7 @@ class PhantomParameters:
         self._within("scatter", self.scatter, 0, 0.9)
         self._within("noise", self.noise, 0, 10)
         self._within("variation", self.variation, 0, 1.5)
+        self._within("framing", self.framing, 0, 0.4)  # beyond, the arms end on the film
         self._within("conspicuity", self.conspicuity, 0, 4)
         self._within("tube_density", self.tube_density, 0, 4)
         for split in self.crossed:
