@@ -17,6 +17,7 @@ import json
 import posixpath
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -44,10 +45,15 @@ logger = logging.getLogger(__name__)
 
 EVIDENCE = "evidence"
 NOT_RUN = "not run here"
+BEING_MADE = "being made"  # of data sets whose chapters run while the book is built
 
 
 class NotRunError(Exception):
     """The chapter was not run on the data set, as far as this copy of the book knows."""
+
+    def __init__(self, dataset: str):
+        super().__init__(dataset)
+        self.dataset = dataset
 
 
 @dataclass(frozen=True)
@@ -140,12 +146,27 @@ def page_link(docname: str, text: str, *classes: str) -> nodes.Node:
     return link
 
 
-def not_run_note(dataset: str) -> nodes.paragraph:
+def not_run_note(env: BuildEnvironment, dataset: str) -> nodes.paragraph:
     """One sentence that says what is missing and which command computes it."""
+    if absence(env, dataset) == BEING_MADE:
+        return nodes.paragraph(text=f"It is computed by a chapter of {dataset} that has not ended yet.")
     note = nodes.paragraph("", f"This copy of the book has no such result for {dataset}. ")
     note += nodes.literal(text=f'make book DATASETS="{dataset}"')
     note += nodes.Text(" computes it.")
     return note
+
+
+def absence(env: BuildEnvironment, dataset: str) -> str:
+    """Why there is no result of a data set, in two or three words."""
+    return BEING_MADE if dataset in making(Path(env.srcdir))["datasets"] else NOT_RUN
+
+
+@cache
+def making(source: Path) -> dict[str, Any]:
+    """What is computed while the book is built: datasets, and how many of their chapters are ready."""
+    file = source / EVIDENCE / "making.json"
+    nothing = {"datasets": [], "ready": 0, "chapters": 0}
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else nothing
 
 
 class Number(SphinxRole):
@@ -157,8 +178,8 @@ class Number(SphinxRole):
             evidence, key = locate(self.env, target, levels=2)
             value = evidence.number(key)
             text = render(value, spec.strip())
-        except NotRunError:
-            return [nodes.emphasis(text=NOT_RUN, classes=["not-run"])], []
+        except NotRunError as absent:
+            return [nodes.emphasis(text=absence(self.env, absent.dataset), classes=["not-run"])], []
         except SaltrustError as problem:
             logger.warning("num: %s", problem, location=self.get_location(), type="computed", subtype="num")
             return [nodes.literal(text=f"?{target}?")], []
@@ -245,7 +266,9 @@ class ResultFigure(Result):
         return nodes.figure("", image, caption, classes=["result-figure"])
 
     def absent(self, evidence: EvidenceFolder, name: str) -> nodes.Element:
-        note = nodes.admonition("", nodes.title(text=NOT_RUN.capitalize()), not_run_note(evidence.dataset))
+        note = nodes.admonition(
+            "", nodes.title(text=absence(self.env, evidence.dataset).capitalize()), not_run_note(evidence.dataset)
+        )
         note["classes"].append("not-run")
         caption = nodes.caption(text=f"{name.replace('_', ' ').capitalize()}, {evidence.dataset}.")
         return nodes.figure("", note, caption, classes=["result-figure"])
@@ -268,7 +291,7 @@ class ResultTable(Result):
 
     def absent(self, evidence: EvidenceFolder, name: str) -> nodes.Element:
         title = nodes.title(text=f"{name.replace('_', ' ').capitalize()}, {evidence.dataset}.")
-        body = table(title, [""], [Column((NOT_RUN.capitalize(),), numeric=False)])
+        body = table(title, [""], [Column((absence(self.env, evidence.dataset).capitalize(),), numeric=False)])
         body["classes"].append("not-run")
         return body
 
@@ -291,7 +314,7 @@ class ResultDocument(Result):
         )
 
     def absent(self, evidence: EvidenceFolder, name: str) -> nodes.Element:
-        return not_run_note(evidence.dataset)
+        return not_run_note(self.env, evidence.dataset)
 
 
 def table(title: nodes.title, headings: list[str], body: list[Column]) -> nodes.table:
@@ -324,9 +347,8 @@ def shut(app: Sphinx) -> None:
 
 def say_what_is_missing(app: Sphinx, config: Config) -> None:
     """Of a book that is built while chapters run, say so on top of each page."""
-    file = Path(app.srcdir) / EVIDENCE / "making.json"
-    found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"chapters": 0}
-    if found["chapters"]:
+    found = making(Path(app.srcdir))
+    if found["datasets"]:
         config.html_theme_options["announcement"] = (
             f"{found['ready']} of {found['chapters']} chapters are ready. The others are being computed; "
             "load this page again when <code>make book</code> has ended."

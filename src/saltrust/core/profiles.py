@@ -37,6 +37,24 @@ class Branching:
 
 
 @dataclass(frozen=True)
+class Multilabel:
+    """The network of a data set with several findings, and its images.
+
+    size: side of the images in pixels. train, val, test: images of each split; None for all that the data card counts.
+    training: of the network. copies: changed copies of each image, whose outputs tell how sure it is. resamples: drawn
+    again from the test images, with thresholds chosen anew from validation images that are drawn again.
+    """
+
+    size: int
+    train: int | None
+    val: int | None
+    test: int | None
+    training: Training
+    copies: int
+    resamples: int
+
+
+@dataclass(frozen=True)
 class Profile:
     name: str
     size: int  # side of the square images in pixels
@@ -58,6 +76,7 @@ class Profile:
     perturbations: int  # perturbed copies of an image for LIME and KernelSHAP
     channels: int | None  # most active channels of each layer that Poly-CAM tries, None for all
     branching: Branching
+    multilabel: Multilabel
 
 
 NETWORKS = ("alexnet", "vgg16", "resnet34")  # of Tjoa & Guan
@@ -96,6 +115,15 @@ _QUICK = Profile(
         depths=(1, 2, 3, 4, 5, 6, 7, 8),
         deep_branches=1,
     ),
+    multilabel=Multilabel(
+        size=96,
+        train=2400,
+        val=300,
+        test=500,
+        training=Training(epochs=3, patience=3, steps=None, batch_size=16),
+        copies=8,
+        resamples=300,
+    ),
 )
 
 _SMOKE = replace(
@@ -125,6 +153,15 @@ _SMOKE = replace(
         shards=dict.fromkeys(("train", "val", "test"), 1),
         judged=8,
         depths=(1, 2),
+    ),
+    multilabel=Multilabel(
+        size=48,
+        train=64,
+        val=40,
+        test=40,
+        training=Training(epochs=1, patience=1, steps=3, batch_size=16),
+        copies=2,
+        resamples=20,
     ),
 )
 
@@ -158,6 +195,15 @@ _FULL = replace(  # the sizes of Arun et al., Methods, as far as they give them:
         branches=5,
         judged=None,
         deep_branches=5,
+    ),
+    multilabel=Multilabel(  # Shu et al., Methods
+        size=320,
+        train=None,
+        val=None,
+        test=None,
+        training=Training(epochs=3, patience=3, steps=None, batch_size=16),
+        copies=20,
+        resamples=1000,
     ),
 )
 

@@ -111,6 +111,21 @@ def classifier_plan(architecture: str, training: Training, seed: int, pretrained
     return replace(TrainingPlan(**recipe), **_given(training, seed, mirror))
 
 
+def multilabel_plan(architecture: str, training: Training, seed: int, pretrained: bool, mirror: bool) -> TrainingPlan:
+    """How a network for several findings is trained: at the paper's rate from ImageNet weights, else as a classifier
+    from scratch.
+
+    Args:
+        architecture: a name in ARCHITECTURES.
+        training: the profile's sizes.
+        seed: of the training.
+        pretrained: whether it starts from ImageNet weights.
+        mirror: whether half of the images are mirrored, which their card must allow.
+    """
+    plan = classifier_plan(architecture, training, seed, pretrained, mirror)
+    return replace(plan, learning_rate=1e-4) if pretrained else plan
+
+
 def localizer_body(kind: str, profile: Profile) -> str:
     """torchvision's name of the network whose ImageNet weights a localizer starts from, if there are any: those of the
     paper's size alone, whose recipe is the paper's; "" for others.

@@ -186,7 +186,7 @@ _SIZES: dict[str, Origin] = {
 
 TRAINED: tuple[Trained, ...] = (
     Trained("Sizes, Arun et al.", Profile, lambda profile: {"": profile}, _PROFILE,
-            apart=("name", "architectures", "localizers", "branching")),
+            apart=("name", "architectures", "localizers", "branching", "multilabel")),
     Trained("Classifiers, Arun et al.", TrainingPlan, _classifiers, _CLASSIFIER),
     Trained(LOCALIZERS["unet"].title, UNetPlan, _localizer("unet"), _UNET),
     Trained(LOCALIZERS["retinanet"].title, RetinaNetPlan, _localizer("retinanet"), _RETINANET),

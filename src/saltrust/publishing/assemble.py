@@ -123,8 +123,8 @@ def assemble(profile: str, making: Collection[str] = ()) -> Path:
     return file
 
 
-def _progress(profile: str, making: Collection[str]) -> dict[str, int]:
-    """How many chapters of the data sets that are being made are ready, and how many there will be."""
+def _progress(profile: str, making: Collection[str]) -> dict[str, Any]:
+    """The data sets that are being made, how many of their chapters are ready, and how many there will be."""
     notebooks = [
         published(profile, name, one).notebook for name in making for one in chapters.of(data_cards.load(name))
     ]
