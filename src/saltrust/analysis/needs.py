@@ -17,7 +17,9 @@ from saltrust.core.data_cards import SPLITS
 from saltrust.core.registry import Registry
 from saltrust.methods.registry import CONTROLS, PAPER_EIGHT, select
 from saltrust.study.criteria import CRITERIA
+from saltrust.study import multilabel
 from saltrust.study.five_band import TJOA_EIGHT, TJOA_TEN, FiveBandStudy
+from saltrust.study.multilabel import JUDGED, MultilabelStudy
 from saltrust.study.shortcut import ShortcutStudy
 from saltrust.study.study import Study
 
@@ -228,3 +230,15 @@ def _claims(study: Study, given: Parameters) -> Iterator[Artefact]:
 @NEEDS.register("shortcut")
 def _shortcut(study: Study, given: Parameters) -> Iterator[Artefact]:
     yield from ShortcutStudy(study).artefacts(list(dict.fromkeys([*select(given["methods"]), *CONTROLS])))
+
+
+@NEEDS.register("multilabel")
+def _multilabel(study: Study, given: Parameters) -> Iterator[Artefact]:
+    several = MultilabelStudy(study)
+    yield several.network
+    yield from (several.images.artefact(split) for split in JUDGED)
+
+
+@NEEDS.register("alarm")
+def _alarm(study: Study, given: Parameters) -> Iterator[Artefact]:
+    yield from multilabel.artefacts(MultilabelStudy(study))

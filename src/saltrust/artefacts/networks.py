@@ -210,6 +210,46 @@ class Classifier(_Classifier, _MeasuredNetwork):
 
 
 @dataclass(frozen=True)
+class MultilabelClassifier(_Classifier, _MeasuredNetwork):
+    """A network with one output for each of the card's findings; its record holds val_logits and test_logits, a row for
+    each image."""
+
+    description: ClassVar[str] = "networks for several findings"
+    architecture: str
+    pretrained: str | None  # checksum of the file of ImageNet weights, None from scratch
+
+    @property
+    def n_outputs(self) -> int:
+        return len(self.test.card.findings)
+
+    def title(self) -> str:
+        return f"{self.architecture} for {self.n_outputs} findings, seed {self.plan.seed}"
+
+    def part(self) -> str:
+        return self.architecture
+
+    def job(self) -> tuple[str, ...]:
+        return f"{self.architecture}-findings", str(self.plan.seed)
+
+    def footprint(self, size: int) -> Any:
+        from saltrust.models.memory import of_classifier
+
+        return of_classifier(self.architecture, self.n_outputs, size)
+
+    def compute(self, get, unfinished: Path | None = None) -> Any:
+        from saltrust.models.classifiers import predict, restored
+        from saltrust.models.multilabel import check_findings, train_multilabel
+
+        weights, splits = _named_weights(self.architecture, self.pretrained), (get(self.train), get(self.val))
+        check_findings(get(self.test), "the test images")
+        state, record = train_multilabel(self.architecture, *splits, self.plan, weights, unfinished)
+        network = restored(self.architecture, state, self.n_outputs)
+        for name, split in (("val", get(self.val)), ("test", get(self.test))):
+            record[f"{name}_logits"] = predict(network, split.pixels, input_range=self.input_range).tolist()
+        return state, record
+
+
+@dataclass(frozen=True)
 class BaseModel(_TrainedNetwork):
     """A classifier of several classes after continuous training, from which branches start (Tjoa & Guan, sec. III-B).
 

@@ -45,7 +45,8 @@ _ALWAYS = {
     "claims": ("multiverse",),
 }
 _SHORTCUT = {"shortcut": ("localization",)}  # of data sets whose card names one
-NAMES = (*_GRADED, *_ALWAYS, *_SHORTCUT)
+_SEVERAL = {"multilabel": ("dataset",), "alarm": ("multilabel",)}  # of those with several findings
+NAMES = (*_GRADED, *_ALWAYS, *_SHORTCUT, *_SEVERAL)
 
 # Chapters about networks that are trained here, which a user's own models have not; and those that need two networks.
 _TRAINED_HERE = ("every_method", "libraries", "statistics", "multiverse", "audit", "claims")
@@ -58,15 +59,17 @@ def of(card: Card) -> dict[str, tuple[str, ...]]:
     >>> of(data_cards.load("phantom-pneumonia"))["verdict"]
     ('randomization', 'repeatability')
     """
-    if not card.models:
-        graded, shortcut = card.truth == "graded", card.shortcut_control is not None
-        return (_GRADED if graded else {}) | _ALWAYS | (_SHORTCUT if shortcut else {})
-    without = _TRAINED_HERE + (_OF_TWO if len(card.models) < 2 else ())
-    return {
-        name: tuple(other for other in before if other not in without)
-        for name, before in _ALWAYS.items()
-        if name not in without
-    }
+    if card.models:
+        suited = set(_ALWAYS) - set(_TRAINED_HERE + (_OF_TWO if len(card.models) < 2 else ()))
+    else:
+        suited = set(_ALWAYS) | set(_GRADED if card.truth == "graded" else ())
+        suited |= set(_SHORTCUT if card.shortcut_control else ()) | set(_SEVERAL if card.findings else ())
+    for name in card.chapters:
+        if name not in suited:
+            raise SaltrustError(f"card '{card.name}': chapters: {unknown_name('chapter of it', name, suited)}")
+    chosen = set(card.chapters) or suited
+    everything = _GRADED | _ALWAYS | _SHORTCUT | _SEVERAL
+    return {name: tuple(one for one in everything[name] if one in chosen) for name in NAMES if name in chosen}
 
 
 @dataclass(frozen=True)
@@ -255,7 +258,9 @@ def complete(chapter: Chapter, given: dict[str, str]) -> dict[str, Any]:
         values["dataset"] = str(Path(values["dataset"]).absolute())
     if chapter.name not in of(card):
         suited = [name for name in data_cards.names() if chapter.name in of(data_cards.load(name))]
-        lacks = "a card with a 'shortcut_control'" if chapter.name in _SHORTCUT else "graded truth"
+        lacks = "graded truth" if chapter.name in _GRADED else "to stand among the 'chapters' of the card"
+        lacks = "a card with a 'shortcut_control'" if chapter.name in _SHORTCUT else lacks
+        lacks = "a card with several 'findings'" if chapter.name in _SEVERAL and not card.findings else lacks
         lacks = "networks that are trained here" if card.models else lacks
         raise SaltrustError(
             f"chapter '{chapter.name}' needs {lacks}, which '{card.name}' has not; it runs on: {', '.join(suited)}"

@@ -59,6 +59,7 @@ class Card(Strict):
     models: tuple[Model, ...] = Field(default=(), max_length=MOST)  # classifiers trained elsewhere, which are judged in
     # the place of the networks
     localizer: Literal["unet", "retinanet"] | None
+    chapters: Words = ()  # those of its book, where it should not have all that suit it
     mirror: bool = False  # whether a mirrored image could be one of the data: not a chest, whose heart is on the left
     licence: Prose = "not stated"
     cite: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_:.+-]{0,99}$")], ...] = Field((), max_length=MOST)

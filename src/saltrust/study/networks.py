@@ -107,7 +107,7 @@ class Networks(ABC):
 
         kind, profile = self.card.localizer, self.images.profile
         body = localizer_body(kind, profile)
-        weights = self._imagenet(body) if body else None
+        weights = self.imagenet(body) if body else None
         training, seed, mirror = profile.localizers[kind], self._seed(replicate), self.card.mirror
         plan = localizer_plan(kind, training, seed, profile, mirror, weights is not None)
         return TrainedLocalizer(**self._splits(), plan=plan, localizer=kind, pretrained=weights)
@@ -217,7 +217,7 @@ class Networks(ABC):
     def _seed(self, replicate: int | str) -> int:
         return 1000 * self.images.seed + int(replicate)
 
-    def _imagenet(self, architecture: str) -> str | None:
+    def imagenet(self, architecture: str) -> str | None:
         """Checksum of the ImageNet weights, None where the profile wants none or there are none."""
         if not self.images.profile.pretrained:
             return None
@@ -233,7 +233,7 @@ class PairedNetworks(Networks):
         from saltrust.models.recipes import classifier_plan
 
         architecture, replicate = name.rsplit("-", 1)
-        weights = self._imagenet(architecture)
+        weights = self.imagenet(architecture)
         training = self.images.profile.architectures[architecture]
         plan = classifier_plan(architecture, training, self._seed(replicate), weights is not None, self.card.mirror)
         return Classifier(**self._splits(), plan=plan, architecture=architecture, pretrained=weights)
@@ -278,7 +278,7 @@ class BranchedNetworks(Networks):
         from saltrust.models.recipes import base_plan
 
         plain, _, depth = architecture.partition("+")
-        weights = self._imagenet(plain)
+        weights = self.imagenet(plain)
         profile, seed = self.images.profile, self.images.seed
         plan = base_plan(architecture, profile, seed, weights is not None, self.card.mirror)
         train = self.images.artefact("train", self.image_size(profile, architecture))

@@ -1,0 +1,325 @@
+"""Can a map raise an alarm? What doubts are worth on a network's predictions of several findings (Shu et al. 2024).
+
+The paper's alarm flags a prediction that its doubt calls wrong, and swaps it. Two questions are kept apart here: what
+that does to F1, as in the paper, and how well a doubt tells wrong predictions from right ones, whatever is then done.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from saltrust.core.progress import track
+from saltrust.scores.alarm import Alarm, choose, f1, f1_threshold, flips, published_grid, swapped, youden
+from saltrust.stats.bootstrap import times_drawn
+from saltrust.stats.selective import adds_to, differences, intervals, mcnemar
+from saltrust.study.multilabel import DOUBTS, PAPER, Doubt, MultilabelStudy
+
+NO_ALARM, BEST_F1 = "no_alarm", "f1_threshold"
+TITLES = {NO_ALARM: "no alarm", BEST_F1: "threshold of the best F1"}
+MEAN = "mean"  # over the findings, in the place of a finding
+MARGIN = "margin"  # the doubt that the others are compared with: it needs the output alone
+PUBLISHED_RESAMPLES = 30  # of the paper's box plot
+
+
+def title_of(method: str) -> str:
+    """What an alarm is called in tables."""
+    return TITLES.get(method) or DOUBTS[method].title
+
+
+# --- the networks' answers --------------------------------------------------------------------------------------------
+
+
+def answers(study: MultilabelStudy) -> pd.DataFrame:
+    """How well each finding is told.
+
+    Returns:
+        One row for each finding: finding, images (of the test), with_it, auc, threshold (as a probability), sensitivity,
+        specificity, f1 and wrong (the number of wrong predictions), all of the test images.
+    """
+    from scipy.special import expit
+    from sklearn.metrics import roc_auc_score
+
+    logits, present, predicted = study.logits("test"), study.present("test"), study.predicted("test")
+    rows = []
+    for k, finding in enumerate(study.findings):
+        there, said = present[:, k], predicted[:, k]
+        rows.append(
+            {
+                "finding": finding,
+                "images": len(there),
+                "with_it": int(there.sum()),
+                "auc": roc_auc_score(there, logits[:, k]),
+                "threshold": float(expit(study.thresholds[k])),
+                "sensitivity": said[there].mean(),
+                "specificity": (~said[~there]).mean(),
+                "f1": f1(said, there),
+                "wrong": int((said != there).sum()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+# --- the paper's alarm ------------------------------------------------------------------------------------------------
+
+
+def doubts_of(study: MultilabelStudy) -> dict[str, dict[str, np.ndarray]]:
+    """Every doubt (n, k) by its name and the split."""
+    return {name: {split: doubt.of(study, split) for split in ("val", "test")} for name, doubt in DOUBTS.items()}
+
+
+def alarms(study: MultilabelStudy, doubts: Mapping[str, Mapping[str, np.ndarray]], exact: bool = True) -> pd.DataFrame:
+    """What each alarm does to the test images: its threshold is chosen on the validation images, for the best F1.
+
+    Args:
+        study: of the network.
+        doubts: as from `doubts_of`.
+        exact: whether every threshold is tried, or those on the paper's grid of 0.001.
+
+    Returns:
+        One row for each alarm and finding, and the mean over the findings: method, finding, f1, f1_no_alarm, tau (in
+        units of the doubt, NaN where nothing is flagged), flagged, flipped_right, flipped_wrong. Of no alarm, and of
+        the threshold of the best F1 in the place of Youden's, flipped says what they change beside Youden's.
+    """
+    rows = []
+    for k, finding in enumerate(study.findings):
+        val, test = _Answers.of(study, "val", k), _Answers.of(study, "test", k)
+        rows.append(_row(NO_ALARM, finding, test, np.zeros(len(test.present), bool), None))
+        best = f1_threshold(val.logits, val.present)
+        rows.append(_row(BEST_F1, finding, test, (test.logits >= best) != test.predicted, best))
+        for name, of in doubts.items():
+            alarm = _chosen(of["val"][:, k], val, DOUBTS[name], exact)
+            rows.append(_row(name, finding, test, alarm.flagged(of["test"][:, k]), alarm.tau))
+    table = pd.DataFrame(rows)
+    summed = ["flagged", "flipped_right", "flipped_wrong"]
+    by = table.groupby("method", sort=False)
+    means = by[["f1", "f1_no_alarm"]].mean().join(by[summed].sum()).reset_index().assign(finding=MEAN)
+    return pd.concat([table, means], ignore_index=True)[[*table.columns]]
+
+
+class _Answers:
+    """What a network says of one finding, and what is true."""
+
+    def __init__(self, logits: np.ndarray, present: np.ndarray, threshold: float):
+        self.logits, self.present, self.predicted = logits, present, logits >= threshold
+
+    @classmethod
+    def of(cls, study: MultilabelStudy, split: str, k: int) -> "_Answers":
+        return cls(study.logits(split)[:, k], study.present(split)[:, k], study.thresholds[k])
+
+    def drawn(self, times: np.ndarray, threshold: float) -> "_Answers":
+        """Those of a resample. times: how often each image is in it."""
+        return _Answers(np.repeat(self.logits, times), np.repeat(self.present, times), threshold)
+
+
+def _chosen(doubt: np.ndarray, val: _Answers, of: Doubt, exact: bool) -> Alarm:
+    grid = None if exact else _grid(doubt, of)
+    return choose(doubt, val.predicted, val.present, grid)
+
+
+def _grid(doubt: np.ndarray, of: Doubt) -> np.ndarray:
+    """The paper's thresholds. A doubt that falls with what was measured is tried from the measure's 0 up, too."""
+    largest = np.nanmax(np.abs(doubt), initial=0.0)
+    grid = published_grid(largest, max(0.001, largest / 1e6))
+    return -grid if np.nanmin(doubt, initial=0.0) < 0 else grid
+
+
+def _row(method: str, finding: str, test: _Answers, flagged: np.ndarray, tau: float | None) -> dict[str, object]:
+    right, wrong = flips(test.predicted, flagged, test.present)
+    return {
+        "method": method,
+        "finding": finding,
+        "f1": f1(swapped(test.predicted, flagged), test.present),
+        "f1_no_alarm": f1(test.predicted, test.present),
+        "tau": np.nan if tau is None else tau,
+        "flagged": int(flagged.sum()),
+        "flipped_right": right,
+        "flipped_wrong": wrong,
+    }
+
+
+# --- resamples --------------------------------------------------------------------------------------------------------
+
+
+def resampled_f1(
+    study: MultilabelStudy, doubts: Mapping[str, Mapping[str, np.ndarray]], n_boot: int, nested: bool
+) -> pd.DataFrame:
+    """Mean F1 over the findings in resamples of the images, by alarm.
+
+    Args:
+        study: of the network.
+        doubts: as from `doubts_of`.
+        n_boot: number of resamples; the paper has 30.
+        nested: whether the validation images are drawn again, too, and all thresholds chosen anew. Without it, as in
+            the paper, chance in the thresholds is left out.
+
+    Returns:
+        A row for each resample and a column for each alarm.
+    """
+    seed, findings = study.study.seed, range(len(study.findings))
+    answers = {split: [_Answers.of(study, split, k) for k in findings] for split in ("val", "test")}
+    times = {split: times_drawn(len(study.split(split)), n_boot, seed + place, study.clusters(split))
+             for place, split in enumerate(answers)}  # fmt: skip
+    fixed = None if nested else _thresholds(study, doubts, answers["val"], None)
+    rows = []
+    for number in track(range(n_boot), "resamples"):
+        drawn = times["val"][number] if nested else None
+        cuts, alarms = fixed or _thresholds(study, doubts, answers["val"], drawn)
+        rows.append(_f1_of(answers["test"], doubts, cuts, alarms, times["test"][number]))
+    return pd.DataFrame(rows)
+
+
+def _thresholds(study, doubts, val: list[_Answers], times: np.ndarray | None):
+    """Of each finding Youden's threshold and that of the best F1, and the alarms; of a resample where it is given."""
+    cuts, alarms = [], []
+    for k, found in enumerate(val):
+        drawn = np.ones(len(found.present), int) if times is None else times
+        if len(np.unique(np.repeat(found.present, drawn))) < 2:  # no threshold can be chosen: keep that of all
+            drawn = np.ones(len(found.present), int)
+        logits, present = np.repeat(found.logits, drawn), np.repeat(found.present, drawn)
+        cuts.append((youden(logits, present), f1_threshold(logits, present)))
+        of = found.drawn(drawn, cuts[-1][0])
+        alarms.append({name: _chosen(np.repeat(d["val"][:, k], drawn), of, DOUBTS[name], True) for name, d in doubts.items()})
+    return cuts, alarms
+
+
+def _f1_of(test: list[_Answers], doubts, cuts, alarms, times: np.ndarray) -> dict[str, float]:
+    found: dict[str, list[float]] = {name: [] for name in (NO_ALARM, BEST_F1, *doubts)}
+    for k, (one, (cut, best)) in enumerate(zip(test, cuts, strict=True)):
+        of = one.drawn(times, cut)
+        found[NO_ALARM].append(f1(of.predicted, of.present))
+        found[BEST_F1].append(f1(of.logits >= best, of.present))
+        for name, doubt in doubts.items():
+            flagged = alarms[k][name].flagged(np.repeat(doubt["test"][:, k], times))
+            found[name].append(f1(swapped(of.predicted, flagged), of.present))
+    return {name: float(np.mean(values)) for name, values in found.items()}
+
+
+def gains(resampled: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """What each alarm adds to the mean F1 of no alarm.
+
+    Args:
+        resampled: as from `resampled_f1`.
+        table: as from `alarms`.
+
+    Returns:
+        One row for each alarm but none: method, f1, gain (its mean F1 minus that of no alarm), ci_low, ci_high (95 %
+        percentile interval over the resamples).
+    """
+    mean = table[table["finding"] == MEAN].set_index("method")
+    rows = []
+    for method in resampled.columns.drop(NO_ALARM):
+        low, high = np.quantile(resampled[method] - resampled[NO_ALARM], (0.025, 0.975))
+        own = mean.loc[method]
+        rows.append({"method": method, "f1": own["f1"], "gain": own["f1"] - own["f1_no_alarm"],
+                     "ci_low": low, "ci_high": high})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+# --- selective prediction ---------------------------------------------------------------------------------------------
+
+
+def selective(
+    study: MultilabelStudy, doubts: Mapping[str, Mapping[str, np.ndarray]], n_boot: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """How well each doubt tells wrong predictions of the test images from right ones.
+
+    Args:
+        study: of the network.
+        doubts: as from `doubts_of`.
+        n_boot: resamples behind an interval, of images, or of patients where the data names them.
+
+    Returns:
+        One row for each doubt and finding: score, finding, and the columns of `stats.selective.intervals`; and each
+        doubt beside the margin, as from `stats.selective.differences`, with its finding, p adjusted over the findings
+        and doubts together by Holm.
+    """
+    from statsmodels.stats.multitest import multipletests
+
+    seed, tables, compared = study.study.seed, [], []
+    wrong = study.predicted("test") != study.present("test")
+    for k, finding in enumerate(study.findings):
+        own = {name: of["test"][:, k] for name, of in doubts.items()}
+        given = wrong[:, k], study.clusters("test"), n_boot, seed
+        tables.append(intervals(own, *given).assign(finding=finding))
+        compared.append(differences(own, wrong[:, k], MARGIN, *given[1:]).assign(finding=finding))
+    table = pd.concat(tables, ignore_index=True)
+    beside = pd.concat(compared, ignore_index=True)
+    beside = beside[beside["measure"] == "auroc"].reset_index(drop=True)
+    known = beside["p"].notna()
+    beside["p_holm"] = np.nan
+    if known.any():
+        beside.loc[known, "p_holm"] = multipletests(beside.loc[known, "p"], method="holm")[1]
+    first = ["score", "finding"]
+    return table[[*first, *table.columns.drop(first)]], beside[[*first, *beside.columns.drop([*first, "measure"])]]
+
+
+def added(study: MultilabelStudy, doubts: Mapping[str, Mapping[str, np.ndarray]]) -> pd.DataFrame:
+    """Whether the maps' likeness says more about wrong predictions than the margin does.
+
+    Returns:
+        One row for each doubt of the paper made from maps, and finding: score, finding, statistic, p (likelihood ratio
+        of two logistic regressions), coefficient (in log odds for one standard deviation), images, reason.
+    """
+    wrong = study.predicted("test") != study.present("test")
+    rows = []
+    for name in ("ixg", "lrp"):
+        for k, finding in enumerate(study.findings):
+            found = adds_to(wrong[:, k], doubts[MARGIN]["test"][:, k], doubts[name]["test"][:, k])
+            rows.append({"score": name, "finding": finding, "statistic": found.statistic, "p": found.p,
+                         "coefficient": found.coefficients[0], "images": found.n, "reason": found.reason})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def flipped(table: pd.DataFrame) -> pd.DataFrame:
+    """The swapped predictions of each alarm over all findings, and whether more became right than wrong.
+
+    Args:
+        table: as from `alarms`.
+
+    Returns:
+        One row for each alarm that flags any: method, flagged, flipped_right, flipped_wrong, p (McNemar, exact).
+    """
+    rows = table[(table["finding"] == MEAN) & (table["flagged"] > 0)]
+    found = rows[["method", "flagged", "flipped_right", "flipped_wrong"]].reset_index(drop=True)
+    p = [
+        mcnemar(np.r_[np.zeros(right, int), np.ones(wrong, int)], np.r_[np.ones(right, int), np.zeros(wrong, int)]).p
+        for right, wrong in zip(found["flipped_right"], found["flipped_wrong"], strict=True)
+    ]
+    return found.assign(p=p)
+
+
+def answer(gained: pd.DataFrame, beside: pd.DataFrame) -> str:
+    """The finding of the chapter, in two or three sentences that the numbers choose.
+
+    Args:
+        gained: as from `gains`.
+        beside: as from `selective`, its second table.
+    """
+    own = gained.set_index("method")
+    maps = [name for name, doubt in DOUBTS.items() if doubt.origin == PAPER and name in ("ixg", "lrp")]
+    helps = [name for name in maps if own.loc[name, "ci_low"] > 0]
+    harms = [name for name in maps if own.loc[name, "ci_high"] < 0]
+    best = own.loc[maps, "gain"].idxmax()
+    span = "{gain:+.3f} ({ci_low:+.3f} to {ci_high:+.3f})".format(**own.loc[best])
+    if helps:
+        first = f"An alarm from maps raises the mean F1: that of {title_of(best)} by {span}."
+    elif len(harms) == len(maps):
+        first = f"An alarm from maps lowers the mean F1; the better of the two, {title_of(best)}, changes it by {span}."
+    else:
+        first = f"No alarm from maps demonstrably raises the mean F1; {title_of(best)} changes it by {span}."
+    significant = beside[beside["score"].isin(maps) & (beside["p_holm"] < 0.05)]
+    better, worse = (int((sign * significant["difference"] > 0).sum()) for sign in (1, -1))
+    trials = int(beside["score"].isin(maps).sum())
+    if not better and worse:
+        second = f"The distance of the output from its threshold finds wrong answers better in {worse} of {trials} comparisons, and maps in none."
+    elif better > worse:
+        second = f"Maps find wrong answers better than the distance of the output from its threshold in {better} of {trials} comparisons, and worse in {worse}."
+    elif better:
+        second = f"Beside the distance of the output from its threshold, maps find wrong answers better in {better} of {trials} comparisons and worse in {worse}."
+    else:
+        second = "In finding wrong answers, maps and the distance of the output from its threshold do not demonstrably differ."
+    third = ""
+    if own.loc[BEST_F1, "gain"] >= own.loc[best, "gain"]:
+        third = f" To choose the threshold for F1 in the first place gains {own.loc[BEST_F1, 'gain']:+.3f}, without any map."
+    return f"{first} {second}{third}"

@@ -1,0 +1,136 @@
+"""What a network for several findings says of each image beside its outputs: how its maps differ, how sure it is."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from saltrust.artefacts.artefact import ArrayArtefact, Artefact, Work
+from saltrust.artefacts.data import ImageSet
+from saltrust.artefacts.maps import Randomization, in_state
+from saltrust.artefacts.networks import MultilabelClassifier
+
+SHARD = 32  # images whose maps are in memory at once
+
+
+@dataclass(frozen=True)
+class _OfEachImage(ArrayArtefact):
+    """What a network makes of all images of a split."""
+
+    stage: ClassVar[str] = "maps"
+    model: MultilabelClassifier
+    data: ImageSet
+
+    def needs(self) -> list[Artefact]:
+        return [self.data, self.model]
+
+    def memory(self) -> float:
+        from saltrust.core.devices import ON_CPU
+
+        return self.data.value_bytes() + self.model.footprint(self.data.size).explaining(ON_CPU)
+
+    def job(self) -> tuple[str, ...]:
+        return self.model.job()
+
+    def _work(self, part: str, passes: float) -> Work:
+        amount = passes * self.data.count * self.data.size**2
+        return ((f"{part} of {self.model.part()}", amount), (part, amount), ("", amount))
+
+
+@dataclass(frozen=True)
+class MapProducts(_OfEachImage):
+    """Inner products (n, k, k), float64, of the maps of the k outputs for each image.
+
+    They hold all that distances between maps and norms of maps need, in a thousandth of the maps' space.
+
+    method, parameters: as in METHODS. preparation: a name in PREPARATIONS, what is done to a map before. randomization:
+    the state of the weights, None for the trained ones.
+    """
+
+    description: ClassVar[str] = "products of the maps of a network's outputs"
+    method: str
+    parameters: dict[str, Any]
+    preparation: str
+    randomization: Randomization | None = None
+
+    def title(self) -> str:
+        state = ", weights random" if self.randomization else ""
+        return f"products of {self.method} maps of {self.model.title()}{state}"
+
+    def part(self) -> str:
+        return self.method
+
+    def work(self) -> Work:
+        from saltrust.methods.registry import METHODS
+
+        return self._work(self.method, self.model.n_outputs * max(METHODS[self.method].passes(self.parameters), 1))
+
+    def code(self) -> tuple[str, ...]:
+        from saltrust.methods.registry import METHODS
+
+        return (METHODS[self.method].function.__module__,)
+
+    def compute(self, get) -> np.ndarray:
+        from saltrust.core.progress import track
+        from saltrust.scores.distinctness import PREPARATIONS, products
+
+        prepare, pixels = PREPARATIONS[self.preparation], get(self.data).pixels
+        explained = list(self._explained(get))
+        found = []
+        for start in track(range(0, len(pixels), SHARD), self.title()):
+            maps = np.stack([self._maps(one, pixels, start) for one in explained])
+            found.append(products(prepare(maps)))
+        return np.concatenate(found)
+
+    def _explained(self, get) -> Iterator[Any]:
+        """The network, ready to be explained, once for each output."""
+        from saltrust.core.devices import device
+        from saltrust.methods.explained import Explained
+
+        network = in_state(self.model, self.randomization, get).to(device())
+        for target in range(self.model.n_outputs):
+            yield Explained(network, "logit", target, input_range=self.model.input_range)
+
+    def _maps(self, explained: Any, pixels: np.ndarray, start: int) -> np.ndarray:
+        from saltrust.methods.registry import METHODS
+        from saltrust.models.classifiers import to_input
+
+        chosen = pixels[start : start + SHARD]
+        images = to_input(chosen, self.model.input_range)
+        keys = [(start + place,) for place in range(len(chosen))]
+        return METHODS[self.method].function(explained, images, keys, **self.parameters).cpu().numpy()
+
+
+@dataclass(frozen=True)
+class ChangedCopies(_OfEachImage):
+    """Logits (copies, n, k) of copies of each image that are turned, blurred and cropped at random."""
+
+    description: ClassVar[str] = "outputs for changed copies of the images"
+    copies: int
+    seed: int
+
+    def title(self) -> str:
+        return f"changed copies for {self.model.title()}"
+
+    def work(self) -> Work:
+        return self._work("copies", self.copies)
+
+    def compute(self, get) -> np.ndarray:
+        import torch
+
+        from saltrust.core.devices import device
+        from saltrust.core.progress import track
+        from saltrust.models.classifiers import evaluating, to_input
+        from saltrust.models.test_time import changed
+
+        network, pixels = self.model.network(get).to(device()), get(self.data).pixels
+        rng = torch.Generator().manual_seed(self.seed)
+        found = np.empty((self.copies, len(pixels), self.model.n_outputs))
+        with evaluating(network), torch.inference_mode():
+            for start in track(range(0, len(pixels), SHARD), self.title()):
+                images = to_input(pixels[start : start + SHARD], self.model.input_range, device())
+                for copy in range(self.copies):
+                    outputs = network(changed(images, rng, self.model.input_range[0]))
+                    found[copy, start : start + SHARD] = outputs.double().cpu().numpy()
+        return found

@@ -1,0 +1,196 @@
+"""A network for several findings: its images, its outputs, how its maps differ, and what makes it doubt an output."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+from scipy.special import expit, xlogy
+
+from saltrust.artefacts import Artefact
+from saltrust.artefacts.findings import ChangedCopies, MapProducts
+from saltrust.artefacts.maps import Randomization
+from saltrust.artefacts.networks import MultilabelClassifier
+from saltrust.core.errors import SaltrustError
+from saltrust.core.labelled_images import Split
+from saltrust.core.registry import Registry
+from saltrust.methods.registry import METHODS
+from saltrust.scores.alarm import youden
+from saltrust.scores.distinctness import distances, distinctness
+from saltrust.study.images import Images
+from saltrust.study.study import Study
+
+NETWORK = "densenet121"  # of Shu et al., Methods
+JUDGED = ("val", "test")  # splits whose predictions are looked at: thresholds come from the first
+
+
+class MultilabelStudy:
+    """One network with an output for each finding of a card, and all that may warn that one of its answers is wrong.
+
+    Args:
+        study: of a data set with findings; profile, protocol and seed are its.
+
+    Attributes:
+        findings: their names, in the order of the network's outputs.
+        images: of the data set, at the size of this network.
+
+    Raises:
+        SaltrustError: where the card names fewer than two findings.
+    """
+
+    def __init__(self, study: Study):
+        card, self.sizes = study.card, study.profile.multilabel
+        if len(card.findings) < 2:
+            raise SaltrustError(f"data set '{card.name}' needs two 'findings' or more, of which an image has any number")
+        self.study, self.store, self.findings = study, study.store, card.findings
+        counts = {split: getattr(self.sizes, split) for split in ("train", *JUDGED)}
+        profile = replace(study.profile, size=self.sizes.size, **counts)
+        self.images = Images(card, profile, study.seed, study.store, self.sizes.size)
+        self.products = cache(self.products)
+
+    # --- names in the store ---------------------------------------------------------------------------------------
+
+    @property
+    def network(self) -> MultilabelClassifier:
+        """The network."""
+        from saltrust.models.recipes import multilabel_plan
+
+        weights = self.study.networks.imagenet(NETWORK)
+        seed, mirror = 1000 * self.study.seed + 1, self.study.card.mirror
+        plan = multilabel_plan(NETWORK, self.sizes.training, seed, weights is not None, mirror)
+        splits = {split: self.images.artefact(split) for split in ("train", *JUDGED)}
+        return MultilabelClassifier(**splits, plan=plan, architecture=NETWORK, pretrained=weights)
+
+    def products_artefact(
+        self, split: str, method: str, random: bool = False, preparation: str = "signed"
+    ) -> MapProducts:
+        """The name of the products of a method's maps.
+
+        Args:
+            split: "val" or "test".
+            method: a name in METHODS.
+            random: whether all weights of the network are random.
+            preparation: a name in PREPARATIONS.
+        """
+        protocol, network = self.study.protocol, self.network
+        given = METHODS[method].from_protocol(protocol, self.study.profile)
+        seed = {"seed": self.study.seed} if "seed" in METHODS[method].defaults else {}
+        last = network.stages[-1].name
+        state = Randomization(last, protocol.initialization, protocol.batchnorm, network.plan.seed) if random else None
+        parameters = METHODS[method].complete(given | seed)
+        return MapProducts(network, self.images.artefact(split), method, parameters, preparation, state)
+
+    def copies_artefact(self, split: str) -> ChangedCopies:
+        """The name of the outputs for changed copies of the images."""
+        return ChangedCopies(self.network, self.images.artefact(split), self.sizes.copies, self.study.seed)
+
+    # --- what they hold -------------------------------------------------------------------------------------------
+
+    def split(self, name: str) -> Split:
+        """The images of "train", "val" or "test"."""
+        return self.images.split(name)
+
+    def present(self, split: str) -> np.ndarray:
+        """Whether each image has each finding (n, k)."""
+        return self.split(split).findings.present
+
+    def logits(self, split: str) -> np.ndarray:
+        """The network's outputs (n, k)."""
+        return np.array(self.store.get(self.network).record[f"{split}_logits"])
+
+    @property
+    def thresholds(self) -> np.ndarray:
+        """The logit from which each finding is said to be there (k,): Youden's on the validation images."""
+        logits, present = self.logits("val"), self.present("val")
+        return np.array([youden(logits[:, k], present[:, k]) for k in range(len(self.findings))])
+
+    def predicted(self, split: str) -> np.ndarray:
+        """Whether the network says that each image has each finding (n, k)."""
+        return self.logits(split) >= self.thresholds
+
+    def products(self, split: str, method: str, random: bool = False) -> np.ndarray:
+        """Inner products (n, k, k) of the maps of the outputs; arguments as in `products_artefact`."""
+        return self.store.get(self.products_artefact(split, method, random))
+
+    def distances(self, split: str, method: str, random: bool = False) -> np.ndarray:
+        """Cosine distances (n, k, k) of the maps of the outputs; arguments as in `products_artefact`."""
+        return distances(self.products(split, method, random))
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A number for each image and finding that may warn of a wrong answer: the larger, the more doubtful.
+
+    Attributes:
+        title: in tables.
+        origin: "Shu et al." for what the paper compares, else "ours".
+        of: (study, split) -> (n, k); NaN where it is not defined.
+        artefacts: (study, split) -> what it is made from, besides the network.
+    """
+
+    title: str
+    origin: str
+    of: Callable[[MultilabelStudy, str], np.ndarray]
+    artefacts: Callable[[MultilabelStudy, str], tuple[Artefact, ...]] = lambda study, split: ()
+
+
+PAPER, OURS = "Shu et al.", "ours"
+DOUBTS: Registry[Doubt] = Registry("doubt")
+
+
+def _maps(title: str, origin: str, method: str, random: bool = False) -> Doubt:
+    return Doubt(
+        title,
+        origin,
+        lambda study, split: -distinctness(study.distances(split, method, random)),
+        lambda study, split: (study.products_artefact(split, method, random),),
+    )
+
+
+def _entropy(study: MultilabelStudy, split: str) -> np.ndarray:
+    p = expit(study.logits(split))
+    return -(xlogy(p, p) + xlogy(1 - p, 1 - p)) / np.log(2)
+
+
+def _weak_maps(study: MultilabelStudy, split: str) -> np.ndarray:
+    return -np.sqrt(np.diagonal(study.products(split, "input_x_gradient"), axis1=1, axis2=2))
+
+
+def _by_lot(study: MultilabelStudy, split: str) -> np.ndarray:
+    shape = study.logits(split).shape
+    return np.random.default_rng((study.study.seed, JUDGED.index(split))).random(shape)
+
+
+DOUBTS.register("ixg")(_maps("maps alike, Input × Gradient", PAPER, "input_x_gradient"))
+DOUBTS.register("lrp")(_maps("maps alike, LRP", PAPER, "lrp"))
+DOUBTS.register("entropy")(Doubt("entropy of the probability", PAPER, _entropy))
+DOUBTS.register("copies")(
+    Doubt(
+        "spread over changed copies",
+        PAPER,
+        lambda study, split: study.store.get(study.copies_artefact(split)).std(axis=0),
+        lambda study, split: (study.copies_artefact(split),),
+    )
+)
+DOUBTS.register("margin")(
+    Doubt("nearness to the threshold", OURS, lambda study, split: -np.abs(study.logits(split) - study.thresholds))
+)
+DOUBTS.register("norm")(
+    Doubt(
+        "weak map, Input × Gradient",
+        OURS,
+        _weak_maps,
+        lambda study, split: (study.products_artefact(split, "input_x_gradient"),),
+    )
+)
+DOUBTS.register("random_network")(_maps("maps alike, random network", OURS, "input_x_gradient", random=True))
+DOUBTS.register("lot")(Doubt("by lot", OURS, _by_lot))
+
+
+def artefacts(study: MultilabelStudy) -> Iterator[Artefact]:
+    """All that the doubts are made from."""
+    yield study.network
+    for split in JUDGED:
+        yield study.images.artefact(split)
+        for doubt in DOUBTS.values():
+            yield from doubt.artefacts(study, split)
