@@ -34,8 +34,8 @@ def answers(study: MultilabelStudy) -> pd.DataFrame:
     """How well each finding is told.
 
     Returns:
-        One row for each finding: finding, images (of the test), with_it, auc, threshold (as a probability), sensitivity,
-        specificity, f1 and wrong (the number of wrong predictions), all of the test images.
+        One row for each finding: finding, images, with_it, auc, threshold (as a probability), sensitivity, specificity,
+        f1 and wrong (the number of wrong predictions), all of the test images.
     """
     from scipy.special import expit
     from sklearn.metrics import roc_auc_score
@@ -179,7 +179,8 @@ def _thresholds(study, doubts, val: list[_Answers], times: np.ndarray | None):
         logits, present = np.repeat(found.logits, drawn), np.repeat(found.present, drawn)
         cuts.append((youden(logits, present), f1_threshold(logits, present)))
         of = found.drawn(drawn, cuts[-1][0])
-        alarms.append({name: _chosen(np.repeat(d["val"][:, k], drawn), of, DOUBTS[name], True) for name, d in doubts.items()})
+        own = {name: np.repeat(doubt["val"][:, k], drawn) for name, doubt in doubts.items()}
+        alarms.append({name: _chosen(doubt, of, DOUBTS[name], True) for name, doubt in own.items()})
     return cuts, alarms
 
 
@@ -310,16 +311,15 @@ def answer(gained: pd.DataFrame, beside: pd.DataFrame) -> str:
         first = f"No alarm from maps demonstrably raises the mean F1; {title_of(best)} changes it by {span}."
     significant = beside[beside["score"].isin(maps) & (beside["p_holm"] < 0.05)]
     better, worse = (int((sign * significant["difference"] > 0).sum()) for sign in (1, -1))
-    trials = int(beside["score"].isin(maps).sum())
-    if not better and worse:
-        second = f"The distance of the output from its threshold finds wrong answers better in {worse} of {trials} comparisons, and maps in none."
-    elif better > worse:
-        second = f"Maps find wrong answers better than the distance of the output from its threshold in {better} of {trials} comparisons, and worse in {worse}."
-    elif better:
-        second = f"Beside the distance of the output from its threshold, maps find wrong answers better in {better} of {trials} comparisons and worse in {worse}."
+    rival, trials = "the distance of the output from its threshold", int(beside["score"].isin(maps).sum())
+    if better:
+        second = f"They find wrong answers better than {rival} in {better} of {trials} comparisons, worse in {worse}."
+    elif worse:
+        second = f"They find wrong answers worse than {rival} in {worse} of {trials} comparisons, and better in none."
     else:
-        second = "In finding wrong answers, maps and the distance of the output from its threshold do not demonstrably differ."
+        second = f"In finding wrong answers they and {rival} do not demonstrably differ."
     third = ""
     if own.loc[BEST_F1, "gain"] >= own.loc[best, "gain"]:
-        third = f" To choose the threshold for F1 in the first place gains {own.loc[BEST_F1, 'gain']:+.3f}, without any map."
+        gain = own.loc[BEST_F1, "gain"]
+        third = f" A threshold that is chosen for F1 in the first place gains {gain:+.3f}, without any map."
     return f"{first} {second}{third}"

@@ -16,8 +16,8 @@ from saltrust.artefacts import Artefact
 from saltrust.core.data_cards import SPLITS
 from saltrust.core.registry import Registry
 from saltrust.methods.registry import CONTROLS, PAPER_EIGHT, select
-from saltrust.study.criteria import CRITERIA
 from saltrust.study import multilabel
+from saltrust.study.criteria import CRITERIA
 from saltrust.study.five_band import TJOA_EIGHT, TJOA_TEN, FiveBandStudy
 from saltrust.study.multilabel import JUDGED, MultilabelStudy
 from saltrust.study.shortcut import ShortcutStudy

@@ -9,9 +9,17 @@ Where the figures of the papers are:
   `stability_boxes` (scores.py); the maps of Fig. 2 to 4 `map_grid` (images.py); Table 2 `verdict_matrix` (verdicts.py).
 - Tjoa & Guan: Fig. 1 `workflow`, Fig. 2 `truth_grid` (cells.py); Fig. 3 `five_band_scores`, Fig. 4 `five_band_roc`,
   Fig. 5 `colour_channels`, Fig. 6 `band_grid`, the appendix's galleries `signed_map_gallery` and its Fig. 1
-  `depth_scores` (five_band.py).
+  `depth_scores` (five_band.py).- Shu et al.: Fig. 2 `distance_graph`, Fig. 3 `f1_boxes` (alarm.py).
 """
 
+from saltrust.plots.alarm import (
+    auroc_by_finding,
+    distance_graph,
+    f1_boxes,
+    gains_by_alarm,
+    risk_coverage_curves,
+    together,
+)
 from saltrust.plots.cells import truth_grid, workflow
 from saltrust.plots.claims import claim_answers
 from saltrust.plots.five_band import (

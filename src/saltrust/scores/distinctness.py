@@ -1,38 +1,66 @@
 """How far apart are the maps of a network's outputs for one image? The class distinctiveness of Shu et al."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from saltrust.core.errors import SaltrustError
+from saltrust.core.registry import Registry
+
+PREPARATIONS: Registry[Callable[[np.ndarray], np.ndarray]] = Registry("preparation")
+"""What is done to maps (k, n, channels, height, width) before they are compared."""
+PREPARATIONS.register("signed")(lambda maps: maps)
+PREPARATIONS.register("absolute")(np.abs)
+PREPARATIONS.register("positive")(lambda maps: maps.clip(min=0))
+PREPARATIONS.register("channel_sum")(lambda maps: maps.sum(axis=2, keepdims=True))
 
 
-def distances(maps: np.ndarray) -> np.ndarray:
-    """Cosine distance 1 - cos(S_i, S_j) between the maps of each two outputs, image by image.
-
-    Maps count as they are, with their signs and all channels: pass absolute values or sums over channels to measure
-    those. A map's unit does not count. Sums are in float64, whatever the maps' type.
+def products(maps: np.ndarray) -> np.ndarray:
+    """Inner products of the maps of each two outputs, image by image: all that distances and norms need.
 
     Args:
-        maps: maps (k, n, ...) of k outputs of n images, real numbers.
+        maps: maps (k, n, ...) of k outputs of n images, real numbers, of single precision or less, so that squares
+            neither vanish nor overflow in float64.
+
+    Returns:
+        An array (n, k, k), float64, in the squared unit of the maps. Row and column of a map are NaN where it holds NaN
+        or infinite values; the diagonal is 0 where it is zero everywhere.
+
+    Raises:
+        SaltrustError: there are fewer than three axes, no output, or no pixel.
+
+    >>> products(np.array([[[3.0, 4.0]], [[0.0, 2.0]]])).tolist()
+    [[[25.0, 8.0], [8.0, 4.0]]]
+    """
+    maps = np.asarray(maps)
+    if maps.ndim < 3 or not len(maps) or not np.prod(maps.shape[2:]):
+        raise SaltrustError(f"maps of shape {maps.shape} have no distances: pass (outputs, images, pixels...)")
+    flat = maps.reshape(*maps.shape[:2], np.prod(maps.shape[2:])).swapaxes(0, 1).astype(np.float64)
+    usable = np.isfinite(flat).all(axis=2)
+    flat = np.where(usable[:, :, None], flat, 0.0)
+    return np.where(usable[:, :, None] & usable[:, None, :], flat @ flat.swapaxes(1, 2), np.nan)
+
+
+def distances(products: np.ndarray) -> np.ndarray:
+    """Cosine distance 1 - cos(S_i, S_j) between the maps of each two outputs, image by image.
+
+    A map's unit does not count.
+
+    Args:
+        products: inner products (n, k, k) of the maps, as from `products`.
 
     Returns:
         An array (n, k, k), float64, 0 to 2, symmetric, 0 on the diagonal. Row and column of a map are NaN, the diagonal
         too, where the map is zero everywhere or holds NaN or infinite values: it has no direction.
 
-    Raises:
-        SaltrustError: there are fewer than three axes, no output, or no pixel.
-
     Source:
         Shu et al. 2024, equation 1.
 
     >>> maps = np.array([[[1.0, 0.0]], [[0.0, 2.0]], [[-3.0, 0.0]]])
-    >>> distances(maps)[0].tolist()
+    >>> distances(products(maps))[0].tolist()
     [[0.0, 1.0, 2.0], [1.0, 0.0, 1.0], [2.0, 1.0, 0.0]]
     """
-    maps = np.asarray(maps)
-    if maps.ndim < 3 or not len(maps) or not np.prod(maps.shape[2:]):
-        raise SaltrustError(f"maps of shape {maps.shape} have no distances: pass (outputs, images, pixels...)")
-    products = [_products(maps[:, i].reshape(len(maps), -1)) for i in range(maps.shape[1])]
-    return _from_products(np.array(products).reshape(-1, len(maps), len(maps)))
+    return _from_products(np.asarray(products, dtype=np.float64))
 
 
 def distinctness(distances: np.ndarray) -> np.ndarray:
@@ -97,15 +125,6 @@ def head_distances(weights: np.ndarray, gram: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore"):  # an image whose G holds infinite values
         products = weights @ gram @ weights.T
     return _from_products(products, np.finfo(np.float64).eps * weights.shape[1] * largest)
-
-
-def _products(maps: np.ndarray) -> np.ndarray:
-    """Inner products (k, k) of maps (k, pixels), each scaled to 1 at its largest; NaN where one has no direction."""
-    maps = maps.astype(np.float64)
-    largest = np.abs(maps).max(axis=1, keepdims=True)
-    usable = np.isfinite(largest) & (largest > 0)
-    maps = np.where(usable, maps, 0.0) / np.where(usable, largest, 1.0)  # squares neither vanish nor overflow
-    return np.where(usable & usable.T, maps @ maps.T, np.nan)
 
 
 def _from_products(products: np.ndarray, nothing: np.ndarray | float = 0.0) -> np.ndarray:

@@ -17,6 +17,7 @@ from saltrust.core.registry import Registry
 from saltrust.methods.registry import METHODS
 from saltrust.scores.alarm import youden
 from saltrust.scores.distinctness import distances, distinctness
+from saltrust.stats.bootstrap import clusters_of
 from saltrust.study.images import Images
 from saltrust.study.study import Study
 
@@ -41,7 +42,9 @@ class MultilabelStudy:
     def __init__(self, study: Study):
         card, self.sizes = study.card, study.profile.multilabel
         if len(card.findings) < 2:
-            raise SaltrustError(f"data set '{card.name}' needs two 'findings' or more, of which an image has any number")
+            raise SaltrustError(
+                f"data set '{card.name}' needs two 'findings' or more, of which an image has any number"
+            )
         self.study, self.store, self.findings = study, study.store, card.findings
         counts = {split: getattr(self.sizes, split) for split in ("train", *JUDGED)}
         profile = replace(study.profile, size=self.sizes.size, **counts)
@@ -83,6 +86,10 @@ class MultilabelStudy:
     def copies_artefact(self, split: str) -> ChangedCopies:
         """The name of the outputs for changed copies of the images."""
         return ChangedCopies(self.network, self.images.artefact(split), self.sizes.copies, self.study.seed)
+
+    def clusters(self, split: str) -> np.ndarray | None:
+        """What the images of a split belong to (n,), None where each stands for itself."""
+        return clusters_of(self.split(split).ids, self.images.clusters)
 
     # --- what they hold -------------------------------------------------------------------------------------------
 
