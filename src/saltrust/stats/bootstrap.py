@@ -25,10 +25,43 @@ def bootstrap_means(values: np.ndarray, n_boot: int, seed: int, clusters: np.nda
     >>> bootstrap_means(np.array([2.0, 2.0]), n_boot=3, seed=0).tolist()
     [2.0, 2.0, 2.0]
     """
-    members = np.arange(len(values)) if clusters is None else np.unique(clusters, return_inverse=True)[1]
+    members = _members(len(values), clusters)
     totals, sizes = np.bincount(members, values), np.bincount(members)
-    drawn = np.random.default_rng(seed).integers(len(sizes), size=(n_boot, len(sizes)))
+    drawn = _drawn(len(sizes), n_boot, seed)
     return totals[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+
+
+def times_drawn(n: int, n_boot: int, seed: int, clusters: np.ndarray | None = None) -> np.ndarray:
+    """How often each of n values is in each of the resamples that `bootstrap_means` draws with the same seed.
+
+    They are weights for scores that are no means. One seed gives all scores of the same images the same resamples.
+
+    Args:
+        n: number of values, at least 1.
+        n_boot: number of resamples.
+        seed: of the random draws.
+        clusters: what each value belongs to (n,), see `bootstrap_means`.
+
+    Returns:
+        Whole numbers (n_boot, n), from 0. A row sums to n without clusters, else to the size of the clusters drawn.
+
+    >>> times_drawn(3, n_boot=2, seed=0, clusters=np.array(["a", "a", "a"])).tolist()
+    [[1, 1, 1], [1, 1, 1]]
+    """
+    members = _members(n, clusters)
+    units = int(members.max()) + 1
+    places = _drawn(units, n_boot, seed) + units * np.arange(n_boot)[:, None]
+    return np.bincount(places.ravel(), minlength=n_boot * units).reshape(n_boot, units)[:, members]
+
+
+def _members(n: int, clusters: np.ndarray | None) -> np.ndarray:
+    """The number of the cluster of each of n values; each value is its own without clusters."""
+    return np.arange(n) if clusters is None else np.unique(clusters, return_inverse=True)[1]
+
+
+def _drawn(units: int, n_boot: int, seed: int) -> np.ndarray:
+    """The units that each resample holds (n_boot, units), with repeats."""
+    return np.random.default_rng(seed).integers(units, size=(n_boot, units))
 
 
 def interval(means: np.ndarray) -> tuple[float, float]:
