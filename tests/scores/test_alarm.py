@@ -179,6 +179,8 @@ def test_the_grid_reaches_the_largest_value():
     assert published_grid(0.003).tolist() == pytest.approx([0, 0.001, 0.002, 0.003])
     assert len(published_grid(8)) == 8001
     assert published_grid(0).tolist() == [0]
+    just_below = np.nextafter(2, 0)
+    assert published_grid(just_below)[-1] == just_below
 
 
 @pytest.mark.parametrize(

@@ -105,8 +105,8 @@ def test_a_gram_matrix_of_the_identity_leaves_the_angles_of_the_head():
 def test_an_output_whose_map_cancels_has_no_distance():
     """Two features with opposite maps, and an output that adds them: its map is zero up to rounding."""
     part = np.random.default_rng(0).normal(size=20)
-    parts = np.stack([part, -part, np.random.default_rng(1).normal(size=20)])
-    weights = np.array([[0.3, 0.3, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    parts = np.stack([part, -3 * part, np.random.default_rng(1).normal(size=20)])
+    weights = np.array([[0.3, 0.1, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
     found = head_distances(weights, (parts @ parts.T)[None])[0]
     undefined = np.zeros((3, 3), bool)
     undefined[0] = undefined[:, 0] = True

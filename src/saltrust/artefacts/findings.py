@@ -83,6 +83,11 @@ class MapProducts(_OfEachImage):
             found.append(products(prepare(maps)))
         return np.concatenate(found)
 
+    def maps_of(self, get, image: int) -> np.ndarray:
+        """The maps (k, channels, h, w) of one image, to be shown."""
+        pixels = get(self.data).pixels[image : image + 1]
+        return np.stack([self._maps(one, pixels, 0, image)[0] for one in self._explained(get)])
+
     def _explained(self, get) -> Iterator[Any]:
         """The network, ready to be explained, once for each output."""
         from saltrust.core.devices import device
@@ -92,13 +97,14 @@ class MapProducts(_OfEachImage):
         for target in range(self.model.n_outputs):
             yield Explained(network, "logit", target, input_range=self.model.input_range)
 
-    def _maps(self, explained: Any, pixels: np.ndarray, start: int) -> np.ndarray:
+    def _maps(self, explained: Any, pixels: np.ndarray, start: int, first: int = 0) -> np.ndarray:
+        """Of a part of the images. first: number of the first of them all, from which its noise is drawn."""
         from saltrust.methods.registry import METHODS
         from saltrust.models.classifiers import to_input
 
         chosen = pixels[start : start + SHARD]
         images = to_input(chosen, self.model.input_range)
-        keys = [(start + place,) for place in range(len(chosen))]
+        keys = [(first + start + place,) for place in range(len(chosen))]
         return METHODS[self.method].function(explained, images, keys, **self.parameters).cpu().numpy()
 
 

@@ -18,6 +18,7 @@ from saltrust.plots.alarm import (
     f1_boxes,
     gains_by_alarm,
     risk_coverage_curves,
+    roc_by_finding,
     together,
 )
 from saltrust.plots.cells import truth_grid, workflow

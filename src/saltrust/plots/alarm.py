@@ -14,6 +14,24 @@ from saltrust.plots.style import FAIL, PASS, UNDECIDED, WIDTH
 LINES = ("-", "--", ":", "-.", (0, (5, 1)), (0, (1, 1)), (0, (3, 1, 1, 1)), (0, (7, 2)))
 
 
+def roc_by_finding(answers: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
+    """ROC curves of several findings.
+
+    Args:
+        answers: finding -> whether each image has it, and the network's output (n,).
+    """
+    from sklearn.metrics import roc_curve
+
+    figure, axis = plt.subplots(figsize=(WIDTH * 0.6, 4.6))
+    for (name, (present, scores)), style in zip(answers.items(), LINES, strict=False):
+        false, true, _ = roc_curve(present, scores)
+        axis.plot(false, true, linestyle=style, linewidth=2, label=name)
+    axis.plot([0, 1], [0, 1], color="0.6", linewidth=1)
+    axis.set(xlabel="false positive rate", ylabel="true positive rate", aspect="equal", xlim=(0, 1), ylim=(0, 1.01))
+    axis.legend(fontsize=9, loc="lower right")
+    return figure
+
+
 def together(shares: pd.DataFrame) -> Figure:
     """How often one finding is there where another is.
 

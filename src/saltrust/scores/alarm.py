@@ -176,7 +176,7 @@ def published_grid(largest: float, step: float = 0.001) -> np.ndarray:
     """
     if not (np.isfinite(largest) and largest >= 0 and np.isfinite(step) and step > 0):
         raise SaltrustError(f"a grid from 0 to {largest} at steps of {step}: pass 0 or more, and a step above 0")
-    return np.arange(int(largest / step + 1e-9) + 1) * step
+    return np.minimum(np.arange(int(largest / step + 1e-9) + 1) * step, largest)  # rounding passes the largest by a bit
 
 
 def swapped(predicted: np.ndarray, flagged: np.ndarray) -> np.ndarray:

@@ -119,6 +119,19 @@ class MultilabelStudy:
         """Inner products (n, k, k) of the maps of the outputs; arguments as in `products_artefact`."""
         return self.store.get(self.products_artefact(split, method, random))
 
+    def richest(self, number: int) -> int:
+        """Position of a test image with two findings or more, in the order of the images; of any where there is none.
+
+        number: which of them, from 0; beyond the last it begins anew.
+        """
+        several = np.flatnonzero(self.present("test").sum(axis=1) >= 2)
+        chosen = several if len(several) else np.arange(len(self.split("test")))
+        return int(chosen[number % len(chosen)])
+
+    def maps(self, image: int, method: str) -> np.ndarray:
+        """The maps (k, h, w) of the outputs for one test image, summed over the channels. method: as in METHODS."""
+        return self.products_artefact("test", method).maps_of(self.store.get, image).sum(axis=1)
+
     def distances(self, split: str, method: str, random: bool = False) -> np.ndarray:
         """Cosine distances (n, k, k) of the maps of the outputs; arguments as in `products_artefact`."""
         return distances(self.products(split, method, random))
@@ -159,6 +172,12 @@ def _entropy(study: MultilabelStudy, split: str) -> np.ndarray:
     return -(xlogy(p, p) + xlogy(1 - p, 1 - p)) / np.log(2)
 
 
+def _nearness(study: MultilabelStudy, split: str) -> np.ndarray:
+    """A threshold that no output reaches is as far from each as the largest output is."""
+    reached = np.minimum(study.thresholds, study.logits("val").max(axis=0))
+    return -np.abs(study.logits(split) - reached)
+
+
 def _weak_maps(study: MultilabelStudy, split: str) -> np.ndarray:
     return -np.sqrt(np.diagonal(study.products(split, "input_x_gradient"), axis1=1, axis2=2))
 
@@ -179,9 +198,7 @@ DOUBTS.register("copies")(
         lambda study, split: (study.copies_artefact(split),),
     )
 )
-DOUBTS.register("margin")(
-    Doubt("nearness to the threshold", OURS, lambda study, split: -np.abs(study.logits(split) - study.thresholds))
-)
+DOUBTS.register("margin")(Doubt("nearness to the threshold", OURS, _nearness))
 DOUBTS.register("norm")(
     Doubt(
         "weak map, Input × Gradient",
