@@ -21,7 +21,14 @@ KEYS = [(7, 0, index) for index in range(6)]
 
 # Pixels, at 128, by which the influence of a finding exceeds its mask: blur, and edges softer than the mask's contour.
 # A pneumothorax or effusion may also change the rest of its lung, collapsed or behind the diaphragm: its side counts.
-INFLUENCE = {"pneumothorax": 4, "consolidation": 32, "effusion": 4, "cardiomegaly": 20, "nodule": 4}
+# Edema fades out towards the pleura, where Kerley's lines are: both lungs count, and what lies between them.
+INFLUENCE = {"pneumothorax": 4, "consolidation": 32, "effusion": 4, "cardiomegaly": 20, "nodule": 4, "edema": 4}
+INFLUENCE |= {"atelectasis": 16}
+
+
+def between(mask):
+    """The mask, and in each row all that lies between its pixels."""
+    return np.logical_or.accumulate(mask, 1) & np.logical_or.accumulate(mask[:, ::-1], 1)[:, ::-1]
 
 
 def both(key, size, parameters):
@@ -64,6 +71,8 @@ def test_the_finding_changes_the_film_only_where_it_may(finding, key):
     near = ndimage.binary_dilation(ill.mask, iterations=INFLUENCE[finding])
     if finding in ("pneumothorax", "effusion"):
         near |= (np.arange(128) < 76) if ill.attributes["side"] == "right" else (np.arange(128) > 52)
+    if finding == "edema":
+        near |= between(ndimage.binary_dilation(lung_fields(key, 128, PhantomParameters()), iterations=4))
     assert not changed[~near].any()
 
 
@@ -86,12 +95,32 @@ def test_free_air_is_darker_and_has_no_markings():
         assert (ill.pixels.astype(float) - well.pixels)[core].mean() < -5
 
 
+@pytest.mark.parametrize("finding", ["edema", "atelectasis"])
+def test_lung_with_less_air_is_brighter(finding):
+    for key in KEYS:
+        ill, well = both(key, 128, PhantomParameters(finding=finding, severity=(1, 1), noise=0, **EQUAL_TUBES))
+        assert (ill.pixels.astype(float) - well.pixels)[ill.mask].mean() > 12
+
+
+def test_edema_is_haze_from_both_hila_that_fades_outwards():
+    parameters = PhantomParameters(finding="edema", severity=(1, 1), noise=0, **EQUAL_TUBES)
+    for key in KEYS:
+        ill, well = both(key, 128, parameters)
+        assert ill.mask[:, :60].sum() > 300
+        assert ill.mask[:, 68:].sum() > 300
+        gain = ill.pixels.astype(float) - well.pixels
+        fields = lung_fields(key, 128, parameters)
+        depth = ndimage.distance_transform_edt(fields)
+        rim = fields & (depth < 4) & ~ndimage.binary_dilation(ill.mask, iterations=2)
+        assert gain[ill.mask].mean() > 2 * gain[rim].mean() > 0
+
+
 def test_fluid_is_brighter():
     ill, well = both((7, 0, 1), 128, PhantomParameters(finding="effusion", severity=(1, 1), noise=0, **EQUAL_TUBES))
     assert (ill.pixels.astype(float) - well.pixels)[ill.mask].mean() > 30
 
 
-@pytest.mark.parametrize("finding", ["pneumothorax", "consolidation", "effusion", "nodule"])
+@pytest.mark.parametrize("finding", ["pneumothorax", "consolidation", "effusion", "nodule", "edema", "atelectasis"])
 def test_findings_of_the_lung_lie_in_the_lung_fields(finding):
     parameters = PhantomParameters(finding=finding)
     for index in range(40):
@@ -152,7 +181,7 @@ def test_tight_box_of_a_rectangle_is_the_rectangle(x, y, width, height):
     assert tight_box(mask) == (x, y, x + width, y + height)
 
 
-@pytest.mark.parametrize("finding", ["pneumothorax", "consolidation"])
+@pytest.mark.parametrize("finding", ["pneumothorax", "consolidation", "edema", "atelectasis"])
 def test_the_same_patient_at_every_size(finding):
     """A large film, averaged down, shows what the small one shows: anatomy, finding, devices and mask."""
     parameters = PhantomParameters(finding=finding, noise=0, severity=(0.4, 1))

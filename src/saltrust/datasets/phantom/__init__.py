@@ -1,35 +1,32 @@
 """Phantom chest radiographs, generated on demand: the patient, the finding and its exact pixels all come from a key.
 
-Parts: `parameters` (the population), `drawing`, `anatomy` and `skeleton` (the healthy chest), `findings`, `confounders`
-(devices, letters, look-alikes), `imaging` (attenuation to grey values).
+Parts: `parameters` (the population), `keys`, `drawing`, `anatomy` and `skeleton` (the healthy chest), `findings`,
+`confounders` (devices, letters, look-alikes), `imaging` (attenuation to grey values); `several` draws films with
+several findings at once.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from saltrust.core.data_cards import SPLITS, Card
+from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError, unknown_name
 from saltrust.core.labelled_images import Findings, Split, packed
 from saltrust.core.progress import track
 from saltrust.datasets.loaders import LOADERS, Loader, refuse_findings
-from saltrust.datasets.phantom.anatomy import Chest, Geometry, chest, geometry, patient
-from saltrust.datasets.phantom.confounders import MIMICS, MIMICS_OF, chest_tube, ecg_leads, side_marker
+from saltrust.datasets.phantom import keys
+from saltrust.datasets.phantom.anatomy import geometry, patient
+from saltrust.datasets.phantom.confounders import MIMICS_OF, SIDES, confounded
 from saltrust.datasets.phantom.drawing import film
 from saltrust.datasets.phantom.findings import FINDINGS
 from saltrust.datasets.phantom.imaging import expose
 from saltrust.datasets.phantom.parameters import PhantomParameters
 
-SMALLEST, LARGEST = 32, 2048  # pixels per side
-SIDES = ("right", "left")  # the patient's; his right is on the film's left
 TUBE = "tube"  # among the findings of a crossed split
 
 CROSSED = {"clear": (False, False), "tube": (False, True), "finding": (True, False), "both": (True, True)}
 """How a crossed split shows each patient, one image after the other: with the finding?, with the tube?"""
-
-# Every part of an image has random numbers of its own: switching one part on or off leaves the others as they are.
-PATIENT, ANATOMY, FINDING, CONFOUNDERS, MIMIC, GRAIN, LABEL, ORDER = range(8)
 
 
 @dataclass(frozen=True)
@@ -81,21 +78,24 @@ def radiograph(
     >>> radiograph((0, 0, 7), 64, PhantomParameters(), label=False).mask.any()
     np.False_
     """
-    _check(key, size, parameters)
+    keys.check(key, size)
+    if parameters.finding not in FINDINGS:
+        raise unknown_name("finding", parameters.finding, FINDINGS)
     if label is None:
-        label = bool(_random(key, LABEL).random() < parameters.prevalence)
-    g = geometry(patient(_random(key, PATIENT), parameters.variation, parameters.framing), film(size))
-    healthy, tube_mask, attributes = _confounded(g, key, parameters, label, tube)
+        label = bool(keys.random(key, keys.LABEL).random() < parameters.prevalence)
+    g = geometry(patient(keys.random(key, keys.PATIENT), parameters.variation, parameters.framing), film(size))
+    tubes = parameters.tube_given_finding if label else parameters.tube_given_clear
+    healthy, tube_mask, attributes = confounded(g, key, parameters, MIMICS_OF[parameters.finding], tubes, tube)
     seen, lesions = healthy, ()
     if label:
-        rng = _random(key, FINDING)
+        rng = keys.random(key, keys.FINDING)
         severity = rng.uniform(*parameters.severity)
         side = SIDES.index(attributes["side"])
         found = FINDINGS[parameters.finding](healthy, g, rng, side, severity, parameters.conspicuity)
         seen, lesions = found.chest, found.lesions
         attributes |= {"severity": round(severity, 4), **found.attributes}
     return Radiograph(
-        pixels=expose(seen, healthy, g, parameters, _random(key, GRAIN)),
+        pixels=expose(seen, healthy, g, parameters, keys.random(key, keys.GRAIN)),
         mask=np.any(lesions, axis=0) if lesions else np.zeros((size, size), bool),
         tube=tube_mask,
         boxes=np.array([tight_box(lesion) for lesion in lesions], np.float32).reshape(-1, 4),
@@ -105,8 +105,10 @@ def radiograph(
 
 def lung_fields(key: Sequence[int], size: int, parameters: PhantomParameters) -> np.ndarray:
     """(size, size) bool: the visible lung fields (heart excluded) of that key's patient, if healthy."""
-    _check(key, size, parameters)
-    return geometry(patient(_random(key, PATIENT), parameters.variation, parameters.framing), film(size)).fields()
+    keys.check(key, size)
+    return geometry(
+        patient(keys.random(key, keys.PATIENT), parameters.variation, parameters.framing), film(size)
+    ).fields()
 
 
 def load(parameters: PhantomParameters, split: str, count: int, size: int, seed: int, truth: str = "mask") -> Split:
@@ -126,15 +128,12 @@ def load(parameters: PhantomParameters, split: str, count: int, size: int, seed:
     Raises:
         SaltrustError: For an unknown split or truth, or a bad count, size or seed.
     """
-    for kind, name, known in (("split", split, SPLITS), ("truth", truth, ("mask", "box"))):
-        if name not in known:
-            raise unknown_name(kind, name, known)
-    if count < 1 or seed < 0:
-        raise SaltrustError(f"phantom: count must be at least 1 and seed not negative, not {count} and {seed}")
+    key = keys.of_split(split, count, seed)
+    if truth not in ("mask", "box"):
+        raise unknown_name("truth", truth, ("mask", "box"))
     crossed = split in parameters.crossed
     if crossed and count % len(CROSSED):
         raise SaltrustError(f"phantom: a crossed split has {len(CROSSED)} images of each patient, not {count} in all")
-    key = (seed, SPLITS.index(split))
     drawn = _crossed(split, count) if crossed else _in_random_order(split, count, parameters.prevalence, key)
     images = [
         radiograph((*key, patient), size, parameters, label, tube)
@@ -158,7 +157,7 @@ Drawn = tuple[str, int, bool, bool | None]
 def _in_random_order(split: str, count: int, prevalence: float, key: tuple[int, ...]) -> list[Drawn]:
     labels = np.zeros(count, np.int64)
     labels[: round(prevalence * count)] = 1
-    labels = _random(key, ORDER).permutation(labels)
+    labels = keys.random(key, keys.ORDER).permutation(labels)
     return [(f"{split}-{index:05d}", index, bool(label), None) for index, label in enumerate(labels)]
 
 
@@ -185,47 +184,6 @@ def filled(boxes: np.ndarray, size: int) -> np.ndarray:
     for x0, y0, x1, y1 in boxes.astype(int):
         inside[y0:y1, x0:x1] = True
     return inside
-
-
-def _confounded(
-    g: Geometry, key: Sequence[int], parameters: PhantomParameters, label: bool, given_tube: bool | None
-) -> tuple[Chest, np.ndarray, dict]:
-    """The healthy chest with what carries no label, the tube's pixels, and what else that is. The draws are the same
-    for either label, with a tube or without."""
-    rng, mimic_rng = _random(key, CONFOUNDERS), _random(key, MIMIC)
-    side, tube, leads, marker, letter, mimic = rng.random(6)
-    side = int(side < 0.5)
-    has_tube = tube < (parameters.tube_given_finding if label else parameters.tube_given_clear)
-    has_tube = has_tube if given_tube is None else given_tube
-    letter = "LR"[int(letter < 0.6)] if marker < parameters.marker else ""
-    look_alike = str(mimic_rng.choice(MIMICS_OF[parameters.finding])) if mimic < parameters.mimic else ""
-    drawn = chest(g, _random(key, ANATOMY))
-    if look_alike:
-        drawn = MIMICS[look_alike](drawn, g, mimic_rng, int(mimic_rng.integers(2)))
-    tube_rng, lead_rng, letter_rng = rng.spawn(3)
-    overlay, drain = drawn.overlay, np.zeros_like(g.x)
-    if has_tube:
-        drain = np.float32(parameters.tube_density) * chest_tube(g, tube_rng, side)
-        overlay = overlay + drain
-    if leads < parameters.leads:
-        overlay = overlay + ecg_leads(g, lead_rng)
-    if letter:
-        drawn = replace(drawn, cassette=side_marker(g, letter_rng, letter))
-    attributes = {"side": SIDES[side], "severity": 0.0, "tube": bool(has_tube), "leads": bool(leads < parameters.leads)}
-    return replace(drawn, overlay=overlay), drain > 0, {**attributes, "marker": letter, "mimic": look_alike}
-
-
-def _random(key: Sequence[int], part: int) -> np.random.Generator:
-    return np.random.default_rng([*key, part])
-
-
-def _check(key: Sequence[int], size: int, parameters: PhantomParameters) -> None:
-    if not key or any(number < 0 for number in key):
-        raise SaltrustError(f"phantom: a key is one or more integers >= 0, not {tuple(key)}")
-    if not SMALLEST <= size <= LARGEST:
-        raise SaltrustError(f"phantom: size must lie between {SMALLEST} and {LARGEST} pixels, not {size}")
-    if parameters.finding not in FINDINGS:
-        raise unknown_name("finding", parameters.finding, FINDINGS)
 
 
 def _from_card(card: Card, split: str, count: int | None, size: int, seed: int) -> Split:

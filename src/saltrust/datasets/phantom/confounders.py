@@ -1,12 +1,61 @@
 """What carries no label: devices that lie on or in the patient, side letters, and look-alikes of the findings."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from saltrust.core.registry import Registry
-from saltrust.datasets.phantom.anatomy import Chest, Geometry, branches
+from saltrust.datasets.phantom import keys
+from saltrust.datasets.phantom.anatomy import Chest, Geometry, branches, chest
 from saltrust.datasets.phantom.drawing import bezier, ellipsoid, polyline, ramp, strokes
+from saltrust.datasets.phantom.parameters import Population
+
+SIDES = ("right", "left")  # the patient's; his right is on the film's left
+
+
+def confounded(
+    g: Geometry,
+    key: Sequence[int],
+    population: Population,
+    look_alikes: Sequence[str],
+    tube_probability: float,
+    given_tube: bool | None = None,
+) -> tuple[Chest, np.ndarray, dict]:
+    """The healthy chest with what carries no label. The draws are the same with a tube or without.
+
+    Args:
+        g: the patient on the film.
+        key: of the image.
+        population: what it comes from.
+        look_alikes: names in MIMICS, of which one may be drawn.
+        tube_probability: of a chest tube.
+        given_tube: whether there is a tube; None where the probability decides.
+
+    Returns:
+        The chest, the tube's pixels (size, size) bool, and what else is known: side, severity 0, tube, leads, marker,
+        mimic.
+    """
+    rng, mimic_rng = keys.random(key, keys.CONFOUNDERS), keys.random(key, keys.MIMIC)
+    side, tube, leads, marker, letter, mimic = rng.random(6)
+    side = int(side < 0.5)
+    has_tube = tube < tube_probability if given_tube is None else given_tube
+    letter = "LR"[int(letter < 0.6)] if marker < population.marker else ""
+    look_alike = str(mimic_rng.choice(look_alikes)) if mimic < population.mimic else ""
+    drawn = chest(g, keys.random(key, keys.ANATOMY))
+    if look_alike:
+        drawn = MIMICS[look_alike](drawn, g, mimic_rng, int(mimic_rng.integers(2)))
+    tube_rng, lead_rng, letter_rng = rng.spawn(3)
+    overlay, drain = drawn.overlay, np.zeros_like(g.x)
+    if has_tube:
+        drain = np.float32(population.tube_density) * chest_tube(g, tube_rng, side)
+        overlay = overlay + drain
+    if leads < population.leads:
+        overlay = overlay + ecg_leads(g, lead_rng)
+    if letter:
+        drawn = replace(drawn, cassette=side_marker(g, letter_rng, letter))
+    attributes = {"side": SIDES[side], "severity": 0.0, "tube": bool(has_tube), "leads": bool(leads < population.leads)}
+    return replace(drawn, overlay=overlay), drain > 0, {**attributes, "marker": letter, "mimic": look_alike}
 
 
 def chest_tube(g: Geometry, rng: np.random.Generator, side: int) -> np.ndarray:
@@ -61,6 +110,8 @@ MIMICS_OF = {
     "effusion": ("wall_shadow", "atelectasis"),
     "cardiomegaly": ("fat_pad",),
     "nodule": ("nipple", "end_on_vessel"),
+    "edema": ("crowding", "wall_shadow"),
+    "atelectasis": ("crowding", "fat_pad"),  # not the small plate of that name, which a label would contradict
 }
 
 

@@ -3,12 +3,15 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import ndimage
 
 from saltrust.core.registry import Registry
 from saltrust.datasets.phantom.anatomy import LUNG_AIR, Chest, Geometry, heart, heart_share, lung_rows
 from saltrust.datasets.phantom.drawing import bezier, ellipsoid, polyline, ramp, smooth_field
 
 FREE_AIR = 1 / LUNG_AIR  # aeration of air without lung in it
+FAINTEST = np.float32(0.04)  # haze that is left out, so that it ends somewhere
+BEHIND = 0.05  # by how much farther out an atelectasis of the left base lies, of which the heart would hide more
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,96 @@ def nodule(c: Chest, g: Geometry, rng, side: int, severity: float, conspicuity: 
     thickness = np.float32(conspicuity * 105 * radius) * np.sqrt(np.clip(ball, 0, 1))
     visible = np.where(g.fields(), ball, -np.inf)
     return Found(replace(c, vessels=c.vessels + thickness), (_not_empty(visible > 0, visible),), {"radius": radius})
+
+
+@FINDINGS.register("edema")
+def edema(c: Chest, g: Geometry, rng, side: int, severity: float, conspicuity: float) -> Found:
+    """Fluid in both lungs: haze that spreads from the hila like wings and spares the periphery, vessels indistinct in
+    it and full above the hila, Kerley's B lines at the bases. One mask, where the haze exceeds a share of its peak.
+    """
+    p = g.patient
+    patches, grain = smooth_field(g.film, rng, 8), smooth_field(g.film, rng, 34)
+    reach, level = 0.72 + 0.50 * severity, 0.45 + 0.02 * p.inspiration
+    haze = np.zeros_like(g.x)
+    for sign in (-1, 1):
+        centre = (sign * rng.uniform(0.125, 0.150), level + rng.uniform(0.0, 0.04))
+        axes = (0.135 * reach * rng.uniform(0.9, 1.1), 0.185 * reach * rng.uniform(0.9, 1.1))
+        away = 1 - ellipsoid(g.x, g.y, centre, axes, sign * rng.uniform(0.10, 0.35))
+        haze = np.maximum(haze, np.float32(rng.uniform(0.85, 1.0)) * np.exp(np.float32(-0.8) * away))
+    periphery = 0.30 + 0.70 * ramp(g.outer - g.across, 0.0, 0.11)
+    haze = np.clip(haze * periphery * (1 + np.float32(0.16) * patches) - FAINTEST, 0, 1) * _above_diaphragm(g)
+    loss = np.float32(conspicuity * (0.10 + 0.36 * severity)) * haze * (1 + np.float32(0.10) * grain)
+    blurred = ndimage.gaussian_filter(c.vessels, (0.005 + 0.006 * severity) * p.scale * g.film.size, mode="nearest")
+    share = np.minimum(haze * np.float32(min(1.6 * conspicuity, 1.6)), 1)
+    full = 1 + np.float32(conspicuity * (0.3 + 0.9 * severity)) * haze * ramp(g.row, level + 0.06, level - 0.08)
+    lines = g.strokes(_kerley_lines(g, rng, severity * conspicuity)) * ramp(g.lung, 0.0, 0.006)
+    changed = replace(
+        c,
+        aeration=c.aeration * (1 - np.clip(loss, 0, 0.95)),
+        vessels=(c.vessels + share * (blurred - c.vessels)) * full + lines,
+    )
+    peak = haze[g.lung > 0].max()
+    visible = np.where(g.fields(), haze, -np.inf)
+    return Found(changed, (_not_empty(visible > 0.38 * peak, visible),), {"reach": round(float(reach), 3)})
+
+
+@FINDINGS.register("atelectasis")
+def atelectasis(c: Chest, g: Geometry, rng, side: int, severity: float, conspicuity: float) -> Found:
+    """Lung with less air at a base, and crowded vessels: a plate, nearly horizontal, or a wedge towards the hilum.
+
+    It is larger and softer than the look-alike of that name.
+    """
+    plate = bool(rng.random() < 0.5)
+    shape, grain = smooth_field(g.film, rng, 12), smooth_field(g.film, rng, 34)
+    level, across = (_plate if plate else _wedge)(g, rng, side, severity)
+    level = level + np.float32(0.20) * shape
+    share = ramp(level, -0.35, 0.75) * (g.left if side else ~g.left) * _above_diaphragm(g)
+    opacity = np.float32(conspicuity * (0.20 + 0.34 * severity))
+    loss = np.clip(opacity * share * (1 + np.float32(0.12) * grain), 0, 0.95)
+    crowded = 0.5 + 0.5 * np.cos(across * np.float32(rng.uniform(6.5, 9.5)) + np.float32(rng.uniform(0, 6.3)))
+    vessels = c.vessels * (1 + np.float32(0.4) * share) + np.float32(0.7 * conspicuity) * crowded * crowded * share
+    visible = np.where(g.fields() & (share > 0), level, -np.inf)
+    changed = replace(c, aeration=c.aeration * (1 - loss), vessels=np.where(g.lung > 0, vessels, c.vessels))
+    return Found(changed, (_not_empty(visible > 0, visible),), {"kind": "plate" if plate else "wedge"})
+
+
+def _plate(g: Geometry, rng, side: int, severity: float) -> tuple[np.ndarray, np.ndarray]:
+    """As `ellipsoid`: positive inside a plate above the diaphragm; and the place across it, -1 to 1."""
+    start, length = rng.uniform(0.10, 0.15) + BEHIND * side, (0.15 + 0.13 * severity) * rng.uniform(0.9, 1.1)
+    height = g.patient.domes[side] - rng.uniform(0.045, 0.10)
+    lean, bow = rng.normal(-0.05, 0.16), rng.normal(0, 1.2)
+    half = (0.011 + 0.017 * severity) * rng.uniform(0.9, 1.1)
+    along = g.across - np.float32(start + length / 2)
+    across = (g.y - np.float32(height) - np.float32(lean) * along - np.float32(bow) * along * along) / np.float32(half)
+    return 1 - across * across - (along / np.float32(length / 2)) ** 2, across
+
+
+def _wedge(g: Geometry, rng, side: int, severity: float) -> tuple[np.ndarray, np.ndarray]:
+    """The same of a wedge with its foot on the diaphragm."""
+    hilum, foot = (0.095, 0.44), (rng.uniform(0.17, 0.24) + BEHIND * side, g.patient.domes[side] + 0.01)
+    away, down = foot[0] - hilum[0], foot[1] - hilum[1]
+    half, tip = (0.17 + 0.20 * severity) * rng.uniform(0.9, 1.1), 0.72 - 0.32 * severity * rng.uniform(0.8, 1.0)
+    dx, dy = g.across - np.float32(hilum[0]), g.y - np.float32(hilum[1])
+    depth = (dx * np.float32(away) + dy * np.float32(down)) / np.float32(away**2 + down**2)  # 0 hilum, 1 foot
+    turn = (dx * np.float32(down) - dy * np.float32(away)) / np.float32(away**2 + down**2)
+    across = turn / np.maximum(depth, np.float32(0.1)) / np.float32(half)
+    return np.minimum(1 - across * across, (depth - np.float32(tip)) * np.float32(4.5)), across
+
+
+def _above_diaphragm(g: Geometry) -> np.ndarray:
+    """1 in the lung that is seen, 0 in that behind the diaphragm."""
+    return ramp(g.dome - g.y, -0.015, 0.0)
+
+
+def _kerley_lines(g: Geometry, rng, weight: float) -> np.ndarray:
+    """Short lines that run inwards from the pleura above both costophrenic angles."""
+    lines = []
+    for side, sign in enumerate((-1, 1)):
+        for y in g.patient.domes[side] + np.linspace(-0.09, 0.05, 6) + rng.normal(0, 0.006, 6):
+            outer = float(lung_rows(g.patient, np.array([[y]]), side)[0][0, 0]) - 0.004
+            ends = np.array([[outer, y], [outer - rng.uniform(0.022, 0.040), y + rng.normal(0, 0.004)]])
+            lines.append(polyline(ends * (sign, 1), 0.0022, 1.1 * weight * rng.uniform(0.4, 1.0)))
+    return np.concatenate(lines)
 
 
 def _place(g: Geometry, rng, side: int, lower: float) -> tuple[float, float]:
