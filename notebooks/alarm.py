@@ -29,7 +29,6 @@ from saltrust import plots
 from saltrust.analysis import alarm
 from saltrust.analysis.words import in_words
 from saltrust.chapters.page import Page
-from saltrust.methods.preparation import signed_display
 from saltrust.stats.selective import risk_coverage
 from saltrust.study.multilabel import DOUBTS, MultilabelStudy
 from saltrust.study.study import Study
@@ -54,10 +53,11 @@ apart = several.distances("test", "input_x_gradient")[number]
 said, true = several.predicted("test")[number], several.present("test")[number]
 marks = [f"{'said' if s else 'not said'}, {'true' if t else 'not true'}" for s, t in zip(said, true, strict=True)]
 page.figure(
-    plots.distance_graph(several.split("test").pixels[number], signed_display(maps), apart, several.findings, marks),
+    plots.distance_graph(several.split("test").pixels[number], maps, apart, several.findings, marks),
     "distances",
     caption="One test film, the Input × Gradient maps of its outputs (blue below zero, red above), and how far apart "
-    "they are: the nearer, the thicker the line. Under each finding its answer, the truth, and the sum of its distances.",
+    "they are: the nearer, the thicker the line. Beside each finding: its answer, the truth, and the sum of its "
+    "distances.",
     alt=f"A film, {len(maps)} maps and a graph. Distinctness: "
     + in_words(dict(zip(several.findings, apart.sum(axis=1), strict=True)), ".2f", name=str)
     + ".",
@@ -69,8 +69,8 @@ pairs = np.triu_indices(len(several.findings), 1)
 page.quote(mean_distance=np.nanmean(between[:, *pairs]), spread=np.nanstd(between[:, *pairs], axis=0).mean())
 
 # %% [markdown]
-# Over all test films two maps are {num}`alarm/mean_distance .2f` apart on average. From film to film the distance of one
-# pair varies by {num}`alarm/spread .2f` (standard deviation): this is all that an alarm can go by.
+# Over all test films two maps are {num}`alarm/mean_distance .2f` apart on average. From film to film the distance of
+# one pair varies by {num}`alarm/spread .2f` (standard deviation): this is all that an alarm can go by.
 #
 # ## The paper's table, with the row that it leaves out
 #
@@ -83,9 +83,9 @@ table = alarm.alarms(several, doubts)
 page.table(
     table,
     "alarm",
-    caption="F1 on the test films with each alarm and without (f1_no_alarm), the threshold of the doubt (tau; empty where "
-    "nothing is flagged), how many answers are flagged, and how many of these the swap makes right and wrong. The rows "
-    "`mean` hold the mean F1 over the findings and the sums of the counts.",
+    caption="F1 on the test films with each alarm and without (f1_no_alarm), the threshold of the doubt (tau; empty "
+    "where nothing is flagged), how many answers are flagged, and how many of these the swap makes right and wrong. "
+    "The rows `mean` hold the mean F1 over the findings and the sums of the counts.",
     key=["method", "finding"],
 )
 wide = table.pivot(index="method", columns="finding", values="f1").reindex(table["method"].unique())
@@ -110,11 +110,11 @@ page.quote(
 )
 
 # %% [markdown]
-# Without an alarm the mean F1 is {num}`alarm/f1_no_alarm .3f`. It is {num}`alarm/f1_ixg .3f` with the alarm from Input ×
-# Gradient, {num}`alarm/f1_lrp .3f` with that from LRP, {num}`alarm/f1_entropy .3f` with entropy and
+# Without an alarm the mean F1 is {num}`alarm/f1_no_alarm .3f`. It is {num}`alarm/f1_ixg .3f` with the alarm from
+# Input × Gradient, {num}`alarm/f1_lrp .3f` with that from LRP, {num}`alarm/f1_entropy .3f` with entropy and
 # {num}`alarm/f1_copies .3f` with changed copies. Moving the threshold alone gives {num}`alarm/f1_threshold .3f`. In
-# {num}`alarm/n_silent` of {num}`alarm/n_alarms` cases the best alarm flags nothing. The alarm from Input × Gradient flags
-# {num}`alarm/flagged_ixg` answers in all, of which {num}`alarm/right_ixg` become right.
+# {num}`alarm/n_silent` of {num}`alarm/n_alarms` cases the best alarm flags nothing. The alarm from Input × Gradient
+# flags {num}`alarm/flagged_ixg` answers in all, of which {num}`alarm/right_ixg` become right.
 #
 # ## Is it more than chance?
 #
@@ -137,8 +137,9 @@ gained = alarm.gains(nested, table)
 page.figure(
     plots.gains_by_alarm(gained, {name: alarm.title_of(name) for name in gained["method"]}),
     "gains",
-    caption="What each alarm adds to the mean F1 of no alarm on the test films, with 95 % bootstrap intervals that draw "
-    "validation and test films again and choose all thresholds anew. Blue: above zero; orange: below; grey: undecided.",
+    caption="What each alarm adds to the mean F1 of no alarm on the test films, with 95 % bootstrap intervals that "
+    "draw validation and test films again and choose all thresholds anew. Blue: above zero; orange: below; grey: "
+    "undecided.",
     alt="Intervals. Gain: " + in_words(gained.set_index("method")["gain"], "+.3f", name=alarm.title_of) + ".",
 )
 page.table(gained, "gains", caption="The numbers of the figure above.", key=["method"])
@@ -187,8 +188,8 @@ kept = {name: risk_coverage(of["test"].ravel(), wrong.ravel()) for name, of in d
 page.figure(
     plots.risk_coverage_curves({titles[name]: curve for name, curve in kept.items()}),
     "risk_coverage",
-    caption="All findings together: the share of wrong answers among those that are kept, from the least doubtful on. A "
-    "doubt that knows nothing gives a level line.",
+    caption="All findings together: the share of wrong answers among those that are kept, from the least doubtful on. "
+    "A doubt that knows nothing gives a level line.",
     alt="Curves. Share of wrong answers with half of all kept: "
     + in_words({titles[n]: risk[len(risk) // 2] for n, (_, risk) in kept.items()}, ".1%", name=str)
     + ".",
@@ -196,16 +197,16 @@ page.figure(
 page.table(
     beside,
     "beside_margin",
-    caption="AUROC of each doubt minus that of the nearness to the threshold, on the same films: 95 % bootstrap interval, "
-    "p, and p adjusted over all rows (Holm).",
+    caption="AUROC of each doubt minus that of the nearness to the threshold, on the same films: 95 % bootstrap "
+    "interval, p, and p adjusted over all rows (Holm).",
     key=["score", "finding"],
 )
 more = alarm.added(several, doubts)
 page.table(
     more,
     "added",
-    caption="Does the likeness of maps say more about wrong answers than the nearness to the threshold? Likelihood ratio "
-    "of two logistic regressions.",
+    caption="Does the likeness of maps say more about wrong answers than the nearness to the threshold? Likelihood "
+    "ratio of two logistic regressions.",
     key=["score", "finding"],
 )
 page.quote(
@@ -215,8 +216,9 @@ page.quote(
 )
 
 # %% [markdown]
-# Mean AUROC: {num}`alarm/auroc_margin .2f` for the nearness of the output to its threshold, {num}`alarm/auroc_entropy .2f`
-# for entropy, {num}`alarm/auroc_copies .2f` for changed copies, {num}`alarm/auroc_ixg .2f` for Input × Gradient,
+# Mean AUROC: {num}`alarm/auroc_margin .2f` for the nearness of the output to its threshold,
+# {num}`alarm/auroc_entropy .2f` for entropy, {num}`alarm/auroc_copies .2f` for changed copies,
+# {num}`alarm/auroc_ixg .2f` for Input × Gradient,
 # {num}`alarm/auroc_lrp .2f` for LRP, {num}`alarm/auroc_norm .2f` for the size of the map alone and
 # {num}`alarm/auroc_random_network .2f` for the maps of a network with random weights. In {num}`alarm/n_added` of
 # {num}`alarm/n_tried` regressions the maps add something to the nearness (p < 0.05, not adjusted).

@@ -48,7 +48,8 @@ page.quote(
 #
 # The network learned from {num}`multilabel/n_train` films of {num}`multilabel/pixels` × {num}`multilabel/pixels`
 # pixels, for {num}`multilabel/epochs` epochs, from weights that came from: {num}`multilabel/weights`. Its thresholds
-# come from {num}`multilabel/n_val` validation films, and all that is said of it from {num}`multilabel/n_test` test films.
+# come from {num}`multilabel/n_val` validation films, and all that is said of it from {num}`multilabel/n_test` test
+# films.
 
 # %%
 shown = range(min(n_shown, len(test)))
@@ -130,7 +131,7 @@ page.figure(
         }
     ),
     "training",
-    caption="Training loss, and the mean AUC on the validation films, by epoch. The last state is used, as in the paper.",
+    caption="Training loss, and the mean AUC on the validation films, by epoch. As in the paper the last state counts.",
     alt=f"Two curves over {record['epochs']} epochs; the last validation AUC is {record['curves']['val_auc'][-1]:.3f}.",
 )
 page.close()

@@ -1,6 +1,5 @@
 """What a network for several findings says of each image beside its outputs: how its maps differ, how sure it is."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -75,8 +74,7 @@ class MapProducts(_OfEachImage):
         from saltrust.core.progress import track
         from saltrust.scores.distinctness import PREPARATIONS, products
 
-        prepare, pixels = PREPARATIONS[self.preparation], get(self.data).pixels
-        explained = list(self._explained(get))
+        prepare, pixels, explained = PREPARATIONS[self.preparation], get(self.data).pixels, self._explained(get)
         found = []
         for start in track(range(0, len(pixels), SHARD), self.title()):
             maps = np.stack([self._maps(one, pixels, start) for one in explained])
@@ -88,14 +86,14 @@ class MapProducts(_OfEachImage):
         pixels = get(self.data).pixels[image : image + 1]
         return np.stack([self._maps(one, pixels, 0, image)[0] for one in self._explained(get)])
 
-    def _explained(self, get) -> Iterator[Any]:
+    def _explained(self, get) -> list[Any]:
         """The network, ready to be explained, once for each output."""
         from saltrust.core.devices import device
         from saltrust.methods.explained import Explained
 
         network = in_state(self.model, self.randomization, get).to(device())
-        for target in range(self.model.n_outputs):
-            yield Explained(network, "logit", target, input_range=self.model.input_range)
+        explained = Explained(network, "logit", input_range=self.model.input_range)
+        return [explained.of_output(target) for target in range(self.model.n_outputs)]
 
     def _maps(self, explained: Any, pixels: np.ndarray, start: int, first: int = 0) -> np.ndarray:
         """Of a part of the images. first: number of the first of them all, from which its noise is drawn."""

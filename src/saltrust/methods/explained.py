@@ -1,5 +1,6 @@
 """The one place that runs a classifier for its gradients; every method is arithmetic on what this returns."""
 
+import copy
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from difflib import get_close_matches
@@ -83,6 +84,15 @@ class Explained:
         self.device, self.dtype = reference.device, reference.dtype
         self.batch_size = batch_size or ON_CPU
         self._to_be_measured = batch_size is None and self.device.type == "cuda"
+
+    def of_output(self, target: int) -> "Explained":
+        """The same network, of which another output is explained: nothing is copied.
+
+        target: number of the output, from 0.
+        """
+        other = copy.copy(self)
+        other.target = target
+        return other
 
     def network(self) -> nn.Module:
         """A copy of the network as it is run, batch normalization folded, for others to put hooks on.

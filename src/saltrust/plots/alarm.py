@@ -57,7 +57,7 @@ def distance_graph(
 
     Args:
         image: (h, w) uint8.
-        maps: (k, h, w), signed, in [-1, 1].
+        maps: (k, h, w), signed, in any unit: each is shown in shares of what 0.5 % of its pixels exceed.
         distances: (k, k), cosine distances.
         names: of the outputs.
         marks: a word under the name of each, such as "said, true".
@@ -68,7 +68,8 @@ def distance_graph(
     show_image(figure.add_subplot(grid[0, 0]), image)
     for place, name in enumerate(names):
         axis = figure.add_subplot(grid[0, place + 1])
-        show_signed_map(axis, maps[place])
+        largest = np.quantile(np.abs(maps[place]), 0.995) or 1.0
+        show_signed_map(axis, maps[place] / largest)
         axis.set_title(name, fontsize=9)
     axis = figure.add_subplot(grid[1, :])
     angles = np.pi / 2 - 2 * np.pi * np.arange(k) / k
@@ -100,8 +101,9 @@ def f1_boxes(resampled: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     """
     figure, axis = plt.subplots(figsize=(WIDTH, 1 + 0.38 * len(titles)))
     shown = [resampled[name] for name in titles][::-1]
-    axis.boxplot(shown, orientation="horizontal", tick_labels=[*titles.values()][::-1], patch_artist=True,
-                 boxprops={"facecolor": "#a6cbe3"}, medianprops={"color": "black"}, flierprops={"markersize": 3})  # fmt: skip
+    style = {"boxprops": {"facecolor": "#a6cbe3"}, "medianprops": {"color": "black"}, "flierprops": {"markersize": 3}}
+    labels = [*titles.values()][::-1]
+    axis.boxplot(shown, orientation="horizontal", tick_labels=labels, patch_artist=True, **style)
     axis.set_xlabel("mean F1 over the findings")
     axis.grid(axis="y", visible=False)
     return figure
