@@ -1,0 +1,145 @@
+"""The alarm on known answers: what is chosen, what is flipped, what a resample changes, and the sentence at the end."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from saltrust.analysis import alarm
+from saltrust.scores.alarm import f1, youden
+from saltrust.study.multilabel import DOUBTS
+
+NAMES = ("one", "two")
+
+
+@pytest.fixture
+def study():
+    """Two findings; wrong answers are those that were turned round, and known."""
+    rng = np.random.default_rng(0)
+    present = {split: rng.random((n, 2)) < 0.4 for split, n in (("val", 120), ("test", 160))}
+    logits = {split: np.where(p, 1.0, -1.0) + rng.normal(0, 1.1, p.shape) for split, p in present.items()}
+    thresholds = np.array([youden(logits["val"][:, k], present["val"][:, k]) for k in range(2)])
+    return SimpleNamespace(
+        findings=NAMES,
+        study=SimpleNamespace(seed=0),
+        thresholds=thresholds,
+        logits=lambda split: logits[split],
+        present=lambda split: present[split],
+        predicted=lambda split: logits[split] >= thresholds,
+        split=lambda split: present[split],
+        clusters=lambda split: None,
+    )
+
+
+@pytest.fixture
+def doubts(study):
+    """Of an oracle, which doubts what is wrong, in the place of every doubt but the margin; and of the margin."""
+    wrong = {split: (study.predicted(split) != study.present(split)).astype(float) for split in ("val", "test")}
+    margin = {split: -np.abs(study.logits(split) - study.thresholds) for split in ("val", "test")}
+    return {name: margin if name == "margin" else wrong for name in DOUBTS}
+
+
+def test_an_oracle_makes_every_answer_right_and_nothing_is_flagged_without_an_alarm(study, doubts):
+    table = alarm.alarms(study, doubts).set_index(["method", "finding"])
+    for k, finding in enumerate(NAMES):
+        bare = f1(study.predicted("test")[:, k], study.present("test")[:, k])
+        wrong = int((study.predicted("test") != study.present("test"))[:, k].sum())
+        assert table.loc[(alarm.NO_ALARM, finding), ["f1", "flagged"]].tolist() == [bare, 0]
+        oracle = table.loc[("ixg", finding)]
+        assert (oracle["f1"], oracle["flagged"], oracle["flipped_right"], oracle["flipped_wrong"]) == (
+            1,
+            wrong,
+            wrong,
+            0,
+        )
+        assert (table.loc[(slice(None), finding), "f1_no_alarm"] == bare).all()
+    mean = table.loc[("ixg", alarm.MEAN)]
+    assert mean["f1"] == 1
+    assert mean["flagged"] == table.loc[("ixg", "one"), "flagged"] + table.loc[("ixg", "two"), "flagged"]
+    assert list(table.reset_index().columns) == [
+        *("method", "finding", "f1", "f1_no_alarm", "tau", "flagged", "flipped_right", "flipped_wrong")
+    ]
+
+
+def test_on_the_papers_grid_no_alarm_is_better_on_the_validation_images_than_by_exact_search(study, doubts):
+    # chosen and measured on the same images, the exact search cannot lose
+    same = SimpleNamespace(**vars(study))
+    same.logits, same.present, same.predicted = (
+        (lambda of: lambda split: of("val"))(getattr(study, name)) for name in ("logits", "present", "predicted")
+    )
+    both = {"margin": {"val": doubts["margin"]["val"], "test": doubts["margin"]["val"]}}
+    exactly, on_grid = (
+        alarm.alarms(same, both, exact=one).set_index(["method", "finding"])["f1"] for one in (True, False)
+    )
+    assert (exactly >= on_grid - 1e-12).all()
+    assert exactly["margin", "one"] >= exactly[alarm.NO_ALARM, "one"]
+
+
+def test_resamples_change_nothing_where_every_image_is_drawn_once(study, doubts, monkeypatch):
+    monkeypatch.setattr(alarm, "times_drawn", lambda n, n_boot, seed, clusters: np.ones((n_boot, n), int))
+    table = alarm.alarms(study, doubts)
+    mean = table[table["finding"] == alarm.MEAN].set_index("method")["f1"]
+    for nested in (False, True):
+        found = alarm.resampled_f1(study, doubts, 20, nested)
+        assert len(found) == 20
+        for method, values in found.items():
+            np.testing.assert_allclose(values, mean[method], atol=1e-12)
+    gained = alarm.gains(found, table).set_index("method")
+    assert gained.loc["ixg", "gain"] == pytest.approx(1 - mean[alarm.NO_ALARM])
+    assert (gained["ci_low"] == gained["ci_high"]).all()
+
+
+def test_nested_resamples_choose_thresholds_anew(study, doubts):
+    fixed, nested = (alarm.resampled_f1(study, {"margin": doubts["margin"]}, 40, one) for one in (False, True))
+    assert fixed[alarm.NO_ALARM].mean() > nested[alarm.NO_ALARM].mean() - 0.1
+    assert not np.allclose(fixed[alarm.NO_ALARM], nested[alarm.NO_ALARM])
+
+
+def test_selective_prediction_compares_each_doubt_with_the_margin_on_the_same_images(study, doubts):
+    table, beside = alarm.selective(study, doubts, 40)
+    assert (table.loc[table["score"] == "ixg", "auroc"] == 1).all()
+    assert {"score", "finding", "auroc", "ci_low", "ci_high", "aurc"} <= set(table.columns)
+    assert list(table.columns[:2]) == ["score", "finding"]
+    assert len(table) == len(DOUBTS) * 2
+    assert set(beside["score"]) == set(DOUBTS) - {"margin"}
+    margin = table[table["score"] == "margin"].set_index("finding")["auroc"]
+    for row in beside.itertuples():
+        assert row.difference == pytest.approx(1 - margin[row.finding])
+        assert row.p <= row.p_holm <= 1
+
+
+def test_swaps_are_counted_over_all_findings(study, doubts):
+    swaps = alarm.flipped(alarm.alarms(study, doubts)).set_index("method")
+    assert alarm.NO_ALARM not in swaps.index
+    assert swaps.loc["ixg", "flipped_wrong"] == 0
+    assert swaps.loc["ixg", "p"] == pytest.approx(2 * 0.5 ** swaps.loc["ixg", "flipped_right"])
+
+
+@pytest.mark.parametrize(
+    ("spans", "difference", "p", "said"),
+    [
+        (
+            {"ixg": (0.02, 0.01, 0.03), "lrp": (0.01, -0.01, 0.02)},
+            0.1,
+            0.01,
+            ["raises the mean F1", "better", "10 of 10"],
+        ),
+        ({"ixg": (-0.02, -0.03, -0.01), "lrp": (-0.01, -0.02, -0.001)}, -0.1, 0.01, ["lowers", "worse", "10 of 10"]),
+        (
+            {"ixg": (0.0, -0.01, 0.01), "lrp": (0.01, -0.01, 0.02)},
+            -0.1,
+            0.9,
+            ["No alarm", "do not demonstrably differ"],
+        ),
+    ],
+)
+def test_the_sentence_follows_the_numbers(spans, difference, p, said):
+    rows = [{"method": name, "f1": 0.5, "gain": g, "ci_low": lo, "ci_high": hi} for name, (g, lo, hi) in spans.items()]
+    rows.append({"method": alarm.BEST_F1, "f1": 0.5, "gain": 0.05, "ci_low": 0.0, "ci_high": 0.1})
+    beside = pd.DataFrame(
+        [{"score": s, "finding": f, "difference": difference, "p_holm": p} for s in ("ixg", "lrp") for f in range(5)]
+    )
+    text = alarm.answer(pd.DataFrame(rows), beside)
+    assert all(word in text for word in said), text
+    assert "without any map" in text  # the threshold of the best F1 gains more
