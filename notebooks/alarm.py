@@ -96,6 +96,8 @@ page.table(
     caption="F1 by alarm and finding. Counterpart of Table 1 of {cite:t}`shu2024informer`, with no alarm above.",
     key=["alarm"],
 )
+
+# %%
 mean = table[table["finding"] == alarm.MEAN].set_index("method")
 silent = table[(table["finding"] != alarm.MEAN) & table["method"].isin(DOUBTS)].groupby("method")["tau"]
 page.quote(
@@ -194,6 +196,8 @@ page.figure(
     + in_words({titles[n]: risk[len(risk) // 2] for n, (_, risk) in kept.items()}, ".1%", name=str)
     + ".",
 )
+
+# %%
 page.table(
     beside,
     "beside_margin",

@@ -157,13 +157,27 @@ def test_a_mistake_is_one_clear_line_and_a_bad_exit(tmp_path, arguments, message
 
 def test_chapters_on_graded_truth_are_refused_elsewhere():
     cells, phantom = (chapters.of(data_cards.load(name)) for name in ("cells", "phantom-pneumonia"))
-    assert set(cells) == set(chapters.NAMES) - {"shortcut"}
+    assert set(cells) == set(chapters.NAMES) - {"shortcut", "multilabel", "alarm"}
     assert "five_band" not in phantom
     for order in (cells, phantom):
         names = list(order)
         assert all(names.index(before) < names.index(name) for name in names for before in order[name])
     with pytest.raises(SaltrustError, match="'five_band' needs graded truth, .*; it runs on: cells"):
         chapters.complete(chapters.load("five_band"), {"dataset": "phantom-pneumonia"})
+
+
+def test_several_findings_have_chapters_of_their_own_and_a_card_may_choose():
+    card = data_cards.load("phantom-chest5")
+    assert chapters.of(card) == {"dataset": (), "multilabel": ("dataset",), "alarm": ("multilabel",)}
+    everything = chapters.of(card.model_copy(update={"chapters": ()}))
+    assert {"localization", "verdict", "multilabel", "alarm"} <= set(everything)
+    assert chapters.of(card.model_copy(update={"chapters": ("alarm",)})) == {"alarm": ()}
+    with pytest.raises(SaltrustError, match="card 'phantom-chest5': chapters: unknown chapter of it 'shortcut'"):
+        chapters.of(card.model_copy(update={"chapters": ("shortcut",)}))
+    with pytest.raises(SaltrustError, match="'alarm' needs a card with several 'findings', .* on: phantom-chest5$"):
+        chapters.complete(chapters.load("alarm"), {"dataset": "phantom-pneumonia"})
+    with pytest.raises(SaltrustError, match="'verdict' needs to stand among the 'chapters' of the card, .*chest5"):
+        chapters.complete(chapters.load("verdict"), {"dataset": "phantom-chest5"})
 
 
 def test_a_shortcut_is_asked_for_where_the_card_names_the_data_without_it():

@@ -32,7 +32,7 @@ def test_networks_trained_in_pairs():
 
 @pytest.mark.parametrize("dataset", ["phantom-pneumothorax", "cells"])
 def test_a_full_run_draws_the_weights_of_three_networks_anew(dataset, monkeypatch):
-    monkeypatch.setattr(Networks, "_imagenet", lambda networks, architecture: None)
+    monkeypatch.setattr(Networks, "imagenet", lambda networks, architecture: None)
     networks = Study(dataset, "full").networks
     architecture = networks.architecture(networks.main)
     assert networks.replicates == tuple(f"{architecture}-{k}" for k in (1, 2, 3))
@@ -123,7 +123,7 @@ def test_cells_may_be_mirrored():
 @pytest.mark.parametrize("checksum", ["cafe", None])
 def test_the_retinanet_of_the_paper_s_size_starts_from_imagenet_where_there_is_a_file(monkeypatch, checksum):
     asked = []
-    monkeypatch.setattr(PairedNetworks, "_imagenet", lambda networks, name: asked.append(name) or checksum)
+    monkeypatch.setattr(PairedNetworks, "imagenet", lambda networks, name: asked.append(name) or checksum)
     full = Study("phantom-pneumonia", "full").networks
     localizer = full.localizer_artefact(1)
     assert asked == ["resnet101"]
