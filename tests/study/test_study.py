@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from saltrust import chapters
 from saltrust.artefacts.networks import _named_weights
 from saltrust.artefacts.store import Store
 from saltrust.core.errors import SaltrustError
@@ -314,10 +315,12 @@ def test_names_are_checked():
 
 def test_labels_alone_are_refused_before_anything_is_made(tmp_path):
     table = "{file: t.csv, image: i, split: s}"
-    card = f"name: bare\nfinding: any\ntruth: none\nfindings: [a, b]\nget: {{root: .}}\ntable: {table}\n"
-    (tmp_path / "bare.yaml").write_text(card)
+    card = f"name: bare\nfinding: any\ntruth: none\nget: {{root: .}}\ntable: {table}\nfindings: "
+    (tmp_path / "bare.yaml").write_text(f"{card}[a]\n")
     with pytest.raises(SaltrustError, match=r"has labels alone \(truth 'none'\): no map can be judged by them"):
         Study(str(tmp_path / "bare.yaml"), "tiny")
+    (tmp_path / "bare.yaml").write_text(f"{card}[a, b]\n")  # whose maps are compared with each other
+    assert list(chapters.of(Study(str(tmp_path / "bare.yaml"), "tiny").card)) == ["multilabel", "alarm"]
 
 
 def test_maps_of_another_output_are_other_maps(study):
