@@ -266,9 +266,8 @@ class ResultFigure(Result):
         return nodes.figure("", image, caption, classes=["result-figure"])
 
     def absent(self, evidence: EvidenceFolder, name: str) -> nodes.Element:
-        note = nodes.admonition(
-            "", nodes.title(text=absence(self.env, evidence.dataset).capitalize()), not_run_note(evidence.dataset)
-        )
+        title = nodes.title(text=absence(self.env, evidence.dataset).capitalize())
+        note = nodes.admonition("", title, not_run_note(self.env, evidence.dataset))
         note["classes"].append("not-run")
         caption = nodes.caption(text=f"{name.replace('_', ' ').capitalize()}, {evidence.dataset}.")
         return nodes.figure("", note, caption, classes=["result-figure"])
