@@ -11,8 +11,10 @@
 #
 # A network gives each finding an output, and each output has a map of its own. Where the maps of two outputs look
 # alike, say Shu and colleagues, the network does not tell the two findings apart, and its answer deserves doubt. This
-# chapter repeats their alarm beside the rivals that need no map, and beside no alarm at all. The idea is explained
-# [here](../../concepts/alarm.md).
+# chapter repeats their alarm beside the rivals that need no map, and beside no alarm at all. How to read it:
+# [](../../concepts/alarm.md).
+#
+# {num}`alarm/answer`
 
 # %% tags=["parameters"]
 dataset = "phantom-chest5"  # data set: a data card with several findings
@@ -222,8 +224,8 @@ page.quote(
 # %% [markdown]
 # Mean AUROC: {num}`alarm/auroc_margin .2f` for the nearness of the output to its threshold,
 # {num}`alarm/auroc_entropy .2f` for entropy, {num}`alarm/auroc_copies .2f` for changed copies,
-# {num}`alarm/auroc_ixg .2f` for Input × Gradient,
-# {num}`alarm/auroc_lrp .2f` for LRP, {num}`alarm/auroc_norm .2f` for the size of the map alone and
+# {num}`alarm/auroc_ixg .2f` for Input × Gradient, {num}`alarm/auroc_lrp .2f` for LRP,
+# {num}`alarm/auroc_norm .2f` for the size of the map alone and
 # {num}`alarm/auroc_random_network .2f` for the maps of a network with random weights. In {num}`alarm/n_added` of
 # {num}`alarm/n_tried` regressions the maps add something to the nearness (p < 0.05, not adjusted).
 
@@ -286,10 +288,6 @@ page.quote(
 # {num}`alarm/n_disagree_exchanged` do not follow, and table and text agree on LRP. So the two cells most likely stand
 # in each other's place. To exchange those of atelectasis would bring the means within rounding as well, but not the
 # text in line.
-#
-# ## The answer
-#
-# {num}`alarm/answer`
 
 # %%
 page.close()

@@ -150,7 +150,7 @@ def test_a_method_card_says_what_the_registry_says(build, registry):
     html, warnings = build(index=page)
     assert warnings == ""
     text = re.sub(r"<[^>]+>", "", html["index"])
-    assert re.search(r"passes: \d+, in this book 5 \(protocol corrected, profile quick\)", text)
+    assert re.search(r"passes: \d+, in this book 10 \(protocol corrected, profile quick\)", text)
     assert re.search(r"steps = \d+, in this book 5(?!\d)", text)
     assert not re.search("baseline = black, in this book", text)  # as by default, so that it is said once
     assert "baseline = black" in text
