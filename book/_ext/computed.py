@@ -17,7 +17,6 @@ import json
 import posixpath
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cache
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -157,11 +156,11 @@ def not_run_note(env: BuildEnvironment, dataset: str) -> nodes.paragraph:
 
 
 def absence(env: BuildEnvironment, dataset: str) -> str:
-    """Why there is no result of a data set, in two or three words."""
+    """Why there is no result of a data set, in two or three words. The page is read again when that changes."""
+    env.note_dependency(str(Path(env.srcdir) / EVIDENCE / "making.json"))
     return BEING_MADE if dataset in making(Path(env.srcdir))["datasets"] else NOT_RUN
 
 
-@cache
 def making(source: Path) -> dict[str, Any]:
     """What is computed while the book is built: datasets, and how many of their chapters are ready."""
     file = source / EVIDENCE / "making.json"
@@ -347,7 +346,7 @@ def shut(app: Sphinx) -> None:
 def say_what_is_missing(app: Sphinx, config: Config) -> None:
     """Of a book that is built while chapters run, say so on top of each page."""
     found = making(Path(app.srcdir))
-    if found["datasets"]:
+    if found["datasets"] and config.html_theme == "sphinx_book_theme":  # others know no such line
         config.html_theme_options["announcement"] = (
             f"{found['ready']} of {found['chapters']} chapters are ready. The others are being computed; "
             "load this page again when <code>make book</code> has ended."

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 from html import unescape
 from pathlib import Path
@@ -151,7 +152,7 @@ def test_a_method_card_says_what_the_registry_says(build, registry):
     assert warnings == ""
     text = re.sub(r"<[^>]+>", "", html["index"])
     assert re.search(r"passes: \d+, in this book 10 \(protocol corrected, profile quick\)", text)
-    assert re.search(r"steps = \d+, in this book 5(?!\d)", text)
+    assert re.search(r"steps = \d+, in this book 10(?!\d)", text)
     assert not re.search("baseline = black, in this book", text)  # as by default, so that it is said once
     assert "baseline = black" in text
     assert METHODS["ig"].help["steps"] in text
@@ -316,6 +317,24 @@ def test_a_figure_that_was_not_run_keeps_its_number(build):
     assert "Not run here" in html["index"]
     assert "DATASETS=&quot;lungs&quot;" in html["index"]
     assert '<span class="std std-numref">Fig. 1</span>' in html["index"]
+
+
+def test_what_is_being_made_says_so_until_it_is_there(build, tmp_path, request):
+    making = tmp_path / "evidence/making.json"
+    making.parent.mkdir()
+    making.write_text('{"datasets": ["lungs"], "ready": 3, "chapters": 14}')
+    page = "# A\n\n{num}`lungs/localization/best` {num}`cells/atlas/n`\n\n" + FIGURE.format(
+        option="", label="fig-lungs-boxes"
+    )
+    html, warnings = build(index=page)
+    assert warnings == ""
+    assert '<em class="not-run">being made</em> <em class="not-run">not run here</em>' in html["index"]
+    assert "It is computed by a chapter of lungs that has not ended yet." in html["index"]
+    making.write_text('{"datasets": [], "ready": 0, "chapters": 0}')
+    os.utime(making, (making.stat().st_mtime + 5,) * 2)
+    assert "being made" not in build()[0]["index"]  # an interrupted run goes on no more
+    request.getfixturevalue("evidence")
+    assert '<span class="doc">0.224</span>' in build()[0]["index"]
 
 
 def test_a_page_is_read_again_once_its_data_set_has_been_run(build, tmp_path, request):
