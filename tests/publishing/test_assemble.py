@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import zipfile
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from saltrust.chapters.chapter import MIME
 from saltrust.chapters.results_folder import published
 from saltrust.core import data_cards, paths
 from saltrust.core.card_parts import Model
+from saltrust.core.errors import SaltrustError
 from saltrust.core.profiles import PROFILES
 from saltrust.core.protocols import PROTOCOLS
 from saltrust.methods.registry import METHODS, by_family
@@ -166,6 +168,68 @@ def test_the_first_page_of_a_data_set_says_how_much_of_it_was_run(executed):
     assert stands in myst.overview(data_cards.load("phantom-pneumothorax"), "smoke")
     assert "*1 of 14 chapters were run here.*" in myst.overview(data_cards.load("phantom-pneumothorax"), "smoke")
     assert "Not run here" in myst.overview(data_cards.load("phantom-pneumonia"), "smoke")
+
+
+def test_a_book_that_is_built_while_chapters_run_says_what_is_ready(executed, folders):
+    name = "phantom-pneumothorax"
+    toc = yaml.safe_load(assemble.assemble("smoke", [name, "phantom-pneumonia"]).read_text())
+    parts = {part["caption"]: [group["file"] for group in part["chapters"]] for part in toc["parts"]}
+    assert parts["Evidence"] == [f"evidence/{name}/index", "evidence/phantom-pneumonia/index"]
+    making = json.loads((folders / "evidence" / "making.json").read_text())
+    assert making == {"datasets": [name, "phantom-pneumonia"], "ready": 1, "chapters": 28}
+    verdict = (folders / "evidence" / name / "verdict.md").read_text()
+    assert "Being made" in verdict
+    assert "Not run here" not in verdict
+    assert "*1 of 14 chapters are ready, the others are being made.*" in myst.overview(
+        data_cards.load(name), "smoke", making=True
+    )
+    assemble.assemble("smoke")
+    assert json.loads((folders / "evidence" / "making.json").read_text())["datasets"] == []
+    assert "Not run here" in (folders / "evidence" / name / "verdict.md").read_text()
+
+
+@pytest.fixture
+def rendered(folders, monkeypatch):
+    """How often the book was rendered, by a stand-in that leaves a first page."""
+    html, calls = folders / "_build" / "html" / "index.html", []
+
+    def run(command, check):
+        calls.append(command)
+        html.parent.mkdir(parents=True, exist_ok=True)
+        html.touch()
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(assemble, "HTML", html)
+    monkeypatch.setattr(assemble, "BUILT", html.with_name(".built"))
+    monkeypatch.setattr(assemble.subprocess, "run", run)
+    return calls
+
+
+def test_a_book_is_rendered_again_only_where_something_changed(executed, rendered):
+    assert assemble.build("smoke") == assemble.build("smoke") == assemble.HTML
+    assert len(rendered) == 1
+    assemble.build("smoke", ["phantom-pneumothorax"])  # its pages say other things
+    assemble.build("smoke")
+    assemble.build("quick")
+    assemble.build("smoke")
+    assert len(rendered) == 5
+    (executed / "numbers.json").touch()
+    assemble.build("smoke")
+    assemble.build("smoke")
+    assert len(rendered) == 6
+    shutil.rmtree(executed / "figures")
+    assemble.build("smoke")
+    assert len(rendered) == 7
+
+
+def test_a_book_that_could_not_be_rendered_is_tried_again(executed, rendered, monkeypatch):
+    assemble.build("smoke")
+    monkeypatch.setattr(assemble.subprocess, "run", lambda command, check: SimpleNamespace(returncode=1))
+    for _ in range(2):
+        (executed / "numbers.json").touch()
+        with pytest.raises(SaltrustError, match="the book was not built"):
+            assemble.build("smoke")
+    assert not assemble.BUILT.exists()
 
 
 def test_assembly_lists_every_card_and_carries_the_results(executed, folders):

@@ -125,10 +125,9 @@ def assemble(profile: str, making: Collection[str] = ()) -> Path:
 
 def _progress(profile: str, making: Collection[str]) -> dict[str, Any]:
     """The data sets that are being made, how many of their chapters are ready, and how many there will be."""
-    notebooks = [
-        published(profile, name, one).notebook for name in making for one in chapters.of(data_cards.load(name))
-    ]
-    return {"ready": sum(file.exists() for file in notebooks), "chapters": len(notebooks)}
+    names = [(dataset, chapter) for dataset in making for chapter in chapters.of(data_cards.load(dataset))]
+    ready = sum(published(profile, *name).notebook.exists() for name in names)
+    return {"datasets": [*making], "ready": ready, "chapters": len(names)}
 
 
 def _write_registries(profile: str) -> None:
