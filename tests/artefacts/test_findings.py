@@ -27,7 +27,7 @@ def network():
 @pytest.fixture
 def model(network):
     stages = [Stage("logits", ("3",)), Stage("stem", ("0",))]
-    return SimpleNamespace(digest="of the test", network=lambda get: network, stages=stages, n_outputs=K,
+    return SimpleNamespace(digest="of several outputs", network=lambda get: network, stages=stages, n_outputs=K,
                            input_range=(-1.0, 1.0), title=lambda: "a network", part=lambda: "a")  # fmt: skip
 
 

@@ -125,7 +125,7 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, list[str]]]] = {
             **dict.fromkeys(("name", "finding", "loader", "truth"), WORD),
             **dict.fromkeys(("absent", "shortcut_control", "localizer"), MAYBE_WORD),
             **dict.fromkeys(("title", "summary", "role", "reported", "modality", "licence"), TEXT),
-            **dict.fromkeys(("classes", "findings", "networks", "models", "cite"), EVERY),
+            **dict.fromkeys(("classes", "findings", "networks", "chapters", "models", "cite"), EVERY),
             **dict.fromkeys(("get", "table", "annotations", "plays"), MAPPING),
             **dict.fromkeys(("parameters", "protocols"), [name for name in EVERY if name[:9] != "a mapping"]),
             **dict.fromkeys(("shares", "counts"), EVERY),

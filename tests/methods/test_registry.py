@@ -101,5 +101,5 @@ def test_the_profile_cuts_what_the_protocol_wants():
     }
     assert METHODS["smooth_ig"].from_protocol(PROTOCOLS["as_run"], PROFILES["quick"]) == {
         **{"samples": 5, "noise": 0.15, "spread": "image", "power": 2},
-        **{"steps": 5, "baseline": "black", "quadrature": "riemann"},
+        **{"steps": 4, "baseline": "black", "quadrature": "riemann"},
     }

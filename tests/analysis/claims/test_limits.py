@@ -82,16 +82,17 @@ def test_the_profile_cuts_steps_and_copies():
     found = merged(LIMITS["few_passes"](evidence(), "utility"))
     assert {method: sorted(reasons) for method, reasons in found.items()} == {
         "smoothgrad": ["5 of 25 noisy copies"],
-        "ig": ["5 of 25 steps"],
-        "smooth_ig": ["5 of 25 noisy copies", "5 of 25 steps"],
-        "xrai": ["5 of 100 steps"],
+        "ig": ["10 of 25 steps"],
+        "smooth_ig": ["4 of 25 steps", "5 of 25 noisy copies"],
+        "xrai": ["10 of 100 steps"],
     }
     assert merged(LIMITS["few_passes"](evidence(profile="full"), "utility")) == {}
 
 
 def test_what_the_protocol_itself_asks_for_is_no_limit():
     found = LIMITS["few_passes"](evidence(protocol="as_run"), "utility")
-    assert found["ig"] == ["5 of 10 steps"]
+    assert found["ig"] == []
+    assert found["smooth_ig"] == ["5 of 25 noisy copies", "4 of 10 steps"]
     ten = evidence(protocol="as_run", profile="full")
     assert merged(LIMITS["few_passes"](ten, "utility")) == {}
 
@@ -205,7 +206,7 @@ def test_all_limits_of_a_column_are_told(monkeypatch):
     found = limits.limits(evidence(5), "randomization")
     assert found["grad"] == ("5 images",)
     assert found["gradcam"] == ("5 images", "a grid of 2 × 2")
-    assert found["ig"] == ("5 images", "5 of 25 steps")
+    assert found["ig"] == ("5 images", "10 of 25 steps")
 
 
 def test_the_papers_sizes_have_no_limit():
