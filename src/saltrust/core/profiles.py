@@ -118,8 +118,8 @@ _QUICK = Profile(
     multilabel=Multilabel(
         size=96,
         train=2400,
-        val=300,
-        test=500,
+        val=200,
+        test=300,
         training=Training(epochs=3, patience=3, steps=None, batch_size=16),
         copies=8,
         resamples=300,
