@@ -6,7 +6,6 @@ them, followed transitively. Comments, docstrings, formatting and what a class o
 
 import ast
 import hashlib
-import importlib.util
 import inspect
 import textwrap
 import time
@@ -15,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from saltrust.core import paths
 from saltrust.core.errors import SaltrustError
 
 PACKAGE = "saltrust"
@@ -152,11 +152,11 @@ def _imports(tree: ast.AST, where: str) -> set[str]:
 
 @cache
 def _source_of(module: str) -> Path | None:
-    try:
-        spec = importlib.util.find_spec(module)
-    except ModuleNotFoundError:
-        return None
-    return Path(spec.origin) if spec and spec.origin else None
+    """The file of a module of this package, found without importing what it lies in: that would take seconds."""
+    name, *parts = module.split(".")
+    place = paths.PACKAGE.joinpath(*parts)
+    files = (place.with_suffix(".py"), place / "__init__.py") if name == PACKAGE else ()
+    return next((file for file in files if file.is_file()), None)
 
 
 @cache
