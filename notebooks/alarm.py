@@ -51,7 +51,8 @@ titles = {name: doubt.title for name, doubt in DOUBTS.items()}
 # %%
 number = several.richest(shown)
 maps = several.maps(number, "input_x_gradient")
-apart = several.distances("test", "input_x_gradient")[number]
+between = several.distances("test", "input_x_gradient")
+apart = between[number]
 said, true = several.predicted("test")[number], several.present("test")[number]
 marks = [f"{'said' if s else 'not said'}, {'true' if t else 'not true'}" for s, t in zip(said, true, strict=True)]
 page.figure(
@@ -66,7 +67,6 @@ page.figure(
     counterpart="Fig. 2",
     source="shu2024informer",
 )
-between = several.distances("test", "input_x_gradient")
 pairs = np.triu_indices(len(several.findings), 1)
 page.quote(mean_distance=np.nanmean(between[:, *pairs]), spread=np.nanstd(between[:, *pairs], axis=0).mean())
 
@@ -175,15 +175,13 @@ page.table(
     rows=2 * len(DOUBTS),
     key=["score", "finding"],
 )
+auroc = found.groupby("score", sort=False)["auroc"].mean()
 page.figure(
     plots.auroc_by_finding(found, titles),
     "auroc",
     caption="How well each doubt tells wrong answers from right ones, with 95 % bootstrap intervals.",
-    alt="Markers for each doubt and finding. Mean AUROC: "
-    + in_words(found.groupby("score", sort=False)["auroc"].mean(), ".2f", name=alarm.title_of)
-    + ".",
+    alt="Markers for each doubt and finding. Mean AUROC: " + in_words(auroc, ".2f", name=alarm.title_of) + ".",
 )
-auroc = found.groupby("score", sort=False)["auroc"].mean()
 page.quote(**{f"auroc_{name}": value for name, value in auroc.items()})
 
 # %%

@@ -172,6 +172,7 @@ def test_several_findings_have_chapters_of_their_own_and_a_card_may_choose():
     everything = chapters.of(card.model_copy(update={"chapters": ()}))
     assert {"localization", "verdict", "multilabel", "alarm"} <= set(everything)
     assert chapters.of(card.model_copy(update={"chapters": ("alarm",)})) == {"alarm": ()}
+    assert "alarm" not in chapters.of(card.model_copy(update={"chapters": (), "findings": ("Edema",)}))
     with pytest.raises(SaltrustError, match="card 'phantom-chest5': chapters: unknown chapter of it 'shortcut'"):
         chapters.of(card.model_copy(update={"chapters": ("shortcut",)}))
     with pytest.raises(SaltrustError, match="'alarm' needs a card with several 'findings', .* on: phantom-chest5$"):

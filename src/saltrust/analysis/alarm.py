@@ -13,11 +13,12 @@ from saltrust.core.progress import track
 from saltrust.scores.alarm import Alarm, choose, f1, f1_threshold, flips, published_grid, swapped, youden
 from saltrust.stats.bootstrap import times_drawn
 from saltrust.stats.selective import adds_to, differences, intervals, mcnemar
-from saltrust.study.multilabel import DOUBTS, PAPER, Doubt, MultilabelStudy
+from saltrust.study.multilabel import DOUBTS, JUDGED, MultilabelStudy
 
 NO_ALARM, BEST_F1 = "no_alarm", "f1_threshold"
 TITLES = {NO_ALARM: "no alarm", BEST_F1: "threshold of the best F1"}
 MEAN = "mean"  # over the findings, in the place of a finding
+FROM_MAPS = ("ixg", "lrp")  # the paper's two alarms
 MARGIN = "margin"  # the doubt that the others are compared with: it needs the output alone
 PUBLISHED_RESAMPLES = 30  # of the paper's box plot
 
@@ -65,7 +66,7 @@ def answers(study: MultilabelStudy) -> pd.DataFrame:
 
 def doubts_of(study: MultilabelStudy) -> dict[str, dict[str, np.ndarray]]:
     """Every doubt (n, k) by its name and the split."""
-    return {name: {split: doubt.of(study, split) for split in ("val", "test")} for name, doubt in DOUBTS.items()}
+    return {name: {split: doubt.of(study, split) for split in JUDGED} for name, doubt in DOUBTS.items()}
 
 
 def alarms(study: MultilabelStudy, doubts: Mapping[str, Mapping[str, np.ndarray]], exact: bool = True) -> pd.DataFrame:
@@ -88,7 +89,7 @@ def alarms(study: MultilabelStudy, doubts: Mapping[str, Mapping[str, np.ndarray]
         best = f1_threshold(val.logits, val.present)
         rows.append(_row(BEST_F1, finding, test, (test.logits >= best) != test.predicted, best))
         for name, of in doubts.items():
-            alarm = _chosen(of["val"][:, k], val, DOUBTS[name], exact)
+            alarm = _chosen(of["val"][:, k], val, exact)
             rows.append(_row(name, finding, test, alarm.flagged(of["test"][:, k]), alarm.tau))
     table = pd.DataFrame(rows)
     summed = ["flagged", "flipped_right", "flipped_wrong"]
@@ -112,12 +113,11 @@ class _Answers:
         return _Answers(np.repeat(self.logits, times), np.repeat(self.present, times), threshold)
 
 
-def _chosen(doubt: np.ndarray, val: _Answers, of: Doubt, exact: bool) -> Alarm:
-    grid = None if exact else _grid(doubt, of)
-    return choose(doubt, val.predicted, val.present, grid)
+def _chosen(doubt: np.ndarray, val: _Answers, exact: bool) -> Alarm:
+    return choose(doubt, val.predicted, val.present, None if exact else _grid(doubt))
 
 
-def _grid(doubt: np.ndarray, of: Doubt) -> np.ndarray:
+def _grid(doubt: np.ndarray) -> np.ndarray:
     """The paper's thresholds. A doubt that falls with what was measured is tried from the measure's 0 up, too."""
     largest = np.nanmax(np.abs(doubt), initial=0.0)
     grid = published_grid(largest, max(0.001, largest / 1e6))
@@ -157,7 +157,7 @@ def resampled_f1(
         A row for each resample and a column for each alarm.
     """
     seed, findings = study.study.seed, range(len(study.findings))
-    answers = {split: [_Answers.of(study, split, k) for k in findings] for split in ("val", "test")}
+    answers = {split: [_Answers.of(study, split, k) for k in findings] for split in JUDGED}
     times = {split: times_drawn(len(study.split(split)), n_boot, seed + place, study.clusters(split))
              for place, split in enumerate(answers)}  # fmt: skip
     fixed = None if nested else _thresholds(study, doubts, answers["val"], None)
@@ -180,7 +180,7 @@ def _thresholds(study, doubts, val: list[_Answers], times: np.ndarray | None):
         cuts.append((youden(logits, present), f1_threshold(logits, present)))
         of = found.drawn(drawn, cuts[-1][0])
         own = {name: np.repeat(doubt["val"][:, k], drawn) for name, doubt in doubts.items()}
-        alarms.append({name: _chosen(doubt, of, DOUBTS[name], True) for name, doubt in own.items()})
+        alarms.append({name: _chosen(doubt, of, True) for name, doubt in own.items()})
     return cuts, alarms
 
 
@@ -264,7 +264,7 @@ def added(study: MultilabelStudy, doubts: Mapping[str, Mapping[str, np.ndarray]]
     """
     wrong = study.predicted("test") != study.present("test")
     rows = []
-    for name in ("ixg", "lrp"):
+    for name in FROM_MAPS:
         for k, finding in enumerate(study.findings):
             found = adds_to(wrong[:, k], doubts[MARGIN]["test"][:, k], doubts[name]["test"][:, k])
             rows.append({"score": name, "finding": finding, "statistic": found.statistic, "p": found.p,
@@ -298,7 +298,7 @@ def answer(gained: pd.DataFrame, beside: pd.DataFrame) -> str:
         beside: as from `selective`, its second table.
     """
     own = gained.set_index("method")
-    maps = [name for name, doubt in DOUBTS.items() if doubt.origin == PAPER and name in ("ixg", "lrp")]
+    maps = list(FROM_MAPS)
     helps = [name for name in maps if own.loc[name, "ci_low"] > 0]
     harms = [name for name in maps if own.loc[name, "ci_high"] < 0]
     best = own.loc[maps, "gain"].idxmax()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 from scipy.special import expit, xlogy
@@ -53,7 +53,7 @@ class MultilabelStudy:
 
     # --- names in the store ---------------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def network(self) -> MultilabelClassifier:
         """The network."""
         from saltrust.models.recipes import multilabel_plan
@@ -105,7 +105,7 @@ class MultilabelStudy:
         """The network's outputs (n, k)."""
         return np.array(self.store.get(self.network).record[f"{split}_logits"])
 
-    @property
+    @cached_property
     def thresholds(self) -> np.ndarray:
         """The logit from which each finding is said to be there (k,): Youden's on the validation images."""
         logits, present = self.logits("val"), self.present("val")
