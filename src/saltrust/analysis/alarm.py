@@ -12,7 +12,7 @@ import pandas as pd
 from saltrust.core.progress import track
 from saltrust.scores.alarm import Alarm, choose, f1, f1_threshold, flips, published_grid, swapped, youden
 from saltrust.stats.bootstrap import times_drawn
-from saltrust.stats.selective import adds_to, differences, intervals, mcnemar
+from saltrust.stats.selective import adds_to, differences, holm, intervals, mcnemar
 from saltrust.study.multilabel import DOUBTS, JUDGED, MultilabelStudy
 
 NO_ALARM, BEST_F1 = "no_alarm", "f1_threshold"
@@ -235,8 +235,6 @@ def selective(
         doubt beside the margin, as from `stats.selective.differences`, with its finding, p adjusted over the findings
         and doubts together by Holm.
     """
-    from statsmodels.stats.multitest import multipletests
-
     seed, tables, compared = study.study.seed, [], []
     wrong = study.predicted("test") != study.present("test")
     for k, finding in enumerate(study.findings):
@@ -247,10 +245,7 @@ def selective(
     table = pd.concat(tables, ignore_index=True)
     beside = pd.concat(compared, ignore_index=True)
     beside = beside[beside["measure"] == "auroc"].reset_index(drop=True)
-    known = beside["p"].notna()
-    beside["p_holm"] = np.nan
-    if known.any():
-        beside.loc[known, "p_holm"] = multipletests(beside.loc[known, "p"], method="holm")[1]
+    beside["p_holm"] = holm(beside["p"])
     first = ["score", "finding"]
     return table[[*first, *table.columns.drop(first)]], beside[[*first, *beside.columns.drop([*first, "measure"])]]
 

@@ -249,7 +249,7 @@ def differences(
             rows.append(row | {"p": _two_sided(gaps)})
     columns = ["measure", "score", "reference", "difference", "ci_low", "ci_high", "p"]
     table = pd.DataFrame(rows, columns=columns)
-    return table.assign(p_holm=table.groupby("measure")["p"].transform(_holm))
+    return table.assign(p_holm=table.groupby("measure")["p"].transform(holm))
 
 
 @dataclass(frozen=True)
@@ -514,8 +514,12 @@ def _two_sided(gaps: np.ndarray) -> float:
     return float(min(1.0, 2 * (1 + sides) / (1 + len(known))))
 
 
-def _holm(p: pd.Series) -> pd.Series:
-    """Holm's p-values of those that are known."""
+def holm(p: pd.Series) -> pd.Series:
+    """p-values adjusted for their number by Holm's steps; those that are NaN are not counted, and stay so.
+
+    >>> holm(pd.Series([0.01, np.nan, 0.04])).tolist()
+    [0.02, nan, 0.04]
+    """
     known = p.notna()
     adjusted = p.copy()
     if known.any():

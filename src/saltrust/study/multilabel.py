@@ -143,25 +143,21 @@ class Doubt:
 
     Attributes:
         title: in tables.
-        origin: "Shu et al." for what the paper compares, else "ours".
         of: (study, split) -> (n, k); NaN where it is not defined.
         artefacts: (study, split) -> what it is made from, besides the network.
     """
 
     title: str
-    origin: str
     of: Callable[[MultilabelStudy, str], np.ndarray]
     artefacts: Callable[[MultilabelStudy, str], tuple[Artefact, ...]] = lambda study, split: ()
 
 
-PAPER, OURS = "Shu et al.", "ours"
 DOUBTS: Registry[Doubt] = Registry("doubt")
 
 
-def _maps(title: str, origin: str, method: str, random: bool = False) -> Doubt:
+def _maps(title: str, method: str, random: bool = False) -> Doubt:
     return Doubt(
         title,
-        origin,
         lambda study, split: -distinctness(study.distances(split, method, random)),
         lambda study, split: (study.products_artefact(split, method, random),),
     )
@@ -187,28 +183,26 @@ def _by_lot(study: MultilabelStudy, split: str) -> np.ndarray:
     return np.random.default_rng((study.study.seed, JUDGED.index(split))).random(shape)
 
 
-DOUBTS.register("ixg")(_maps("maps alike, Input × Gradient", PAPER, "input_x_gradient"))
-DOUBTS.register("lrp")(_maps("maps alike, LRP", PAPER, "lrp"))
-DOUBTS.register("entropy")(Doubt("entropy of the probability", PAPER, _entropy))
+DOUBTS.register("ixg")(_maps("maps alike, Input × Gradient", "input_x_gradient"))
+DOUBTS.register("lrp")(_maps("maps alike, LRP", "lrp"))
+DOUBTS.register("entropy")(Doubt("entropy of the probability", _entropy))
 DOUBTS.register("copies")(
     Doubt(
         "spread over changed copies",
-        PAPER,
         lambda study, split: study.store.get(study.copies_artefact(split)).std(axis=0),
         lambda study, split: (study.copies_artefact(split),),
     )
 )
-DOUBTS.register("margin")(Doubt("nearness to the threshold", OURS, _nearness))
+DOUBTS.register("margin")(Doubt("nearness to the threshold", _nearness))
 DOUBTS.register("norm")(
     Doubt(
         "weak map, Input × Gradient",
-        OURS,
         _weak_maps,
         lambda study, split: (study.products_artefact(split, "input_x_gradient"),),
     )
 )
-DOUBTS.register("random_network")(_maps("maps alike, random network", OURS, "input_x_gradient", random=True))
-DOUBTS.register("lot")(Doubt("by lot", OURS, _by_lot))
+DOUBTS.register("random_network")(_maps("maps alike, random network", "input_x_gradient", random=True))
+DOUBTS.register("lot")(Doubt("by lot", _by_lot))
 
 
 def artefacts(study: MultilabelStudy) -> Iterator[Artefact]:
