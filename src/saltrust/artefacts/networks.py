@@ -138,6 +138,14 @@ class _Classifier:
     def n_outputs(self) -> int:
         return len(self.test.card.classes) or 1
 
+    def part(self) -> str:
+        return self.architecture
+
+    def footprint(self, size: int) -> Any:
+        from saltrust.models.memory import of_classifier
+
+        return of_classifier(self.architecture, self.n_outputs, size)
+
     @property
     def input_range(self) -> tuple[float, float]:
         from saltrust.models.architectures import ARCHITECTURES
@@ -191,9 +199,6 @@ class Classifier(_Classifier, _MeasuredNetwork):
     def title(self) -> str:
         return f"{self.architecture}, seed {self.plan.seed}"
 
-    def part(self) -> str:
-        return self.architecture
-
     def job(self) -> tuple[str, ...]:
         return self.architecture, str(self.plan.seed)
 
@@ -225,16 +230,8 @@ class MultilabelClassifier(_Classifier, _MeasuredNetwork):
     def title(self) -> str:
         return f"{self.architecture} for {self.n_outputs} findings, seed {self.plan.seed}"
 
-    def part(self) -> str:
-        return self.architecture
-
     def job(self) -> tuple[str, ...]:
         return f"{self.architecture}-findings", str(self.plan.seed)
-
-    def footprint(self, size: int) -> Any:
-        from saltrust.models.memory import of_classifier
-
-        return of_classifier(self.architecture, self.n_outputs, size)
 
     def compute(self, get, unfinished: Path | None = None) -> Any:
         from saltrust.models.classifiers import predict, restored
@@ -296,9 +293,6 @@ class Branch(_Classifier, _MeasuredNetwork):
 
     def title(self) -> str:
         return f"{self.architecture}, branch with seed {self.seed}"
-
-    def part(self) -> str:
-        return self.architecture
 
     def job(self) -> tuple[str, ...]:
         return self.architecture, str(self.seed)

@@ -11,15 +11,14 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from torch.nn import functional as F
 
-from saltrust.core.devices import device
 from saltrust.core.errors import SaltrustError
 from saltrust.core.labelled_images import Split
 from saltrust.core.progress import say
 from saltrust.models.architectures import ARCHITECTURES, State
-from saltrust.models.augmentation import moved, random_affine, relit, shuffled_batches
+from saltrust.models.augmentation import shuffled_batches
 from saltrust.models.checkpoints import Checkpoint, identity
-from saltrust.models.classifiers import build, provenance, to_input
-from saltrust.models.training import logits, stored
+from saltrust.models.classifiers import build, provenance
+from saltrust.models.training import logits, stored, varied_batches
 from saltrust.models.training_loop import Objective, TrainingLoop, epoch_text
 from saltrust.models.training_plan import TrainingPlan, autocast
 
@@ -62,11 +61,7 @@ def train_multilabel(
     model = build(architecture, len(names), pretrained=pretrained, seed=plan.seed)
     labels = torch.from_numpy(train.findings.present).float()
 
-    def batch(indices: np.ndarray, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        images = to_input(train.pixels[indices], spec.input_range, device())
-        if plan.augment:
-            images = relit(moved(images, random_affine(len(images), rng, mirror=plan.mirror)), rng, spec.input_range)
-        return images.contiguous(memory_format=torch.channels_last), labels[indices].to(device())
+    batch = varied_batches(train.pixels, labels, plan, spec.input_range)
 
     def loss(batch: tuple[Tensor, Tensor]) -> Tensor:
         images, targets = batch

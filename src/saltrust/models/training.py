@@ -70,11 +70,7 @@ def train_classifier(
     smooth = plan.label_smoothing
     spec = ARCHITECTURES[architecture]
 
-    def batch(indices: np.ndarray, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        images = to_input(train.pixels[indices], spec.input_range, device())
-        if plan.augment:
-            images = relit(moved(images, random_affine(len(images), rng, mirror=plan.mirror)), rng, spec.input_range)
-        return images.contiguous(memory_format=torch.channels_last), labels[indices].to(device())
+    batch = varied_batches(train.pixels, labels, plan, spec.input_range)
 
     def loss(batch: tuple[Tensor, Tensor]) -> Tensor:
         images, targets = batch
@@ -96,6 +92,27 @@ def train_classifier(
         model, train.labels, Objective(batch, loss), score, plan, title, "val_auc", unfinished=unfinished
     )
     return state, record | provenance(pretrained)
+
+
+def varied_batches(
+    pixels: np.ndarray, targets: Tensor, plan: TrainingPlan, input_range: tuple[float, float]
+) -> Callable[[np.ndarray, torch.Generator], tuple[Tensor, Tensor]]:
+    """How an `Objective` makes a batch: images as network input, varied where the plan says so, and their targets.
+
+    Args:
+        pixels: (n, h, w) or (n, h, w, 3), uint8.
+        targets: (n, ...), on the processor.
+        plan: of the training.
+        input_range: of a black and of a white pixel.
+    """
+
+    def batch(indices: np.ndarray, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        images = to_input(pixels[indices], input_range, device())
+        if plan.augment:
+            images = relit(moved(images, random_affine(len(images), rng, mirror=plan.mirror)), rng, input_range)
+        return images.contiguous(memory_format=torch.channels_last), targets[indices].to(device())
+
+    return batch
 
 
 def logits(
