@@ -77,14 +77,13 @@ class MapProducts(_OfEachImage):
         prepare, pixels, explained = PREPARATIONS[self.preparation], get(self.data).pixels, self._explained(get)
         found = []
         for start in track(range(0, len(pixels), SHARD), self.title()):
-            maps = np.stack([self._maps(one, pixels, start) for one in explained])
+            maps = self._maps(explained, pixels[start : start + SHARD], start)
             found.append(products(prepare(maps)))
         return np.concatenate(found)
 
     def maps_of(self, get, image: int) -> np.ndarray:
         """The maps (k, channels, h, w) of one image, to be shown."""
-        pixels = get(self.data).pixels[image : image + 1]
-        return np.stack([self._maps(one, pixels, 0, image)[0] for one in self._explained(get)])
+        return self._maps(self._explained(get), get(self.data).pixels[image : image + 1], image)[:, 0]
 
     def _explained(self, get) -> list[Any]:
         """The network, ready to be explained, once for each output."""
@@ -95,15 +94,14 @@ class MapProducts(_OfEachImage):
         explained = Explained(network, "logit", input_range=self.model.input_range)
         return [explained.of_output(target) for target in range(self.model.n_outputs)]
 
-    def _maps(self, explained: Any, pixels: np.ndarray, start: int, first: int = 0) -> np.ndarray:
-        """Of a part of the images. first: number of the first of them all, from which its noise is drawn."""
+    def _maps(self, explained: list[Any], pixels: np.ndarray, first: int) -> np.ndarray:
+        """Of each output (k, n, channels, h, w). first: number of the first image, from which its noise is drawn."""
         from saltrust.methods.registry import METHODS
         from saltrust.models.classifiers import to_input
 
-        chosen = pixels[start : start + SHARD]
-        images = to_input(chosen, self.model.input_range)
-        keys = [(first + start + place,) for place in range(len(chosen))]
-        return METHODS[self.method].function(explained, images, keys, **self.parameters).cpu().numpy()
+        images, keys = to_input(pixels, self.model.input_range), [(first + place,) for place in range(len(pixels))]
+        function = METHODS[self.method].function
+        return np.stack([function(one, images, keys, **self.parameters).cpu().numpy() for one in explained])
 
 
 @dataclass(frozen=True)
