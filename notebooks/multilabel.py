@@ -56,7 +56,7 @@ shown = range(min(n_shown, len(test)))
 present = test.findings.present
 titles = [", ".join(name for name, has in zip(several.findings, present[i], strict=True) if has) for i in shown]
 page.figure(
-    plots.image_grid(test.pixels[list(shown)], [title or "none" for title in titles], columns=4),
+    plots.image_grid(test.pixels[list(shown)], [title.replace(", ", "\n") or "none" for title in titles], columns=4),
     "films",
     caption="Test films, and what they show.",
     alt=f"{len(titles)} chest radiographs: {'; '.join(title or 'none' for title in titles)}.",
