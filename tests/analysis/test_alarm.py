@@ -8,7 +8,7 @@ import pytest
 
 from saltrust.analysis import alarm
 from saltrust.scores.alarm import f1, youden
-from saltrust.study.multilabel import DOUBTS
+from saltrust.study.doubts import DOUBTS
 
 NAMES = ("one", "two")
 

@@ -10,7 +10,8 @@ from saltrust.artefacts.networks import Trained
 from saltrust.artefacts.store import Store
 from saltrust.core.errors import SaltrustError
 from saltrust.core.profiles import PROFILES
-from saltrust.study.multilabel import DOUBTS, JUDGED, MultilabelStudy, artefacts
+from saltrust.study.doubts import DOUBTS, artefacts
+from saltrust.study.multilabel import JUDGED, MultilabelStudy
 from saltrust.study.study import Study
 
 

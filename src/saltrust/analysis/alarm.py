@@ -13,13 +13,15 @@ from saltrust.core.progress import track
 from saltrust.scores.alarm import Alarm, choose, f1, f1_threshold, flips, published_grid, swapped, youden
 from saltrust.stats.bootstrap import times_drawn
 from saltrust.stats.selective import adds_to, differences, holm, intervals, mcnemar
-from saltrust.study.multilabel import DOUBTS, JUDGED, MultilabelStudy
+from saltrust.study.doubts import DOUBTS
+from saltrust.study.multilabel import JUDGED, MultilabelStudy
 
 NO_ALARM, BEST_F1 = "no_alarm", "f1_threshold"
 TITLES = {NO_ALARM: "no alarm", BEST_F1: "threshold of the best F1"}
 MEAN = "mean"  # over the findings, in the place of a finding
 FROM_MAPS = ("ixg", "lrp")  # the paper's two alarms
 MARGIN = "margin"  # the doubt that the others are compared with: it needs the output alone
+IN_FIGURES = ("ixg", "lrp", "margin", "entropy", "ensemble", "neighbours", "random_network", "lot")
 PUBLISHED_RESAMPLES = 30  # of the paper's box plot
 
 
@@ -233,7 +235,7 @@ def selective(
     Returns:
         One row for each doubt and finding: score, finding, and the columns of `stats.selective.intervals`; and each
         doubt beside the margin, as from `stats.selective.differences`, with its finding, p adjusted over the findings
-        and doubts together by Holm.
+        by Holm.
     """
     seed, tables, compared = study.study.seed, [], []
     wrong = study.predicted("test") != study.present("test")
@@ -245,7 +247,7 @@ def selective(
     table = pd.concat(tables, ignore_index=True)
     beside = pd.concat(compared, ignore_index=True)
     beside = beside[beside["measure"] == "auroc"].reset_index(drop=True)
-    beside["p_holm"] = holm(beside["p"])
+    beside["p_holm"] = beside.groupby("score")["p"].transform(holm)
     first = ["score", "finding"]
     return table[[*first, *table.columns.drop(first)]], beside[[*first, *beside.columns.drop([*first, "measure"])]]
 
@@ -285,12 +287,13 @@ def flipped(table: pd.DataFrame) -> pd.DataFrame:
     return found.assign(p=p)
 
 
-def answer(gained: pd.DataFrame, beside: pd.DataFrame) -> str:
+def answer(gained: pd.DataFrame, found: pd.DataFrame, beside: pd.DataFrame) -> str:
     """The finding of the chapter, in two or three sentences that the numbers choose.
 
     Args:
         gained: as from `gains`.
-        beside: as from `selective`, its second table.
+        found: as from `selective`, its first table.
+        beside: the second.
     """
     own = gained.set_index("method")
     maps = list(FROM_MAPS)
@@ -306,13 +309,15 @@ def answer(gained: pd.DataFrame, beside: pd.DataFrame) -> str:
         first = f"No alarm from maps demonstrably raises the mean F1; {title_of(best)} changes it by {span}."
     significant = beside[beside["score"].isin(maps) & (beside["p_holm"] < 0.05)]
     better, worse = (int((sign * significant["difference"] > 0).sum()) for sign in (1, -1))
-    rival, trials = "the distance of the output from its threshold", int(beside["score"].isin(maps).sum())
-    if better:
-        second = f"They find wrong answers better than {rival} in {better} of {trials} comparisons, worse in {worse}."
-    elif worse:
-        second = f"They find wrong answers worse than {rival} in {worse} of {trials} comparisons, and better in none."
+    auroc, trials = found.groupby("score")["auroc"].mean(), int(beside["score"].isin(maps).sum())
+    rival = f"{auroc[MARGIN]:.2f} for the nearness of the output to its threshold"
+    if better and worse:
+        judged = f"better in {better} of {trials} comparisons, and worse in {worse}"
+    elif better or worse:
+        judged = f"{'better' if better else 'worse'} in {better or worse} of {trials} comparisons"
     else:
-        second = f"In finding wrong answers they and {rival} do not demonstrably differ."
+        judged = "which is no demonstrable difference"
+    second = f"In finding wrong answers maps have a mean AUROC of {max(auroc[maps]):.2f}, against {rival}: {judged}."
     third = ""
     if own.loc[BEST_F1, "gain"] >= own.loc[best, "gain"]:
         gain = own.loc[BEST_F1, "gain"]

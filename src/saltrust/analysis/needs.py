@@ -7,7 +7,7 @@ and not listed. A function for each chapter names them by the study's own object
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from saltrust.analysis import every_method
+from saltrust.analysis import alarm_under_shift, every_method
 from saltrust.analysis.audit.table import FINDINGS
 from saltrust.analysis.claims import cells, ledger, tables
 from saltrust.analysis.libraries import comparison
@@ -16,7 +16,7 @@ from saltrust.artefacts import Artefact
 from saltrust.core.data_cards import SPLITS
 from saltrust.core.registry import Registry
 from saltrust.methods.registry import CONTROLS, PAPER_EIGHT, select
-from saltrust.study import multilabel
+from saltrust.study import doubts
 from saltrust.study.criteria import CRITERIA
 from saltrust.study.five_band import TJOA_EIGHT, TJOA_TEN, FiveBandStudy
 from saltrust.study.multilabel import JUDGED, MultilabelStudy
@@ -241,4 +241,6 @@ def _multilabel(study: Study, given: Parameters) -> Iterator[Artefact]:
 
 @NEEDS.register("alarm")
 def _alarm(study: Study, given: Parameters) -> Iterator[Artefact]:
-    yield from multilabel.artefacts(MultilabelStudy(study))
+    several = MultilabelStudy(study)
+    yield from doubts.artefacts(several)
+    yield from alarm_under_shift.artefacts(several)

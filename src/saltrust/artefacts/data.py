@@ -10,8 +10,21 @@ from saltrust.artefacts.artefact import ArrayArtefact, Artefact, Work
 from saltrust.core.data_cards import Card
 
 
+class _StoredSplit(Artefact):
+    """Images that are stored with all that is known of each."""
+
+    def write(self, value, folder: Path) -> None:
+        np.savez(folder / "split.npz", **value.arrays())
+
+    def read(self, folder: Path) -> Any:
+        from saltrust.core.labelled_images import Split
+
+        with np.load(folder / "split.npz") as stored:
+            return Split.from_arrays(dict(stored))
+
+
 @dataclass(frozen=True)
-class ImageSet(Artefact):
+class ImageSet(_StoredSplit):
     """One split of a data set: `count` images of size x size pixels with their labels and truth."""
 
     description: ClassVar[str] = "images, labels and truth"
@@ -71,14 +84,52 @@ class ImageSet(Artefact):
         first = (self.first,) if loader.shard else ()
         return loader.load(self.card, self.split, self.count, self.size, self.seed, *first)
 
-    def write(self, value, folder: Path) -> None:
-        np.savez(folder / "split.npz", **value.arrays())
 
-    def read(self, folder: Path) -> Any:
+@dataclass(frozen=True)
+class ShiftedImages(_StoredSplit):
+    """The first `count` images of a split after a shift, with their labels and findings; what these are stays true.
+
+    change: a name in SHIFTS. strength: in its unit.
+    """
+
+    description: ClassVar[str] = "images after a shift"
+    stage: ClassVar[str] = "data"
+    data: ImageSet
+    count: int
+    change: str
+    strength: float
+    seed: int
+
+    def title(self) -> str:
+        return f"{self.data.title()}, {self.change} {self.strength:g}"
+
+    @property
+    def size(self) -> int:
+        """Side in pixels."""
+        return self.data.size
+
+    def work(self) -> Work:
+        return (("", self.count * self.size**2),)
+
+    def value_bytes(self) -> float:
+        return self.count * self.size**2 * 3
+
+    def compute(self, get) -> Any:
         from saltrust.core.labelled_images import Split
+        from saltrust.datasets.shifts import shifted
 
-        with np.load(folder / "split.npz") as stored:
-            return Split.from_arrays(dict(stored))
+        split, first = get(self.data), slice(self.count)
+        findings = split.findings
+        return Split(
+            pixels=shifted(split.pixels[first], self.change, self.strength, self.seed),
+            labels=split.labels[first],
+            truth=None,
+            boxes=split.boxes[:0],
+            ids=split.ids[first],
+            classes=split.classes,
+            absent=split.absent,
+            findings=findings and replace(findings, present=findings.present[first], bits=None),
+        )
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from saltrust.artefacts.artefact import ArrayArtefact, Artefact, Work
-from saltrust.artefacts.data import ImageSet
+from saltrust.artefacts.data import ImageSet, ShiftedImages
 from saltrust.artefacts.maps import Randomization, in_state
 from saltrust.artefacts.networks import MultilabelClassifier
 
@@ -19,7 +19,7 @@ class _OfEachImage(ArrayArtefact):
 
     stage: ClassVar[str] = "maps"
     model: MultilabelClassifier
-    data: ImageSet
+    data: ImageSet | ShiftedImages
 
     def needs(self) -> list[Artefact]:
         return [self.data, self.model]
@@ -39,18 +39,17 @@ class _OfEachImage(ArrayArtefact):
 
 @dataclass(frozen=True)
 class MapProducts(_OfEachImage):
-    """Inner products (n, k, k), float64, of the maps of the k outputs for each image.
+    """Inner products (p, n, k, k), float64, of the maps of the k outputs for each image, for each of p preparations.
 
-    They hold all that distances between maps and norms of maps need, in a thousandth of the maps' space.
+    They hold all that distances between maps and norms of maps need, in a hundredth of the maps' space. The
+    preparations are those of PREPARATIONS, in that order: they are arithmetic on the same maps.
 
-    method, parameters: as in METHODS. preparation: a name in PREPARATIONS, what is done to a map before. randomization:
-    the state of the weights, None for the trained ones.
+    method, parameters: as in METHODS. randomization: the state of the weights, None for the trained ones.
     """
 
     description: ClassVar[str] = "products of the maps of a network's outputs"
     method: str
     parameters: dict[str, Any]
-    preparation: str
     randomization: Randomization | None = None
 
     def title(self) -> str:
@@ -59,6 +58,9 @@ class MapProducts(_OfEachImage):
 
     def part(self) -> str:
         return self.method
+
+    def job(self) -> tuple[str, ...]:
+        return "-".join(self.model.job()), self.method, *(["random"] if self.randomization else [])
 
     def work(self) -> Work:
         from saltrust.methods.registry import METHODS
@@ -74,34 +76,84 @@ class MapProducts(_OfEachImage):
         from saltrust.core.progress import track
         from saltrust.scores.distinctness import PREPARATIONS, products
 
-        prepare, pixels, explained = PREPARATIONS[self.preparation], get(self.data).pixels, self._explained(get)
+        pixels, explained = get(self.data).pixels, self._explained(get)
         found = []
         for start in track(range(0, len(pixels), SHARD), self.title()):
             maps = self._maps(explained, pixels[start : start + SHARD], start)
-            found.append(products(prepare(maps)))
-        return np.concatenate(found)
+            found.append(np.stack([products(prepare(maps)) for prepare in PREPARATIONS.values()]))
+        return np.concatenate(found, axis=1)
 
     def maps_of(self, get, image: int) -> np.ndarray:
         """The maps (k, channels, h, w) of one image, to be shown."""
         return self._maps(self._explained(get), get(self.data).pixels[image : image + 1], image)[:, 0]
 
-    def _explained(self, get) -> list[Any]:
-        """The network, ready to be explained, once for each output."""
+    def _explained(self, get) -> Any:
+        """The network, ready to be explained."""
         from saltrust.core.devices import device
         from saltrust.methods.explained import Explained
 
         network = in_state(self.model, self.randomization, get).to(device())
-        explained = Explained(network, "logit", input_range=self.model.input_range)
-        return [explained.of_output(target) for target in range(self.model.n_outputs)]
+        return Explained(network, "logit", input_range=self.model.input_range)
 
-    def _maps(self, explained: list[Any], pixels: np.ndarray, first: int) -> np.ndarray:
+    def _maps(self, explained: Any, pixels: np.ndarray, first: int) -> np.ndarray:
         """Of each output (k, n, channels, h, w). first: number of the first image, from which its noise is drawn."""
         from saltrust.methods.registry import METHODS
         from saltrust.models.classifiers import to_input
 
         images, keys = to_input(pixels, self.model.input_range), [(first + place,) for place in range(len(pixels))]
-        function = METHODS[self.method].function
-        return np.stack([function(one, images, keys, **self.parameters).cpu().numpy() for one in explained])
+        method, targets = METHODS[self.method], range(self.model.n_outputs)
+        if method.several:
+            return method.several(explained, images, keys, targets=targets, **self.parameters).cpu().numpy()
+        outputs = map(explained.of_output, targets)
+        return np.stack([method.function(one, images, keys, **self.parameters).cpu().numpy() for one in outputs])
+
+
+@dataclass(frozen=True)
+class Outputs(_OfEachImage):
+    """Logits (n, k) of images that the network's record does not hold."""
+
+    description: ClassVar[str] = "outputs of a network for several findings"
+
+    def title(self) -> str:
+        return f"outputs of {self.model.title()} for {self.data.title()}"
+
+    def work(self) -> Work:
+        return self._work("outputs", 1)
+
+    def compute(self, get) -> np.ndarray:
+        from saltrust.core.devices import device
+        from saltrust.models.classifiers import predict
+
+        network = self.model.network(get).to(device())
+        return predict(network, get(self.data).pixels, input_range=self.model.input_range)
+
+
+@dataclass(frozen=True)
+class Features(_OfEachImage):
+    """What the head of a network, its last layer, gets of each image (n, d), float32."""
+
+    description: ClassVar[str] = "features of images"
+
+    def title(self) -> str:
+        return f"features of {self.model.title()}"
+
+    def work(self) -> Work:
+        return self._work("features", 1)
+
+    def compute(self, get) -> np.ndarray:
+        import torch
+
+        from saltrust.core.devices import device
+        from saltrust.models.classifiers import evaluating, to_input
+
+        network, pixels = self.model.network(get).to(device()), get(self.data).pixels
+        found: list[np.ndarray] = []
+        head = network.get_submodule(self.model.head)
+        head.register_forward_pre_hook(lambda layer, inputs: found.append(inputs[0].cpu().numpy()))
+        with evaluating(network), torch.inference_mode():
+            for start in range(0, len(pixels), SHARD):
+                network(to_input(pixels[start : start + SHARD], self.model.input_range, device()))
+        return np.concatenate(found)
 
 
 @dataclass(frozen=True)

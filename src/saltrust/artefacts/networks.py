@@ -230,6 +230,11 @@ class MultilabelClassifier(_Classifier, _MeasuredNetwork):
     def title(self) -> str:
         return f"{self.architecture} for {self.n_outputs} findings, seed {self.plan.seed}"
 
+    @property
+    def head(self) -> str:
+        """The path of its last layer, which is linear."""
+        return self.stages[0].modules[0]
+
     def job(self) -> tuple[str, ...]:
         return f"{self.architecture}-findings", str(self.plan.seed)
 

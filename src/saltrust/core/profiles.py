@@ -41,8 +41,10 @@ class Multilabel:
     """The network of a data set with several findings, and its images.
 
     size: side of the images in pixels. train, val, test: images of each split; None for all that the data card counts.
-    training: of the network. copies: changed copies of each image, whose outputs tell how sure it is. resamples: drawn
-    again from the test images, with thresholds chosen anew from validation images that are drawn again.
+    training: of the network. members: networks trained alike from other starts, itself counted in. copies: changed
+    copies of each image, whose outputs tell how sure it is. resamples: drawn again from the test images, with
+    thresholds chosen anew from validation images that are drawn again. shifted: test images that are shown after each
+    shift, None for all.
     """
 
     size: int
@@ -50,8 +52,10 @@ class Multilabel:
     val: int | None
     test: int | None
     training: Training
+    members: int
     copies: int
     resamples: int
+    shifted: int | None
 
 
 @dataclass(frozen=True)
@@ -121,8 +125,10 @@ _QUICK = Profile(
         val=200,
         test=300,
         training=Training(epochs=3, patience=3, steps=None, batch_size=16),
+        members=3,
         copies=8,
         resamples=300,
+        shifted=100,
     ),
 )
 
@@ -160,8 +166,10 @@ _SMOKE = replace(
         val=40,
         test=40,
         training=Training(epochs=1, patience=1, steps=3, batch_size=16),
+        members=2,
         copies=2,
         resamples=20,
+        shifted=8,
     ),
 )
 
@@ -202,8 +210,10 @@ _FULL = replace(  # the sizes of Arun et al., Methods, as far as they give them:
         val=None,
         test=None,
         training=Training(epochs=3, patience=3, steps=None, batch_size=16),
+        members=5,
         copies=20,
         resamples=1000,
+        shifted=None,
     ),
 )
 

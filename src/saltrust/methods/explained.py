@@ -193,9 +193,36 @@ class Explained:
             Tensors (n,) and of the images' shape.
         """
         selection = selection or self.select(images)
-        results = [self._differentiate(images[b], selection.take(b)) for b in self._batches(len(images))]
-        scalars, gradients, _ = zip(*results, strict=True)
-        return torch.cat(scalars), torch.cat(gradients).contiguous()
+        scalars, gradients = self._scalars_and_gradients(images, [selection])
+        return scalars[0], gradients[0].contiguous()
+
+    def scalars_and_gradients_of(self, images: Tensor, targets: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """The scalars of several outputs and their gradients: one forward pass for all, a backward pass for each.
+
+        Args:
+            images: (n, channels, height, width).
+            targets: numbers of the outputs, in the place of `target`.
+
+        Returns:
+            Tensors (targets, n) and (targets, n, channels, height, width).
+
+        Raises:
+            SaltrustError: an output of that number does not exist, or what is explained is the predicted class.
+
+        >>> network = nn.Sequential(nn.Flatten(), nn.Linear(2, 2, bias=False))
+        >>> _ = network[1].weight.data.copy_(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+        >>> Explained(network).scalars_and_gradients_of(torch.ones(1, 1, 1, 2), [1, 0])[1].flatten(1).tolist()
+        [[3.0, 4.0], [1.0, 2.0]]
+        """
+        if self.scalar.place is not None:
+            raise SaltrustError("the predicted class of an image is one output: ask for it, not for several")
+        return self._scalars_and_gradients(images, [self.of_output(target).select(images) for target in targets])
+
+    def _scalars_and_gradients(self, images: Tensor, selections: Sequence[Selection]) -> tuple[Tensor, Tensor]:
+        """Of each selection, along the first axis."""
+        parts = [self._differentiate(images[b], [s.take(b) for s in selections]) for b in self._batches(len(images))]
+        scalars, gradients, _ = zip(*parts, strict=True)
+        return torch.cat(scalars, dim=1), torch.cat(gradients, dim=1)
 
     def features(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         """Outputs of some modules, without gradients: one forward pass for each image.
@@ -280,13 +307,13 @@ class Explained:
         """
         layer = self._cam_layer(layer)
         selection = self.select(images)
-        results = [self._differentiate(images[b], selection.take(b), layer) for b in self._batches(len(images))]
+        results = [self._differentiate(images[b], [selection.take(b)], layer) for b in self._batches(len(images))]
         _, gradients, outputs = zip(*results, strict=True)
         if not is_map(outputs[0], images):
             raise SaltrustError(
                 f"module '{layer}' returns shape {tuple(outputs[0].shape)}; a class activation map needs (n, c, h, w)"
             )
-        return torch.cat(outputs), torch.cat(gradients)
+        return torch.cat(outputs), torch.cat(gradients, dim=1)[0]
 
     def output_shapes(self, layers: Sequence[str], images: Tensor) -> dict[str, tuple[int, ...]]:
         """Shape of the output of each of the modules, from one forward pass.
@@ -303,28 +330,26 @@ class Explained:
         return {layer: tuple(only_output(captured, layer)[0].shape) for layer in layers}
 
     def _differentiate(
-        self, images: Tensor, selection: Selection, layer: str | None = None
+        self, images: Tensor, selections: Sequence[Selection], layer: str | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """(scalars, their gradient with respect to the variable, the variable): the image, or a module's output."""
+        """(scalars of each selection, their gradients with respect to the variable, the variable): the image, or a
+        module's output."""
         with isolated(self.device), self._captured([layer] if layer else []) as captured:
             images = images.clone(memory_format=torch.channels_last).requires_grad_()
             values = self._values(images)
             variable = only_output(captured, layer)[0] if layer else images
-            scalars = selection.pick(values)
-            differentiable = scalars.requires_grad
+            scalars = [selection.pick(values) for selection in selections]
             try:
-                gradient = (
-                    torch.autograd.grad(scalars.sum(), variable, allow_unused=True)[0] if differentiable else None
-                )
+                gradients = [_gradient(scalars, place, variable) for place in range(len(scalars))]
             except CheckpointError as error:
                 raise SaltrustError(
                     "the model computes parts of itself again on the way back (torch.utils.checkpoint), where this "
                     "method's rules do not see it: switch that off"
                 ) from error
-            if gradient is None:
+            if any(gradient is None for gradient in gradients):
                 what = f"module '{layer}'" if layer else "the image"
                 raise SaltrustError(f"the model's output does not depend on {what} in a differentiable way")
-            return scalars.detach(), gradient, variable.detach()
+            return torch.stack(scalars).detach(), _stacked(gradients), variable.detach()
 
     def _values(self, images: Tensor) -> Tensor:
         """What the scalar's link makes of the model's outputs: (n, n_outputs)."""
@@ -378,3 +403,16 @@ class Explained:
             near = get_close_matches(layer, modules, n=5) or [name for name, _ in self._model.named_children()]
             raise unknown_name("module of the model", layer, near)
         return modules[layer]
+
+
+def _gradient(scalars: Sequence[Tensor], place: int, variable: Tensor) -> Tensor | None:
+    """Of one of the scalars (n,); None where it does not depend on the variable. The last frees what a run has kept."""
+    if not scalars[place].requires_grad:
+        return None
+    more = place + 1 < len(scalars)
+    return torch.autograd.grad(scalars[place].sum(), variable, retain_graph=more, allow_unused=True)[0]
+
+
+def _stacked(gradients: Sequence[Tensor]) -> Tensor:
+    """Along a new first axis; a single one keeps its layout in memory."""
+    return gradients[0][None] if len(gradients) == 1 else torch.stack(gradients)

@@ -77,6 +77,15 @@ def _path(protocol, steps: int) -> dict[str, object]:
     }
 
 
+def _gradients_of(model: Explained, images: Tensor, keys: Sequence[Key], targets: Sequence[int]) -> Tensor:
+    return model.scalars_and_gradients_of(model.accept(images), targets)[1].to(images.device)
+
+
+def _inputs_x_gradients_of(model: Explained, images: Tensor, keys: Sequence[Key], targets: Sequence[int]) -> Tensor:
+    accepted = model.accept(images)
+    return (accepted * model.scalars_and_gradients_of(accepted, targets)[1]).to(images.device)
+
+
 @method(
     "grad",
     abbreviation="GRAD",
@@ -85,6 +94,7 @@ def _path(protocol, steps: int) -> dict[str, object]:
     cite="simonyan2014deep",
     formula=r"\frac{\partial f(x)}{\partial x}",
     odd=True,
+    several=_gradients_of,
 )
 def gradient(model: Explained, images: Tensor, keys: Sequence[Key]) -> Tensor:
     """The gradient of the explained scalar with respect to the image.
@@ -115,6 +125,7 @@ def gradient(model: Explained, images: Tensor, keys: Sequence[Key]) -> Tensor:
     cite="shrikumar2017learning",
     formula=r"x \odot \frac{\partial f(x)}{\partial x}",
     odd=True,
+    several=_inputs_x_gradients_of,
 )
 def input_x_gradient(model: Explained, images: Tensor, keys: Sequence[Key]) -> Tensor:
     """The gradient times the image, in the units of the model's input.

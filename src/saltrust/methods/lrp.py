@@ -175,6 +175,14 @@ def _relevance(model: Explained, images: Tensor, rules: Operations) -> Tensor:
     return (shares * value[:, None, None, None]).to(images.device)
 
 
+def _relevances(model: Explained, images: Tensor, targets: Sequence[int], rules: Operations) -> Tensor:
+    """Of several outputs. None is chosen by the prediction, so that no sign has to be undone."""
+    accepted = model.accept(images)
+    with model.under(rules):
+        scalars, shares = model.scalars_and_gradients_of(accepted, targets)
+    return (shares * scalars[..., None, None, None]).to(images.device)
+
+
 def less_biases(model: Explained, images: Tensor, epsilon: float, **_: object) -> Tensor:
     """What the map of `lrp` adds up to: the explained scalar, less what biases and epsilon take on the way.
 
@@ -227,6 +235,10 @@ _UNCHANGED: Mapping[str, Rule] = {"elementwise": pass_rule, "softmax": pass_rule
 _LINEAR = ("convolution", "dense", "product", "pool", "sum", "affine")
 
 
+def _epsilon_rules(epsilon: float) -> Operations:
+    return Operations("LRP", {**_UNCHANGED, **dict.fromkeys(_LINEAR, _with(epsilon_rule, epsilon))})
+
+
 @method(
     "lrp",
     abbreviation="LRP",
@@ -236,6 +248,7 @@ _LINEAR = ("convolution", "dense", "product", "pool", "sum", "affine")
     formula=r"R^{l}_i = \sum_j \frac{x_i w_{ij}}{z_j + \varepsilon \, \mathrm{sign}(z_j)} R^{l+1}_j",
     needs="convolutions, linear layers, pooling, sums and activations alone",
     total=less_biases,
+    several=lambda model, images, keys, targets, epsilon: _relevances(model, images, targets, _epsilon_rules(epsilon)),
 )
 def lrp(model: Explained, images: Tensor, keys: Sequence[tuple[int, ...]], *, epsilon: Epsilon = 1e-6) -> Tensor:
     """LRP with the epsilon rule in every layer.
@@ -263,8 +276,7 @@ def lrp(model: Explained, images: Tensor, keys: Sequence[tuple[int, ...]], *, ep
     >>> round(float(lrp(Explained(network), torch.ones(1, 1, 2, 2), [(0,)]).sum()), 4)
     1.0
     """
-    rule = _with(epsilon_rule, epsilon)
-    return _relevance(model, images, Operations("LRP", {**_UNCHANGED, **dict.fromkeys(_LINEAR, rule)}))
+    return _relevance(model, images, _epsilon_rules(epsilon))
 
 
 @method(

@@ -55,6 +55,8 @@ class Method:
         odd: whether the map of minus the explained scalar is minus its map, bit for bit.
         powers: of a method with a parameter `power`, called as `function` but without it: maps for each of POWERS
             (2, n, c, height, width), from the passes that one of them takes.
+        several: of a method whose maps of several outputs share a forward pass, called as `function` with the numbers
+            of the outputs, `targets`: their maps (targets, n, c, height, width).
         components: of a composition, complete parameters -> its parts.
         segments: whether a composition also takes the regions of its images, as parts["segments"].
         from_protocol: (protocol, profile) -> the parameters that the protocols decide, cut to the profile's size. Their
@@ -80,6 +82,7 @@ class Method:
     total: Callable | None = None
     odd: bool = False
     powers: Callable | None = None
+    several: Callable | None = None
     components: Callable[[Parameters], Parts] | None = None
     segments: bool = False
     from_protocol: Callable[[Any, Any], dict[str, Any]] = lambda protocol, profile: {}

@@ -14,11 +14,13 @@ Where the figures of the papers are:
 
 from saltrust.plots.alarm import (
     auroc_by_finding,
+    choice_curve,
     distance_graph,
     f1_boxes,
     gains_by_alarm,
     risk_coverage_curves,
     roc_by_finding,
+    shift_curves,
     together,
 )
 from saltrust.plots.cells import truth_grid, workflow

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from saltrust.plots.five_band import show_signed_map
 from saltrust.plots.images import show_image
@@ -136,7 +137,7 @@ def risk_coverage_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) ->
         curves: title -> coverage and risk (n,), both in [0, 1].
     """
     figure, axis = plt.subplots(figsize=(WIDTH, 4.4))
-    for (name, (coverage, risk)), style in zip(curves.items(), LINES, strict=False):
+    for (name, (coverage, risk)), style in zip(curves.items(), LINES, strict=True):
         axis.plot(coverage, risk, linestyle=style, linewidth=1.8, label=name)
     axis.set(xlabel="coverage: share of the answers that are kept", ylabel="risk: share of these that are wrong")
     axis.set(xlim=(0, 1), ylim=(0, None))
@@ -164,4 +165,64 @@ def auroc_by_finding(table: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     axis.set_xlabel("AUROC of the doubt for wrong answers (0.5: none)")
     axis.grid(axis="y", visible=False)
     figure.legend(loc="outside upper center", ncols=3, fontsize=9, frameon=False)
+    return figure
+
+
+def choice_curve(curve: pd.DataFrame, choices: Mapping[str, str]) -> Figure:
+    """A specification curve: what each choice gains, how well its doubt finds wrong answers, and what was chosen.
+
+    Args:
+        curve: gain, ci_low, ci_high, auroc, paper and the columns of the choices, in the order of the curve.
+        choices: column -> what is chosen in it.
+    """
+    rows = [(column, value) for column in choices for value in dict.fromkeys(curve[column])]
+    figure, (gain, area, chosen) = plt.subplots(
+        3, 1, figsize=(WIDTH, 4.2 + 0.27 * len(rows)), sharex=True, height_ratios=(2.2, 1.2, 0.27 * len(rows) + 0.6)
+    )
+    place = np.arange(len(curve))
+    colours = np.where(curve["paper"], FAIL, "0.35")
+    spans = np.clip([curve["gain"] - curve["ci_low"], curve["ci_high"] - curve["gain"]], 0, None)
+    gain.errorbar(place, curve["gain"], yerr=spans, fmt="none", ecolor="0.7", linewidth=1.2)
+    for axis, column, level in ((gain, "gain", 0.0), (area, "auroc", 0.5)):
+        axis.scatter(place, curve[column], c=colours, s=24, zorder=3)
+        axis.axhline(level, color="0.4", linewidth=1)
+    gain.set_ylabel("change of\nthe mean F1")
+    area.set_ylabel("AUROC for\nwrong answers")
+    for row, (column, value) in enumerate(rows):
+        own = (curve[column] == value).to_numpy()
+        chosen.scatter(place[own], np.full(own.sum(), row), c=colours[own], marker="s", s=14)
+    chosen.set_yticks(
+        range(len(rows)), [f"{choices[column]}: {str(value).replace('_', ' ')}" for column, value in rows]
+    )
+    chosen.set_ylim(len(rows) - 0.5, -0.5)
+    chosen.set_xticks([])
+    chosen.set_xlabel("choices, by their gain (orange: the paper's)")
+    for axis in (gain, area, chosen):
+        axis.grid(axis="x", visible=False)
+    return figure
+
+
+def shift_curves(table: pd.DataFrame, titles: Mapping[str, str], changes: Mapping[str, str]) -> Figure:
+    """The shares of wrong and of flagged answers as films change, a panel for each change.
+
+    Args:
+        table: change, strength, score, wrong, flagged.
+        titles: what each score is called.
+        changes: change -> its title, with the unit of its strength.
+    """
+    figure, axes = plt.subplots(1, len(changes), figsize=(WIDTH, 4.4), sharey=True)
+    for axis, (change, title) in zip(np.atleast_1d(axes), changes.items(), strict=True):
+        own = table[table["change"] == change]
+        strengths = sorted(own["strength"].unique())
+        wrong = own.drop_duplicates("strength").set_index("strength")["wrong"][strengths]
+        axis.plot(range(len(strengths)), wrong, color="black", linewidth=3, marker="o", label="wrong answers")
+        for (score, name), style in zip(titles.items(), LINES[1:], strict=False):
+            flagged = own[own["score"] == score].set_index("strength")["flagged"][strengths]
+            axis.plot(range(len(strengths)), flagged, linestyle=style, linewidth=1.8, label=f"flagged: {name}")
+        axis.set_xticks(range(len(strengths)), [f"{strength:g}" for strength in strengths])
+        axis.set_xlabel("\n(".join(title.split(" (", 1)))
+        axis.yaxis.set_major_formatter(PercentFormatter(1))
+    np.atleast_1d(axes)[0].set_ylabel("share of all answers")
+    handles, labels = np.atleast_1d(axes)[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=2, fontsize=9, frameon=False)
     return figure

@@ -84,10 +84,30 @@ def distinctness(distances: np.ndarray) -> np.ndarray:
     >>> distinctness(np.array([[[0.0, 1.0, 2.0], [1.0, 0.0, 0.5], [2.0, 0.5, 0.0]]])).tolist()
     [[3.0, 1.5, 2.5]]
     """
-    distances = np.asarray(distances, dtype=np.float64)
-    if distances.ndim != 3 or distances.shape[1] != distances.shape[2] or distances.shape[1] < 2:
-        raise SaltrustError(f"distances of shape {distances.shape}: pass (images, outputs, outputs), 2 outputs or more")
+    distances = _checked(distances)
     return np.where(np.eye(distances.shape[1], dtype=bool), 0.0, distances).sum(axis=2)
+
+
+def nearest(distances: np.ndarray) -> np.ndarray:
+    """The distance of each output's map from the most similar one.
+
+    Args:
+        distances: distances (n, k, k) between k outputs of n images; the diagonal is not read.
+
+    Returns:
+        An array (n, k), float64, 0 to 2; NaN where any of the distances is NaN.
+
+    Raises:
+        SaltrustError: the array is not (n, k, k), or k is below 2.
+
+    Source:
+        Ours, as another reading of "similar" in Shu et al. 2024.
+
+    >>> nearest(np.array([[[0.0, 1.0, 2.0], [1.0, 0.0, 0.5], [2.0, 0.5, 0.0]]])).tolist()
+    [[1.0, 0.5, 0.5]]
+    """
+    distances = _checked(distances)
+    return np.where(np.eye(distances.shape[1], dtype=bool), np.inf, distances).min(axis=2)
 
 
 def head_distances(weights: np.ndarray, gram: np.ndarray) -> np.ndarray:
@@ -125,6 +145,13 @@ def head_distances(weights: np.ndarray, gram: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore"):  # an image whose G holds infinite values
         products = weights @ gram @ weights.T
     return _from_products(products, np.finfo(np.float64).eps * weights.shape[1] * largest)
+
+
+def _checked(distances: np.ndarray) -> np.ndarray:
+    distances = np.asarray(distances, dtype=np.float64)
+    if distances.ndim != 3 or distances.shape[1] != distances.shape[2] or distances.shape[1] < 2:
+        raise SaltrustError(f"distances of shape {distances.shape}: pass (images, outputs, outputs), 2 outputs or more")
+    return distances
 
 
 def _from_products(products: np.ndarray, nothing: np.ndarray | float = 0.0) -> np.ndarray:

@@ -1,22 +1,19 @@
-"""A network for several findings: its images, its outputs, how its maps differ, and what makes it doubt an output."""
+"""A network for several findings: its images, its outputs, and how its maps differ."""
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
 import numpy as np
-from scipy.special import expit, xlogy
 
-from saltrust.artefacts import Artefact
-from saltrust.artefacts.findings import ChangedCopies, MapProducts
+from saltrust.artefacts.data import ImageSet, ShiftedImages
+from saltrust.artefacts.findings import ChangedCopies, Features, MapProducts, Outputs
 from saltrust.artefacts.maps import Randomization
 from saltrust.artefacts.networks import MultilabelClassifier
 from saltrust.core.errors import SaltrustError
 from saltrust.core.labelled_images import Split
-from saltrust.core.registry import Registry
 from saltrust.methods.registry import METHODS
 from saltrust.scores.alarm import youden
-from saltrust.scores.distinctness import distances, distinctness
+from saltrust.scores.distinctness import PREPARATIONS, distances
 from saltrust.stats.bootstrap import clusters_of
 from saltrust.study.images import Images
 from saltrust.study.study import Study
@@ -25,8 +22,16 @@ NETWORK = "densenet121"  # of Shu et al., Methods
 JUDGED = ("val", "test")  # splits whose predictions are looked at: thresholds come from the first
 
 
+@dataclass(frozen=True)
+class Shift:
+    """Test images that are unlike those of the training, in the place of a split. change: a name in SHIFTS."""
+
+    change: str
+    strength: float
+
+
 class MultilabelStudy:
-    """One network with an output for each finding of a card, and all that may warn that one of its answers is wrong.
+    """One network with an output for each finding of a card, and what may warn that one of its answers is wrong.
 
     Args:
         study: of a data set with findings; profile, protocol and seed are its.
@@ -49,31 +54,50 @@ class MultilabelStudy:
         counts = {split: getattr(self.sizes, split) for split in ("train", *JUDGED)}
         profile = replace(study.profile, size=self.sizes.size, **counts)
         self.images = Images(card, profile, study.seed, study.store, self.sizes.size)
-        self.products = cache(self.products)
+        self.products, self.data = cache(self.products), cache(self.data)
 
     # --- names in the store ---------------------------------------------------------------------------------------
 
-    @cached_property
+    @property
     def network(self) -> MultilabelClassifier:
-        """The network."""
+        """The network that is judged."""
+        return self.members[0]
+
+    @cached_property
+    def members(self) -> tuple[MultilabelClassifier, ...]:
+        """The network, and others that were trained like it from other starts."""
         from saltrust.models.recipes import multilabel_plan
 
         weights = self.study.networks.imagenet(NETWORK)
-        seed, mirror = 1000 * self.study.seed + 1, self.study.card.mirror
-        plan = multilabel_plan(NETWORK, self.sizes.training, seed, weights is not None, mirror)
+        first, mirror = 1000 * self.study.seed + 1, self.study.card.mirror
         splits = {split: self.images.artefact(split) for split in ("train", *JUDGED)}
-        return MultilabelClassifier(**splits, plan=plan, architecture=NETWORK, pretrained=weights)
+        plans = [
+            multilabel_plan(NETWORK, self.sizes.training, first + place, weights is not None, mirror)
+            for place in range(self.sizes.members)
+        ]
+        return tuple(
+            MultilabelClassifier(**splits, plan=plan, architecture=NETWORK, pretrained=weights) for plan in plans
+        )
 
-    def products_artefact(
-        self, split: str, method: str, random: bool = False, preparation: str = "signed"
-    ) -> MapProducts:
+    def data(self, split: str | Shift) -> ImageSet | ShiftedImages:
+        """The name of the images of a split, or of some test images after a shift."""
+        if isinstance(split, str):
+            return self.images.artefact(split)
+        test = self.images.artefact("test")
+        count = min(self.sizes.shifted or test.count, test.count)
+        return ShiftedImages(test, count, split.change, split.strength, self.study.seed)
+
+    def outputs_artefact(self, split: str | Shift, member: int = 0) -> Outputs:
+        """The name of the outputs of a network for images that its record does not hold."""
+        return Outputs(self.members[member], self.data(split))
+
+    def products_artefact(self, split: str | Shift, method: str, random: bool = False) -> MapProducts:
         """The name of the products of a method's maps.
 
         Args:
-            split: "val" or "test".
+            split: "val", "test", or a shift.
             method: a name in METHODS.
             random: whether all weights of the network are random.
-            preparation: a name in PREPARATIONS.
         """
         protocol, network = self.study.protocol, self.network
         given = METHODS[method].from_protocol(protocol, self.study.profile)
@@ -81,11 +105,15 @@ class MultilabelStudy:
         last = network.stages[-1].name
         state = Randomization(last, protocol.initialization, protocol.batchnorm, network.plan.seed) if random else None
         parameters = METHODS[method].complete(given | seed)
-        return MapProducts(network, self.images.artefact(split), method, parameters, preparation, state)
+        return MapProducts(network, self.data(split), method, parameters, state)
 
-    def copies_artefact(self, split: str) -> ChangedCopies:
+    def copies_artefact(self, split: str | Shift) -> ChangedCopies:
         """The name of the outputs for changed copies of the images."""
-        return ChangedCopies(self.network, self.images.artefact(split), self.sizes.copies, self.study.seed)
+        return ChangedCopies(self.network, self.data(split), self.sizes.copies, self.study.seed)
+
+    def features_artefact(self, split: str | Shift) -> Features:
+        """The name of the features of the images."""
+        return Features(self.network, self.data(split))
 
     def clusters(self, split: str) -> np.ndarray | None:
         """What the images of a split belong to (n,), None where each stands for itself."""
@@ -93,17 +121,19 @@ class MultilabelStudy:
 
     # --- what they hold -------------------------------------------------------------------------------------------
 
-    def split(self, name: str) -> Split:
-        """The images of "train", "val" or "test"."""
-        return self.images.split(name)
+    def split(self, name: str | Shift) -> Split:
+        """The images of "train", "val" or "test", or those of a shift."""
+        return self.store.get(self.data(name))
 
-    def present(self, split: str) -> np.ndarray:
+    def present(self, split: str | Shift) -> np.ndarray:
         """Whether each image has each finding (n, k)."""
         return self.split(split).findings.present
 
-    def logits(self, split: str) -> np.ndarray:
-        """The network's outputs (n, k)."""
-        return np.array(self.store.get(self.network).record[f"{split}_logits"])
+    def logits(self, split: str | Shift, member: int = 0) -> np.ndarray:
+        """The network's outputs (n, k), or those of another member."""
+        if split not in JUDGED:
+            return self.store.get(self.outputs_artefact(split, member))
+        return np.array(self.store.get(self.members[member]).record[f"{split}_logits"])
 
     @cached_property
     def thresholds(self) -> np.ndarray:
@@ -111,13 +141,22 @@ class MultilabelStudy:
         logits, present = self.logits("val"), self.present("val")
         return np.array([youden(logits[:, k], present[:, k]) for k in range(len(self.findings))])
 
-    def predicted(self, split: str) -> np.ndarray:
+    def predicted(self, split: str | Shift) -> np.ndarray:
         """Whether the network says that each image has each finding (n, k)."""
         return self.logits(split) >= self.thresholds
 
-    def products(self, split: str, method: str, random: bool = False) -> np.ndarray:
-        """Inner products (n, k, k) of the maps of the outputs; arguments as in `products_artefact`."""
-        return self.store.get(self.products_artefact(split, method, random))
+    def products(
+        self, split: str | Shift, method: str, random: bool = False, preparation: str = "signed"
+    ) -> np.ndarray:
+        """Inner products (n, k, k) of the maps of the outputs.
+
+        Args:
+            split: "val", "test", or a shift.
+            method: a name in METHODS.
+            random: whether all weights of the network are random.
+            preparation: a name in PREPARATIONS, what is done to the maps before.
+        """
+        return self.store.get(self.products_artefact(split, method, random))[list(PREPARATIONS).index(preparation)]
 
     def richest(self, number: int) -> int:
         """Position of a test image with two findings or more, in the order of the images; of any where there is none.
@@ -132,83 +171,8 @@ class MultilabelStudy:
         """The maps (k, h, w) of the outputs for one test image, summed over the channels. method: as in METHODS."""
         return self.products_artefact("test", method).maps_of(self.store.get, image).sum(axis=1)
 
-    def distances(self, split: str, method: str, random: bool = False) -> np.ndarray:
-        """Cosine distances (n, k, k) of the maps of the outputs; arguments as in `products_artefact`."""
-        return distances(self.products(split, method, random))
-
-
-@dataclass(frozen=True)
-class Doubt:
-    """A number for each image and finding that may warn of a wrong answer: the larger, the more doubtful.
-
-    Attributes:
-        title: in tables.
-        of: (study, split) -> (n, k); NaN where it is not defined.
-        artefacts: (study, split) -> what it is made from, besides the network.
-    """
-
-    title: str
-    of: Callable[[MultilabelStudy, str], np.ndarray]
-    artefacts: Callable[[MultilabelStudy, str], tuple[Artefact, ...]] = lambda study, split: ()
-
-
-DOUBTS: Registry[Doubt] = Registry("doubt")
-
-
-def _maps(title: str, method: str, random: bool = False) -> Doubt:
-    return Doubt(
-        title,
-        lambda study, split: -distinctness(study.distances(split, method, random)),
-        lambda study, split: (study.products_artefact(split, method, random),),
-    )
-
-
-def _entropy(study: MultilabelStudy, split: str) -> np.ndarray:
-    p = expit(study.logits(split))
-    return -(xlogy(p, p) + xlogy(1 - p, 1 - p)) / np.log(2)
-
-
-def _nearness(study: MultilabelStudy, split: str) -> np.ndarray:
-    """A threshold that no output reaches is as far from each as the largest output is."""
-    reached = np.minimum(study.thresholds, study.logits("val").max(axis=0))
-    return -np.abs(study.logits(split) - reached)
-
-
-def _weak_maps(study: MultilabelStudy, split: str) -> np.ndarray:
-    return -np.sqrt(np.diagonal(study.products(split, "input_x_gradient"), axis1=1, axis2=2))
-
-
-def _by_lot(study: MultilabelStudy, split: str) -> np.ndarray:
-    shape = study.logits(split).shape
-    return np.random.default_rng((study.study.seed, JUDGED.index(split))).random(shape)
-
-
-DOUBTS.register("ixg")(_maps("maps alike, Input × Gradient", "input_x_gradient"))
-DOUBTS.register("lrp")(_maps("maps alike, LRP", "lrp"))
-DOUBTS.register("entropy")(Doubt("entropy of the probability", _entropy))
-DOUBTS.register("copies")(
-    Doubt(
-        "spread over changed copies",
-        lambda study, split: study.store.get(study.copies_artefact(split)).std(axis=0),
-        lambda study, split: (study.copies_artefact(split),),
-    )
-)
-DOUBTS.register("margin")(Doubt("nearness to the threshold", _nearness))
-DOUBTS.register("norm")(
-    Doubt(
-        "weak map, Input × Gradient",
-        _weak_maps,
-        lambda study, split: (study.products_artefact(split, "input_x_gradient"),),
-    )
-)
-DOUBTS.register("random_network")(_maps("maps alike, random network", "input_x_gradient", random=True))
-DOUBTS.register("lot")(Doubt("by lot", _by_lot))
-
-
-def artefacts(study: MultilabelStudy) -> Iterator[Artefact]:
-    """All that the doubts are made from."""
-    yield study.network
-    for split in JUDGED:
-        yield study.images.artefact(split)
-        for doubt in DOUBTS.values():
-            yield from doubt.artefacts(study, split)
+    def distances(
+        self, split: str | Shift, method: str, random: bool = False, preparation: str = "signed"
+    ) -> np.ndarray:
+        """Cosine distances (n, k, k) of the maps of the outputs; arguments as in `products`."""
+        return distances(self.products(split, method, random, preparation))
