@@ -72,6 +72,7 @@ TOPICS = (
     "benchmarks.scores",
     "benchmarks.five_band",
     "benchmarks.cascade",
+    "benchmarks.distances",
 )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from saltrust.artefacts.data import ImageSet
+from saltrust.artefacts.data import ImageSet, ShiftedImages
 from saltrust.artefacts.store import Store
 from saltrust.datasets.loaders import LOADERS
 from tests.datasets import written
@@ -47,3 +47,18 @@ def test_a_split_comes_back_from_the_store(tmp_path, kind):
     assert list(made) == list(read)
     for name, array in made.items():
         np.testing.assert_array_equal(read[name], array, strict=True)
+
+
+def test_images_after_a_shift_keep_their_findings_and_come_back_from_the_store(tmp_path):
+    from saltrust.core import data_cards
+    from saltrust.datasets.shifts import shifted
+
+    store, card = Store(tmp_path), data_cards.load("phantom-chest5")
+    whole = ImageSet(card, LOADERS[card.loader].fingerprint(card), "test", 6, 32, 0)
+    some = ShiftedImages(whole, 4, "noise", 0.06, seed=2)
+    store.get(some)
+    found, split = Store(tmp_path).get(some), store.get(whole)
+    np.testing.assert_array_equal(found.pixels, shifted(split.pixels[:4], "noise", 0.06, 2))
+    np.testing.assert_array_equal(found.findings.present, split.findings.present[:4])
+    assert found.ids.tolist() == split.ids[:4].tolist()
+    assert found.truth is None

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from saltrust.artefacts import findings
-from saltrust.artefacts.findings import ChangedCopies, MapProducts
+from saltrust.artefacts.findings import ChangedCopies, Features, MapProducts, Outputs
 from saltrust.methods.explained import Explained
 from saltrust.methods.registry import METHODS
 from saltrust.models.architectures import Stage
@@ -28,7 +28,7 @@ def network():
 def model(network):
     stages = [Stage("logits", ("3",)), Stage("stem", ("0",))]
     return SimpleNamespace(digest="of several outputs", network=lambda get: network, stages=stages, n_outputs=K,
-                           input_range=(-1.0, 1.0), title=lambda: "a network", part=lambda: "a")  # fmt: skip
+                           head="3", input_range=(-1.0, 1.0), title=lambda: "a network", part=lambda: "a")  # fmt: skip
 
 
 @pytest.fixture
@@ -36,21 +36,21 @@ def pixels():
     return np.random.default_rng(0).integers(0, 255, (N, SIZE, SIZE), np.uint8)
 
 
-def artefact(model, method="input_x_gradient", preparation="signed", random=None, **parameters):
-    return MapProducts(model, None, method, METHODS[method].complete(parameters), preparation, random)
+def artefact(model, method="input_x_gradient", random=None, **parameters):
+    return MapProducts(model, None, method, METHODS[method].complete(parameters), random)
 
 
-@pytest.mark.parametrize("preparation", PREPARATIONS)
 @pytest.mark.parametrize("method", ["input_x_gradient", "lrp", "gradcam"])
-def test_products_are_those_of_maps_made_one_output_at_a_time(model, network, pixels, method, preparation, monkeypatch):
+def test_products_are_those_of_maps_made_one_output_at_a_time(model, network, pixels, method, monkeypatch):
     monkeypatch.setattr(findings, "SHARD", 2)  # five images in three parts
-    found = artefact(model, method, preparation).compute(lambda need: SimpleNamespace(pixels=pixels))
+    found = artefact(model, method).compute(lambda need: SimpleNamespace(pixels=pixels))
     images, keys = to_input(pixels), [(i,) for i in range(N)]
     given = METHODS[method].complete({})
     maps = [METHODS[method].function(Explained(network, "logit", k), images, keys, **given) for k in range(K)]
-    slow = products(PREPARATIONS[preparation](np.stack([one.numpy() for one in maps])))
-    assert found.shape == (N, K, K)
-    np.testing.assert_allclose(found, slow, rtol=1e-4, atol=1e-6 * np.abs(slow).max())  # other batches, float32
+    assert found.shape == (len(PREPARATIONS), N, K, K)
+    for place, prepare in enumerate(PREPARATIONS.values()):
+        slow = products(prepare(np.stack([one.numpy() for one in maps])))
+        np.testing.assert_allclose(found[place], slow, rtol=1e-4, atol=1e-6 * np.abs(slow).max())  # other batches
 
 
 def test_noise_belongs_to_the_image_and_not_to_its_place_in_a_part(model, pixels, monkeypatch):
@@ -68,8 +68,9 @@ def test_the_maps_that_are_shown_are_those_that_were_measured(model, pixels):
     get = lambda need: SimpleNamespace(pixels=pixels)  # noqa: E731
     shown = one.maps_of(get, 3)
     assert shown.shape == (K, 3, SIZE, SIZE)
-    np.testing.assert_allclose(products(shown[:, None])[0], one.compute(get)[3], rtol=1e-5)
-    assert not np.allclose(distances(one.compute(get))[3], 0)
+    signed = one.compute(get)[list(PREPARATIONS).index("signed")]
+    np.testing.assert_allclose(products(shown[:, None])[0], signed[3], rtol=1e-5)
+    assert not np.allclose(distances(signed)[3], 0)
 
 
 def test_copies_are_logits_of_changed_images_and_repeatable(model, pixels):
@@ -78,3 +79,15 @@ def test_copies_are_logits_of_changed_images_and_repeatable(model, pixels):
     assert first.shape == (4, N, K)
     np.testing.assert_array_equal(first, again)
     assert (first.std(axis=0) > 0).all()
+
+
+def test_the_head_makes_the_outputs_of_the_features(model, network, pixels):
+    """Oracle: the head's own weights, to single precision."""
+    get = lambda need: SimpleNamespace(pixels=pixels)  # noqa: E731
+    features, outputs = Features(model, None).compute(get), Outputs(model, None).compute(get)
+    head = network[3]
+    weight, bias = head.weight.detach().numpy(), head.bias.detach().numpy()
+    assert features.shape == (N, 4 * SIZE * SIZE)
+    np.testing.assert_allclose(features @ weight.T + bias, outputs, atol=1e-5)
+    with torch.no_grad():
+        np.testing.assert_allclose(outputs, network(to_input(pixels)).numpy(), atol=1e-5)

@@ -265,3 +265,40 @@ def test_what_cannot_be_explained_truthfully_is_refused(act, message):
 def test_the_scalars_are_closed_under_their_names():
     assert set(SCALARS) == {"logit", "negated_logit", "argmax_logit", "runner_up_logit", "probability"}
     assert saltrust.methods.__all__
+
+
+def test_gradients_of_several_outputs_are_those_of_each():
+    model = Explained(net(3), batch_size=2)
+    accepted = model.accept(images())
+    scalars, gradients = model.scalars_and_gradients_of(accepted, [2, 0])
+    for place, target in enumerate([2, 0]):
+        own = model.of_output(target).scalars_and_gradients(accepted)
+        assert torch.equal(scalars[place], own[0])
+        assert torch.equal(gradients[place], own[1])
+
+
+def test_several_outputs_take_one_forward_pass():
+    model, runs = net(3), []
+    explained = Explained(model)
+    explained._model.head.register_forward_hook(lambda *_: runs.append(1))
+    explained.scalars_and_gradients_of(explained.accept(images()), range(3))
+    assert len(runs) == 1
+
+
+@pytest.mark.parametrize(
+    ("scalar", "targets", "told"),
+    [("argmax_logit", [0], "predicted class of an image is one"), ("logit", [0, 3], "target 3 is not among")],
+)
+def test_outputs_that_cannot_be_asked_for_are_refused(scalar, targets, told):
+    model = Explained(net(3), scalar)
+    with pytest.raises(SaltrustError, match=told):
+        model.scalars_and_gradients_of(model.accept(images()), targets)
+
+
+@pytest.mark.parametrize("name", [name for name in ON_MODEL if METHODS[name].several])
+def test_maps_of_several_outputs_are_those_of_each(name):
+    model, method = Explained(net(3)), METHODS[name]
+    given = method.complete(FEW[name])
+    found = method.several(model, images(), KEYS, targets=[1, 2], **given)
+    for place, target in enumerate([1, 2]):
+        assert torch.equal(found[place], method.function(model.of_output(target), images(), KEYS, **given))

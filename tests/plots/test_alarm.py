@@ -64,3 +64,27 @@ def test_boxes_curves_and_markers_stand_in_the_order_of_their_titles():
     assert [bar.lines[0].get_xdata().tolist() for bar in auroc.containers] == [[0.6], [0.7]]
     roc = plots.roc_by_finding({"x": (np.array([0, 1]), np.array([0.1, 0.9]))}).axes[0]
     assert roc.lines[0].get_ydata().max() == 1
+
+
+def test_a_choice_has_a_mark_in_the_row_of_each_of_its_values():
+    curve = pd.DataFrame(
+        {"map": ["ixg", "lrp"], "reading": ["alike", "alike"], "gain": [-0.1, 0.2], "ci_low": [-0.2, 0.1],
+         "ci_high": [0.0, 0.3], "auroc": [0.4, 0.6], "paper": [True, False]}
+    )  # fmt: skip
+    gain, area, chosen = plots.choice_curve(curve, {"map": "map", "reading": "doubtful where"}).axes
+    assert gain.collections[-1].get_offsets()[:, 1].tolist() == [-0.1, 0.2]
+    assert area.collections[-1].get_offsets()[:, 1].tolist() == [0.4, 0.6]
+    assert [label.get_text() for label in chosen.get_yticklabels()] == ["map: ixg", "map: lrp", "doubtful where: alike"]
+    assert [rows.get_offsets().tolist() for rows in chosen.collections] == [[[0, 0]], [[1, 1]], [[0, 2], [1, 2]]]
+
+
+def test_each_change_has_a_panel_with_wrong_and_flagged_answers():
+    rows = [
+        {"change": change, "strength": s, "score": score, "wrong": 0.1 + s, "flagged": s}
+        for change in ("noise", "tubes") for s in (0.0, 0.5) for score in ("a", "b")
+    ]  # fmt: skip
+    figure = plots.shift_curves(pd.DataFrame(rows), {"a": "A", "b": "B"}, {"noise": "noise (sd)", "tubes": "tubes"})
+    assert [axis.get_xlabel() for axis in figure.axes] == ["noise\n(sd)", "tubes"]
+    for axis in figure.axes:
+        assert [line.get_ydata().tolist() for line in axis.lines] == [[0.1, 0.6], [0.0, 0.5], [0.0, 0.5]]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["wrong answers", "flagged: A", "flagged: B"]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 from saltrust.core.errors import SaltrustError
-from saltrust.scores.distinctness import distances, distinctness, head_distances, products
+from saltrust.scores.distinctness import distances, distinctness, head_distances, nearest, products
 
 
 def test_distances_are_those_of_scipy():
@@ -129,3 +129,12 @@ def test_an_output_whose_map_cancels_has_no_distance():
 def test_what_has_no_distance_is_refused(call, message):
     with pytest.raises(SaltrustError, match=message):
         call()
+
+
+def test_the_nearest_map_is_the_most_alike():
+    maps = np.random.default_rng(2).normal(size=(5, 6, 9))
+    apart = distances(products(maps))
+    for i, j in np.ndindex(6, 5):
+        assert nearest(apart)[i, j] == min(np.delete(apart[i, j], j))
+    apart[2, 1, 3] = apart[2, 3, 1] = np.nan
+    assert np.isnan(nearest(apart)).sum() == 2

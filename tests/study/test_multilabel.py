@@ -73,7 +73,8 @@ def test_maps_are_alike_where_the_doubt_is_large(several, monkeypatch):
     """Two outputs share a map in the first image; all five are at right angles in the second."""
     same = np.eye(5)
     same[0, 1] = same[1, 0] = 1
-    monkeypatch.setattr(several, "products", lambda split, method, random=False: np.stack([same, np.eye(5)]))
+    both = np.stack([same, np.eye(5)])
+    monkeypatch.setattr(several, "products", lambda split, method, random=False, preparation="signed": both)
     doubt = DOUBTS["ixg"].of(several, "test")
     np.testing.assert_allclose(doubt, [[-3, -3, -4, -4, -4], [-4] * 5])
     np.testing.assert_allclose(DOUBTS["norm"].of(several, "test"), -np.ones((2, 5)))

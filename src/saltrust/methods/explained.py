@@ -216,7 +216,8 @@ class Explained:
         """
         if self.scalar.place is not None:
             raise SaltrustError("the predicted class of an image is one output: ask for it, not for several")
-        return self._scalars_and_gradients(images, [self.of_output(target).select(images) for target in targets])
+        most = self.of_output(min(targets) if min(targets) < 0 else max(targets))  # if there is this one, there are all
+        return most._scalars_and_gradients(images, [self.of_output(target).select(images) for target in targets])
 
     def _scalars_and_gradients(self, images: Tensor, selections: Sequence[Selection]) -> tuple[Tensor, Tensor]:
         """Of each selection, along the first axis."""

@@ -1,6 +1,7 @@
 """What an alarm on a network's predictions of several findings is worth."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -137,7 +138,7 @@ def risk_coverage_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) ->
         curves: title -> coverage and risk (n,), both in [0, 1].
     """
     figure, axis = plt.subplots(figsize=(WIDTH, 4.4))
-    for (name, (coverage, risk)), style in zip(curves.items(), LINES, strict=True):
+    for (name, (coverage, risk)), style in zip(curves.items(), cycle(LINES), strict=False):
         axis.plot(coverage, risk, linestyle=style, linewidth=1.8, label=name)
     axis.set(xlabel="coverage: share of the answers that are kept", ylabel="risk: share of these that are wrong")
     axis.set(xlim=(0, 1), ylim=(0, None))
@@ -216,11 +217,11 @@ def shift_curves(table: pd.DataFrame, titles: Mapping[str, str], changes: Mappin
         strengths = sorted(own["strength"].unique())
         wrong = own.drop_duplicates("strength").set_index("strength")["wrong"][strengths]
         axis.plot(range(len(strengths)), wrong, color="black", linewidth=3, marker="o", label="wrong answers")
-        for (score, name), style in zip(titles.items(), LINES[1:], strict=False):
+        for (score, name), style in zip(titles.items(), cycle(LINES[1:]), strict=False):
             flagged = own[own["score"] == score].set_index("strength")["flagged"][strengths]
             axis.plot(range(len(strengths)), flagged, linestyle=style, linewidth=1.8, label=f"flagged: {name}")
         axis.set_xticks(range(len(strengths)), [f"{strength:g}" for strength in strengths])
-        axis.set_xlabel("\n(".join(title.split(" (", 1)))
+        axis.set_xlabel(title.replace(" (", "\n(", 1))
         axis.yaxis.set_major_formatter(PercentFormatter(1))
     np.atleast_1d(axes)[0].set_ylabel("share of all answers")
     handles, labels = np.atleast_1d(axes)[0].get_legend_handles_labels()
