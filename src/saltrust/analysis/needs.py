@@ -19,7 +19,7 @@ from saltrust.methods.registry import CONTROLS, PAPER_EIGHT, select
 from saltrust.study import multilabel
 from saltrust.study.criteria import CRITERIA
 from saltrust.study.five_band import TJOA_EIGHT, TJOA_TEN, FiveBandStudy
-from saltrust.study.multilabel import JUDGED, MultilabelStudy
+from saltrust.study.multilabel import JUDGED, multilabel_study
 from saltrust.study.shortcut import ShortcutStudy
 from saltrust.study.study import Study
 
@@ -234,11 +234,11 @@ def _shortcut(study: Study, given: Parameters) -> Iterator[Artefact]:
 
 @NEEDS.register("multilabel")
 def _multilabel(study: Study, given: Parameters) -> Iterator[Artefact]:
-    several = MultilabelStudy(study)
+    several = multilabel_study(study)
     yield several.network
     yield from (several.images.artefact(split) for split in JUDGED)
 
 
 @NEEDS.register("alarm")
 def _alarm(study: Study, given: Parameters) -> Iterator[Artefact]:
-    yield from multilabel.artefacts(MultilabelStudy(study))
+    yield from multilabel.artefacts(multilabel_study(study))

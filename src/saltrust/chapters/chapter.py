@@ -59,7 +59,9 @@ def of(card: Card) -> dict[str, tuple[str, ...]]:
     >>> of(data_cards.load("phantom-pneumonia"))["verdict"]
     ('randomization', 'repeatability')
     """
-    if card.models:
+    if card.models and len(card.findings) > 1:
+        suited = {"dataset", *_SEVERAL}
+    elif card.models:
         suited = set(_ALWAYS) - set(_TRAINED_HERE + (_OF_TWO if len(card.models) < 2 else ()))
     else:
         suited = set(_ALWAYS if card.truth != "none" else ()) | set(_GRADED if card.truth == "graded" else ())

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from typing import ClassVar
 
 import numpy as np
 from scipy.special import expit, xlogy
@@ -10,7 +11,7 @@ from scipy.special import expit, xlogy
 from saltrust.artefacts import Artefact
 from saltrust.artefacts.findings import ChangedCopies, MapProducts
 from saltrust.artefacts.maps import Randomization
-from saltrust.artefacts.networks import MultilabelClassifier
+from saltrust.artefacts.networks import ExternalMultilabelClassifier, MultilabelClassifier
 from saltrust.core.errors import SaltrustError
 from saltrust.core.labelled_images import Split
 from saltrust.core.registry import Registry
@@ -22,6 +23,7 @@ from saltrust.study.images import Images
 from saltrust.study.study import Study
 
 NETWORK = "densenet121"  # of Shu et al., Methods
+FROM_MAPS = {"ixg": "input_x_gradient", "lrp": "lrp"}  # the paper's two alarms, and the method of each
 JUDGED = ("val", "test")  # splits whose predictions are looked at: thresholds come from the first
 
 
@@ -34,10 +36,13 @@ class MultilabelStudy:
     Attributes:
         findings: their names, in the order of the network's outputs.
         images: of the data set, at the size of this network.
+        no_training: why there are no trainings of the network, nor images that it has learned from; "" where there are.
 
     Raises:
         SaltrustError: where the card names fewer than two findings.
     """
+
+    no_training: ClassVar[str] = ""
 
     def __init__(self, study: Study):
         card, self.sizes = study.card, study.profile.multilabel
@@ -47,20 +52,42 @@ class MultilabelStudy:
             )
         self.study, self.store, self.findings = study, study.store, card.findings
         counts = {split: getattr(self.sizes, split) for split in ("train", *JUDGED)}
-        profile = replace(study.profile, size=self.sizes.size, **counts)
-        self.images = Images(card, profile, study.seed, study.store, self.sizes.size)
+        self.seed = 1000 * study.seed + 1
+        profile = replace(study.profile, size=self.size, **counts)
+        self.images = Images(card, profile, study.seed, study.store, self.size)
         self.products = cache(self.products)
+
+    @property
+    def size(self) -> int:
+        """Side in pixels of the images that the network sees."""
+        return self.sizes.size
+
+    @property
+    def title(self) -> str:
+        """What the network is called in prose."""
+        return NETWORK
+
+    def origin(self) -> str:
+        """What the network has learned from, in a sentence."""
+        record, films = self.store.get(self.network).record, self.images.artefact("train").count
+        epochs = f"{record['epochs']} epoch{'s' if record['epochs'] > 1 else ''}"
+        return (
+            f"{self.title} learned from {films} films, for {epochs}, from weights that came from: {record['weights']}."
+        )
+
+    def unexplained(self, method: str) -> str:
+        """Why a method, a name in METHODS, cannot explain the network; "" where it can."""
+        return ""
 
     # --- names in the store ---------------------------------------------------------------------------------------
 
     @cached_property
-    def network(self) -> MultilabelClassifier:
+    def network(self) -> MultilabelClassifier | ExternalMultilabelClassifier:
         """The network."""
         from saltrust.models.recipes import multilabel_plan
 
-        weights = self.study.networks.imagenet(NETWORK)
-        seed, mirror = 1000 * self.study.seed + 1, self.study.card.mirror
-        plan = multilabel_plan(NETWORK, self.sizes.training, seed, weights is not None, mirror)
+        weights, mirror = self.study.networks.imagenet(NETWORK), self.study.card.mirror
+        plan = multilabel_plan(NETWORK, self.sizes.training, self.seed, weights is not None, mirror)
         splits = {split: self.images.artefact(split) for split in ("train", *JUDGED)}
         return MultilabelClassifier(**splits, plan=plan, architecture=NETWORK, pretrained=weights)
 
@@ -76,11 +103,9 @@ class MultilabelStudy:
             preparation: a name in PREPARATIONS.
         """
         protocol, network = self.study.protocol, self.network
-        given = METHODS[method].from_protocol(protocol, self.study.profile)
-        seed = {"seed": self.study.seed} if "seed" in METHODS[method].defaults else {}
         last = network.stages[-1].name
-        state = Randomization(last, protocol.initialization, protocol.batchnorm, network.plan.seed) if random else None
-        parameters = METHODS[method].complete(given | seed)
+        state = Randomization(last, protocol.initialization, protocol.batchnorm, self.seed) if random else None
+        parameters = METHODS[method].complete(self.study.maps.parameters(method))
         return MapProducts(network, self.images.artefact(split), method, parameters, preparation, state)
 
     def copies_artefact(self, split: str) -> ChangedCopies:
@@ -137,6 +162,42 @@ class MultilabelStudy:
         return distances(self.products(split, method, random))
 
 
+class ExternalMultilabelStudy(MultilabelStudy):
+    """The same of a network that was trained elsewhere: the first of the card's models."""
+
+    no_training: ClassVar[str] = "it was trained elsewhere"
+
+    def __init__(self, study: Study):
+        super().__init__(study)
+        self.unexplained = cache(self.unexplained)
+
+    @property
+    def size(self) -> int:
+        return self.study.networks.size(self.study.networks.main)
+
+    @property
+    def title(self) -> str:
+        return self.study.networks.title()
+
+    def origin(self) -> str:
+        return f"{self.title} was trained elsewhere."
+
+    def unexplained(self, method: str) -> str:
+        return self.study.networks.refused([method]).get(method, "")
+
+    @cached_property
+    def network(self) -> ExternalMultilabelClassifier:
+        found, (model, *_) = self.study.networks.models[self.study.networks.main], self.study.card.models
+        splits = {split: self.images.artefact(split) for split in JUDGED}
+        return ExternalMultilabelClassifier(model, found.checksum, found.stages, **splits)
+
+
+def multilabel_study(study: Study) -> MultilabelStudy:
+    """What is asked of a data set with several findings: of the network that its card names, else of one that is
+    trained here. Raises SaltrustError as `MultilabelStudy`."""
+    return (ExternalMultilabelStudy if study.card.models else MultilabelStudy)(study)
+
+
 @dataclass(frozen=True)
 class Doubt:
     """A number for each image and finding that may warn of a wrong answer: the larger, the more doubtful.
@@ -145,11 +206,13 @@ class Doubt:
         title: in tables.
         of: (study, split) -> (n, k); NaN where it is not defined.
         artefacts: (study, split) -> what it is made from, besides the network.
+        lacks: study -> why it is not to be had for the study's network, "" where it is.
     """
 
     title: str
     of: Callable[[MultilabelStudy, str], np.ndarray]
     artefacts: Callable[[MultilabelStudy, str], tuple[Artefact, ...]] = lambda study, split: ()
+    lacks: Callable[[MultilabelStudy], str] = lambda study: ""
 
 
 DOUBTS: Registry[Doubt] = Registry("doubt")
@@ -160,6 +223,7 @@ def _maps(title: str, method: str, random: bool = False) -> Doubt:
         title,
         lambda study, split: -distinctness(study.distances(split, method, random)),
         lambda study, split: (study.products_artefact(split, method, random),),
+        lambda study: study.unexplained(method),
     )
 
 
@@ -199,10 +263,21 @@ DOUBTS.register("norm")(
         "weak map, Input × Gradient",
         _weak_maps,
         lambda study, split: (study.products_artefact(split, "input_x_gradient"),),
+        lambda study: study.unexplained("input_x_gradient"),
     )
 )
 DOUBTS.register("random_network")(_maps("maps alike, random network", "input_x_gradient", random=True))
 DOUBTS.register("lot")(Doubt("by lot", _by_lot))
+
+
+def doubts(study: MultilabelStudy) -> dict[str, Doubt]:
+    """The doubts that are to be had for the study's network, by name."""
+    return {name: doubt for name, doubt in DOUBTS.items() if not doubt.lacks(study)}
+
+
+def left_out(study: MultilabelStudy) -> dict[str, str]:
+    """The other doubts, by name, and why they are not to be had."""
+    return {name: why for name, doubt in DOUBTS.items() if (why := doubt.lacks(study))}
 
 
 def artefacts(study: MultilabelStudy) -> Iterator[Artefact]:
@@ -210,5 +285,5 @@ def artefacts(study: MultilabelStudy) -> Iterator[Artefact]:
     yield study.network
     for split in JUDGED:
         yield study.images.artefact(split)
-        for doubt in DOUBTS.values():
+        for doubt in doubts(study).values():
             yield from doubt.artefacts(study, split)

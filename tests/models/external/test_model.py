@@ -381,7 +381,7 @@ def test_a_model_must_know_each_of_the_card_s_classes(loaded, folder):
     three = Model(source="nets.py:three", size=48)
     with pytest.raises(SaltrustError, match="no output 'nodule'"):
         load(three, folder, ("normal", "nodule"), "lesion")
-    with pytest.raises(SaltrustError, match="one output for two of the card's classes"):
+    with pytest.raises(SaltrustError, match="one output for two of the card's names"):
         load(three, folder, ("mass", "Mass"), "lesion")
 
 
