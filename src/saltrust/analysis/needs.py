@@ -132,7 +132,8 @@ def _depth(study: Study, given: Parameters) -> Iterator[Artefact]:
 @NEEDS.register("dataset")
 def _dataset(study: Study, given: Parameters) -> Iterator[Artefact]:
     yield from images(study, *SPLITS)
-    yield study.maps.average_artefact()
+    if study.card.truth != "none":
+        yield study.maps.average_artefact()
 
 
 @NEEDS.register("models")
