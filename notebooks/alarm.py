@@ -32,16 +32,16 @@ from saltrust.analysis import alarm, alarm_choices, alarm_under_shift, informer
 from saltrust.analysis.words import in_words
 from saltrust.chapters.page import Page
 from saltrust.datasets.shifts import SHIFTS
+from saltrust.methods.registry import METHODS
 from saltrust.stats.selective import risk_coverage
-from saltrust.study.doubts import DOUBTS
-from saltrust.study.multilabel import MultilabelStudy
+from saltrust.study.multilabel import multilabel_study
 from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
 page = Page("alarm", study)
-several = MultilabelStudy(study)
+several = multilabel_study(study)
 doubts = alarm.doubts_of(several)
-titles = {name: doubt.title for name, doubt in DOUBTS.items()}
+titles = {name: alarm.title_of(name) for name in doubts}
 
 # %% [markdown]
 # ## Five maps of one film
@@ -52,16 +52,17 @@ titles = {name: doubt.title for name, doubt in DOUBTS.items()}
 
 # %%
 number = several.richest(shown)
-maps = several.maps(number, "input_x_gradient")
-between = several.distances("test", "input_x_gradient")
+method = next(iter(alarm.from_maps(doubts).values()))
+maps = several.maps(number, method)
+between = several.distances("test", method)
 apart = between[number]
 said, true = several.predicted("test")[number], several.present("test")[number]
 marks = [f"{'said' if s else 'not said'}, {'true' if t else 'not true'}" for s, t in zip(said, true, strict=True)]
 page.figure(
     plots.distance_graph(several.split("test").pixels[number], maps, apart, several.findings, marks),
     "distances",
-    caption="One test film, the Input × Gradient maps of its outputs (blue below zero, red above), and how far apart "
-    "they are: the nearer, the thicker the line. Beside each finding: its answer, the truth, and the sum of its "
+    caption=f"One test film, the {METHODS[method].title} maps of its outputs (blue below zero, red above), and how far "
+    "apart they are: the nearer, the thicker the line. Beside each finding: its answer, the truth, and the sum of its "
     "distances.",
     alt=f"A film, {len(maps)} maps and a graph. Distinctness: "
     + in_words(dict(zip(several.findings, apart.sum(axis=1), strict=True)), ".2f", name=str)
@@ -70,7 +71,8 @@ page.figure(
     source="shu2024informer",
 )
 pairs = np.triu_indices(len(several.findings), 1)
-others = several.distances("test", "lrp")[:, *pairs]
+methods = [*alarm.from_maps(doubts).values()]
+others = several.distances("test", methods[-1])[:, *pairs]
 page.quote(
     mean_distance=np.nanmean(between[:, *pairs]),
     spread=np.nanstd(between[:, *pairs], axis=0).mean(),
@@ -113,16 +115,17 @@ page.table(
 
 # %%
 mean = table[table["finding"] == alarm.MEAN].set_index("method")
-silent = table[(table["finding"] != alarm.MEAN) & table["method"].isin(DOUBTS)].groupby("method")["tau"]
+silent = table[(table["finding"] != alarm.MEAN) & table["method"].isin(doubts)].groupby("method")["tau"]
 page.quote(
     f1_no_alarm=mean.loc[alarm.NO_ALARM, "f1"],
     f1_threshold=mean.loc[alarm.BEST_F1, "f1"],
-    **{f"f1_{name}": mean.loc[name, "f1"] for name in DOUBTS},
-    **{f"flagged_{name}": int(mean.loc[name, "flagged"]) for name in DOUBTS},
-    **{f"right_{name}": int(mean.loc[name, "flipped_right"]) for name in DOUBTS},
+    **{f"f1_{name}": mean.loc[name, "f1"] for name in doubts},
+    **{f"flagged_{name}": int(mean.loc[name, "flagged"]) for name in doubts},
+    **{f"right_{name}": int(mean.loc[name, "flipped_right"]) for name in doubts},
+    left_out=alarm.left_out(several),
     n_findings=len(several.findings),
     n_silent=int(silent.apply(lambda tau: tau.isna().sum()).sum()),
-    n_alarms=len(DOUBTS) * len(several.findings),
+    n_alarms=len(doubts) * len(several.findings),
 )
 
 # %% [markdown]
@@ -130,7 +133,7 @@ page.quote(
 # Input × Gradient, {num}`alarm/f1_lrp .3f` with that from LRP, {num}`alarm/f1_entropy .3f` with entropy and
 # {num}`alarm/f1_copies .3f` with changed copies. Moving the threshold alone gives {num}`alarm/f1_threshold .3f`. In
 # {num}`alarm/n_silent` of {num}`alarm/n_alarms` cases the best alarm flags nothing. The alarm from Input × Gradient
-# flags {num}`alarm/flagged_ixg` answers in all, of which {num}`alarm/right_ixg` become right.
+# flags {num}`alarm/flagged_ixg` answers in all, of which {num}`alarm/right_ixg` become right. {num}`alarm/left_out`
 #
 # ## Is it more than chance?
 #
@@ -184,7 +187,7 @@ page.table(
     caption="Each doubt and finding: AUROC for wrong answers with its 95 % bootstrap interval; the area under the "
     "risk-coverage curve (aurc, the lower the better) and how far it lies above the best possible order (excess); the "
     "risk where 80, 90 and 95 % of the answers are kept; films without a doubt (undefined).",
-    rows=len(DOUBTS),
+    rows=len(doubts),
     key=["score", "finding"],
 )
 auroc = found.groupby("score", sort=False)["auroc"].mean()
@@ -198,7 +201,7 @@ page.quote(**{f"auroc_{name}": value for name, value in auroc.items()})
 
 # %%
 wrong = several.predicted("test") != several.present("test")
-kept = {name: risk_coverage(doubts[name]["test"].ravel(), wrong.ravel()) for name in alarm.IN_FIGURES}
+kept = {name: risk_coverage(doubts[name]["test"].ravel(), wrong.ravel()) for name in alarm.IN_FIGURES if name in doubts}
 page.figure(
     plots.risk_coverage_curves({titles[name]: curve for name, curve in kept.items()}),
     "risk_coverage",
@@ -278,7 +281,7 @@ page.quote(
 # %%
 moved = alarm_under_shift.under_shift(several)
 page.figure(
-    plots.shift_curves(moved, {name: titles[name] for name in alarm_under_shift.ALARMS},
+    plots.shift_curves(moved, {name: titles[name] for name in alarm_under_shift.alarms(several)},
                        {name: change.title for name, change in SHIFTS.items()}),
     "shift",
     caption="The share of wrong answers (black), and of answers that each alarm flags, as test films change more and "
@@ -292,7 +295,7 @@ page.figure(
 page.table(moved, "shift", caption="The numbers of the figure above.", rows=5, key=["change", "strength", "score"])
 ends = moved.groupby(["change", "score"], sort=False).agg(["first", "last"])
 rises = (ends["flagged", "last"] - ends["flagged", "first"]).unstack()
-worse = (ends["wrong", "last"] - ends["wrong", "first"]).unstack()["ixg"]
+worse = (ends["wrong", "last"] - ends["wrong", "first"]).unstack()["margin"]
 page.quote(
     **{f"worse_{change}": value for change, value in worse.items()},
     **{f"rise_{name}_{change}": value for (change, name), value in rises.stack().items()},

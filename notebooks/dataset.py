@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 
 from saltrust import plots
+from saltrust.analysis.outlines import outlined
 from saltrust.chapters.page import Page
 from saltrust.core.data_cards import SPLITS
 from saltrust.core.markup import myst
@@ -43,18 +44,16 @@ counts = pd.DataFrame(
 )
 test = splits["test"]
 positive = test.positives()
-area = test.truth[positive].mean(axis=(1, 2))
+area = None if test.truth is None else test.truth[positive].mean(axis=(1, 2))
 page.quote(
     n_train=counts["images"][0],
     n_test=len(test.labels),
     n_test_positive=len(positive),
     n_test_negative=len(test.labels) - len(positive),
     prevalence=test.present.mean(),
-    prevalence_pixels=area.mean(),
-    smallest_area=area.min(),
-    largest_area=area.max(),
     size=test.pixels.shape[1],
     profile=profile,
+    **outlined(area),
 )
 
 # %% [markdown]
@@ -69,18 +68,26 @@ page.table(counts, "splits", caption=f"Images of each split, and the share with 
 # %% [markdown]
 # ## With the finding
 #
-# The outline is the truth that maps are scored against.
+# {num}`dataset/located`
 
 # %%
 shown = positive[:n_shown]
-page.figure(
-    plots.image_grid(test.pixels[shown], [f"{a:.1%}" for a in area[:n_shown]], test.truth[shown]),
-    "positive",
-    caption=f"Test images with {myst(finding)}, the truth outlined in cyan; above each, the share of the image that it "
-    "covers.",
-    alt=f"{len(shown)} test images with an outline around the {finding}, which covers between "
-    f"{area[:n_shown].min():.1%} and {area[:n_shown].max():.1%} of the image.",
-)
+if area is None:
+    page.figure(
+        plots.image_grid(test.pixels[shown], [""] * len(shown)),
+        "positive",
+        caption=f"Test images with {myst(finding)}.",
+        alt=f"{len(shown)} test images with {finding}.",
+    )
+else:
+    page.figure(
+        plots.image_grid(test.pixels[shown], [f"{a:.1%}" for a in area[:n_shown]], test.truth[shown]),
+        "positive",
+        caption=f"Test images with {myst(finding)}, the truth outlined in cyan; above each, the share of the image "
+        "that it covers.",
+        alt=f"{len(shown)} test images with an outline around the {finding}, which covers between "
+        f"{area[:n_shown].min():.1%} and {area[:n_shown].max():.1%} of the image.",
+    )
 
 # %% [markdown]
 # ## Without it
@@ -100,21 +107,19 @@ if len(negative):
 # %% [markdown]
 # ## How large the finding is, and where
 #
-# In an image with the finding, the truth covers {num}`dataset/prevalence_pixels .1%` of the pixels on average, from
-# {num}`dataset/smallest_area .1%` to {num}`dataset/largest_area .1%`. That share is what a map of a single value
-# scores by average precision. The average mask is a harder rival: it knows where the finding tends to lie, and never
-# looks at the image.
+# {num}`dataset/extent`
 
 # %%
-average = study.maps.average()
-page.figure(
-    truth_sizes(area, average),
-    "truth",
-    caption="Left: how much of the image the truth covers. Right: the average mask of all training and validation "
-    "images with the finding, which serves as the baseline AVG.",
-    alt=f"Left, a histogram of truth sizes from {area.min():.1%} to {area.max():.1%} of the image. Right, the average "
-    f"mask as an image; its highest value is {average.max():.2f}.",
-)
+if area is not None:
+    average = study.maps.average()
+    page.figure(
+        truth_sizes(area, average),
+        "truth",
+        caption="Left: how much of the image the truth covers. Right: the average mask of all training and validation "
+        "images with the finding, which serves as the baseline AVG.",
+        alt=f"Left, a histogram of truth sizes from {area.min():.1%} to {area.max():.1%} of the image. Right, the "
+        f"average mask as an image; its highest value is {average.max():.2f}.",
+    )
 
 # %% [markdown]
 # ## Leaks and contradictions

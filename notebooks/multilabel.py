@@ -26,30 +26,27 @@ from saltrust import plots
 from saltrust.analysis import alarm
 from saltrust.analysis.words import in_words
 from saltrust.chapters.page import Page
-from saltrust.study.multilabel import NETWORK, MultilabelStudy
+from saltrust.study.multilabel import multilabel_study
 from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
 page = Page("multilabel", study)
-several = MultilabelStudy(study)
+several = multilabel_study(study)
 test, record = several.split("test"), several.store.get(several.network).record
 page.quote(
-    n_train=len(several.split("train")),
+    origin=several.origin(),
     n_val=len(several.split("val")),
     n_test=len(test),
     pixels=several.images.size,
-    network=NETWORK,
-    epochs=record["epochs"],
-    weights=record["weights"],
+    network=several.title,
 )
 
 # %% [markdown]
 # ## The films
 #
-# The network learned from {num}`multilabel/n_train` films of {num}`multilabel/pixels` × {num}`multilabel/pixels`
-# pixels, for {num}`multilabel/epochs` epochs, from weights that came from: {num}`multilabel/weights`. Its thresholds
-# come from {num}`multilabel/n_val` validation films, and all that is said of it from {num}`multilabel/n_test` test
-# films.
+# The network {num}`multilabel/origin` It sees films of {num}`multilabel/pixels` × {num}`multilabel/pixels` pixels. Its
+# thresholds come from {num}`multilabel/n_val` validation films, and all that is said of it from
+# {num}`multilabel/n_test` test films.
 
 # %%
 shown = range(min(n_shown, len(test)))
@@ -118,20 +115,19 @@ page.figure(
     caption="ROC curve of each finding on the test films.",
     alt="ROC curves. AUC: " + in_words(by_finding["auc"], ".3f", name=str) + ".",
 )
-page.figure(
-    plots.training_curves(
-        {
-            NETWORK: pd.DataFrame(
-                {
-                    "epoch": range(1, record["epochs"] + 1),
-                    "training loss": record["curves"]["loss"],
-                    "validation AUC": record["curves"]["val_auc"],
-                }
-            )
-        }
-    ),
-    "training",
-    caption="Training loss, and the mean AUC on the validation films, by epoch. As in the paper the last state counts.",
-    alt=f"Two curves over {record['epochs']} epochs; the last validation AUC is {record['curves']['val_auc'][-1]:.3f}.",
-)
+if not several.no_training:
+    curves, epochs = record["curves"], range(1, record["epochs"] + 1)
+    page.figure(
+        plots.training_curves(
+            {
+                several.title: pd.DataFrame(
+                    {"epoch": epochs, "training loss": curves["loss"], "validation AUC": curves["val_auc"]}
+                )
+            }
+        ),
+        "training",
+        caption="Training loss, and the mean AUC on the validation films, by epoch. As in the paper the last state "
+        "counts.",
+        alt=f"Two curves over {len(epochs)} epochs; the last validation AUC is {curves['val_auc'][-1]:.3f}.",
+    )
 page.close()

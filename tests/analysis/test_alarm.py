@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from saltrust.analysis import alarm
+from saltrust.core.errors import SaltrustError
 from saltrust.scores.alarm import f1, youden
 from saltrust.study.doubts import DOUBTS
 
@@ -145,3 +146,28 @@ def test_the_sentence_follows_the_numbers(spans, difference, p, said):
     text = alarm.answer(pd.DataFrame(rows), found, beside)
     assert all(word in text for word in said), text
     assert "without any map" in text  # the threshold of the best F1 gains more
+
+
+def test_one_alarm_is_no_pair():
+    rows = [{"method": name, "f1": 0.5, "gain": -0.02, "ci_low": -0.03, "ci_high": -0.01}
+            for name in ("ixg", alarm.BEST_F1)]  # fmt: skip
+    beside = pd.DataFrame([{"score": "ixg", "finding": f, "difference": 0.0, "p_holm": 1.0} for f in range(5)])
+    text = alarm.answer(pd.DataFrame(rows), beside)
+    assert text.startswith("An alarm from maps lowers the mean F1; maps alike, Input × Gradient changes it by -0.020")
+
+
+def test_doubts_from_maps_of_a_method_that_cannot_explain_are_left_out_and_named(study):
+    study.unexplained = {"lrp": "no rule", "input_x_gradient": ""}.get
+    assert alarm.left_out(study) == "Left out: maps alike, LRP (no rule)."
+    study.unexplained = {"lrp": "no rule", "input_x_gradient": "no gradient"}.get
+    told = alarm.left_out(study)
+    assert told.startswith("Left out: maps alike, Input × Gradient, ")
+    assert told.endswith("(no gradient); maps alike, LRP (no rule).")
+    study.title = "a network"
+    with pytest.raises(SaltrustError, match="on a network: input_x_gradient: no gradient; lrp: no rule$"):
+        alarm.doubts_of(study)
+
+
+def test_what_maps_add_is_asked_of_those_that_there_are(study, doubts):
+    del doubts["lrp"]
+    assert set(alarm.added(study, doubts)["score"]) == {"ixg"}

@@ -1,6 +1,7 @@
 """Models that were trained elsewhere: their card, what can be asked of one or of two, and the facade that asks it."""
 
 import textwrap
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from saltrust.artefacts.store import Store
 from saltrust.chapters import assess
 from saltrust.core import data_cards, paths
 from saltrust.core.errors import SaltrustError
+from saltrust.core.profiles import PROFILES
 from saltrust.plots.report_card import report_card_figure
 from saltrust.publishing.report_card_page import html
 from saltrust.study.study import Study
@@ -45,7 +47,53 @@ def twin():
 
 def wider():
     return described(6, 2)
+
+
+FINDINGS = ["Pleural_Effusion", "edema", "mass", "Consolidation", "Cardiomegaly", "Atelectasis"]
+
+
+def findings(names=FINDINGS, norm=lambda: nn.BatchNorm2d(8), act=nn.ReLU, **more):
+    torch.manual_seed(0)
+    body = nn.Sequential(
+        nn.Conv2d(1, 8, 3, stride=2, padding=1), norm(), act(), nn.Conv2d(8, 8, 3, stride=2, padding=1), act(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, len(names)),
+    )
+    return {"network": body, "size": 48, "channels": 1, "input_range": (0, 1), "classes": names} | more
+
+
+class NowAndThen(nn.Module):
+    '''Infinite for images as dark as none is on which a model is tried.'''
+
+    def __init__(self):
+        super().__init__()
+        self.body = findings()["network"]
+
+    def forward(self, images):
+        dark = images.mean((1, 2, 3)) < 0.42
+        return self.body(images) + torch.where(dark, torch.inf, 0.0)[:, None]
+
+
+def five():
+    return findings()
+
+
+def smooth():
+    return findings(norm=lambda: nn.GroupNorm(2, 8), act=nn.SiLU)
+
+
+def four():
+    return findings([name for name in FINDINGS if name not in ("mass", "Consolidation")])
+
+
+def softmax():
+    return findings(exclusive=True)
+
+
+def now_and_then():
+    return findings() | {"network": NowAndThen()}
 """
+
+SIZES = replace(PROFILES["smoke"].multilabel, size=32, val=24, test=20)
 
 
 @pytest.fixture
@@ -136,6 +184,60 @@ def test_a_broken_description_is_refused(tmp_path, text, message):
     (tmp_path / "mine.yaml").write_text(text)
     with pytest.raises(SaltrustError, match=message):
         assess.card_of("phantom-pneumothorax", [str(tmp_path / "mine.yaml")])
+
+
+def test_what_several_findings_allow(code):
+    card = assess.card_of("phantom-chest5", [f"{code}:five"])
+    assert chapters.of(card) == {"dataset": (), "multilabel": ("dataset",), "alarm": ("multilabel",)}
+    assert chapters.of(card.model_copy(update={"chapters": ()})) == chapters.of(card)
+    with pytest.raises(SaltrustError, match="'phantom-chest5' has several findings: .*assess one at a time"):
+        assess.card_of("phantom-chest5", [f"{code}:five", f"{code}:smooth"])
+
+
+def assessed(code, function, monkeypatch, profile="tiny"):
+    """What is told, and which chapters would be published with what, of a model on the phantoms of five findings."""
+    told, published = [], []
+    monkeypatch.setattr(paths, "STORE", paths.RESULTS / "store")
+    monkeypatch.setattr(assess.execute, "publish", lambda chapter, given: published.append((chapter.name, given)))
+    card = assess.card_of("phantom-chest5", [f"{code}:{function}"])
+    last = assess.assess(card, profile, "corrected", "paper", seed=0, tell=told.append)
+    return told, published, last
+
+
+def test_a_model_of_several_findings_is_asked_for_an_alarm(code, tiny_profile, monkeypatch):
+    with tiny_profile(multilabel=SIZES):
+        told, published, last = assessed(code, "five", monkeypatch)
+    assert [name for name, _ in published] == ["dataset", "multilabel", "alarm"]
+    assert all("methods" not in given for _, given in published)
+    assert (last.chapter, last.page.name) == ("alarm", "alarm.html")
+    assert told[0].endswith("outputs Pleural_Effusion, edema, mass, Consolidation, Cardiomegaly, Atelectasis, "
+                            "each for itself")  # fmt: skip
+    assert not any(line.startswith("without") for line in told)
+
+
+def test_a_method_of_the_alarm_that_cannot_explain_a_model_is_told_in_one_line(code, tiny_profile, monkeypatch):
+    with tiny_profile(multilabel=SIZES):
+        told, published, _ = assessed(code, "smooth", monkeypatch)
+    (line,) = [line for line in told if line.startswith("without")]
+    assert line.startswith("without lrp: LRP has no rule for 'group_norm'")
+    assert len(published) == 3
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        ("four", "has no output 'Consolidation'; its 4 are called Pleural_Effusion, .*by `classes`$"),
+        ("softmax", "has outputs that exclude each other, and an image has any number"),
+        ("now_and_then", "returns NaN or infinite logits for [0-9]+ of 24 val images; the first is 'val-"),
+    ],
+)
+def test_a_model_that_will_not_do_for_several_findings_is_refused_in_one_line(
+    code, tiny_profile, monkeypatch, function, message
+):
+    with tiny_profile(multilabel=SIZES), pytest.raises(SaltrustError, match=message) as caught:
+        assessed(code, function, monkeypatch)
+    assert str(caught.value).startswith(f"model '{code}:{function}' ")
+    assert "\n" not in str(caught.value)
 
 
 def test_what_is_missing_is_told():
@@ -257,9 +359,12 @@ def test_a_run_on_a_users_models_begins_with_a_look_at_its_methods(code):
         assess.check_methods({"dataset": card.name, "methods": "grad,guided_backprop"})
 
 
-def test_the_example_loads():
+def test_the_examples_load():
     from saltrust.models.external.model import load
 
     card = assess.card_of("phantom-pneumothorax", [f"{paths.PROJECT}/examples/my_model.py:load"])
     own = load(card.models[0], card.folder, card.classes, card.finding)
     assert (own.size, own.classes, own.title) == (128, ("healthy", "pneumothorax"), "my-model")
+    card = assess.card_of("phantom-chest5", [f"{paths.PROJECT}/examples/my_multilabel_model.py:load"])
+    several = load(card.models[0], card.folder, card.classes, card.finding, card.findings)
+    assert (several.size, len(several.classes), several.model.exclusive, several.guessed) == (96, 6, False, ())

@@ -175,10 +175,20 @@ def test_several_findings_have_chapters_of_their_own_and_a_card_may_choose():
     assert "alarm" not in chapters.of(card.model_copy(update={"chapters": (), "findings": ("Edema",)}))
     with pytest.raises(SaltrustError, match="card 'phantom-chest5': chapters: unknown chapter of it 'shortcut'"):
         chapters.of(card.model_copy(update={"chapters": ("shortcut",)}))
-    with pytest.raises(SaltrustError, match="'alarm' needs a card with several 'findings', .* on: phantom-chest5$"):
+    with pytest.raises(
+        SaltrustError, match="'alarm' needs a card with several 'findings', .* on: chexpert-findings, phantom-chest5$"
+    ):
         chapters.complete(chapters.load("alarm"), {"dataset": "phantom-pneumonia"})
     with pytest.raises(SaltrustError, match="'verdict' needs to stand among the 'chapters' of the card, .*chest5"):
         chapters.complete(chapters.load("verdict"), {"dataset": "phantom-chest5"})
+
+
+def test_with_labels_alone_there_are_the_data_and_the_chapters_of_several_findings():
+    card = data_cards.load("chexpert-findings")
+    assert card.truth == "none"
+    assert list(chapters.of(card)) == ["dataset", "multilabel", "alarm"]
+    assert chapters.of(card.model_copy(update={"chapters": ()})) == chapters.of(card)
+    assert chapters.of(card.model_copy(update={"chapters": (), "findings": ()})) == {}
 
 
 def test_a_shortcut_is_asked_for_where_the_card_names_the_data_without_it():

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco
 
+from saltrust.core import data_cards
+from saltrust.core.card_parts import Count
 from saltrust.core.errors import SaltrustError
 from saltrust.datasets.loaders import LOADERS
 from tests.datasets import written
@@ -215,6 +217,92 @@ def test_five_labels_of_the_training_table_by_the_cards_rules(five, rules, used)
     assert all(found[TRAINED[number]].truth is None for number in used)
 
 
+def test_images_without_any_of_the_findings_are_left_out_of_the_parts_that_ask_for_one(five):
+    """Also of labels that a rule has made 0; in a part that does not ask, they stay."""
+
+    def used(*parts, **rules):
+        found = LOADERS["chexpert"].records(five_card(five, at_least_one=parts, **rules))
+        return {record.id for record in found}
+
+    everything = {TRAINED[0], TRAINED[2], TRAINED[4], TESTED, UNDRAWN}
+    assert used() == everything
+    assert used("train") == everything - {TRAINED[2]}
+    assert used("train", "test") == everything - {TRAINED[2], UNDRAWN}
+    assert used("train", "test", uncertain="zeros") == {TRAINED[0], TRAINED[1], TRAINED[4], TESTED}
+
+
+SHU = {
+    "train": (
+        ("patient00001/study1/view1_frontal", "Frontal", ",,,1.0,,,,"),
+        ("patient00001/study1/view2_lateral", "Lateral", ",,,1.0,,,,"),
+        ("patient00002/study2/view1_frontal", "Frontal", "1.0,,,,,,,"),  # no finding
+        ("patient00003/study1/view1_frontal", "Frontal", ",,1.0,,,,-1.0,1.0"),
+        ("patient00004/study1/view1_frontal", "Frontal", ",1.0,0.0,0.0,1.0,0.0,-1.0,0.0"),
+    ),
+    "val": (
+        ("patient64541/study1/view1_frontal", "Frontal", "0.0,1.0,0.0,0.0,1.0,1.0,0.0,1.0"),
+        ("patient64542/study1/view1_frontal", "Frontal", "1.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0"),
+    ),
+    "test": (
+        ("patient64741/study1/view1_frontal", "", "0.0,0.0,1.0,0.0,0.0,0.0,0.0,0.0"),
+        ("patient64742/study1/view1_frontal", "", "0.0,1.0,0.0,0.0,0.0,0.0,0.0,0.0"),  # none of the five
+    ),
+}
+
+
+@pytest.fixture
+def as_shu(tmp_path):
+    """The three tables of the card of Shu et al., in the columns that CheXpert and CheXlocalize have."""
+    findings = "No Finding,Lung Opacity,Cardiomegaly,Edema,Consolidation,Atelectasis,Pneumothorax,Pleural Effusion"
+    about, called = "Sex,Age,Frontal/Lateral,AP/PA", {"train": "train", "val": "valid", "test": "test"}
+    for part, images in SHU.items():
+        tested = part == "test"  # its table says nothing of the patient
+        heading = f"Path,{findings}" if tested else f"Path,{about},{findings}"
+        version = "" if tested else "CheXpert-v1.0/"
+        rows = [f"{version}{called[part]}/{image}.jpg," + ("" if tested else f"Male,60,{view},AP,") + cells
+                for image, view, cells in images]  # fmt: skip
+        name = "train.csv" if part == "train" else f"{part}_labels.csv"
+        written.text(tmp_path / "CheXpert" / name, heading, *rows)
+        for image, _, _ in images:
+            written.picture(tmp_path / f"CheXpert/{part}/{image}.jpg", np.full((HEIGHT, WIDTH), 90, np.uint8))
+    return tmp_path
+
+
+def shu_card(root, **counts):
+    """The project's card, for files under a root; counts: of its splits, where others than in the paper."""
+    card = data_cards.rooted(data_cards.load("chexpert-findings"), str(root))
+    given = {name: Count(images=n, positive=n) for name, n in counts.items()}
+    parameters = {name: value for name, value in card.parameters.items() if name != "published"}
+    return card.model_copy(update={"counts": card.counts | given, "parameters": parameters})
+
+
+def test_the_images_of_shu_are_frontal_certain_and_show_a_finding(as_shu):
+    card = shu_card(as_shu)
+    assert {record.id: (record.split, sorted(record.findings)) for record in LOADERS["chexpert"].records(card)} == {
+        "patient00001_study1_view1_frontal": ("train", ["Edema"]),
+        "patient00003_study1_view1_frontal": ("train", ["Cardiomegaly", "Pleural Effusion"]),
+        "patient00004_study1_view1_frontal": ("train", ["Consolidation"]),
+        "patient64541_study1_view1_frontal": ("val", ["Atelectasis", "Consolidation", "Pleural Effusion"]),
+        "patient64741_study1_view1_frontal": ("test", ["Cardiomegaly"]),
+    }
+
+
+def test_the_card_of_shu_counts_what_the_paper_reports(as_shu):
+    card = shu_card(as_shu)
+    assert [count.images for count in card.counts.values()] == [90839, 128, 284]
+    with pytest.raises(
+        SaltrustError, match="split 'val' has 1 images, 1 with any of five; the card counts 128 and 128"
+    ):
+        LOADERS["chexpert"].load(card, "val", None, 30, 0)
+    split = LOADERS["chexpert"].load(shu_card(as_shu, train=3, val=1, test=1), "train", None, 30, 0)
+    assert split.truth is None
+    assert split.findings.names == FIVE
+    assert split.findings.present.astype(int).tolist() == [[0, 0, 0, 1, 0], [0, 1, 0, 0, 1], [0, 0, 1, 0, 0]]
+    whole = data_cards.rooted(data_cards.load("chexpert-findings"), str(as_shu))
+    with pytest.raises(SaltrustError, match="9 images, 8 patients, 0 outlined, but .* 1.0: 224316 images, 65240 pat"):
+        LOADERS["chexpert"].records(whole)
+
+
 def test_labels_alone_beside_outlined_images(five):
     train, test = (LOADERS["chexpert"].load(five_card(five), split, None, 30, 0) for split in ("train", "test"))
     assert train.truth is None
@@ -349,6 +437,7 @@ BAD = {
     "an unknown policy": ({"uncertain": "ignored"}, None, "parameters.uncertain: Input should be"),
     "an unknown view": ({"views": ["AP"]}, None, "parameters.views.0: Input should be 'frontal' or 'lateral'"),
     "an unknown split": ({"parts": {"valid": part("val")}}, None, "parameters.parts.valid.*'train', 'val' or 'test'"),
+    "a finding asked of no part": ({"at_least_one": ["train"]}, None, "at_least_one: unknown part 'train'"),
     "an unknown field": ({"parts": {"val": part("val", masks="x")}}, None, "parameters.parts.val.masks"),
 }  # fmt: skip
 

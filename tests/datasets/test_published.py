@@ -34,7 +34,7 @@ def test_a_card_gives_its_loader_what_it_knows(name):
     given = published.parameters(card, _parameters(card.loader))
     assert given.published
     assert not given.part
-    if card.counts:
+    if card.counts and card.loader != "chexpert":  # whose tables count images that no split has
         whole = {name: sum(getattr(c, name) for c in card.counts.values()) for name in ("images", "positive")}
         assert whole in given.published.values()
 

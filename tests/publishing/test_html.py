@@ -1,15 +1,21 @@
 """Pages outside the book read without it: prose, formulas, frames."""
 
+import json
 import re
 from base64 import b64encode
 from hashlib import sha256
 from html import unescape
 from importlib.resources import files
+from shutil import copy
 
+import nbformat
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nbformat import v4
 
+from saltrust.chapters.chapter import load
+from saltrust.chapters.results_folder import Results
 from saltrust.core.markup import code, myst, unescaped
 from saltrust.plots.style import GRADE_MARKS
 from saltrust.publishing import html
@@ -41,6 +47,31 @@ def test_formulas_of_a_run_are_those_of_the_book():
     assert 'display="inline" displaystyle="true"' in text
     assert "<mo>&#x0223C;</mo>" in text
     assert r"<code>\nosuchcommand &lt;</code>" in text
+
+
+@pytest.mark.parametrize("published", [True, False])
+def test_files_that_a_page_names_are_where_it_says(published, tmp_path):
+    """Of a published chapter, whose folder others share, and of a run, which alone can be compared."""
+    results = Results(tmp_path / "cells", "atlas", published)
+    parameters = {one.name: one.default for one in load("atlas").parameters} | {"profile": "smoke"}
+    for file in (results.notebook, results.provenance_file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(v4.new_notebook(cells=[v4.new_markdown_cell("# The atlas\n\nOne.")]), results.notebook)
+    about = {"chapter": "atlas", "parameters": parameters, "seconds": 1.0, "artefacts": [], "numbers": {}}
+    results.provenance_file.write_text(json.dumps(about | {"environment": {}}))
+    results.numbers_file.write_text("{}")
+    for folder in ("figures", "tables"):
+        (results.folder / folder).mkdir()
+    if not published:
+        copy(load("atlas").source, results.folder)
+    html.write(results)
+    assert results.page.name == ("atlas.html" if published else "index.html")
+    page = results.page.read_text()
+    links = re.findall(r'href="([^"#]+)"', page)
+    assert links
+    assert all((results.folder / unescape(link)).exists() for link in links)
+    assert ("saltrust compare" in page) != published
+    assert ("atlas of cells" if published else "run cells of atlas") in page
 
 
 def test_a_page_in_a_frame_has_its_own_title():

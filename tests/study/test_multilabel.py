@@ -4,14 +4,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import entropy
 
+from saltrust.artefacts.findings import MapProducts
 from saltrust.artefacts.networks import Trained
 from saltrust.artefacts.store import Store
+from saltrust.core import data_cards, paths
+from saltrust.core.data_cards import Model
 from saltrust.core.errors import SaltrustError
 from saltrust.core.profiles import PROFILES
-from saltrust.study.doubts import DOUBTS, artefacts
-from saltrust.study.multilabel import JUDGED, MultilabelStudy
+from saltrust.study.doubts import DOUBTS, artefacts, doubts_for, missing
+from saltrust.study.multilabel import JUDGED, MultilabelStudy, multilabel_study
 from saltrust.study.study import Study
 
 
@@ -39,6 +43,93 @@ def test_images_have_the_size_of_this_network_and_labels_of_every_finding(severa
     assert [several.network.train.count, several.network.val.count, several.network.test.count] == [12, 24, 20]
     assert several.present("test").shape == (20, 5)
     assert several.network.n_outputs == 5
+
+
+NETS = """
+import torch
+from torch import nn
+
+def net(norm=lambda: nn.BatchNorm2d(8), act=nn.ReLU):
+    torch.manual_seed(0)
+    body = nn.Sequential(
+        nn.Conv2d(1, 8, 3, stride=2, padding=1), norm(), act(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 6)
+    )
+    names = ["Pleural Effusion", "Edema", "mass", "Consolidation", "Cardiomegaly", "Atelectasis"]
+    return {"network": body, "size": 40, "channels": 1, "input_range": (0, 1), "classes": names}
+
+def smooth(): return net(lambda: nn.GroupNorm(2, 8), nn.SiLU)
+"""
+ORDER = [5, 4, 3, 1, 0]  # where the card's findings are among these outputs
+
+
+@pytest.fixture
+def own(tmp_path, tiny_profile, monkeypatch):
+    """A function from the name of a function to a study of its network."""
+    monkeypatch.setattr(paths, "ASSESSED", tmp_path / "cards")
+    (tmp_path / "nets.py").write_text(NETS)
+
+    def of(function):
+        card = data_cards.load("phantom-chest5")
+        model = Model(source=f"{tmp_path}/nets.py:{function}", name=function)
+        data_cards.save(data_cards.with_models(card, [model], f"own-{function}"), paths.ASSESSED)
+        return multilabel_study(Study(f"own-{function}", "tiny", store=Store(tmp_path / "store")))
+
+    with tiny_profile(multilabel=replace(PROFILES["smoke"].multilabel, size=32, val=24, test=20)):
+        yield of
+
+
+def outputs(images):
+    """What the network of NETS says of pixels (n, h, w) in the card's order of findings."""
+    namespace: dict = {}
+    exec(NETS, namespace)
+    network = namespace["net"]()["network"].eval()
+    tensor = torch.from_numpy(images)[:, None].float().div(255).requires_grad_()
+    return tensor, network(tensor)[:, ORDER]
+
+
+def test_a_network_trained_elsewhere_gives_the_logits_of_the_findings(own):
+    study = own("net")
+    assert study.images.size == study.size == 40
+    assert study.origin() == "net was trained elsewhere."
+    assert study.no_training
+    for split in JUDGED:
+        logits = outputs(study.split(split).pixels)[1].detach()
+        np.testing.assert_allclose(study.logits(split), logits, atol=1e-5)
+    assert study.network.n_outputs == 5
+    assert "train" not in {one.split for one in study.network.upstream()}
+
+
+def test_its_maps_are_those_of_its_own_outputs(own):
+    """Input × gradient of a network that takes grey: the three channels of a film share one gradient."""
+    study = own("net")
+    tensor, logits = outputs(study.split("test").pixels)
+    gradients = [torch.autograd.grad(logits[:, k].sum(), tensor, retain_graph=True)[0] for k in range(5)]
+    maps = torch.stack([tensor * one / 3 for one in gradients]).detach().flatten(2).double()
+    wanted = 3 * torch.einsum("inp,jnp->nij", maps, maps)
+    found = study.products("test", "input_x_gradient")
+    np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-5 * float(wanted.max()))
+    assert not np.allclose(found, study.products("test", "input_x_gradient", random=True))
+    assert study.store.get(study.copies_artefact("test")).shape == (study.sizes.copies, 20, 5)
+
+
+def test_what_a_method_cannot_explain_is_missing(own):
+    study = own("smooth")
+    assert set(missing(study)) == {"lrp"}
+    assert "no rule for 'group_norm'" in missing(study)["lrp"]
+    assert doubts_for(study).keys() == DOUBTS.keys() - {"lrp"}
+    methods = {one.method for one in artefacts(study) if isinstance(one, MapProducts)}
+    assert methods == {"input_x_gradient"}
+    assert missing(own("net")) == {}
+
+
+def test_a_doubt_may_need_what_only_a_network_trained_here_has(own, tmp_path, monkeypatch):
+    needy = replace(DOUBTS["margin"], lacks=lambda study: study.no_training)
+    monkeypatch.setitem(DOUBTS, "needy", needy)
+    assert missing(own("net")) == {"needy": "it was trained elsewhere"}
+    here = multilabel_study(Study("phantom-chest5", "tiny", store=Store(tmp_path)))
+    assert type(here) is MultilabelStudy
+    assert missing(here) == {}
+    assert "needy" in doubts_for(here)
 
 
 def test_a_card_with_one_finding_is_refused(tmp_path):

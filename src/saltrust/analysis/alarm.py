@@ -4,22 +4,22 @@ The paper's alarm flags a prediction that its doubt calls wrong, and swaps it. T
 that does to F1, as in the paper, and how well a doubt tells wrong predictions from right ones, whatever is then done.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
 
+from saltrust.core.errors import SaltrustError
 from saltrust.core.progress import track
 from saltrust.scores.alarm import Alarm, choose, f1, f1_threshold, flips, published_grid, swapped, youden
 from saltrust.stats.bootstrap import times_drawn
 from saltrust.stats.selective import adds_to, differences, holm, intervals, mcnemar
-from saltrust.study.doubts import DOUBTS
-from saltrust.study.multilabel import JUDGED, MultilabelStudy
+from saltrust.study.doubts import DOUBTS, doubts_for, missing
+from saltrust.study.multilabel import FROM_MAPS, JUDGED, MultilabelStudy
 
 NO_ALARM, BEST_F1 = "no_alarm", "f1_threshold"
 TITLES = {NO_ALARM: "no alarm", BEST_F1: "threshold of the best F1"}
 MEAN = "mean"  # over the findings, in the place of a finding
-FROM_MAPS = ("ixg", "lrp")  # the paper's two alarms
 MARGIN = "margin"  # the doubt that the others are compared with: it needs the output alone
 IN_FIGURES = ("ixg", "lrp", "margin", "entropy", "ensemble", "neighbours", "random_network", "lot")
 PUBLISHED_RESAMPLES = 30  # of the paper's box plot
@@ -67,8 +67,34 @@ def answers(study: MultilabelStudy) -> pd.DataFrame:
 
 
 def doubts_of(study: MultilabelStudy) -> dict[str, dict[str, np.ndarray]]:
-    """Every doubt (n, k) by its name and the split."""
-    return {name: {split: doubt.of(study, split) for split in JUDGED} for name, doubt in DOUBTS.items()}
+    """Every doubt (n, k) that is to be had for the network, by its name and the split.
+
+    Raises SaltrustError where none of the paper's two alarms is.
+    """
+    found = doubts_for(study)
+    if not from_maps(found):
+        reasons = missing(study)
+        told = "; ".join(f"{method}: {reasons[name]}" for name, method in FROM_MAPS.items())
+        raise SaltrustError(f"no map can raise an alarm on {study.title}: {told}")
+    return {name: {split: doubt.of(study, split) for split in JUDGED} for name, doubt in found.items()}
+
+
+def from_maps(names: Collection[str]) -> dict[str, str]:
+    """Of some alarms those of the paper, and the method whose maps each compares.
+
+    >>> from_maps(["entropy", "lrp"])
+    {'lrp': 'lrp'}
+    """
+    return {name: method for name, method in FROM_MAPS.items() if name in names}
+
+
+def left_out(study: MultilabelStudy) -> str:
+    """Which doubts are not to be had for the network, and why, in a sentence; "" where there is none."""
+    by_reason: dict[str, list[str]] = {}
+    for name, why in missing(study).items():
+        by_reason.setdefault(why, []).append(title_of(name))
+    told = "; ".join(f"{', '.join(titles)} ({why})" for why, titles in by_reason.items())
+    return f"Left out: {told}." if told else ""
 
 
 def alarms(study: MultilabelStudy, doubts: Mapping[str, Mapping[str, np.ndarray]], exact: bool = True) -> pd.DataFrame:
@@ -261,7 +287,7 @@ def added(study: MultilabelStudy, doubts: Mapping[str, Mapping[str, np.ndarray]]
     """
     wrong = study.predicted("test") != study.present("test")
     rows = []
-    for name in FROM_MAPS:
+    for name in from_maps(doubts):
         for k, finding in enumerate(study.findings):
             found = adds_to(wrong[:, k], doubts[MARGIN]["test"][:, k], doubts[name]["test"][:, k])
             rows.append({"score": name, "finding": finding, "statistic": found.statistic, "p": found.p,
@@ -296,7 +322,7 @@ def answer(gained: pd.DataFrame, found: pd.DataFrame, beside: pd.DataFrame) -> s
         beside: the second.
     """
     own = gained.set_index("method")
-    maps = list(FROM_MAPS)
+    maps = list(from_maps(own.index))
     helps = [name for name in maps if own.loc[name, "ci_low"] > 0]
     harms = [name for name in maps if own.loc[name, "ci_high"] < 0]
     best = own.loc[maps, "gain"].idxmax()
@@ -304,7 +330,8 @@ def answer(gained: pd.DataFrame, found: pd.DataFrame, beside: pd.DataFrame) -> s
     if helps:
         first = f"An alarm from maps raises the mean F1: that of {title_of(best)} by {span}."
     elif len(harms) == len(maps):
-        first = f"An alarm from maps lowers the mean F1; the better of the two, {title_of(best)}, changes it by {span}."
+        which = f"the better of the two, {title_of(best)}," if len(maps) > 1 else title_of(best)
+        first = f"An alarm from maps lowers the mean F1; {which} changes it by {span}."
     else:
         first = f"No alarm from maps demonstrably raises the mean F1; {title_of(best)} changes it by {span}."
     significant = beside[beside["score"].isin(maps) & (beside["p_holm"] < 0.05)]

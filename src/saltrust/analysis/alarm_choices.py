@@ -6,13 +6,12 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from saltrust.analysis.alarm import BEST_F1, FROM_MAPS, alarms, gains, resampled_f1
+from saltrust.analysis.alarm import BEST_F1, alarms, gains, resampled_f1
 from saltrust.core.registry import Registry
 from saltrust.scores.distinctness import PREPARATIONS, distinctness, nearest
 from saltrust.stats.selective import error_auroc
-from saltrust.study.multilabel import JUDGED, MultilabelStudy
+from saltrust.study.multilabel import FROM_MAPS, JUDGED, MultilabelStudy
 
-METHODS_OF = dict(zip(FROM_MAPS, ("input_x_gradient", "lrp"), strict=True))
 READINGS = {"alike": -1.0, "apart": 1.0}  # which maps are read as doubt, and the sign of their distance
 SUMMARIES = Registry("summary of distances")
 SUMMARIES.register("sum")(distinctness)
@@ -37,7 +36,7 @@ class Choice:
 
     def doubt(self, study: MultilabelStudy, split: str) -> np.ndarray:
         """The doubt (n, k) of each image and finding."""
-        distances = study.distances(split, METHODS_OF[self.method], preparation=self.preparation)
+        distances = study.distances(split, FROM_MAPS[self.method], preparation=self.preparation)
         return READINGS[self.reading] * SUMMARIES[self.summary](distances)
 
 
@@ -48,6 +47,8 @@ PAPER = tuple(Choice(method, "signed", "alike", "sum") for method in FROM_MAPS)
 def curve(study: MultilabelStudy, n_boot: int) -> pd.DataFrame:
     """What the alarm of each choice adds to the mean F1, and how well its doubt finds wrong answers.
 
+    Methods that cannot explain the network are left out.
+
     Args:
         study: of the network.
         n_boot: resamples, in which all thresholds are chosen anew.
@@ -56,7 +57,8 @@ def curve(study: MultilabelStudy, n_boot: int) -> pd.DataFrame:
         One row for each choice, by gain: method, preparation, reading, summary, gain, ci_low, ci_high (as from
         `alarm.gains`), auroc (the mean over the findings), paper (whether the paper's alarms are made so).
     """
-    doubts = {choice: {split: choice.doubt(study, split) for split in JUDGED} for choice in CHOICES}
+    possible = [choice for choice in CHOICES if not study.unexplained(FROM_MAPS[choice.method])]
+    doubts = {choice: {split: choice.doubt(study, split) for split in JUDGED} for choice in possible}
     resampled = resampled_f1(study, doubts, n_boot, nested=True).drop(columns=BEST_F1)
     gained = gains(resampled, alarms(study, doubts)).set_index("method")
     wrong = study.predicted("test") != study.present("test")

@@ -19,12 +19,17 @@ def shifts() -> list[Shift]:
     return [Shift(change, strength) for change, of in SHIFTS.items() for strength in of.strengths]
 
 
+def alarms(study: MultilabelStudy) -> list[str]:
+    """Those of ALARMS that are to be had for the network."""
+    return [name for name in ALARMS if not DOUBTS[name].lacks(study)]
+
+
 def artefacts(study: MultilabelStudy) -> Iterator[Artefact]:
     """All that `under_shift` asks for, beside what the doubts of the unchanged images are made from."""
     for shift in shifts():
         yield study.data(shift)
         yield study.outputs_artefact(shift)
-        for name in ALARMS:
+        for name in alarms(study):
             yield from DOUBTS[name].artefacts(study, shift)
 
 
@@ -40,17 +45,18 @@ def under_shift(study: MultilabelStudy) -> pd.DataFrame:
         One row for each change, strength (0: none) and alarm: change, strength, score, images, wrong (share of the
         answers, over all findings), flagged (the same).
     """
-    limits = {name: np.nanquantile(DOUBTS[name].of(study, "val"), 1 - RATE, axis=0) for name in ALARMS}
+    shown = alarms(study)
+    limits = {name: np.nanquantile(DOUBTS[name].of(study, "val"), 1 - RATE, axis=0) for name in shown}
     some = len(study.split(shifts()[0]))
-    unchanged = {name: DOUBTS[name].of(study, "test")[:some] for name in ALARMS}
+    unchanged = {name: DOUBTS[name].of(study, "test")[:some] for name in shown}
     wrong = float((study.predicted("test") != study.present("test"))[:some].mean())
     rows = []
     for change, of in SHIFTS.items():
-        for name in ALARMS:
+        for name in shown:
             rows.append(_row(change, 0.0, name, some, wrong, unchanged[name] > limits[name]))
         for shift in (Shift(change, strength) for strength in of.strengths):
             erring = float((study.predicted(shift) != study.present(shift)).mean())
-            for name in ALARMS:
+            for name in shown:
                 flagged = DOUBTS[name].of(study, shift) > limits[name]
                 rows.append(_row(change, shift.strength, name, some, erring, flagged))
     return pd.DataFrame(rows)

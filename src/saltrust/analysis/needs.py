@@ -19,7 +19,7 @@ from saltrust.methods.registry import CONTROLS, PAPER_EIGHT, select
 from saltrust.study import doubts
 from saltrust.study.criteria import CRITERIA
 from saltrust.study.five_band import TJOA_EIGHT, TJOA_TEN, FiveBandStudy
-from saltrust.study.multilabel import JUDGED, MultilabelStudy
+from saltrust.study.multilabel import JUDGED, multilabel_study
 from saltrust.study.shortcut import ShortcutStudy
 from saltrust.study.study import Study
 
@@ -132,7 +132,8 @@ def _depth(study: Study, given: Parameters) -> Iterator[Artefact]:
 @NEEDS.register("dataset")
 def _dataset(study: Study, given: Parameters) -> Iterator[Artefact]:
     yield from images(study, *SPLITS)
-    yield study.maps.average_artefact()
+    if study.card.truth != "none":
+        yield study.maps.average_artefact()
 
 
 @NEEDS.register("models")
@@ -234,13 +235,13 @@ def _shortcut(study: Study, given: Parameters) -> Iterator[Artefact]:
 
 @NEEDS.register("multilabel")
 def _multilabel(study: Study, given: Parameters) -> Iterator[Artefact]:
-    several = MultilabelStudy(study)
+    several = multilabel_study(study)
     yield several.network
     yield from (several.images.artefact(split) for split in JUDGED)
 
 
 @NEEDS.register("alarm")
 def _alarm(study: Study, given: Parameters) -> Iterator[Artefact]:
-    several = MultilabelStudy(study)
+    several = multilabel_study(study)
     yield from doubts.artefacts(several)
     yield from alarm_under_shift.artefacts(several)

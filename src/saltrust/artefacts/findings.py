@@ -8,7 +8,7 @@ import numpy as np
 from saltrust.artefacts.artefact import ArrayArtefact, Artefact, Work
 from saltrust.artefacts.data import ImageSet, ShiftedImages
 from saltrust.artefacts.maps import Randomization, in_state
-from saltrust.artefacts.networks import MultilabelClassifier
+from saltrust.artefacts.networks import ExternalMultilabelClassifier, MultilabelClassifier
 
 SHARD = 32  # images whose maps are in memory at once
 
@@ -18,7 +18,7 @@ class _OfEachImage(ArrayArtefact):
     """What a network makes of all images of a split."""
 
     stage: ClassVar[str] = "maps"
-    model: MultilabelClassifier
+    model: MultilabelClassifier | ExternalMultilabelClassifier
     data: ImageSet | ShiftedImages
 
     def needs(self) -> list[Artefact]:

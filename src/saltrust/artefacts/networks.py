@@ -359,23 +359,59 @@ class ExternalClassifier(Artefact):
         """The network as its maker left it, behind its preprocessing. Raises SaltrustError where its files are no
         longer those that the artefact was named for."""
         card = self.test.card
-        own = _loaded(self.checksum, self.model, card.folder, card.classes, card.finding)
+        own = _loaded(self.checksum, self.model, card.folder, card.classes, card.finding, card.findings)
         if own.checksum != self.checksum:
             raise SaltrustError(f"{self.model.source} has changed since this study began; begin it anew")
         return copy.deepcopy(own.network)  # the caller may move it to another device
 
     def compute(self, get) -> dict[str, Any]:
-        from saltrust.models.classifiers import predict
+        return predictions(self._logits(get, self.test), get(self.test)) | self._start()
 
-        test = get(self.test)
-        told = predictions(predict(self.network(get), test.pixels, input_range=self.input_range), test)
-        return told | {"weights": f"{Path(self.model.source).name}, trained elsewhere"}
+    def _logits(self, get: Callable, images: ImageSet) -> np.ndarray:
+        """Of all images of a split (n, outputs). Raises SaltrustError where one is NaN or infinite."""
+        from saltrust.models.classifiers import predict
+        from saltrust.models.external.sources import refusal
+
+        split = get(images)
+        found = predict(self.network(get), split.pixels, input_range=self.input_range)
+        if len(wrong := np.flatnonzero(~np.isfinite(found).all(axis=1))):
+            raise refusal(
+                self.model,
+                f"returns NaN or infinite logits for {len(wrong)} of {len(found)} {images.split} images; the first is "
+                f"'{split.ids[wrong[0]]}'",
+            )
+        return found
+
+    def _start(self) -> dict[str, str]:
+        return {"weights": f"{Path(self.model.source).name}, trained elsewhere"}
 
     def write(self, value: dict[str, Any], folder: Path) -> None:
         (folder / "record.json").write_text(json.dumps(value), encoding="utf-8")
 
     def read(self, folder: Path) -> Trained:
         return Trained(json.loads((folder / "record.json").read_text(encoding="utf-8")), None)
+
+
+@dataclass(frozen=True)
+class ExternalMultilabelClassifier(ExternalClassifier):
+    """The same with an output for each of the card's findings; its record holds val_logits and test_logits, a row for
+    each image."""
+
+    description: ClassVar[str] = "networks for several findings, trained elsewhere"
+    val: ImageSet
+
+    @property
+    def n_outputs(self) -> int:
+        return len(self.test.card.findings)
+
+    def compute(self, get) -> dict[str, Any]:
+        from saltrust.models.multilabel import check_findings
+
+        record = self._start()
+        for name, images in (("val", self.val), ("test", self.test)):
+            check_findings(get(images), f"the {name} images")
+            record[f"{name}_logits"] = self._logits(get, images).tolist()
+        return record
 
 
 @lru_cache(maxsize=4)

@@ -1,4 +1,4 @@
-"""Assess models that were trained elsewhere: a card that names them, the chapters that apply, and a report card."""
+"""Assess models that were trained elsewhere: a card that names them, and the chapters that apply."""
 
 import os
 import re
@@ -10,15 +10,15 @@ from pydantic import ValidationError
 
 from saltrust import chapters
 from saltrust.chapters import execute
-from saltrust.chapters.notes import DocumentNote
-from saltrust.chapters.results_folder import published
-from saltrust.core import data_cards, paths, yaml_files
+from saltrust.chapters.results_folder import Results, published
+from saltrust.core import data_cards, paths, progress, yaml_files
 from saltrust.core.data_cards import Card, Model
 from saltrust.core.errors import SaltrustError
 from saltrust.core.profiles import PROFILES
 from saltrust.core.protocols import PROTOCOLS
 from saltrust.core.user_files import expanded
 from saltrust.methods.registry import select
+from saltrust.study.multilabel import FROM_MAPS, multilabel_study
 from saltrust.study.study import Study
 
 
@@ -34,6 +34,10 @@ def card_of(dataset: str, models: Sequence[str]) -> Card:
         SaltrustError: for a card or model that does not do.
     """
     data = data_cards.load(dataset)
+    if len(models) > 1 and len(data.findings) > 1:
+        raise SaltrustError(
+            f"'{data.name}' has several findings: no chapter compares models for them; assess one at a time"
+        )
     if not models:
         raise SaltrustError("no model to assess: name one by --model, a file such as my_model.py:load")
     named: dict[str, Model] = {}
@@ -48,19 +52,20 @@ def card_of(dataset: str, models: Sequence[str]) -> Card:
     return data_cards.with_models(data, list(named.values()), "-".join([data.name, *named]))
 
 
-def assess(card: Card, profile: str, protocol: str, methods: str, seed: int, tell: Callable[[str], None]) -> Path:
+def assess(card: Card, profile: str, protocol: str, methods: str, seed: int, tell: Callable[[str], None]) -> Results:
     """Run every chapter that the card's models allow, with the methods that can explain all of them.
 
     Args:
         card: That names the models, as from `card_of`.
         profile: Name of a profile.
         protocol: Name of a protocol.
-        methods: Names or groups of methods, comma-separated.
+        methods: Names or groups of methods, comma-separated. With several findings they do not count: there the two
+            methods of the paper's alarms are tried.
         seed: Of everything that is drawn at random.
         tell: Gets a line for each thing that is done, for each method left out, and for what a model is taken to be.
 
     Returns:
-        The report card.
+        What the last chapter left: the report card or, of several findings, the alarm.
 
     Raises:
         SaltrustError: before any chapter runs, for a model that cannot be judged or that no method can explain.
@@ -71,16 +76,19 @@ def assess(card: Card, profile: str, protocol: str, methods: str, seed: int, tel
     from saltrust.models.external.model import load
     from saltrust.study.explainable import explainable
 
-    networks = [load(model, card.folder, card.classes, card.finding) for model in card.models]
+    several = len(card.findings) > 1
+    tried = list(FROM_MAPS.values()) if several else select(methods)
+    networks = [load(model, card.folder, card.classes, card.finding, card.findings) for model in card.models]
     refused: dict[str, str] = {}
     for model, network in zip(card.models, networks, strict=True):
-        refused |= explainable(network, select(methods))
+        refused |= explainable(network, tried)
         blocks = [module for stage in network.stages for module in stage.modules]
         try:
-            choose_cam_layer(network.network, blocks, network.size, PROTOCOLS[protocol].cam_min_grid)
+            if not several:  # whose chapters ask for no class activation map
+                choose_cam_layer(network.network, blocks, network.size, PROTOCOLS[protocol].cam_min_grid)
         except SaltrustError as error:
             raise SaltrustError(f"{model.source}: {error}") from error
-    usable = [method for method in select(methods) if method not in refused]
+    usable = [method for method in tried if method not in refused]
     if not usable:
         reasons = "; ".join(f"{method}: {reason}" for method, reason in refused.items())
         raise SaltrustError(f"none of these methods can explain {card.models[0].source}: {reasons}")
@@ -97,14 +105,16 @@ def assess(card: Card, profile: str, protocol: str, methods: str, seed: int, tel
                 f"{network.title}: nobody says its {', '.join(network.guessed)}; where a guess is wrong, so is every "
                 "number about this model: say them in a YAML file with its `source`, and assess that file"
             )
+    if several:
+        with progress.shown(f"{card.name} networks"):
+            study.store.get(multilabel_study(study).network)  # now, since its logits may not do
     given = {"dataset": card.name, "profile": profile, "protocol": protocol, "seed": str(seed)}
     for name in chapters.of(card):
         chapter = chapters.load(name)
         takes_methods = any(parameter.name == "methods" for parameter in chapter.parameters)
         tell(f"{chapter.title} ({name})")
         execute.publish(chapter, given | ({"methods": ",".join(usable)} if takes_methods else {}))
-    report = published(profile, card.name, "report_card")
-    return report.file(DocumentNote(name="report_card", chapter=report.chapter))
+    return published(profile, card.name, name)
 
 
 def check_methods(values: Mapping[str, Any]) -> None:
@@ -123,7 +133,7 @@ def check_methods(values: Mapping[str, Any]) -> None:
     from saltrust.study.explainable import explainable
 
     for model in card.models:
-        network = load(model, card.folder, card.classes, card.finding)
+        network = load(model, card.folder, card.classes, card.finding, card.findings)
         for method, reason in explainable(network, select(values["methods"])).items():
             raise SaltrustError(f"{method} cannot explain {model.source}, leave it out by --methods: {reason}")
 

@@ -59,11 +59,12 @@ def of(card: Card) -> dict[str, tuple[str, ...]]:
     >>> of(data_cards.load("phantom-pneumonia"))["verdict"]
     ('randomization', 'repeatability')
     """
+    several = {"dataset", *_SEVERAL} if len(card.findings) > 1 else set()
     if card.models:
-        suited = set(_ALWAYS) - set(_TRAINED_HERE + (_OF_TWO if len(card.models) < 2 else ()))
+        suited = several or set(_ALWAYS) - set(_TRAINED_HERE + (_OF_TWO if len(card.models) < 2 else ()))
     else:
         suited = set(_ALWAYS if card.truth != "none" else ()) | set(_GRADED if card.truth == "graded" else ())
-        suited |= set(_SHORTCUT if card.shortcut_control else ()) | set(_SEVERAL if len(card.findings) > 1 else ())
+        suited |= set(_SHORTCUT if card.shortcut_control else ()) | several
     for name in card.chapters:
         if name not in suited:
             raise SaltrustError(f"card '{card.name}': chapters: {unknown_name('chapter of it', name, suited)}")

@@ -9,7 +9,8 @@ There are three kinds of such folders:
 
     results/<profile>/<dataset>/                    published, for the book: all chapters of a data set share it.
                                                     It also holds notebooks/<chapter>.ipynb, or .failed.ipynb, and
-                                                    provenance/<chapter>.json in the place of provenance.json
+                                                    provenance/<chapter>.json in the place of provenance.json; after
+                                                    `saltrust assess` on several findings also alarm.html
     results/runs/<chapter>/<time>-<digest>/         a run: also <chapter>.ipynb, <chapter>.py and index.html; the name
                                                     of one that failed ends in "-failed"
     results/by_hand/<profile>/<dataset>/<chapter>/  of a notebook in JupyterLab: nothing else
@@ -80,8 +81,8 @@ class Results:
 
     @property
     def page(self) -> Path:
-        """The page of a run."""
-        return self.folder / "index.html"
+        """The page of a run; of a published chapter, the one that `saltrust assess` writes."""
+        return self.folder / (f"{self.chapter}.html" if self.published else "index.html")
 
     @property
     def numbers_file(self) -> Path:

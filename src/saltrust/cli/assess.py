@@ -4,7 +4,7 @@ import click
 
 from saltrust.cli import options
 
-ANSWERS = ("localization", "report_card")  # chapters whose result is told in the end
+ANSWERS = ("localization", "alarm", "report_card")  # chapters whose result is told in the end
 
 
 @click.command("assess", params=[options.verbose])
@@ -29,15 +29,22 @@ ANSWERS = ("localization", "report_card")  # chapters whose result is told in th
 def command(models: tuple[str, ...], dataset: str, profile: str, protocol: str, methods: str, seed: int) -> None:
     """Judge the saliency maps of your own models.
 
-    Of several (--model for each) the first is judged, and the others are compared with it.
+    Of several (--model for each) the first is judged, and the others are compared with it. On data with several
+    findings one model is asked whether its maps can raise an alarm.
     """
     from saltrust.chapters.assess import assess, card_of
+    from saltrust.chapters.notes import DocumentNote
     from saltrust.chapters.results_folder import published
+    from saltrust.publishing import html
 
     card = card_of(dataset, models)
-    report = assess(card, profile, protocol, methods, seed, tell=click.echo)
+    last = assess(card, profile, protocol, methods, seed, tell=click.echo)
     for chapter in ANSWERS:
         if answer := published(profile, card.name, chapter).answer():
             print(answer)
-    print(f"Report card: {report}")
-    print(f"Chapters, figures, tables: {report.parents[1]}; `saltrust book --profile {profile}` shows them as pages")
+    if last.chapter == "report_card":
+        print(f"Report card: {last.file(DocumentNote(name='report_card', chapter=last.chapter))}")
+    else:
+        html.write(last)
+        print(f"Page: {last.page}")
+    print(f"Chapters, figures, tables: {last.folder}; `saltrust book --profile {profile}` shows them as pages")

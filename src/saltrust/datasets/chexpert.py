@@ -68,6 +68,7 @@ class ChexpertParameters(published.PublishedParameters):
         uncertain: what -1 in a table counts as (Irvin et al. 2019, sec. 3.1: U-Zeros, U-Ones). An image of which one
             label is left out is not used.
         blank: what an empty cell counts as: the report does not mention the finding.
+        at_least_one: the parts of which an image that shows no finding is not used (Shu et al. 2024, section 3).
     """
 
     finding: str = ""
@@ -86,6 +87,7 @@ class ChexpertParameters(published.PublishedParameters):
     views: tuple[Literal["frontal", "lateral"], ...] = ("frontal",)
     uncertain: Rule = "left out"
     blank: Rule = "zeros"
+    at_least_one: tuple[SplitName, ...] = ()
 
 
 def records(card: Card) -> list[Record]:
@@ -95,6 +97,11 @@ def records(card: Card) -> list[Record]:
     """
     given = published.parameters(card, ChexpertParameters)
     findings = _findings(card, given)
+    for name in given.at_least_one:
+        if name not in given.parts:
+            raise SaltrustError(
+                f"card '{card.name}': parameters.at_least_one: {unknown_name('part', name, given.parts)}"
+            )
     labels = {name: _labels(card, part, given, findings) for name, part in given.parts.items()}
     outlined = {name: part.outlines for name, part in given.parts.items() if part.outlines and card.truth != "none"}
     outlines = {name: _outlines(card, file) for name, file in outlined.items()}
@@ -172,6 +179,8 @@ def _records(
         if view.split("_")[1] not in given.views or None in of.values():
             continue
         positive = [finding for finding, label in of.items() if label]
+        if not positive and name in given.at_least_one:
+            continue
         shapes: dict[str, tuple[Shape, ...]] = dict.fromkeys(positive, ())
         if outlines is not None:
             shapes = _shapes(f"{part.outlines}, {image}", outlines.get(image, {}), of)

@@ -238,7 +238,7 @@ class _Run:
 
 
 def write(results: Results) -> None:
-    """Write the page of a run into its folder."""
+    """Write the page of a run, or of a published chapter, into its folder."""
     run, chapter = _Run(results, results.numbers()), load(results.chapter)
     parameters = results.provenance().parameters
     head = ", ".join(f"{name} {parameters[name]}" for name in ALWAYS)
@@ -246,7 +246,8 @@ def write(results: Results) -> None:
     notes += [SMOKE] if parameters["profile"] == "smoke" else []
     body = [f'<p class="note">{note}</p>' for note in notes]
     body += [_written(block, run) for block in blocks.read(results)]
-    page = document(chapter.title, f"run {results.name} of {chapter.name}", "\n".join(body))
+    head = f"{chapter.name} of {results.name}" if results.published else f"run {results.name} of {chapter.name}"
+    page = document(chapter.title, head, "\n".join(body))
     results.page.write_text(page, encoding="utf-8")
 
 
@@ -302,23 +303,26 @@ def _first(block: Tabs) -> str:
 
 
 def _again(block: RunAgain, run: _Run) -> str:
-    chapter = block.chapter
+    chapter, results = block.chapter, run.results
     names = {
-        f"{chapter.name}.ipynb": "executed notebook",
+        str(results.notebook.relative_to(results.folder)): "executed notebook",
         "figures/": "figures",
         "tables/": "tables",
         "numbers.json": "numbers",
-        "provenance.json": "provenance",
-        chapter.source.name: f"source, {chapter.source.name}",
+        str(results.provenance_file.relative_to(results.folder)): "provenance",
     }
+    again = "With <code>publish</code> in the place of <code>run</code> the outcome goes into the book."
+    if not results.published:
+        names[chapter.source.name] = f"source, {chapter.source.name}"
+        again += " In what this run differs\nfrom what the book shows:"
     links = " · ".join(link(file, text) for file, text in names.items())
+    compare = "" if results.published else command(f"saltrust compare {results.name} published")
     return f"""<h2 id="again">Run it again</h2>
 <div class="again">{command(block.command)}
 {prose(block.parameters, {})}
-<p>With <code>publish</code> in the place of <code>run</code> the outcome goes into the book. In what this run differs
-from what the book shows:</p>
-{command(f"saltrust compare {run.results.name} published")}
-<p>Files of this run: {links}</p></div>"""
+<p>{again}</p>
+{compare}
+<p>Files of this {"chapter" if results.published else "run"}: {links}</p></div>"""
 
 
 def _made(block: MadeBy, run: _Run) -> str:

@@ -25,11 +25,13 @@ class Doubt:
         title: in tables.
         of: (study, split) -> (n, k); NaN where it is not defined.
         artefacts: (study, split) -> what it is made from, besides the network.
+        lacks: study -> why it is not to be had for the study's network, "" where it is.
     """
 
     title: str
     of: Callable[[MultilabelStudy, str | Shift], np.ndarray]
     artefacts: Callable[[MultilabelStudy, str | Shift], tuple[Artefact, ...]] = lambda study, split: ()
+    lacks: Callable[[MultilabelStudy], str] = lambda study: ""
 
 
 DOUBTS: Registry[Doubt] = Registry("doubt")
@@ -40,6 +42,7 @@ def _maps(title: str, method: str, random: bool = False) -> Doubt:
         title,
         lambda study, split: -distinctness(study.distances(split, method, random)),
         lambda study, split: (study.products_artefact(split, method, random),),
+        lambda study: study.unexplained(method),
     )
 
 
@@ -136,15 +139,23 @@ DOUBTS.register("copies")(
 DOUBTS.register("margin")(Doubt("nearness to the threshold", _nearness))
 DOUBTS.register("calibrated")(Doubt("entropy, calibrated", _of_each_finding(_calibrated)))
 DOUBTS.register("conformal")(Doubt("the other label fits, too", _of_each_finding(_other_label)))
-DOUBTS.register("ensemble")(Doubt("other networks disagree", _disagreement, _outputs_of_members))
+DOUBTS.register("ensemble")(
+    Doubt("other networks disagree", _disagreement, _outputs_of_members, lambda study: study.no_training)
+)
 DOUBTS.register("dropout")(
-    Doubt("spread under dropout", _dropped, lambda study, split: (study.features_artefact(split),))
+    Doubt(
+        "spread under dropout",
+        _dropped,
+        lambda study, split: (study.features_artefact(split),),
+        lambda study: study.no_training,
+    )
 )
 DOUBTS.register("neighbours")(
     Doubt(
         "like films of the other label",
         _of_each_finding(_neighbours),
         lambda study, split: tuple(study.features_artefact(one) for one in ("train", split)),
+        lambda study: study.no_training,
     )
 )
 DOUBTS.register("learned")(
@@ -152,6 +163,7 @@ DOUBTS.register("learned")(
         "all distances, learned",
         _of_each_finding(_learned),
         lambda study, split: tuple(study.products_artefact(one, "input_x_gradient") for one in ("val", split)),
+        lambda study: study.unexplained("input_x_gradient"),
     )
 )
 DOUBTS.register("norm")(
@@ -159,10 +171,21 @@ DOUBTS.register("norm")(
         "weak map, Input × Gradient",
         _weak_maps,
         lambda study, split: (study.products_artefact(split, "input_x_gradient"),),
+        lambda study: study.unexplained("input_x_gradient"),
     )
 )
 DOUBTS.register("random_network")(_maps("maps alike, random network", "input_x_gradient", random=True))
 DOUBTS.register("lot")(Doubt("by lot", _by_lot))
+
+
+def doubts_for(study: MultilabelStudy) -> dict[str, Doubt]:
+    """The doubts that are to be had for the study's network, by name."""
+    return {name: doubt for name, doubt in DOUBTS.items() if not doubt.lacks(study)}
+
+
+def missing(study: MultilabelStudy) -> dict[str, str]:
+    """The other doubts, by name, and why they are not to be had."""
+    return {name: why for name, doubt in DOUBTS.items() if (why := doubt.lacks(study))}
 
 
 def artefacts(study: MultilabelStudy) -> Iterator[Artefact]:
@@ -170,5 +193,5 @@ def artefacts(study: MultilabelStudy) -> Iterator[Artefact]:
     yield study.network
     for split in JUDGED:
         yield study.images.artefact(split)
-        for doubt in DOUBTS.values():
+        for doubt in doubts_for(study).values():
             yield from doubt.artefacts(study, split)

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from typing import ClassVar
 
 import numpy as np
 
 from saltrust.artefacts.data import ImageSet, ShiftedImages
 from saltrust.artefacts.findings import ChangedCopies, Features, MapProducts, Outputs
 from saltrust.artefacts.maps import Randomization
-from saltrust.artefacts.networks import MultilabelClassifier
+from saltrust.artefacts.networks import ExternalMultilabelClassifier, MultilabelClassifier
 from saltrust.core.errors import SaltrustError
 from saltrust.core.labelled_images import Split
 from saltrust.methods.registry import METHODS
@@ -19,6 +20,7 @@ from saltrust.study.images import Images
 from saltrust.study.study import Study
 
 NETWORK = "densenet121"  # of Shu et al., Methods
+FROM_MAPS = {"ixg": "input_x_gradient", "lrp": "lrp"}  # the paper's two alarms, and the method of each
 JUDGED = ("val", "test")  # splits whose predictions are looked at: thresholds come from the first
 
 
@@ -39,10 +41,13 @@ class MultilabelStudy:
     Attributes:
         findings: their names, in the order of the network's outputs.
         images: of the data set, at the size of this network.
+        no_training: why there are no trainings of the network, nor images that it has learned from; "" where there are.
 
     Raises:
         SaltrustError: where the card names fewer than two findings.
     """
+
+    no_training: ClassVar[str] = ""
 
     def __init__(self, study: Study):
         card, self.sizes = study.card, study.profile.multilabel
@@ -52,27 +57,49 @@ class MultilabelStudy:
             )
         self.study, self.store, self.findings = study, study.store, card.findings
         counts = {split: getattr(self.sizes, split) for split in ("train", *JUDGED)}
-        profile = replace(study.profile, size=self.sizes.size, **counts)
-        self.images = Images(card, profile, study.seed, study.store, self.sizes.size)
+        profile = replace(study.profile, size=self.size, **counts)
+        self.images = Images(card, profile, study.seed, study.store, self.size)
+        self.seed = 1000 * study.seed + 1
         self.products, self.data = cache(self.products), cache(self.data)
+
+    @property
+    def size(self) -> int:
+        """Side in pixels of the images that the network sees."""
+        return self.sizes.size
+
+    @property
+    def title(self) -> str:
+        """What the network is called in prose."""
+        return NETWORK
+
+    def origin(self) -> str:
+        """What the network has learned from, in a sentence."""
+        record, films = self.store.get(self.network).record, self.images.artefact("train").count
+        epochs = f"{record['epochs']} epoch{'s' if record['epochs'] > 1 else ''}"
+        return (
+            f"{self.title} learned from {films} films, for {epochs}, from weights that came from: {record['weights']}."
+        )
+
+    def unexplained(self, method: str) -> str:
+        """Why a method, a name in METHODS, cannot explain the network; "" where it can."""
+        return ""
 
     # --- names in the store ---------------------------------------------------------------------------------------
 
     @property
-    def network(self) -> MultilabelClassifier:
+    def network(self) -> MultilabelClassifier | ExternalMultilabelClassifier:
         """The network that is judged."""
         return self.members[0]
 
     @cached_property
-    def members(self) -> tuple[MultilabelClassifier, ...]:
+    def members(self) -> tuple[MultilabelClassifier | ExternalMultilabelClassifier, ...]:
         """The network, and others that were trained like it from other starts."""
         from saltrust.models.recipes import multilabel_plan
 
-        weights = self.study.networks.imagenet(NETWORK)
-        first, mirror = 1000 * self.study.seed + 1, self.study.card.mirror
+        weights, mirror = self.study.networks.imagenet(NETWORK), self.study.card.mirror
         splits = {split: self.images.artefact(split) for split in ("train", *JUDGED)}
         plans = [
-            multilabel_plan(NETWORK, self.sizes.training, first + place, weights is not None, mirror)
+            multilabel_plan(NETWORK, self.sizes.training, self.seed + place, weights is not None, mirror)
             for place in range(self.sizes.members)
         ]
         return tuple(
@@ -100,11 +127,9 @@ class MultilabelStudy:
             random: whether all weights of the network are random.
         """
         protocol, network = self.study.protocol, self.network
-        given = METHODS[method].from_protocol(protocol, self.study.profile)
-        seed = {"seed": self.study.seed} if "seed" in METHODS[method].defaults else {}
         last = network.stages[-1].name
-        state = Randomization(last, protocol.initialization, protocol.batchnorm, network.plan.seed) if random else None
-        parameters = METHODS[method].complete(given | seed)
+        state = Randomization(last, protocol.initialization, protocol.batchnorm, self.seed) if random else None
+        parameters = METHODS[method].complete(self.study.maps.parameters(method))
         return MapProducts(network, self.data(split), method, parameters, state)
 
     def copies_artefact(self, split: str | Shift) -> ChangedCopies:
@@ -176,3 +201,39 @@ class MultilabelStudy:
     ) -> np.ndarray:
         """Cosine distances (n, k, k) of the maps of the outputs; arguments as in `products`."""
         return distances(self.products(split, method, random, preparation))
+
+
+class ExternalMultilabelStudy(MultilabelStudy):
+    """The same of a network that was trained elsewhere: the first of the card's models."""
+
+    no_training: ClassVar[str] = "it was trained elsewhere"
+
+    def __init__(self, study: Study):
+        super().__init__(study)
+        self.unexplained = cache(self.unexplained)
+
+    @property
+    def size(self) -> int:
+        return self.study.networks.size(self.study.networks.main)
+
+    @property
+    def title(self) -> str:
+        return self.study.networks.title()
+
+    def origin(self) -> str:
+        return f"{self.title} was trained elsewhere."
+
+    def unexplained(self, method: str) -> str:
+        return self.study.networks.refused([method]).get(method, "")
+
+    @cached_property
+    def members(self) -> tuple[ExternalMultilabelClassifier, ...]:
+        found, (model, *_) = self.study.networks.models[self.study.networks.main], self.study.card.models
+        splits = {split: self.images.artefact(split) for split in JUDGED}
+        return (ExternalMultilabelClassifier(model, found.checksum, found.stages, **splits),)
+
+
+def multilabel_study(study: Study) -> MultilabelStudy:
+    """What is asked of a data set with several findings: of the network that its card names, else of one that is
+    trained here. Raises SaltrustError as `MultilabelStudy`."""
+    return (ExternalMultilabelStudy if study.card.models else MultilabelStudy)(study)

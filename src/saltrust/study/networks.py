@@ -310,7 +310,8 @@ class ExternalNetworks(Networks):
     def of(cls, card: Card, profile: Profile, seed: int, store: Store) -> "ExternalNetworks":
         from saltrust.models.external.model import load, refuse_duplicates
 
-        models = {model.name: load(model, card.folder, card.classes, card.finding) for model in card.models}
+        outputs = card.folder, card.classes, card.finding, card.findings
+        models = {model.name: load(model, *outputs) for model in card.models}
         refuse_duplicates(models)
         return cls(Images(card, profile, seed, store, next(iter(models.values())).size), models)
 

@@ -381,8 +381,35 @@ def test_a_model_must_know_each_of_the_card_s_classes(loaded, folder):
     three = Model(source="nets.py:three", size=48)
     with pytest.raises(SaltrustError, match="no output 'nodule'"):
         load(three, folder, ("normal", "nodule"), "lesion")
-    with pytest.raises(SaltrustError, match="one output for two of the card's classes"):
+    with pytest.raises(SaltrustError, match="one output for two of the card's names"):
         load(three, folder, ("mass", "Mass"), "lesion")
+
+
+def test_of_several_findings_each_output_is_that_of_its_name(loaded, folder):
+    """In the card's order, whatever the network's; one that is no finding is left out, and two are no softmax."""
+    images = probe_images(2, 48)
+    whole = loaded("three", ("Normal", "pleural effusion", "mass")).network(images)
+    three = Model(source="nets.py:three", size=48)
+    found = load(three, folder, (), "any", ("mass", "pleural effusion"))
+    torch.testing.assert_close(found.network(images), whole[:, [2, 1]])
+    assert (found.model.exclusive, found.guessed) == (False, ("input_range",))
+    assert found.assumed.endswith("outputs Normal, Pleural_Effusion, mass, each for itself")
+    same = load(three, folder, (), "any", ("Normal", "pleural effusion", "mass"))
+    torch.testing.assert_close(same.network(images), whole)
+    two = Model(source="nets.py:two", size=48, classes=("a", "b"))
+    one = load(two, folder, (), "a", ("a",))  # a single finding is no different from the card's finding
+    both = load(two, folder, (), "any", ("a", "b")).network(images)
+    torch.testing.assert_close(one.network(images)[:, 0], both[:, 0] - both[:, 1])
+
+
+def test_a_model_must_know_each_finding_and_tell_it_by_itself(loaded, folder):
+    three = Model(source="nets.py:three", size=48)
+    with pytest.raises(SaltrustError, match="has no output 'nodule'; .* give them the card's names by `classes`$"):
+        load(three, folder, (), "any", ("mass", "nodule"))
+    softmax = three.model_copy(update={"exclusive": True})
+    with pytest.raises(SaltrustError, match="outputs that exclude each other"):
+        load(softmax, folder, (), "any", ("mass", "Normal"))
+    assert load(softmax, folder, (), "mass").model.exclusive
 
 
 def test_a_function_that_describes_its_network_wrongly(folder):

@@ -41,8 +41,8 @@ class ExternalModel:
 
     Attributes:
         network: images (n, 3, h, w), float32 in [0, 1], 0 black -> logits (n, 1) of the card's finding, or (n, k) of
-            the card's classes in their order. It is a sequence of `preprocessing`, `body` and `selection`, without
-            those that would change nothing.
+            the card's classes or findings in their order. It is a sequence of `preprocessing`, `body` and `selection`,
+            without those that would change nothing.
         size: side of its images in pixels.
         title: as in prose.
         classes: what its own outputs are called.
@@ -101,25 +101,30 @@ def refuse_duplicates(models: Mapping[str, ExternalModel]) -> None:
             raise SaltrustError(f"models '{first}' and '{second}' have the same weights: they are no replicates")
 
 
-def load(model: Model, folder: Path, classes: Sequence[str], finding: str) -> ExternalModel:
+def load(
+    model: Model, folder: Path, classes: Sequence[str], finding: str, findings: Sequence[str] = ()
+) -> ExternalModel:
     """A card's model, ready to be explained.
 
     Of a binary finding, one output is its logit. Of two outputs that exclude each other, what is explained is the
-    difference of the logits, the log odds; of more, the finding's logit alone.
+    difference of the logits, the log odds; of more, the finding's logit alone. Of several findings, which never exclude
+    each other, it is the logit of each.
 
     Args:
         model: what the card says.
         folder: where relative paths start.
         classes: the card's; () for a binary finding.
         finding: the card's.
+        findings: the card's; a single one counts as none.
 
     Raises:
         SaltrustError: the model cannot be had, does not do what it should on a few images, or does not know the card's
-            classes; the error names its source.
+            classes or findings; the error names its source.
     """
     with seeded(0):
         found = find(model, folder)
-    model = _described(model, found)
+    findings = findings if len(findings) > 1 else ()
+    model = _each_for_itself(_described(model, found)) if findings else _described(model, found)
     body = _settled(found.body, model)
     _check_repeats(body, model, folder)
     trial = _copied(body, model)
@@ -130,7 +135,7 @@ def load(model: Model, folder: Path, classes: Sequence[str], finding: str) -> Ex
     checksum = _checksum(body, found, model)
     n_outputs = _sound_outputs(body, trial, preprocessing, model, checksum)
     names = _names(model, n_outputs, finding)
-    selection = _selection(model, names, classes, finding)
+    selection = _selection(model, names, classes or findings, finding)
     parts = OrderedDict(preprocessing=preprocessing, body=body, selection=selection)
     if _changes_nothing(preprocessing):
         del parts["preprocessing"]
@@ -227,6 +232,17 @@ def _described(model: Model, found: LoadedNetwork) -> Model:
         raise refusal(model, f"describes itself wrongly: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
 
+def _each_for_itself(model: Model) -> Model:
+    """The model of a card with several findings, whose outputs cannot exclude each other."""
+    if model.exclusive:
+        raise refusal(
+            model,
+            "has outputs that exclude each other, and an image has any number of the findings: each needs an output "
+            "for itself; where they are such, say `exclusive: false`",
+        )
+    return model.model_copy(update={"exclusive": False})
+
+
 def _copied(body: nn.Module, model: Model) -> nn.Module:
     """A copy to try out, which shares nothing with the network."""
     try:
@@ -312,15 +328,16 @@ def _names(model: Model, n_outputs: int, finding: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _selection(model: Model, names: Sequence[str], classes: Sequence[str], finding: str) -> OutputSelection:
-    """The card's classes in their order, or its finding."""
-    if classes:
-        rows = [_row(model, names, name) for name in classes]
+def _selection(model: Model, names: Sequence[str], several: Sequence[str], finding: str) -> OutputSelection:
+    """The card's classes or findings in their order, or its finding."""
+    if several:
+        rows = [_row(model, names, name, "by `classes`") for name in several]
         if len(set(rows)) < len(rows):
-            raise refusal(model, f"has one output for two of the card's classes: {_list(classes)}")
+            raise refusal(model, f"has one output for two of the card's names: {_list(several)}")
         weight = torch.eye(len(names))[rows]
     else:
-        row = _row(model, names, model.finding or finding)
+        hint = "by `classes`, or name the one that is the finding by `finding`"
+        row = _row(model, names, model.finding or finding, hint)
         weight = torch.eye(len(names))[[row]]
         if len(names) == 2 and model.exclusive is not False:
             weight[0, 1 - row] = -1
@@ -329,8 +346,9 @@ def _selection(model: Model, names: Sequence[str], classes: Sequence[str], findi
     return layer
 
 
-def _row(model: Model, names: Sequence[str], wanted: str) -> int:
-    """Where an output of that name is, whatever its case and whether its words are parted by blanks or underscores."""
+def _row(model: Model, names: Sequence[str], wanted: str, how: str) -> int:
+    """Where an output of that name is, whatever its case and whether its words are parted by blanks or underscores.
+    how: outputs get the card's names, for the error where there is none."""
     plain = [_plain(name) for name in names]
     if plain.count(_plain(wanted)) > 1:
         raise refusal(model, f"has several outputs called '{wanted}'")
@@ -341,8 +359,7 @@ def _row(model: Model, names: Sequence[str], wanted: str) -> int:
     hint = f" did you mean '{near[0]}'?" if near else ""
     raise refusal(
         model,
-        f"has no output '{wanted}';{hint} its {len(names)} are called {_list(names)}: give them the card's names by "
-        "`classes`, or name the one that is the finding by `finding`",
+        f"has no output '{wanted}';{hint} its {len(names)} are called {_list(names)}: give them the card's names {how}",
     )
 
 
