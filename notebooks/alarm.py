@@ -242,7 +242,7 @@ page.quote(
 # Two rivals of the paper deserve a word. *Entropy* is largest where the probability is one half, and not where the
 # answer changes. A temperature cannot mend that, for it leaves the order of all entropies as it is; the calibrated one
 # has a shift besides. The *spread over changed copies* is that of the logit, as in the paper, and grows with the logit
-# itself: its AUROC of {num}`alarm/auroc_copies .2f` says that sure answers vary more.
+# itself: its AUROC of {num}`alarm/auroc_copies .2f` says that sure answers vary more. So do they under dropout.
 #
 # ## Would another choice have helped?
 #
@@ -293,21 +293,16 @@ page.figure(
     ),
 )  # fmt: skip
 page.table(moved, "shift", caption="The numbers of the figure above.", rows=5, key=["change", "strength", "score"])
-ends = moved.groupby(["change", "score"], sort=False).agg(["first", "last"])
-rises = (ends["flagged", "last"] - ends["flagged", "first"]).unstack()
-worse = (ends["wrong", "last"] - ends["wrong", "first"]).unstack()["margin"]
-page.quote(
-    **{f"worse_{change}": value for change, value in worse.items()},
-    **{f"rise_{name}_{change}": value for (change, name), value in rises.stack().items()},
-)
+page.quote(**alarm_under_shift.ends(moved), rising=alarm_under_shift.answer(moved, titles))
 
 # %% [markdown]
-# From no change to the strongest, the share of wrong answers rises by {num}`alarm/worse_noise .0%` of all with noise,
-# {num}`alarm/worse_exposure .0%` with darker films and {num}`alarm/worse_tubes .0%` with tubes. What the alarm from
-# Input × Gradient flags changes by {num}`alarm/rise_ixg_noise +.0%`, {num}`alarm/rise_ixg_exposure +.0%` and
-# {num}`alarm/rise_ixg_tubes +.0%`; what the distance to the training films flags, by
-# {num}`alarm/rise_neighbours_noise +.0%`, {num}`alarm/rise_neighbours_exposure +.0%` and
-# {num}`alarm/rise_neighbours_tubes +.0%`.
+# From no change to the strongest, the share of wrong answers rises from {num}`alarm/wrong_at_first .0%` to
+# {num}`alarm/wrong_noise .0%` with noise, {num}`alarm/wrong_exposure .0%` with darker films and
+# {num}`alarm/wrong_tubes .0%` with tubes. The alarm from Input × Gradient begins with
+# {num}`alarm/flags_at_first_ixg .0%` and ends with {num}`alarm/flags_ixg_noise .0%`,
+# {num}`alarm/flags_ixg_exposure .0%` and {num}`alarm/flags_ixg_tubes .0%`. Where other networks disagree, it begins with
+# {num}`alarm/flags_at_first_ensemble .0%` and ends with {num}`alarm/flags_ensemble_noise .0%`,
+# {num}`alarm/flags_ensemble_exposure .0%` and {num}`alarm/flags_ensemble_tubes .0%`. {num}`alarm/rising`
 
 # %% [markdown]
 # ## One image

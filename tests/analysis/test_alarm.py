@@ -152,11 +152,13 @@ def test_one_alarm_is_no_pair():
     rows = [{"method": name, "f1": 0.5, "gain": -0.02, "ci_low": -0.03, "ci_high": -0.01}
             for name in ("ixg", alarm.BEST_F1)]  # fmt: skip
     beside = pd.DataFrame([{"score": "ixg", "finding": f, "difference": 0.0, "p_holm": 1.0} for f in range(5)])
-    text = alarm.answer(pd.DataFrame(rows), beside)
+    found = pd.DataFrame([{"score": s, "finding": f, "auroc": 0.5} for s in ("ixg", "margin") for f in range(5)])
+    text = alarm.answer(pd.DataFrame(rows), found, beside)
     assert text.startswith("An alarm from maps lowers the mean F1; maps alike, Input × Gradient changes it by -0.020")
 
 
 def test_doubts_from_maps_of_a_method_that_cannot_explain_are_left_out_and_named(study):
+    study.no_training = ""
     study.unexplained = {"lrp": "no rule", "input_x_gradient": ""}.get
     assert alarm.left_out(study) == "Left out: maps alike, LRP (no rule)."
     study.unexplained = {"lrp": "no rule", "input_x_gradient": "no gradient"}.get

@@ -33,6 +33,7 @@ def study():
         predicted=lambda split: logits[split] >= thresholds,
         split=lambda split: present[split],
         clusters=lambda split: None,
+        unexplained=lambda method: "",
         distances=lambda split, method, random=False, preparation="signed": apart[method, preparation, split],
     )
 

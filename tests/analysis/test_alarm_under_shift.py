@@ -3,10 +3,11 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from saltrust.analysis import alarm_under_shift
-from saltrust.analysis.alarm_under_shift import ALARMS, RATE, shifts, under_shift
+from saltrust.analysis.alarm_under_shift import ALARMS, RATE, answer, ends, shifts, under_shift
 from saltrust.datasets.shifts import SHIFTS
 from saltrust.study.doubts import DOUBTS, Doubt
 from saltrust.study.multilabel import Shift
@@ -73,3 +74,31 @@ def test_each_strength_is_a_shift(study):
         (name, strength) for name, change in SHIFTS.items() for strength in change.strengths
     ]
     assert set(ALARMS) <= set(alarm_under_shift.DOUBTS)
+
+
+def moved(flags):
+    """By alarm, what it flags without a change and at the end of each of two; wrong answers from 20 % to 30 and 15 %."""
+    rows = []
+    for change, wrong, place in (("noise", 0.3, 1), ("tubes", 0.15, 2)):
+        for score, shares in flags.items():
+            rows += [
+                {"change": change, "strength": s, "score": score, "wrong": w, "flagged": f}
+                for s, w, f in ((0.0, 0.2, shares[0]), (1.0, wrong, shares[place]))
+            ]
+    return pd.DataFrame(rows)
+
+
+def test_the_text_has_the_shares_at_both_ends():
+    told = ends(moved({"a": (0.1, 0.25, 0.0)}))
+    assert told == {
+        "wrong_at_first": 0.2, "flags_at_first_a": 0.1, "wrong_noise": 0.3, "flags_a_noise": 0.25, "wrong_tubes": 0.15,
+        "flags_a_tubes": 0.0,
+    }  # fmt: skip
+
+
+def test_an_alarm_warns_that_rises_with_the_wrong_answers_wherever_they_rise():
+    titles = {"a": "A", "b": "B"}
+    assert answer(moved({"a": (0.1, 0.25, 0.0), "b": (0.1, 0.15, 0.9)}), titles).endswith("every change rises: A.")
+    assert answer(moved({"b": (0.1, 0.15, 0.9)}), titles).startswith("No alarm of the 1")
+    calm = moved({"a": (0.1, 0.25, 0.0)}).assign(wrong=0.2)
+    assert answer(calm, titles).startswith("No change costs answers")

@@ -346,7 +346,7 @@ def answer(gained: pd.DataFrame, found: pd.DataFrame, beside: pd.DataFrame) -> s
         judged = "which is no demonstrable difference"
     second = f"In finding wrong answers maps have a mean AUROC of {max(auroc[maps]):.2f}, against {rival}: {judged}."
     third = ""
-    if own.loc[BEST_F1, "gain"] >= own.loc[best, "gain"]:
-        gain = own.loc[BEST_F1, "gain"]
+    gain = own.loc[BEST_F1, "gain"]
+    if gain > 0 and gain >= own.loc[best, "gain"]:
         third = f" A threshold that is chosen for F1 in the first place gains {gain:+.3f}, without any map."
     return f"{first} {second}{third}"

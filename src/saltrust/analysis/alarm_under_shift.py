@@ -1,6 +1,6 @@
 """When films change, does a doubt rise before the answers get worse?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -60,6 +60,46 @@ def under_shift(study: MultilabelStudy) -> pd.DataFrame:
                 flagged = DOUBTS[name].of(study, shift) > limits[name]
                 rows.append(_row(change, shift.strength, name, some, erring, flagged))
     return pd.DataFrame(rows)
+
+
+def ends(moved: pd.DataFrame) -> dict[str, float]:
+    """The shares without a change and at the strongest, by name, for the text.
+
+    Args:
+        moved: as from `under_shift`.
+    """
+    first, last = (moved.groupby(["change", "score"], sort=False).nth(place) for place in (0, -1))
+    start = first.drop_duplicates("score").set_index("score")
+    told = {"wrong_at_first": start["wrong"].iloc[0]}
+    told |= {f"flags_at_first_{name}": share for name, share in start["flagged"].items()}
+    for row in last.itertuples():
+        told |= {f"wrong_{row.change}": row.wrong, f"flags_{row.score}_{row.change}": row.flagged}
+    return told
+
+
+def answer(moved: pd.DataFrame, titles: Mapping[str, str]) -> str:
+    """Which alarms rise by as much as the share of wrong answers, under every change that costs answers; a sentence.
+
+    Args:
+        moved: as from `under_shift`.
+        titles: what each alarm is called.
+    """
+    told = ends(moved)
+    costly = [c for c in moved["change"].unique() if told[f"wrong_{c}"] > told["wrong_at_first"]]
+    if not costly:
+        return "No change costs answers, so that there is nothing to warn of."
+    names = moved["score"].unique()
+    follow = [
+        titles[name]
+        for name in names
+        if all(
+            told[f"flags_{name}_{c}"] - told[f"flags_at_first_{name}"] >= told[f"wrong_{c}"] - told["wrong_at_first"]
+            for c in costly
+        )
+    ]
+    if not follow:
+        return f"No alarm of the {len(names)} rises by as much as the wrong answers under every change."
+    return f"By as much as the wrong answers under every change rises: {', '.join(follow)}."
 
 
 def _row(change: str, strength: float, name: str, images: int, wrong: float, flagged: np.ndarray) -> dict[str, object]:

@@ -83,6 +83,6 @@ def _course(rng: np.random.Generator) -> np.ndarray:
     return bezier([start, *between, end])
 
 
-SHIFTS.register("noise")(Change("noise (standard deviation, share of white)", (0.03, 0.06, 0.12), _noise))
+SHIFTS.register("noise")(Change("noise (sd, share of white)", (0.03, 0.06, 0.12), _noise))
 SHIFTS.register("exposure")(Change("darker films (halvings of the light)", (0.25, 0.5, 1.0), _exposure))
 SHIFTS.register("tubes")(Change("tubes on each film", (1, 2, 4), _tubes))
