@@ -98,6 +98,16 @@ def alarms(study: MultilabelStudy, doubts: Mapping[str, Mapping[str, np.ndarray]
     return pd.concat([table, means], ignore_index=True)[[*table.columns]]
 
 
+def flags(study: MultilabelStudy, doubts: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Which answers on the test images each alarm flags (n, k). doubts: as from `doubts_of`, or some of them."""
+    findings = range(len(study.findings))
+    _, alarms = _thresholds(study, doubts, [_Answers.of(study, "val", k) for k in findings], None)
+    return {
+        name: np.stack([alarms[k][name].flagged(doubt["test"][:, k]) for k in findings], axis=1)
+        for name, doubt in doubts.items()
+    }
+
+
 class _Answers:
     """What a network says of one finding, and what is true."""
 
