@@ -83,6 +83,8 @@ page.quote(
 # - **A number with its standard deviation** holds if our interval lies within half that deviation of the paper's mean,
 #   and fails if it lies outside. A number without one holds if our interval covers it.
 # - **An order of the methods** is compared by rank correlation; its interval is by method, for these are few.
+# - **F1 of an alarm** is no mean over images: in each resample, validation and test images are drawn again and every
+#   threshold is chosen anew. The interval is that of the difference.
 # - **A column of Table 2** holds if all its cells are the same, and fails if one differs beyond doubt.
 # - **Too small to tell** is what rests on a map, a network or a sample that is not what the claim is about. The limits
 #   are listed below. A sentence about several methods still fails if it fails for one that the run can judge.

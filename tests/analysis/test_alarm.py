@@ -173,3 +173,30 @@ def test_doubts_from_maps_of_a_method_that_cannot_explain_are_left_out_and_named
 def test_what_maps_add_is_asked_of_those_that_there_are(study, doubts):
     del doubts["lrp"]
     assert set(alarm.added(study, doubts)["score"]) == {"ixg"}
+
+
+@pytest.mark.parametrize("clusters", [None, np.repeat(np.arange(80), 2)])
+def test_the_experiment_again_is_the_experiment_and_what_resamples_make_of_it(study, doubts, clusters):
+    """Beside the table of alarms, the resamples of the chapter, and box plots that are drawn one value at a time."""
+    study.clusters = lambda split: clusters if split == "test" else None
+    few = {name: doubts[name] for name in ("margin", "lrp")}
+    found = alarm.repeated(study, few, 6, drawn=400)
+    means = alarm.alarms(study, few).query("finding == @alarm.MEAN").set_index("method")["f1"]
+    nested = alarm.resampled_f1(study, few, 6, nested=True)
+    assert len(found) == 7
+    for name in few:
+        assert found.loc[0, ("f1", name)] == pytest.approx(means[name])
+        np.testing.assert_allclose(found["f1", name][1:], nested[name])
+        fixed = alarm.resampled_f1(study, few, 400, nested=False)[name]
+        assert found.loc[0, ("median", name)] == pytest.approx(fixed.median(), abs=0.4 * fixed.std() + 1e-12)
+        assert found.loc[0, ("first_quartile", name)] == pytest.approx(fixed.quantile(0.25), abs=0.4 * fixed.std())
+    oracle = found.xs("lrp", axis=1, level=1).loc[0]  # of this network, not of those with other thresholds
+    assert (oracle == 1).all()
+
+
+def test_images_of_one_patient_are_drawn_again_together():
+    times, clusters = np.array([2, 2, 0, 1, 1, 0]), np.array(["a", "a", "b", "c", "c", "b"])
+    drawn = alarm._drawn_again(times, 50, np.random.default_rng(0), clusters)
+    assert (drawn[:, [0, 3]] == drawn[:, [1, 4]]).all()
+    assert (drawn[:, [2, 5]] == 0).all()
+    assert (drawn.sum(axis=1) == times.sum()).all()

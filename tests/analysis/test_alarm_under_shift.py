@@ -77,7 +77,7 @@ def test_each_strength_is_a_shift(study):
 
 
 def moved(flags):
-    """By alarm, what it flags without a change and at the end of each of two; wrong answers from 20 % to 30 and 15 %."""
+    """By alarm, what it flags without a change and at the end of two; wrong answers go from 20 % to 30 and 15 %."""
     rows = []
     for change, wrong, place in (("noise", 0.3, 1), ("tubes", 0.15, 2)):
         for score, shares in flags.items():

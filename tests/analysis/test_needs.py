@@ -3,6 +3,7 @@ that has a chapter of its own, that chapter."""
 
 import json
 from collections import Counter
+from dataclasses import replace
 from importlib import import_module
 from inspect import getmembers, isfunction
 from pathlib import Path
@@ -15,10 +16,12 @@ from matplotlib.figure import Figure
 
 from saltrust import plots
 from saltrust.artefacts import KINDS, STAGES, Artefact
+from saltrust.artefacts.findings import MapProducts
 from saltrust.artefacts.maps import Powers, RawMaps, SaliencyMaps
 from saltrust.artefacts.scores import FindingScores, FiveBandCounts, LocalizationScores, ScoreBatch, SimilarityScores
 from saltrust.cli import planning as plan
 from saltrust.core import paths
+from saltrust.core.profiles import PROFILES
 from saltrust.models import recipes
 from saltrust.study import planning
 
@@ -42,6 +45,10 @@ def drawn(artefact: Artefact) -> Any:
             return noise(artefact, len(artefact.maps.images))
         case FiveBandCounts():
             return 1 + np.floor(9 * noise(artefact, 5, len(artefact.maps.images), artefact.thresholds.count))
+        case MapProducts():
+            k = artefact.model.n_outputs
+            maps = noise(artefact, artefact.data.count, k, 9)
+            return maps @ maps.swapaxes(1, 2)
         case SimilarityScores():
             return noise(artefact, len(artefact.pairs))
         case ScoreBatch():
@@ -75,19 +82,21 @@ def asked_by(chapter, values, folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("dataset", "only"), [("phantom-pneumothorax", ()), ("cells", ()), ("phantom-shortcut", ("shortcut",))]
+    ("dataset", "only"),
+    [("phantom-pneumothorax", ()), ("cells", ()), ("phantom-shortcut", ("shortcut",)), ("phantom-chest5", ("claims",))],
 )
 def test_what_chapters_need_is_what_they_ask_for(dataset, only, tmp_path, monkeypatch, tiny_profile):
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
     monkeypatch.setattr(paths, "STORE", tmp_path / "store")
     monkeypatch.setenv("SALTRUST_PROGRESS", str(tmp_path / "log"))
     scores = LocalizationScores, FindingScores, FiveBandCounts, SimilarityScores, ScoreBatch
-    for kind in (Powers, SaliencyMaps, *scores):
+    for kind in (Powers, SaliencyMaps, MapProducts, *scores):
         monkeypatch.setattr(kind, "compute", compute)
     undrawn(monkeypatch)
     monkeypatch.setitem(recipes.BRANCHING, "tiny", recipes.BRANCHING["smoke"])
     replicates = 2 if dataset == "cells" else 3  # as many as there are branches; more than other questions ask of
-    with tiny_profile(train=8, val=6, test=12, explained=3, cascaded=2, replicates=replicates):
+    sizes = replace(PROFILES["smoke"].multilabel, size=64, train=48, val=24, test=24)
+    with tiny_profile(train=8, val=6, test=12, explained=3, cascaded=2, replicates=replicates, multilabel=sizes):
         work = [one for one in plan.of_book(dataset, "tiny") if not only or one[0].name in only]
         before, asked = plan.plan(work), set()
         for chapter, values in work:

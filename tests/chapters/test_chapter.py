@@ -168,7 +168,12 @@ def test_chapters_on_graded_truth_are_refused_elsewhere():
 
 def test_several_findings_have_chapters_of_their_own_and_a_card_may_choose():
     card = data_cards.load("phantom-chest5")
-    assert chapters.of(card) == {"dataset": (), "multilabel": ("dataset",), "alarm": ("multilabel",)}
+    expected = {"dataset": (), "multilabel": ("dataset",), "alarm": ("multilabel",), "claims": ("alarm",)}
+    assert chapters.of(card) == expected
+    assert list(chapters.of(card)) == list(expected)
+    labels_alone = {"chapters": (), "truth": "none", "localizer": None}
+    assert list(chapters.of(card.model_copy(update=labels_alone))) == ["multilabel", "alarm", "claims"]
+    assert list(chapters.of(card.model_copy(update=labels_alone | {"plays": None}))) == ["multilabel", "alarm"]
     everything = chapters.of(card.model_copy(update={"chapters": ()}))
     assert {"localization", "verdict", "multilabel", "alarm"} <= set(everything)
     assert chapters.of(card.model_copy(update={"chapters": ("alarm",)})) == {"alarm": ()}

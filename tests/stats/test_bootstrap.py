@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import bootstrap
+from scipy.stats import bootstrap, ttest_rel
 from sklearn.metrics import roc_auc_score
 
 from saltrust.stats.bootstrap import (
@@ -14,6 +14,7 @@ from saltrust.stats.bootstrap import (
     difference,
     interval,
     macro_auc,
+    p_over_resamples,
     rank_correlation,
     roc_auc,
     summarize,
@@ -186,3 +187,16 @@ def test_clusters_are_those_of_the_images_with_a_score():
     assert (gap["ci_low"], gap["ci_high"]) == (0, 2)
     assert clusters_of(["a", "x"], patients).tolist() == ["p", "x"]
     assert clusters_of(["a"], None) is None
+
+
+def test_a_t_test_over_resamples_is_that_of_scipy_and_proves_whatever_one_draws_often_enough():
+    values = np.random.default_rng(3).normal(0.02, 1, 200)  # of which an interval holds 0
+    low, high = interval(bootstrap_means(values, 1000, 0))
+    assert low < 0 < high
+    p = {n: p_over_resamples(bootstrap_means(values, n, 0)) for n in (30, 1000, 30_000)}
+    for n, found in p.items():
+        means = bootstrap_means(values, n, 0)
+        assert found == pytest.approx(ttest_rel(means, np.zeros(n)).pvalue)
+    assert p[30_000] < 1e-6
+    assert p_over_resamples(np.zeros(5)) == 1
+    assert p_over_resamples(np.full(5, 0.1)) == 0

@@ -126,6 +126,16 @@ def alarms(study: MultilabelStudy, doubts: Mapping[str, Mapping[str, np.ndarray]
     return pd.concat([table, means], ignore_index=True)[[*table.columns]]
 
 
+def flags(study: MultilabelStudy, doubts: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Which answers on the test images each alarm flags (n, k). doubts: as from `doubts_of`, or some of them."""
+    findings = range(len(study.findings))
+    _, alarms = _thresholds(study, doubts, [_Answers.of(study, "val", k) for k in findings], None)
+    return {
+        name: np.stack([alarms[k][name].flagged(doubt["test"][:, k]) for k in findings], axis=1)
+        for name, doubt in doubts.items()
+    }
+
+
 class _Answers:
     """What a network says of one finding, and what is true."""
 
@@ -222,6 +232,66 @@ def _f1_of(test: list[_Answers], doubts, cuts, alarms, times: np.ndarray) -> dic
             flagged = alarms[k][name].flagged(np.repeat(doubt["test"][:, k], times))
             found[name].append(f1(swapped(of.predicted, flagged), of.present))
     return {name: float(np.mean(values)) for name, values in found.items()}
+
+
+def repeated(
+    study: MultilabelStudy,
+    doubts: Mapping[str, Mapping[str, np.ndarray]],
+    n_boot: int,
+    drawn: int = PUBLISHED_RESAMPLES,
+) -> pd.DataFrame:
+    """The paper's whole experiment, and how it would have come out on other images.
+
+    The experiment: thresholds chosen on the validation images, the mean F1 over the findings on the test images, and a
+    box plot of it from test images drawn again. In a resample, both splits are drawn before all that.
+
+    Args:
+        study: of the network.
+        doubts: as from `doubts_of`, or some of them.
+        n_boot: number of resamples.
+        drawn: how many times each experiment draws its test images again.
+
+    Returns:
+        The experiment itself in the first row, then a row for each resample. Columns (statistic, alarm): "f1" on the
+        test images, "first_quartile" and "median" of the box plot.
+    """
+    seed, findings = study.study.seed, range(len(study.findings))
+    answers = {split: [_Answers.of(study, split, k) for k in findings] for split in JUDGED}
+    times = {split: times_drawn(len(study.split(split)), n_boot, seed + place, study.clusters(split))
+             for place, split in enumerate(JUDGED)}  # fmt: skip
+    rng, present = np.random.default_rng((seed, n_boot)), study.present("test")
+    rows = []
+    for number in track(range(n_boot + 1), "the experiment again"):
+        val = times["val"][number - 1] if number else None
+        test = times["test"][number - 1] if number else np.ones(len(present), int)
+        cuts, alarms = _thresholds(study, doubts, answers["val"], val)
+        weights = np.vstack([test, _drawn_again(test, drawn, rng, study.clusters("test"))])
+        row = {}
+        for name, doubt in doubts.items():
+            said = np.stack([
+                swapped(answers["test"][k].logits >= cuts[k][0], alarms[k][name].flagged(doubt["test"][:, k]))
+                for k in findings
+            ], axis=1)  # fmt: skip
+            scores = _mean_f1(said, present, weights)
+            row |= {("f1", name): scores[0], ("first_quartile", name): np.quantile(scores[1:], 0.25)}
+            row |= {("median", name): np.median(scores[1:])}
+        rows.append(row)
+    found = pd.DataFrame(rows)
+    return found.set_axis(pd.MultiIndex.from_tuples(found.columns), axis=1).sort_index(axis=1)
+
+
+def _drawn_again(times: np.ndarray, number: int, rng: np.random.Generator, clusters: np.ndarray | None) -> np.ndarray:
+    """How often each image is in each of some resamples (number, n) of a resample. times: how often it is in that."""
+    images = np.arange(len(times)) if clusters is None else clusters
+    _, first, members = np.unique(images, return_index=True, return_inverse=True)
+    units = times[first]
+    return rng.multinomial(units.sum(), units / units.sum(), size=number)[:, members]
+
+
+def _mean_f1(said: np.ndarray, present: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Mean F1 over the findings (r,), where images (n, k) count with weights (r, n)."""
+    hits, named = weights @ (said & present), weights @ said.astype(int) + weights @ present.astype(int)
+    return np.divide(2 * hits, named, out=np.zeros(hits.shape), where=named > 0).mean(axis=1)
 
 
 def gains(resampled: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:

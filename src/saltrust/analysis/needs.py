@@ -9,7 +9,7 @@ from typing import Any
 
 from saltrust.analysis import alarm_under_shift, every_method
 from saltrust.analysis.audit.table import FINDINGS
-from saltrust.analysis.claims import cells, ledger, tables
+from saltrust.analysis.claims import alarms, cells, ledger, tables
 from saltrust.analysis.libraries import comparison
 from saltrust.analysis.multiverse import curve
 from saltrust.artefacts import Artefact
@@ -215,6 +215,10 @@ def _audit(study: Study, given: Parameters) -> Iterator[Artefact]:
 def _claims(study: Study, given: Parameters) -> Iterator[Artefact]:
     protocols = [given["protocol"], *filter(None, given["beside"].split(","))]
     found = tables.collect(study.card, study.profile.name, protocols, study.seed, given["n_boot"], study.store)
+    if len(study.card.findings) > 1:
+        for evidence in found.values():
+            yield from alarms.made_from(evidence.several)
+        return
     random = tables.RANDOM.keys() & ledger.networks_classified_with(study.card, ledger.load())
     for evidence in found.values():
         yield from (tables.random_outputs(evidence.study, tables.RANDOM[name]) for name in random)

@@ -42,14 +42,14 @@ _ALWAYS = {
     "report_card": ("verdict",),
     "multiverse": ("verdict",),
     "audit": ("verdict",),
-    "claims": ("multiverse",),
 }
 _SHORTCUT = {"shortcut": ("localization",)}  # of data sets whose card names one
 _SEVERAL = {"multilabel": ("dataset",), "alarm": ("multilabel",)}  # of those with several findings
-NAMES = (*_GRADED, *_ALWAYS, *_SHORTCUT, *_SEVERAL)
+_CLAIMS = {"claims": ("multiverse", "alarm")}  # whatever they are about
+NAMES = (*_GRADED, *_ALWAYS, *_SEVERAL, *_CLAIMS, *_SHORTCUT)
 
 # Chapters about networks that are trained here, which a user's own models have not; and those that need two networks.
-_TRAINED_HERE = ("every_method", "libraries", "statistics", "multiverse", "audit", "claims")
+_TRAINED_HERE = ("every_method", "libraries", "statistics", "multiverse", "audit")
 _OF_TWO = ("repeatability",)
 
 
@@ -63,13 +63,14 @@ def of(card: Card) -> dict[str, tuple[str, ...]]:
     if card.models:
         suited = several or set(_ALWAYS) - set(_TRAINED_HERE + (_OF_TWO if len(card.models) < 2 else ()))
     else:
-        suited = set(_ALWAYS if card.truth != "none" else ()) | set(_GRADED if card.truth == "graded" else ())
+        suited = set(_ALWAYS | _CLAIMS if card.truth != "none" else ()) | set(_GRADED if card.truth == "graded" else ())
         suited |= set(_SHORTCUT if card.shortcut_control else ()) | several
+        suited |= set(_CLAIMS if several and card.plays else ())
     for name in card.chapters:
         if name not in suited:
             raise SaltrustError(f"card '{card.name}': chapters: {unknown_name('chapter of it', name, suited)}")
     chosen = set(card.chapters) or suited
-    everything = _GRADED | _ALWAYS | _SHORTCUT | _SEVERAL
+    everything = _GRADED | _ALWAYS | _SEVERAL | _CLAIMS | _SHORTCUT
     return {name: tuple(one for one in everything[name] if one in chosen) for name in NAMES if name in chosen}
 
 

@@ -130,6 +130,7 @@ ROLES = {
     "rsna": "RSNA Pneumonia Detection (Arun et al.)",
     "cells": "the ten-class cells (Tjoa & Guan)",
     "mura": "MURA (Venkatesh et al.)",
+    "chexpert": "CheXpert, five findings (Shu et al.)",
 }
 """The papers' data sets by the name under which claims ask for them."""
 

@@ -1,5 +1,6 @@
 """Findings: each demonstration shows what is known of it, on small networks or on what can be computed by hand."""
 
+from itertools import combinations
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy.stats import ttest_rel
 from skimage.metrics import structural_similarity
 from skimage.morphology import opening
 from sklearn.metrics import average_precision_score
@@ -75,6 +77,9 @@ def test_every_finding_says_what_differs_and_has_two_numbers(table):
         ("divisor", 56 / 55, 1),
         ("same_layers", 8, 2),
         ("axes", 1, -1),
+        ("one_film", 51_000, 1),  # 20 of 29, then 21
+        ("printed_means", 4, 2),
+        ("two_areas", 0.8, 0.796),
     ],
 )
 def test_what_can_be_known_beforehand(table, name, as_text, as_code):
@@ -162,6 +167,19 @@ def test_clamping_and_signs_count_values(study, table):
     scaled = np.abs(raw) / np.abs(raw).max(axis=(1, 2, 3), keepdims=True)
     assert table.loc["clamping", "as_text"] == pytest.approx((scaled > 0.1).mean())
     assert 0 < table.loc["signs", "as_text"] < 1
+
+
+def test_a_t_test_over_resamples_calls_more_pairs_different_the_more_there_are(study, table):
+    """By scipy, on means of images that are drawn one resample at a time."""
+    scores = study.criteria.localization("paper", models=(study.networks.main,))
+    frame = scores[scores["method"].isin(PAPER_EIGHT)].pivot(index="image", columns="method", values="auprc")
+    for column, n_boot in (("as_text", 30), ("as_code", 1000)):
+        rng = np.random.default_rng(study.seed)
+        drawn = [rng.integers(len(frame), size=len(frame)) for _ in range(n_boot)]
+        means = {name: [frame[name].to_numpy()[one].mean() for one in drawn] for name in PAPER_EIGHT}
+        p = [ttest_rel(means[a], means[b]).pvalue for a, b in combinations(PAPER_EIGHT, 2)]
+        assert table.loc["t_test", column] == pytest.approx(np.mean(np.array(p) <= 0.01), abs=1.5 / 28)
+    assert table.loc["t_test", "as_code"] > 0.8
 
 
 def test_what_is_left_out_and_what_a_folder_may_hold(study, table):

@@ -11,6 +11,7 @@ from saltrust.analysis.claims.checks import CHECKS, Outcome
 from saltrust.analysis.claims.ledger import Claim, about, answer, catalogue, evaluate, load
 from saltrust.analysis.claims.tables import TABLES
 from saltrust.core import data_cards, paths
+from saltrust.core.card_parts import Plays
 from saltrust.core.errors import SaltrustError
 
 CLAIMS = load()
@@ -33,7 +34,7 @@ def test_every_claim_is_located_and_short(claim):
 def test_every_test_and_every_table_is_used():
     tests = [claim.test for claim in CLAIMS if claim.test]
     assert {test["name"] for test in tests} == set(CHECKS)
-    needed = {"utility", "utility_other"}  # utility_by_model is made from them
+    needed = {"utility", "utility_other", "alarm_experiments"}  # other tables are made from them
     assert {test.get(key) for test in tests for key in ("table", "than_table")} - {None} | needed == set(TABLES)
 
 
@@ -86,14 +87,14 @@ def test_a_broken_file_is_refused(tmp_path, text, message):
 def test_a_data_set_gets_the_claims_about_the_data_whose_role_it_plays():
     groups = {name: about(data_cards.load(name), CLAIMS) for name in data_cards.names()}
     roles = {"siim": "siim-pneumothorax phantom-pneumothorax", "rsna": "rsna-pneumonia phantom-pneumonia"}
-    for role, names in (roles | {"cells": "cells", "mura": "mura"}).items():
+    for role, names in (roles | {"cells": "cells", "mura": "mura", "chexpert": "phantom-chest5"}).items():
         for name in names.split():
             stands_in = name.startswith("phantom")
             own = [c for c in CLAIMS if c.test and role in c.role and not (stands_in and c.not_on_stand_in)]
             assert groups[name]["own"] == own != []
     for name in ("phantom-pneumonia", "rsna-pneumonia"):
         assert {claim.paper for claim in groups[name]["outside"]} == {"venkatesh2024gradient"}
-    for name in ("phantom-pneumothorax", "siim-pneumothorax", "cells", "mura"):
+    for name in ("phantom-pneumothorax", "siim-pneumothorax", "cells", "mura", "phantom-chest5"):
         assert groups[name]["outside"] == []
     tiles = groups["brain-tumor-tiles"]
     assert tiles["own"] == []
@@ -113,6 +114,22 @@ def test_the_papers_own_data_have_all_claims_and_a_stand_in_those_that_it_can_te
     assert asked["stand-in"] - asked["original"] == set()
     expected = {f"{role}-utility-xrai", f"{role}-table-utility-average", f"{role}-randomized-values", "none-meets-all"}
     assert expected <= asked["original"]
+
+
+def test_claims_about_an_alarm_are_for_data_with_several_findings_and_others_are_not():
+    card = data_cards.load("phantom-chest5")
+    own = about(card, CLAIMS)["own"]
+    assert {claim.paper for claim in own} == {"shu2024informer"}
+    assert "informer-auc" not in {claim.id for claim in own}  # the phantom's difficulty was set
+    original = card.model_copy(update={"plays": Plays(role="chexpert", data="original")})
+    assert {claim.id for claim in about(original, CLAIMS)["own"]} == {claim.id for claim in own} | {"informer-auc"}
+    alike = card.model_copy(update={"plays": None})
+    assert {claim.id for claim in about(alike, CLAIMS)["outside"]} == {claim.id for claim in own}
+    for other in ({"findings": ()}, {"truth": "box"}, {"networks": ("inception_v3", "densenet121")}):
+        found = about(alike.model_copy(update=other), CLAIMS)["outside"]
+        assert not {claim.id for claim in found} & {claim.id for claim in own}
+    boxed = original.model_copy(update={"truth": "box"})  # the kind of truth that a claim on maps of one finding names
+    assert about(boxed, CLAIMS)["outside"] == []
 
 
 def test_a_card_of_ones_own_may_play_a_role(tmp_path):
@@ -193,6 +210,8 @@ def test_the_book_is_told_of_every_claim_and_of_those_that_need_no_data():
     assert list(told) == [claim.id for claim in CLAIMS]
     assert told["informer-mean-entropy"]["outcome"]["agrees"] == "yes"
     assert told["informer-mean-lrp"]["outcome"]["agrees"] == "no"
+    assert told["informer-films"]["outcome"]["agrees"] == told["informer-rows"]["outcome"]["agrees"] == "no"
+    assert told["informer-images"]["outcome"]["agrees"] == "yes"
     assert told["siim-utility-best"]["outcome"] is None
     assert not told["users-with-maps"]["tested"]
 

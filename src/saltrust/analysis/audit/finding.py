@@ -1,4 +1,4 @@
-"""What a finding of the audit is: a place where a paper's text and its authors' code part."""
+"""What a finding of the audit is: a place where a paper's text and its authors' code part, or its own numbers."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from saltrust.core.protocols import Preparation
 from saltrust.study.study import Study
 
 ARUN, TJOA, VENKATESH, ADEBAYO = "Arun et al.", "Tjoa & Guan", "Venkatesh et al.", "Adebayo et al."
+SHU = "Shu et al."
 
 Demonstration = Callable[[Study], tuple[float, float]]
 Needed = Callable[[Study], Sequence[Artefact]]
@@ -19,14 +20,14 @@ Needed = Callable[[Study], Sequence[Artefact]]
 
 @dataclass(frozen=True)
 class Finding:
-    """A place where text and code part.
+    """A place where text and code part; or, of a paper without public code, the text and its own numbers.
 
     Attributes:
         name: of the finding, in tables and tests.
         paper: whose text and code, or which library.
         title: the finding, for a table.
         text: what the text says.
-        code: what the code did.
+        code: what the code did; without public code, what the paper's numbers give, or what its test does elsewhere.
         measure: what is measured.
         demonstrate: study -> the measure as in the text, and as in the code.
         maps: study -> the maps or images that it needs beside the maps of the paper's methods on the main network and

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from saltrust.analysis.audit import arun, libraries, tjoa
+from saltrust.analysis.audit import arun, libraries, shu, tjoa
 from saltrust.analysis.audit.finding import Finding
 from saltrust.core.progress import track
 from saltrust.study.study import Study
@@ -49,6 +49,11 @@ FINDINGS: dict[str, Finding] = {
         tjoa.missed,
         tjoa.axes,
         tjoa.clamping,
+        # a paper without public code
+        shu.one_film,
+        shu.printed_means,
+        shu.two_areas,
+        shu.t_test,
     )
 }
 """By name, in the order of the table."""

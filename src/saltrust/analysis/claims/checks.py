@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from math import nan, prod, sqrt
 from typing import Literal, get_args
 
@@ -174,10 +175,10 @@ def above(
     gaps = _gaps(evidence, table, columns, than, than_table, less, tukey)
     word = _worst([gap.agrees for gap in gaps])
     decisive = min((gap for gap in gaps if gap.agrees == word), key=lambda gap: gap.ci_low)
-    if len(gaps) == 1:
+    if len({gap.column for gap in gaps}) == 1:
         mean = evidence.table(table)[decisive.column].mean()
-        other = mean + decisive.difference * (1 if less else -1)
-        ours = f"{label(decisive.column)} {_number(mean)}, compared with {_number(other)}"
+        others = [_number(mean + gap.difference * (1 if less else -1)) for gap in gaps]
+        ours = f"{label(decisive.column)} {_number(mean)}, compared with {' and '.join(others)}"
     else:
         ours = f"{sum(gap.agrees == 'yes' for gap in gaps)} of {len(gaps)} clearly"
         for answer, words in {"no": "the other way", "unclear": "unclear", TOO_SMALL: TOO_SMALL}.items():
@@ -189,6 +190,28 @@ def above(
 
 
 _BY_TUKEY = "; interval simultaneous for all comparisons, by the paper's mixed model and Tukey's HSD"
+
+
+@CHECKS.register("resampled_above")
+def resampled_above(
+    evidence: Evidence, table: str, columns: Sequence[str], than: Sequence[str], than_table: str | None = None
+) -> Outcome:
+    """Each of the columns lies above each of those that it is compared with, in a table of RESAMPLED: of what is no
+    mean over images."""
+    own, other = evidence.table(table), evidence.table(than_table or table)
+    gaps = []
+    for column, rival in product(columns, than):
+        gap, told = own[column] - other[rival], _limits(evidence, (table, column), (than_table or table, rival))
+        gaps.append(Gap(column, float(gap.iloc[0]), *interval(gap.to_numpy()[1:]), margin=0.0, limits=told))
+    word = _worst([gap.agrees for gap in gaps])
+    decisive = min((gap for gap in gaps if gap.agrees == word), key=lambda gap: gap.ci_low)
+    sides = [
+        ", ".join(f"{label(c)} {_number(one[c].iloc[0])}" for c in of) for one, of in ((own, columns), (other, than))
+    ]
+    why = "difference in the claimed direction, of several the one that decides; its interval from resamples of all "
+    why += "images, with every threshold chosen anew; above 0: yes, below: no"
+    ours = ", compared with ".join(sides)
+    return Outcome(ours, word, why, decisive.difference, decisive.ci_low, decisive.ci_high, _limits_of(gaps))
 
 
 @CHECKS.register("most")
@@ -498,15 +521,17 @@ def arithmetic(
 
 
 def label(column: str) -> str:
-    """A column in words: a method, a network, or "<network>/<method of Tjoa & Guan, score or channel>"."""
+    """A column in words: a method, an alarm, a network, or "<network>/<method of Tjoa & Guan, score or channel>", or
+    "<finding>/<alarm>"."""
     from saltrust.methods.registry import METHODS
     from saltrust.models.architectures import ARCHITECTURES
     from saltrust.study.five_band import TITLES
 
     network, _, method = column.partition("/")
     if method:
-        return f"{TITLES.get(method, method)} on {label(network)}"
+        return f"{TITLES.get(method) or label(method)} on {label(network)}"
     names = {"average": "AVG", "main": "main network", "other": "other network"}
+    names |= {"copies": "changed copies"}
     names |= {"main_random": "main network, random", "other_random": "other network, random"}
     names |= {name: architecture.title for name, architecture in ARCHITECTURES.items()}
     names |= {name: method.abbreviation for name, method in METHODS.items()}

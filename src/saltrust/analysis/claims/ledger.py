@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from saltrust.analysis.claims import cells  # noqa: F401 (its tables and checks come into the registries)
+from saltrust.analysis.claims import alarms, cells  # noqa: F401 (their tables and checks come into the registries)
 from saltrust.analysis.claims.checks import ANSWERS, CHECKS, Outcome, label
 from saltrust.analysis.claims.limits import MADE_OF
 from saltrust.analysis.claims.tables import TABLES, Evidence
@@ -22,6 +22,7 @@ FILE = paths.BOOK / "claims.yaml"
 KINDS = ("direction", "value", "verdict")
 COUNTS = dict(zip(("agree", "disagree", "unclear", "too_small"), ANSWERS, strict=True))
 OUTSIDE = "outside"
+ON_PAPER = ("arithmetic", "films_behind", "cells_in_place")  # tests that need the paper's own numbers alone
 DATA = {
     "original": "the paper's own images",
     "redrawn": "images drawn anew by the paper's recipe",
@@ -81,7 +82,7 @@ class Claim(BaseModel):
     @property
     def on_paper(self) -> bool:
         """Whether it is tested on the paper's own numbers, without any data."""
-        return self.test is not None and self.test["name"] == "arithmetic"
+        return self.test is not None and self.test["name"] in ON_PAPER
 
 
 def _check_test(test: dict[str, Any]) -> None:
@@ -151,12 +152,16 @@ def about(card: Card, claims: Sequence[Claim]) -> dict[str, list[Claim]]:
 
 def _like(card: Card, claim: Claim) -> bool:
     """Whether a data set's truth is of the kind that the claim is about: by name; or, for a data set that plays no role
-    itself, as on a card that plays the claim's, whose networks are the same."""
+    itself, as on a card that plays the claim's, whose networks are the same. Several findings are another task."""
     if claim.truth or card.plays:
-        return card.truth == claim.truth
+        return card.truth == claim.truth and len(card.findings) < 2
     named = [other for other in map(data_cards.load, data_cards.names()) if other.plays]
-    like = [other for other in named if (other.truth, other.networks) == (card.truth, card.networks)]
+    like = [other for other in named if _asked_of(other) == _asked_of(card)]
     return any(other.plays.role in claim.role for other in like)
+
+
+def _asked_of(card: Card) -> tuple[str, tuple[str, ...], bool]:
+    return card.truth, tuple(card.networks), len(card.findings) > 1
 
 
 def networks_classified_with(card: Card, claims: Sequence[Claim]) -> set[str]:

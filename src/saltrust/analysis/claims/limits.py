@@ -33,6 +33,10 @@ LIMITS: Registry[Callable[["Evidence", str], Reasons]] = Registry("limit")
 MADE_OF = {"utility_by_model": PAPER_EIGHT, "cascade": ("guided_backprop",)}
 """The methods behind every column of a table whose columns are not called after methods."""
 
+RESAMPLED = ("alarm_experiments", "alarm_f1", "alarm_first_quartile", "alarm_median")
+"""Tables whose first row is of the images as they are, and every other of a resample of them."""
+OF_FINDINGS = (*RESAMPLED, "alarm_found", "alarm_cleared", "alarm_flagged")
+"""Tables about the network of a data set with several findings."""
 
 COUNTED = {"samples": "noisy copies", "steps": "steps"}
 """Parameters of methods that the profile cuts, in words."""
@@ -60,6 +64,8 @@ def merged(*several: Reasons) -> dict[str, tuple[str, ...]]:
 @LIMITS.register("few_images")
 def few_images(evidence: "Evidence", table: str) -> Reasons:
     """Too few images (of which patients are one each), or pairs of images, for an interval."""
+    if table in RESAMPLED:
+        return {}
     scores = evidence.table(table)
     pairs = table == "threshold"
     members = None if pairs else clusters_of(scores.index, evidence.study.images.clusters)
@@ -111,9 +117,14 @@ def coarse_grid(evidence: "Evidence", table: str) -> Reasons:
     return found
 
 
-@cache
 def cam_grid(architecture: str, size: int, min_grid: int) -> int:
-    """Positions along a side of the layer that is chosen for class activation maps.
+    """Positions along a side of the layer that `cam_layer` chooses."""
+    return cam_layer(architecture, size, min_grid)[1]
+
+
+@cache
+def cam_layer(architecture: str, size: int, min_grid: int) -> tuple[str, int]:
+    """The layer that is chosen for class activation maps, and the positions along a side of it.
 
     Args:
         architecture: a name in ARCHITECTURES.
@@ -130,7 +141,7 @@ def cam_grid(architecture: str, size: int, min_grid: int) -> int:
     blocks = [module for stage in ARCHITECTURES[architecture].stages for module in stage.modules]
     network = build(architecture).eval()
     layer = choose_cam_layer(network, blocks, size, min_grid)
-    return min(Explained(network).grids([layer], torch.zeros(1, 3, size, size))[layer])
+    return layer, min(Explained(network).grids([layer], torch.zeros(1, 3, size, size))[layer])
 
 
 @LIMITS.register("unlearned")
@@ -138,7 +149,7 @@ def unlearned(evidence: "Evidence", table: str) -> Reasons:
     """Networks that have not learned the task, by the interval of their area under the ROC curve: what their maps show,
     or a localizer's, is no more than chance."""
     study = evidence.study
-    if study.card.truth == "graded" or table == "utility_random":
+    if study.card.truth == "graded" or table == "utility_random" or table in OF_FINDINGS:
         return {}
     areas, found = evidence.networks.set_index("model"), {}
     for column in evidence.table(table):
@@ -182,7 +193,7 @@ def networks_behind(evidence: "Evidence", table: str, column: str) -> tuple[str,
 
 def _methods(evidence: "Evidence", table: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Each column of a table with the methods behind it, but for those that no method of the registry is behind."""
-    for column in evidence.table(table):
+    for column in evidence.table(table) if table not in OF_FINDINGS else ():
         methods = MADE_OF.get(table, (column,) if column in METHODS else ())
         if methods:
             yield column, methods

@@ -19,6 +19,7 @@ from saltrust.stats.mixed_model import fit
 from saltrust.stats.multiple_comparisons import all_pairs, compare
 from saltrust.study.criteria import CRITERIA
 from saltrust.study.five_band import TJOA_EIGHT, FiveBandStudy
+from saltrust.study.multilabel import MultilabelStudy
 from saltrust.study.study import Study
 
 REFERENCES = ("average", "localizer")  # columns of tables that are no method
@@ -96,6 +97,11 @@ class Evidence:
     def graded(self) -> FiveBandStudy:
         """The maps of a data set with graded truth."""
         return FiveBandStudy(self.study)
+
+    @cached_property
+    def several(self) -> MultilabelStudy:
+        """The network of a data set with several findings, and what may warn of its answers."""
+        return MultilabelStudy(self.study)
 
     @cached_property
     def five_band(self) -> pd.DataFrame:
