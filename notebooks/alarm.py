@@ -22,6 +22,7 @@ profile = "quick"  # profile: smoke, quick or full
 protocol = "corrected"  # protocol: corrected, published or as_run
 seed = 0  # seed: of everything that is drawn at random
 n_boot = 1000  # resamples: bootstrap resamples of the films
+more = ""  # further methods: whose maps raise an alarm besides ("gradcam"), comma-separated
 shown = 0  # seed: which of the test films the graph shows, counted from those with two findings or more
 
 # %%
@@ -32,7 +33,7 @@ from saltrust.analysis import alarm, alarm_choices, alarm_under_shift, informer
 from saltrust.analysis.words import in_words
 from saltrust.chapters.page import Page
 from saltrust.datasets.shifts import SHIFTS
-from saltrust.methods.registry import METHODS
+from saltrust.methods.registry import METHODS, select
 from saltrust.stats.bootstrap import p_over_resamples
 from saltrust.stats.selective import risk_coverage
 from saltrust.study.multilabel import multilabel_study
@@ -41,7 +42,8 @@ from saltrust.study.study import Study
 study = Study(dataset, profile, protocol, seed)
 page = Page("alarm", study)
 several = multilabel_study(study)
-doubts = alarm.doubts_of(several)
+further = select(more) if more else []
+doubts = alarm.doubts_of(several, further)
 titles = {name: alarm.title_of(name) for name in doubts}
 
 # %% [markdown]
@@ -123,7 +125,7 @@ page.quote(
     **{f"f1_{name}": mean.loc[name, "f1"] for name in doubts},
     **{f"flagged_{name}": int(mean.loc[name, "flagged"]) for name in doubts},
     **{f"right_{name}": int(mean.loc[name, "flipped_right"]) for name in doubts},
-    left_out=alarm.left_out(several),
+    left_out=alarm.left_out(several, further),
     n_findings=len(several.findings),
     n_silent=int(silent.apply(lambda tau: tau.isna().sum()).sum()),
     n_alarms=len(doubts) * len(several.findings),
@@ -139,9 +141,10 @@ page.quote(
 # ## Is it more than chance?
 #
 # The paper draws the test films again 30 times and compares the F1 of these samples by a t-test. With more samples that
-# test makes any difference significant, and it takes the thresholds as given. For LRP beside entropy its p is
-# {num}`alarm/p_few` with {num}`alarm/n_few` samples and {num}`alarm/p_many` with {num}`alarm/n_many`, of the same
-# films. Below, the validation films are drawn again, too, and every threshold is chosen anew.
+# test makes any difference significant, and it takes the thresholds as given. For *{num}`alarm/t_tested`* beside
+# entropy its p is {num}`alarm/p_few` with {num}`alarm/n_few` samples and {num}`alarm/p_many` with
+# {num}`alarm/n_many`, of the same films. Below, the validation films are drawn again, too, and every threshold is
+# chosen anew.
 
 # %%
 boxes = alarm.resampled_f1(several, doubts, alarm.PUBLISHED_RESAMPLES, nested=False)
@@ -153,9 +156,12 @@ page.figure(
     counterpart="Fig. 3",
     source="shu2024informer",
 )
-tested = {"few": boxes, "many": alarm.resampled_f1(several, doubts, n_boot, nested=False)}
+pair = [[*alarm.from_maps(doubts)][-1], "entropy"]
+many = alarm.resampled_f1(several, {name: doubts[name] for name in pair}, n_boot, nested=False)
+tested = {"few": boxes, "many": many}
 page.quote(
-    **{f"p_{name}": p_over_resamples(one["lrp"] - one["entropy"]) for name, one in tested.items()},
+    t_tested=alarm.title_of(pair[0]),
+    **{f"p_{name}": p_over_resamples(one[pair[0]] - one[pair[1]]) for name, one in tested.items()},
     **{f"n_{name}": len(one) for name, one in tested.items()},
 )
 nested = alarm.resampled_f1(several, doubts, several.sizes.resamples, nested=True)
@@ -307,7 +313,7 @@ page.quote(**alarm_under_shift.ends(moved), rising=alarm_under_shift.answer(move
 # {num}`alarm/wrong_noise .0%` with noise, {num}`alarm/wrong_exposure .0%` with darker films and
 # {num}`alarm/wrong_tubes .0%` with tubes. The alarm from Input × Gradient begins with
 # {num}`alarm/flags_at_first_ixg .0%` and ends with {num}`alarm/flags_ixg_noise .0%`,
-# {num}`alarm/flags_ixg_exposure .0%` and {num}`alarm/flags_ixg_tubes .0%`. Where other networks disagree, it begins with
+# {num}`alarm/flags_ixg_exposure .0%` and {num}`alarm/flags_ixg_tubes .0%`. That from other networks begins with
 # {num}`alarm/flags_at_first_ensemble .0%` and ends with {num}`alarm/flags_ensemble_noise .0%`,
 # {num}`alarm/flags_ensemble_exposure .0%` and {num}`alarm/flags_ensemble_tubes .0%`. {num}`alarm/rising`
 

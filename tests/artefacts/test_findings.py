@@ -28,7 +28,7 @@ def network():
 def model(network):
     stages = [Stage("logits", ("3",)), Stage("stem", ("0",))]
     return SimpleNamespace(digest="of several outputs", network=lambda get: network, stages=stages, n_outputs=K,
-                           head="3", input_range=(-1.0, 1.0), title=lambda: "a network", part=lambda: "a")  # fmt: skip
+                           head="3", test=SimpleNamespace(size=SIZE), input_range=(-1.0, 1.0), title=lambda: "a network", part=lambda: "a")  # fmt: skip
 
 
 @pytest.fixture
@@ -46,7 +46,8 @@ def test_products_are_those_of_maps_made_one_output_at_a_time(model, network, pi
     found = artefact(model, method).compute(lambda need: SimpleNamespace(pixels=pixels))
     images, keys = to_input(pixels), [(i,) for i in range(N)]
     given = METHODS[method].complete({})
-    maps = [METHODS[method].function(Explained(network, "logit", k), images, keys, **given) for k in range(K)]
+    each = [Explained(network, "logit", k, cam_layer="0") for k in range(K)]  # the one convolution
+    maps = [METHODS[method].function(one, images, keys, **given) for one in each]
     assert found.shape == (len(PREPARATIONS), N, K, K)
     for place, prepare in enumerate(PREPARATIONS.values()):
         slow = products(prepare(np.stack([one.numpy() for one in maps])))

@@ -10,7 +10,7 @@ from saltrust.artefacts.networks import Trained
 from saltrust.artefacts.store import Store
 from saltrust.core.profiles import PROFILES
 from saltrust.scores.uncertainty import disagreement, entropy
-from saltrust.study.doubts import DOUBTS, artefacts
+from saltrust.study.doubts import DOUBTS, artefacts, doubts_for
 from saltrust.study.multilabel import JUDGED, MultilabelStudy, Shift
 from saltrust.study.study import Study
 
@@ -118,3 +118,19 @@ def test_all_that_the_doubts_are_made_from_is_named_once_for_each_split(several)
     titles = [one.title() for one in artefacts(several)]
     assert sum("seed 2" in title for title in titles) == 2  # the other member, for both splits
     assert sum("features" in title for title in titles) == 6
+
+
+def test_further_methods_raise_alarms_of_their_own(several):
+    names = doubts_for(several, ["gradcam", "lrp", "grad"])
+    assert list(names) == [*DOUBTS, "gradcam", "grad"]  # that of LRP is there already
+    assert names["gradcam"].title == "maps alike, Grad-CAM"
+    made = [one for one in artefacts(several, ["gradcam"]) if getattr(one, "method", "") == "gradcam"]
+    assert [one.data.split for one in made] == list(JUDGED)
+    assert {one.cam_min_grid for one in made} == {several.study.protocol.cam_min_grid}
+
+
+def test_maps_that_use_no_layer_do_not_depend_on_its_grid(several):
+    one = several.products_artefact("test", "input_x_gradient")
+    assert replace(one, cam_min_grid=9).digest == one.digest
+    cam = several.products_artefact("test", "gradcam")
+    assert replace(cam, cam_min_grid=9).digest != cam.digest

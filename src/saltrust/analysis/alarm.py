@@ -4,17 +4,18 @@ The paper's alarm flags a prediction that its doubt calls wrong, and swaps it. T
 that does to F1, as in the paper, and how well a doubt tells wrong predictions from right ones, whatever is then done.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from saltrust.core.errors import SaltrustError
 from saltrust.core.progress import track
+from saltrust.methods.registry import METHODS
 from saltrust.scores.alarm import Alarm, choose, f1, f1_threshold, flips, published_grid, swapped, youden
 from saltrust.stats.bootstrap import times_drawn
 from saltrust.stats.selective import adds_to, differences, holm, intervals, mcnemar
-from saltrust.study.doubts import DOUBTS, doubts_for, missing
+from saltrust.study.doubts import doubts_for, missing, with_further
 from saltrust.study.multilabel import FROM_MAPS, JUDGED, MultilabelStudy
 
 NO_ALARM, BEST_F1 = "no_alarm", "f1_threshold"
@@ -27,7 +28,7 @@ PUBLISHED_RESAMPLES = 30  # of the paper's box plot
 
 def title_of(method: str) -> str:
     """What an alarm is called in tables."""
-    return TITLES.get(method) or DOUBTS[method].title
+    return TITLES.get(method) or with_further([method] if method in METHODS else [])[method].title
 
 
 # --- the networks' answers --------------------------------------------------------------------------------------------
@@ -66,12 +67,17 @@ def answers(study: MultilabelStudy) -> pd.DataFrame:
 # --- the paper's alarm ------------------------------------------------------------------------------------------------
 
 
-def doubts_of(study: MultilabelStudy) -> dict[str, dict[str, np.ndarray]]:
+def doubts_of(study: MultilabelStudy, further: Sequence[str] = ()) -> dict[str, dict[str, np.ndarray]]:
     """Every doubt (n, k) that is to be had for the network, by its name and the split.
 
-    Raises SaltrustError where none of the paper's two alarms is.
+    Args:
+        study: of the network.
+        further: methods, names in METHODS, whose maps raise an alarm besides.
+
+    Raises:
+        SaltrustError: none of the paper's two alarms is to be had.
     """
-    found = doubts_for(study)
+    found = doubts_for(study, further)
     if not from_maps(found):
         reasons = missing(study)
         told = "; ".join(f"{method}: {reasons[name]}" for name, method in FROM_MAPS.items())
@@ -88,10 +94,10 @@ def from_maps(names: Collection[str]) -> dict[str, str]:
     return {name: method for name, method in FROM_MAPS.items() if name in names}
 
 
-def left_out(study: MultilabelStudy) -> str:
+def left_out(study: MultilabelStudy, further: Sequence[str] = ()) -> str:
     """Which doubts are not to be had for the network, and why, in a sentence; "" where there is none."""
     by_reason: dict[str, list[str]] = {}
-    for name, why in missing(study).items():
+    for name, why in missing(study, further).items():
         by_reason.setdefault(why, []).append(title_of(name))
     told = "; ".join(f"{', '.join(titles)} ({why})" for why, titles in by_reason.items())
     return f"Left out: {told}." if told else ""

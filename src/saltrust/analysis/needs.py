@@ -247,5 +247,5 @@ def _multilabel(study: Study, given: Parameters) -> Iterator[Artefact]:
 @NEEDS.register("alarm")
 def _alarm(study: Study, given: Parameters) -> Iterator[Artefact]:
     several = multilabel_study(study)
-    yield from doubts.artefacts(several)
+    yield from doubts.artefacts(several, select(given["more"]) if given["more"] else ())
     yield from alarm_under_shift.artefacts(several)

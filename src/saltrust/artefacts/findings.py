@@ -7,7 +7,7 @@ import numpy as np
 
 from saltrust.artefacts.artefact import ArrayArtefact, Artefact, Work
 from saltrust.artefacts.data import ImageSet, ShiftedImages
-from saltrust.artefacts.maps import Randomization, in_state
+from saltrust.artefacts.maps import ANY_GRID, Randomization, cam_layer, in_state
 from saltrust.artefacts.networks import ExternalMultilabelClassifier, MultilabelClassifier
 
 SHARD = 32  # images whose maps are in memory at once
@@ -45,12 +45,21 @@ class MapProducts(_OfEachImage):
     preparations are those of PREPARATIONS, in that order: they are arithmetic on the same maps.
 
     method, parameters: as in METHODS. randomization: the state of the weights, None for the trained ones.
+    cam_min_grid: rows and columns that the layer of class activation maps has at least.
     """
 
     description: ClassVar[str] = "products of the maps of a network's outputs"
     method: str
     parameters: dict[str, Any]
     randomization: Randomization | None = None
+    cam_min_grid: int = ANY_GRID
+
+    def __post_init__(self) -> None:
+        """Protocols that choose another layer for class activation maps share the maps that use none."""
+        from saltrust.methods.registry import METHODS
+
+        if not METHODS[self.method].takes_layer:
+            object.__setattr__(self, "cam_min_grid", ANY_GRID)
 
     def title(self) -> str:
         state = ", weights random" if self.randomization else ""
@@ -91,9 +100,11 @@ class MapProducts(_OfEachImage):
         """The network, ready to be explained."""
         from saltrust.core.devices import device
         from saltrust.methods.explained import Explained
+        from saltrust.methods.registry import METHODS
 
-        network = in_state(self.model, self.randomization, get).to(device())
-        return Explained(network, "logit", input_range=self.model.input_range)
+        network = in_state(self.model, self.randomization, get)
+        layer = cam_layer(self.model, network, self.cam_min_grid) if METHODS[self.method].takes_layer else None
+        return Explained(network.to(device()), "logit", cam_layer=layer, input_range=self.model.input_range)
 
     def _maps(self, explained: Any, pixels: np.ndarray, first: int) -> np.ndarray:
         """Of each output (k, n, channels, h, w). first: number of the first image, from which its noise is drawn."""

@@ -310,17 +310,21 @@ def _explained(maps: MapsOfNetwork, get: Callable) -> Any:
 
 def _load_explained(maps: MapsOfNetwork, get: Callable) -> Any:
     from saltrust.core.devices import device
-    from saltrust.methods.cam_layers import choose_cam_layer
     from saltrust.methods.explained import Explained
 
     model = maps.model
     network = in_state(model, maps.randomization, get)
-    layer = maps.parameters.get("layer")
-    if layer is None:
-        blocks = [module for stage in model.stages for module in stage.modules]
-        key = (model.digest, model.test.size, maps.cam_min_grid)
-        layer = _kept(_LAYER, key, lambda: choose_cam_layer(network, blocks, model.test.size, maps.cam_min_grid))
+    layer = maps.parameters.get("layer") or cam_layer(model, network, maps.cam_min_grid)
     return Explained(network.to(device()), maps.scalar, maps.target, layer, input_range=model.input_range)
+
+
+def cam_layer(model: Any, network: Any, min_grid: int) -> str:
+    """The layer of a network's class activation maps. model: its artefact. min_grid: rows and columns at least."""
+    from saltrust.methods.cam_layers import choose_cam_layer
+
+    blocks = [module for stage in model.stages for module in stage.modules]
+    key = (model.digest, model.test.size, min_grid)
+    return _kept(_LAYER, key, lambda: choose_cam_layer(network, blocks, model.test.size, min_grid))
 
 
 def in_state(

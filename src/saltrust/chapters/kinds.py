@@ -59,6 +59,17 @@ def methods(value: str, values: Values) -> None:
     select(value)
 
 
+@KINDS.register("further methods")
+def further_methods(value: str, values: Values) -> None:
+    """Names and groups of methods whose maps are made from a network alone, comma-separated, or nothing."""
+    if value:
+        from saltrust.methods.registry import METHODS, select
+
+        for name in select(value):
+            if METHODS[name].is_composition:
+                raise SaltrustError(f"'{name}' is made of other maps: name methods on a network alone")
+
+
 @KINDS.register("method")
 def method(value: str, values: Values) -> None:
     """One of the chapter's methods, or nothing."""

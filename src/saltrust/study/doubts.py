@@ -1,6 +1,6 @@
 """What may warn of a wrong answer: every doubt that the alarm of Shu et al. is compared with, theirs among them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
@@ -9,9 +9,10 @@ from scipy.special import expit
 
 from saltrust.artefacts import Artefact
 from saltrust.core.registry import Registry
+from saltrust.methods.registry import METHODS
 from saltrust.scores.distinctness import distinctness
 from saltrust.scores.uncertainty import calibrated, disagreement, dropped, entropy, nearer_others, other_label_fits
-from saltrust.study.multilabel import JUDGED, MultilabelStudy, Shift
+from saltrust.study.multilabel import FROM_MAPS, JUDGED, MultilabelStudy, Shift
 
 DROPPED = 0.2  # share of the features that Monte Carlo dropout leaves out; ours, for the paper's network has no dropout
 FOLDS = 5  # of the validation images, where a doubt is learned from them
@@ -37,9 +38,16 @@ class Doubt:
 DOUBTS: Registry[Doubt] = Registry("doubt")
 
 
-def _maps(title: str, method: str, random: bool = False) -> Doubt:
+def from_maps(method: str, title: str = "", random: bool = False) -> Doubt:
+    """Doubt where the maps of a network's outputs are alike.
+
+    Args:
+        method: a name in METHODS, of maps that are made from a network alone.
+        title: what they are called, "" for the method's title.
+        random: whether all weights of the network are random.
+    """
     return Doubt(
-        title,
+        f"maps alike, {title or METHODS[method].title}",
         lambda study, split: -distinctness(study.distances(split, method, random)),
         lambda study, split: (study.products_artefact(split, method, random),),
         lambda study: study.unexplained(method),
@@ -124,8 +132,8 @@ def _by_lot(study: MultilabelStudy, split: str | Shift) -> np.ndarray:
     return np.random.default_rng((study.study.seed, place)).random(shape)
 
 
-DOUBTS.register("ixg")(_maps("maps alike, Input × Gradient", "input_x_gradient"))
-DOUBTS.register("lrp")(_maps("maps alike, LRP", "lrp"))
+DOUBTS.register("ixg")(from_maps("input_x_gradient"))
+DOUBTS.register("lrp")(from_maps("lrp", "LRP"))
 DOUBTS.register("entropy")(
     Doubt("entropy of the probability", lambda study, split: entropy(expit(study.logits(split))))
 )
@@ -174,24 +182,30 @@ DOUBTS.register("norm")(
         lambda study: study.unexplained("input_x_gradient"),
     )
 )
-DOUBTS.register("random_network")(_maps("maps alike, random network", "input_x_gradient", random=True))
+DOUBTS.register("random_network")(from_maps("input_x_gradient", "random network", random=True))
 DOUBTS.register("lot")(Doubt("by lot", _by_lot))
 
 
-def doubts_for(study: MultilabelStudy) -> dict[str, Doubt]:
-    """The doubts that are to be had for the study's network, by name."""
-    return {name: doubt for name, doubt in DOUBTS.items() if not doubt.lacks(study)}
+def with_further(methods: Sequence[str] = ()) -> dict[str, Doubt]:
+    """Every doubt by name, and those from the maps of further methods, by the method's name."""
+    already = FROM_MAPS.values()
+    return DOUBTS | {method: from_maps(method) for method in methods if method not in already}
 
 
-def missing(study: MultilabelStudy) -> dict[str, str]:
+def doubts_for(study: MultilabelStudy, further: Sequence[str] = ()) -> dict[str, Doubt]:
+    """The doubts that are to be had for the study's network, by name. further: methods, as in `with_further`."""
+    return {name: doubt for name, doubt in with_further(further).items() if not doubt.lacks(study)}
+
+
+def missing(study: MultilabelStudy, further: Sequence[str] = ()) -> dict[str, str]:
     """The other doubts, by name, and why they are not to be had."""
-    return {name: why for name, doubt in DOUBTS.items() if (why := doubt.lacks(study))}
+    return {name: why for name, doubt in with_further(further).items() if (why := doubt.lacks(study))}
 
 
-def artefacts(study: MultilabelStudy) -> Iterator[Artefact]:
+def artefacts(study: MultilabelStudy, further: Sequence[str] = ()) -> Iterator[Artefact]:
     """All that the doubts are made from."""
     yield study.network
     for split in JUDGED:
         yield study.images.artefact(split)
-        for doubt in doubts_for(study).values():
+        for doubt in doubts_for(study, further).values():
             yield from doubt.artefacts(study, split)

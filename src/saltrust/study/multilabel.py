@@ -130,7 +130,7 @@ class MultilabelStudy:
         last = network.stages[-1].name
         state = Randomization(last, protocol.initialization, protocol.batchnorm, self.seed) if random else None
         parameters = METHODS[method].complete(self.study.maps.parameters(method))
-        return MapProducts(network, self.data(split), method, parameters, state)
+        return MapProducts(network, self.data(split), method, parameters, state, protocol.cam_min_grid)
 
     def copies_artefact(self, split: str | Shift) -> ChangedCopies:
         """The name of the outputs for changed copies of the images."""

@@ -1,7 +1,6 @@
 """What claims about an alarm are tested on (Shu et al. 2024): F1 in resamples, answers by film, printed numbers."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -19,15 +18,12 @@ from saltrust.analysis.claims.limits import (
 )
 from saltrust.analysis.claims.tables import TABLES, Evidence
 from saltrust.artefacts import Artefact
-from saltrust.artefacts.findings import MapProducts
-from saltrust.scores.distinctness import PREPARATIONS, distances, distinctness
 from saltrust.stats.bootstrap import interval, roc_auc, times_drawn
 from saltrust.stats.weighted_areas import roc_area
-from saltrust.study.doubts import DOUBTS, Doubt
+from saltrust.study.doubts import DOUBTS, from_maps
 from saltrust.study.multilabel import JUDGED, MultilabelStudy
 
 GRADCAM = "gradcam"
-SIGNED = list(PREPARATIONS).index("signed")  # as the paper compares maps
 
 
 def _cam(study: MultilabelStudy) -> tuple[str, int]:
@@ -35,21 +31,12 @@ def _cam(study: MultilabelStudy) -> tuple[str, int]:
     return cam_layer(study.network.architecture, study.sizes.size, study.study.protocol.cam_min_grid)
 
 
-def _cam_products(study: MultilabelStudy, split: str) -> MapProducts:
-    made = study.products_artefact(split, GRADCAM)
-    return replace(made, parameters=made.parameters | {"layer": _cam(study)[0]})
-
-
 ALARMS = {
     "input_x_gradient": DOUBTS["ixg"],
     "lrp": DOUBTS["lrp"],
     "entropy": DOUBTS["entropy"],
     "copies": DOUBTS["copies"],
-    GRADCAM: Doubt(
-        "maps alike, Grad-CAM",
-        lambda study, split: -distinctness(distances(study.store.get(_cam_products(study, split))[SIGNED])),
-        lambda study, split: (_cam_products(study, split),),
-    ),
+    GRADCAM: from_maps(GRADCAM),
 }
 """The paper's alarms, the third that it speaks of, and its baselines: the columns of the tables here."""
 
