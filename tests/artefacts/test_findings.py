@@ -28,7 +28,8 @@ def network():
 def model(network):
     stages = [Stage("logits", ("3",)), Stage("stem", ("0",))]
     return SimpleNamespace(digest="of several outputs", network=lambda get: network, stages=stages, n_outputs=K,
-                           head="3", test=SimpleNamespace(size=SIZE), input_range=(-1.0, 1.0), title=lambda: "a network", part=lambda: "a")  # fmt: skip
+                           head="3", test=SimpleNamespace(size=SIZE), input_range=(-1.0, 1.0),
+                           title=lambda: "a network", part=lambda: "a")  # fmt: skip
 
 
 @pytest.fixture

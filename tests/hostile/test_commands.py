@@ -249,6 +249,7 @@ WRONG: dict[str, dict[str, str]] = {
     "cell types": LISTS,
     "count": NUMBERS | {"none": "0", "one too many": "100001"},
     "data set": TEXTS | {"a card that is not there": "no.yaml"},
+    "further methods": {key: text for key, text in LISTS.items() if text} | {"made of others": "xrai"},
     "method": {key: text for key, text in TEXTS.items() if text},  # none is allowed
     "methods": LISTS,
     "number of thresholds": NUMBERS | {"none": "0"},
