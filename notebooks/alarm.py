@@ -107,9 +107,9 @@ silent = table[(table["finding"] != alarm.MEAN) & table["method"].isin(doubts)].
 page.quote(
     f1_no_alarm=mean.loc[alarm.NO_ALARM, "f1"],
     f1_threshold=mean.loc[alarm.BEST_F1, "f1"],
-    **{f"f1_{name}": mean.loc[name, "f1"] for name in doubts},
-    **{f"flagged_{name}": int(mean.loc[name, "flagged"]) for name in doubts},
-    **{f"right_{name}": int(mean.loc[name, "flipped_right"]) for name in doubts},
+    **alarm.of_each("f1", mean["f1"]),
+    **alarm.of_each("flagged", mean["flagged"].astype(int)),
+    **alarm.of_each("right", mean["flipped_right"].astype(int)),
     left_out=alarm.left_out(several),
     n_findings=len(several.findings),
     n_silent=int(silent.apply(lambda tau: tau.isna().sum()).sum()),
@@ -185,7 +185,7 @@ page.figure(
     caption="How well each doubt tells wrong answers from right ones, with 95 % bootstrap intervals.",
     alt="Markers for each doubt and finding. Mean AUROC: " + in_words(auroc, ".2f", name=alarm.title_of) + ".",
 )
-page.quote(**{f"auroc_{name}": value for name, value in auroc.items()})
+page.quote(**alarm.of_each("auroc", auroc))
 
 # %%
 wrong = several.predicted("test") != several.present("test")

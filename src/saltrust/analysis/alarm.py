@@ -87,6 +87,23 @@ def from_maps(names: Collection[str]) -> dict[str, str]:
     return {name: method for name, method in FROM_MAPS.items() if name in names}
 
 
+def of_each(what: str, values: pd.Series) -> dict[str, object]:
+    """What prose quotes of each alarm.
+
+    Args:
+        what: it is, a word, which begins the names.
+        values: by alarm; those that are left out have none.
+
+    Returns:
+        The value of each alarm by "<what>_<alarm>", NaN of one that is left out.
+
+    >>> quoted = of_each("f1", pd.Series({"ixg": 0.5}))
+    >>> float(quoted["f1_ixg"]), quoted["f1_lrp"]
+    (0.5, nan)
+    """
+    return {f"{what}_{name}": values.get(name, np.nan) for name in DOUBTS}
+
+
 def left_out(study: MultilabelStudy) -> str:
     """Which doubts are not to be had for the network, and why, in a sentence; "" where there is none."""
     by_reason: dict[str, list[str]] = {}
