@@ -122,9 +122,9 @@ silent = table[(table["finding"] != alarm.MEAN) & table["method"].isin(doubts)].
 page.quote(
     f1_no_alarm=mean.loc[alarm.NO_ALARM, "f1"],
     f1_threshold=mean.loc[alarm.BEST_F1, "f1"],
-    **{f"f1_{name}": mean.loc[name, "f1"] for name in doubts},
-    **{f"flagged_{name}": int(mean.loc[name, "flagged"]) for name in doubts},
-    **{f"right_{name}": int(mean.loc[name, "flipped_right"]) for name in doubts},
+    **alarm.of_each("f1", mean["f1"]),
+    **alarm.of_each("flagged", mean["flagged"].astype(int)),
+    **alarm.of_each("right", mean["flipped_right"].astype(int)),
     left_out=alarm.left_out(several, further),
     n_findings=len(several.findings),
     n_silent=int(silent.apply(lambda tau: tau.isna().sum()).sum()),
@@ -210,7 +210,7 @@ page.figure(
     caption="How well each doubt tells wrong answers from right ones, with 95 % bootstrap intervals.",
     alt="Markers for each doubt and finding. Mean AUROC: " + in_words(auroc, ".2f", name=alarm.title_of) + ".",
 )
-page.quote(**{f"auroc_{name}": value for name, value in auroc.items()})
+page.quote(**alarm.of_each("auroc", auroc))
 
 # %%
 wrong = several.predicted("test") != several.present("test")
@@ -312,9 +312,9 @@ page.quote(**alarm_under_shift.ends(moved), rising=alarm_under_shift.answer(move
 # From no change to the strongest, the share of wrong answers rises from {num}`alarm/wrong_at_first .0%` to
 # {num}`alarm/wrong_noise .0%` with noise, {num}`alarm/wrong_exposure .0%` with darker films and
 # {num}`alarm/wrong_tubes .0%` with tubes. The alarm from Input × Gradient begins with
-# {num}`alarm/flags_at_first_ixg .0%` and ends with {num}`alarm/flags_ixg_noise .0%`,
+# {num}`alarm/flags_ixg_at_first .0%` and ends with {num}`alarm/flags_ixg_noise .0%`,
 # {num}`alarm/flags_ixg_exposure .0%` and {num}`alarm/flags_ixg_tubes .0%`. That from other networks begins with
-# {num}`alarm/flags_at_first_ensemble .0%` and ends with {num}`alarm/flags_ensemble_noise .0%`,
+# {num}`alarm/flags_ensemble_at_first .0%` and ends with {num}`alarm/flags_ensemble_noise .0%`,
 # {num}`alarm/flags_ensemble_exposure .0%` and {num}`alarm/flags_ensemble_tubes .0%`. {num}`alarm/rising`
 
 # %% [markdown]

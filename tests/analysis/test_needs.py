@@ -12,18 +12,24 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from matplotlib.figure import Figure
 
 from saltrust import plots
+from saltrust.analysis.needs import NEEDS
 from saltrust.artefacts import KINDS, STAGES, Artefact
 from saltrust.artefacts.findings import MapProducts
 from saltrust.artefacts.maps import Powers, RawMaps, SaliencyMaps
 from saltrust.artefacts.scores import FindingScores, FiveBandCounts, LocalizationScores, ScoreBatch, SimilarityScores
+from saltrust.artefacts.store import Store
 from saltrust.cli import planning as plan
 from saltrust.core import paths
+from saltrust.core.data_cards import SPLITS
 from saltrust.core.profiles import PROFILES
 from saltrust.models import recipes
 from saltrust.study import planning
+from saltrust.study.study import Study
+from tests.datasets import written
 
 FEW = {"n_boot": 20}  # of what no artefact depends on
 
@@ -114,3 +120,16 @@ def test_what_chapters_need_is_what_they_ask_for(dataset, only, tmp_path, monkey
         for kind in ("saliency_maps", "regions"):
             assert abs(expected.pop(kind) - found.pop(kind)) < 10
     assert expected == found  # known before there is anything
+
+
+def test_with_labels_alone_the_data_set_has_no_average_truth(tmp_path):
+    written.text(
+        tmp_path / "labels.csv", "file,part,mass,scar", *(f"{n}.png,{part},1,0" for n, part in enumerate(SPLITS))
+    )
+    for n in range(len(SPLITS)):
+        written.picture(tmp_path / f"{n}.png", np.full((32, 32), n, np.uint8))
+    card = {"name": "labelled", "finding": "any", "findings": ["mass", "scar"], "truth": "none", "get": {"root": "."},
+            "table": {"file": "labels.csv", "image": "file", "split": "part"}}  # fmt: skip
+    (tmp_path / "labelled.yaml").write_text(yaml.safe_dump(card))
+    needed = NEEDS["dataset"](Study(str(tmp_path / "labelled.yaml"), "smoke", store=Store(tmp_path / "store")), {})
+    assert [one.split for one in needed] == list(SPLITS)

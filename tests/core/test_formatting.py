@@ -14,6 +14,7 @@ from saltrust.core.formatting import rough_duration, written
         ("XRAI", "", "XRAI"),
         ("a-b", "", "a-b"),
         (float("-inf"), "", "\N{MINUS SIGN}inf"),
+        (float("nan"), ".3f", "undefined"),
     ],
 )
 def test_numbers_have_three_digits_and_a_true_minus_sign(value, spec, text):

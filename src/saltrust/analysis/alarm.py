@@ -15,7 +15,7 @@ from saltrust.methods.registry import METHODS
 from saltrust.scores.alarm import Alarm, choose, f1, f1_threshold, flips, published_grid, swapped, youden
 from saltrust.stats.bootstrap import times_drawn
 from saltrust.stats.selective import adds_to, differences, holm, intervals, mcnemar
-from saltrust.study.doubts import doubts_for, missing, with_further
+from saltrust.study.doubts import DOUBTS, doubts_for, missing, with_further
 from saltrust.study.multilabel import FROM_MAPS, JUDGED, MultilabelStudy
 
 NO_ALARM, BEST_F1 = "no_alarm", "f1_threshold"
@@ -92,6 +92,23 @@ def from_maps(names: Collection[str]) -> dict[str, str]:
     {'lrp': 'lrp'}
     """
     return {name: method for name, method in FROM_MAPS.items() if name in names}
+
+
+def of_each(what: str, values: pd.Series) -> dict[str, object]:
+    """What prose quotes of each alarm.
+
+    Args:
+        what: it is, a word, which begins the names.
+        values: by alarm; those that are left out have none.
+
+    Returns:
+        The value of each alarm by "<what>_<alarm>", NaN of one that is left out.
+
+    >>> quoted = of_each("f1", pd.Series({"ixg": 0.5}))
+    >>> float(quoted["f1_ixg"]), quoted["f1_lrp"]
+    (0.5, nan)
+    """
+    return {f"{what}_{name}": values.get(name, np.nan) for name in DOUBTS}
 
 
 def left_out(study: MultilabelStudy, further: Sequence[str] = ()) -> str:

@@ -63,15 +63,16 @@ def under_shift(study: MultilabelStudy) -> pd.DataFrame:
 
 
 def ends(moved: pd.DataFrame) -> dict[str, float]:
-    """The shares without a change and at the strongest, by name, for the text.
+    """The shares without a change and at the strongest, by name, for the text; NaN for alarms that are not to be had.
 
     Args:
         moved: as from `under_shift`.
     """
     first, last = (moved.groupby(["change", "score"], sort=False).nth(place) for place in (0, -1))
     start = first.drop_duplicates("score").set_index("score")
-    told = {"wrong_at_first": start["wrong"].iloc[0]}
-    told |= {f"flags_at_first_{name}": share for name, share in start["flagged"].items()}
+    told = {f"flags_{name}_{change}": np.nan for name in ALARMS for change in ("at_first", *moved["change"].unique())}
+    told |= {"wrong_at_first": start["wrong"].iloc[0]}
+    told |= {f"flags_{name}_at_first": share for name, share in start["flagged"].items()}
     for row in last.itertuples():
         told |= {f"wrong_{row.change}": row.wrong, f"flags_{row.score}_{row.change}": row.flagged}
     return told
@@ -93,7 +94,7 @@ def answer(moved: pd.DataFrame, titles: Mapping[str, str]) -> str:
         titles[name]
         for name in names
         if all(
-            told[f"flags_{name}_{c}"] - told[f"flags_at_first_{name}"] >= told[f"wrong_{c}"] - told["wrong_at_first"]
+            told[f"flags_{name}_{c}"] - told[f"flags_{name}_at_first"] >= told[f"wrong_{c}"] - told["wrong_at_first"]
             for c in costly
         )
     ]

@@ -5,7 +5,7 @@ def written(value: float | int | str, spec: str = "") -> str:
     """A value as text.
 
     Args:
-        value: a number, or a text, which stays as it is. Numbers get a true minus sign.
+        value: a number, or a text, which stays as it is. Numbers get a true minus sign, and NaN a word.
         spec: a Python format; by default .3g for floats.
 
     Raises:
@@ -15,6 +15,8 @@ def written(value: float | int | str, spec: str = "") -> str:
     ('0.123', '45%', '3', 'XRAI')
     """
     text = format(value, spec or (".3g" if isinstance(value, float) else ""))
+    if value != value:  # NaN alone differs from itself
+        return "undefined"
     return text if isinstance(value, str) else text.replace("-", "\N{MINUS SIGN}")
 
 
