@@ -70,7 +70,9 @@ class MultilabelStudy:
     @property
     def title(self) -> str:
         """What the network is called in prose."""
-        return NETWORK
+        from saltrust.models.architectures import ARCHITECTURES
+
+        return ARCHITECTURES[NETWORK].title
 
     def origin(self) -> str:
         """What the network has learned from, in a sentence."""
