@@ -73,6 +73,8 @@ page.figure(
     counterpart="Fig. 2",
     source="shu2024informer",
 )
+
+# %%
 pairs = np.triu_indices(len(several.findings), 1)
 methods = [*alarm.from_maps(doubts).values()]
 others = several.distances("test", methods[-1])[:, *pairs]
@@ -164,6 +166,8 @@ page.quote(
     **{f"p_{name}": p_over_resamples(one[pair[0]] - one[pair[1]]) for name, one in tested.items()},
     **{f"n_{name}": len(one) for name, one in tested.items()},
 )
+
+# %%
 nested = alarm.resampled_f1(several, doubts, several.sizes.resamples, nested=True)
 gained = alarm.gains(nested, table)
 page.figure(
