@@ -27,6 +27,7 @@ from saltrust.core import paths
 from saltrust.core.data_cards import SPLITS
 from saltrust.core.profiles import PROFILES
 from saltrust.models import recipes
+from saltrust.scores.distinctness import PREPARATIONS
 from saltrust.study import planning
 from saltrust.study.study import Study
 from tests.datasets import written
@@ -53,8 +54,8 @@ def drawn(artefact: Artefact) -> Any:
             return 1 + np.floor(9 * noise(artefact, 5, len(artefact.maps.images), artefact.thresholds.count))
         case MapProducts():
             k = artefact.model.n_outputs
-            maps = noise(artefact, artefact.data.count, k, 9)
-            return maps @ maps.swapaxes(1, 2)
+            maps = noise(artefact, len(PREPARATIONS), artefact.data.count, k, 9)
+            return maps @ maps.swapaxes(2, 3)
         case SimilarityScores():
             return noise(artefact, len(artefact.pairs))
         case ScoreBatch():

@@ -19,7 +19,7 @@ from saltrust.core.tables import columns, read_csv, rounded
         (("1234.5", "0.5"), ("1234", "0.5")),
         (("0.0000299", "0.0879"), ("2.99e\N{MINUS SIGN}05", "0.0879")),
         (("inf", "0.00001"), ("inf", "1e\N{MINUS SIGN}05")),
-        (("nan", "0.5"), ("nan", "0.500")),
+        (("nan", "0.5"), ("undefined", "0.500")),
         (("5.0", "", "12.0"), ("5", "", "12")),  # whole numbers with a gap, as pandas writes them
         (("5.0", "", "12.5"), ("5.00", "", "12.50")),
         (("1.0", "1.0"), ("1.000", "1.000")),  # without a gap: scores that happen to be whole

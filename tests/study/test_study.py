@@ -320,7 +320,7 @@ def test_labels_alone_are_refused_before_anything_is_made(tmp_path):
     with pytest.raises(SaltrustError, match=r"has labels alone \(truth 'none'\): no map can be judged by them"):
         Study(str(tmp_path / "bare.yaml"), "tiny")
     (tmp_path / "bare.yaml").write_text(f"{card}[a, b]\n")  # whose maps are compared with each other
-    assert list(chapters.of(Study(str(tmp_path / "bare.yaml"), "tiny").card)) == ["multilabel", "alarm"]
+    assert list(chapters.of(Study(str(tmp_path / "bare.yaml"), "tiny").card)) == ["dataset", "multilabel", "alarm"]
 
 
 def test_maps_of_another_output_are_other_maps(study):

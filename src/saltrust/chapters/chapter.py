@@ -59,19 +59,23 @@ def of(card: Card) -> dict[str, tuple[str, ...]]:
     >>> of(data_cards.load("phantom-pneumonia"))["verdict"]
     ('randomization', 'repeatability')
     """
-    several = {"dataset", *_SEVERAL} if len(card.findings) > 1 else set()
-    if card.models:
-        suited = several or set(_ALWAYS) - set(_TRAINED_HERE + (_OF_TWO if len(card.models) < 2 else ()))
-    else:
-        suited = set(_ALWAYS | _CLAIMS if card.truth != "none" else ()) | set(_GRADED if card.truth == "graded" else ())
-        suited |= set(_SHORTCUT if card.shortcut_control else ()) | several
-        suited |= set(_CLAIMS if several and card.plays else ())
+    suited = _suited(card)
+    known = _suited(card.model_copy(update={"models": ()}))  # a card's choice holds for those that its models allow
     for name in card.chapters:
-        if name not in suited:
-            raise SaltrustError(f"card '{card.name}': chapters: {unknown_name('chapter of it', name, suited)}")
-    chosen = set(card.chapters) or suited
+        if name not in known:
+            raise SaltrustError(f"card '{card.name}': chapters: {unknown_name('chapter of it', name, known)}")
+    chosen = suited & set(card.chapters) if card.chapters else suited
     everything = _GRADED | _ALWAYS | _SEVERAL | _CLAIMS | _SHORTCUT
     return {name: tuple(one for one in everything[name] if one in chosen) for name in NAMES if name in chosen}
+
+
+def _suited(card: Card) -> set[str]:
+    several = {"dataset", *_SEVERAL} if len(card.findings) > 1 else set()
+    if card.models:
+        return several or set(_ALWAYS) - set(_TRAINED_HERE + (_OF_TWO if len(card.models) < 2 else ()))
+    suited = set(_ALWAYS | _CLAIMS if card.truth != "none" else ()) | set(_GRADED if card.truth == "graded" else ())
+    suited |= set(_SHORTCUT if card.shortcut_control else ()) | several
+    return suited | set(_CLAIMS if several and card.plays else ())
 
 
 @dataclass(frozen=True)

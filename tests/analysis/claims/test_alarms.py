@@ -185,7 +185,7 @@ def test_the_alarms_are_made_from_one_network_and_grad_cam_of_the_layer_that_the
     tmp_path, tiny_profile
 ):
     sizes = replace(PROFILES["smoke"].multilabel, size=96, train=12, val=24, test=20)
-    layers = {}
+    grids = {}
     with tiny_profile(multilabel=sizes):
         for protocol in ("published", "corrected"):
             several = MultilabelStudy(Study("phantom-chest5", "tiny", protocol, store=Store(tmp_path)))
@@ -193,5 +193,5 @@ def test_the_alarms_are_made_from_one_network_and_grad_cam_of_the_layer_that_the
             assert several.network in needed
             of_cam = [one for one in needed if getattr(one, "method", None) == "gradcam"]
             assert [one.data for one in of_cam] == [several.images.artefact(split) for split in JUDGED]
-            (layers[protocol],) = {one.parameters["layer"] for one in of_cam}
-    assert layers["published"] != layers["corrected"]  # 3 x 3 positions are too few for the second
+            (grids[protocol],) = {one.cam_min_grid for one in of_cam}
+    assert grids["published"] < grids["corrected"]  # the last layer's 3 x 3 positions are too few for the second
