@@ -17,7 +17,7 @@ PUBLISHED = np.array(
         [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, _],
     ]
 )
-"""Krippendorff 2011, section C: four observers, twelve units."""
+"""Krippendorff 2011: four observers, twelve units."""
 
 
 def of(ratings, distance):

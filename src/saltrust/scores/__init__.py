@@ -5,5 +5,6 @@ against another mask (`agreement`), such as a reader's against what others drew 
 
 The package may import `core` and no other library. A score knows nothing of networks, methods or data sets: whatever
 gives an array can be scored, and each score is tested against a second implementation. All scores of a kind stand in
-one registry (`LOCALIZATION`, `AUPRC`, `SIMILARITY`, `AGREEMENT`), which tables and settings read: a new score is one function.
+one registry (`LOCALIZATION`, `AUPRC`, `SIMILARITY`, `AGREEMENT`), which tables and settings read: a new score is one
+function.
 """

@@ -62,9 +62,19 @@ def counted(first: np.ndarray, second: np.ndarray) -> Counts:
     first, second = checked(first), checked(second)
     if first.shape[-2:] != second.shape[-2:]:
         raise SaltrustError(f"masks of one size are compared, not {first.shape[-2:]} and {second.shape[-2:]}")
-    both, own, other = (np.count_nonzero(masks, axis=(-2, -1)) for masks in (first & second, first, second))
+    own_bits, other_bits = _bits(first), _bits(second)
+    both, own, other = map(_ones, (own_bits & other_bits, own_bits, other_bits))
     own, other = np.broadcast_to(own, both.shape), np.broadcast_to(other, both.shape)
     return Counts(both, own, other, np.broadcast_to(np.prod(first.shape[-2:]), both.shape))
+
+
+def _bits(masks: np.ndarray) -> np.ndarray:
+    """Eight pixels a byte: counting pixel by pixel takes many times as long."""
+    return np.packbits(masks.reshape(*masks.shape[:-2], -1), axis=-1)
+
+
+def _ones(bits: np.ndarray) -> np.ndarray:
+    return np.bitwise_count(bits).sum(axis=-1, dtype=np.int64)
 
 
 def checked(masks: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from saltrust.core.errors import SaltrustError
 from saltrust.core.registry import Registry
 
 ROUNDS = 1000  # of expectation and maximization, at most
-CLOSE = 1e-9  # a round that moves no estimate by more is the last
+CLOSE = 1e-7  # a round that moves no estimate by more is the last
 FIRST_GUESS = 0.99  # sensitivity and specificity of each reader, before the first round
 MOST_READERS = 62  # whose marks fit the bits of a whole number
 
@@ -46,7 +46,7 @@ def voted(masks: np.ndarray, votes: int | None = None) -> np.ndarray:
     votes = majority(len(masks)) if votes is None else votes
     if not 1 <= votes <= len(masks):
         raise SaltrustError(f"{votes} votes of {len(masks)} readers: 1 to {len(masks)} are possible")
-    return np.count_nonzero(masks, axis=0) >= votes
+    return masks.sum(axis=0, dtype=np.int16) >= votes
 
 
 @dataclass(frozen=True)
@@ -100,28 +100,45 @@ def staple(masks: np.ndarray, prior: float | None = None) -> Staple:
     if readers > MOST_READERS:
         raise SaltrustError(f"STAPLE takes up to {MOST_READERS} readers, not {readers}")
     flat = masks.reshape(readers, -1)
-    codes, member, pixels = np.unique(
-        (1 << np.arange(readers, dtype=np.int64)) @ flat, return_inverse=True, return_counts=True
-    )
-    marked = (codes >> np.arange(readers, dtype=np.int64)[:, None] & 1).astype(bool)  # (r, sets of readers)
     prior = float(flat.mean()) if prior is None else prior
     if not 0 <= prior <= 1:
         raise SaltrustError(f"a prior of {prior} is no probability: 0 to 1")
+    marked, pixels, member = _alike(flat)
     sensitivity = specificity = np.full(readers, FIRST_GUESS)
     for rounds in range(1, ROUNDS + 1):  # noqa: B007
-        true = _posterior(marked, prior, sensitivity, specificity)
-        before = np.r_[sensitivity, specificity]
-        sensitivity = _share(marked, pixels * true)
-        specificity = _share(~marked, pixels * (1 - true))
-        if np.allclose(before, np.r_[sensitivity, specificity], rtol=0, atol=CLOSE, equal_nan=True):
+        true = pixels * _posterior(marked, prior, sensitivity, specificity)
+        before = sensitivity, specificity
+        sensitivity, specificity = _share(marked, true), _share(~marked, pixels - true)
+        if max(np.abs(x - y).max() for x, y in zip(before, (sensitivity, specificity), strict=True)) < CLOSE:
             break
-    probability = _posterior(marked, prior, sensitivity, specificity)[member.ravel()]
-    return Staple(probability.reshape(masks.shape[1:]), sensitivity, specificity, rounds)
+    probability = _posterior(marked, prior, sensitivity, specificity)
+    true = float(pixels @ probability)
+    return Staple(
+        probability[member].reshape(masks.shape[1:]),
+        sensitivity if true > 0 else np.full(readers, np.nan),
+        specificity if true < pixels.sum() else np.full(readers, np.nan),
+        rounds,
+    )
+
+
+def _alike(flat: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pixels (readers, pixels) that the same readers marked, first those that nobody did.
+
+    Returns:
+        The readers who marked each such set (readers, sets), the pixels of each, and the set of each pixel.
+    """
+    somebody = np.flatnonzero(flat.any(axis=0))  # few: only these are sorted
+    bits = np.arange(len(flat), dtype=np.int64)[:, None]
+    codes = (flat[:, somebody].astype(np.int64) << bits).sum(axis=0)
+    found, at, pixels = np.unique(codes, return_inverse=True, return_counts=True)
+    member = np.zeros(flat.shape[1], dtype=np.int64)
+    member[somebody] = at + 1
+    return (np.r_[0, found] >> bits & 1).astype(bool), np.r_[flat.shape[1] - len(somebody), pixels], member
 
 
 def _posterior(marked: np.ndarray, prior: float, sensitivity: np.ndarray, specificity: np.ndarray) -> np.ndarray:
-    """The probability that a pixel is true which just these readers marked; an unknown sensitivity tells nothing."""
-    p, q = (np.nan_to_num(share, nan=0.5)[:, None] for share in (sensitivity, specificity))
+    """The probability that a pixel is true which just these readers marked."""
+    p, q = sensitivity[:, None], specificity[:, None]
     if_true = prior * np.where(marked, p, 1 - p).prod(axis=0)
     if_false = (1 - prior) * np.where(marked, 1 - q, q).prod(axis=0)
     total = if_true + if_false
@@ -130,8 +147,9 @@ def _posterior(marked: np.ndarray, prior: float, sensitivity: np.ndarray, specif
 
 
 def _share(of: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The weighted share of the sets; one half, which tells nothing, where the weights are 0."""
     total = weights.sum()
-    return (of @ weights) / total if total > 0 else np.full(len(of), np.nan)
+    return (of @ weights) / total if total > 0 else np.full(len(of), 0.5)
 
 
 @dataclass(frozen=True)
@@ -183,15 +201,17 @@ def _every_other(masks: np.ndarray, votes: int | None) -> np.ndarray:
     return np.stack([np.delete(masks, reader, axis=0) for reader in range(len(masks))])
 
 
-_JOINED = {
-    "consensus": (voted, "consensus", "the others' consensus"),
-    "union": (lambda masks, votes: masks.any(axis=0), "union", "the others' union"),
-    "intersection": (lambda masks, votes: masks.all(axis=0), "intersection", "the others' intersection"),
-    "staple": (lambda masks, votes: staple(masks).mask, "STAPLE", "the others' STAPLE"),
-}
-for _name, (_join, _title, _) in _JOINED.items():
-    REFERENCES.register(_name)(Reference(_of_all(_join), _title, holds=True, of_image=_name == "staple"))
-REFERENCES.register("pairwise")(Reference(_every_other, "each other reader", holds=False))
-for _name, (_join, _, _title) in _JOINED.items():
-    _own = "others" if _name == "consensus" else f"others_{_name}"
-    REFERENCES.register(_own)(Reference(_of_others(_join), _title, holds=False, of_image=_name == "staple"))
+def _staple(masks: np.ndarray, votes: int | None) -> np.ndarray:
+    return staple(masks).mask
+
+
+for _name, _reference in {
+    "consensus": Reference(_of_all(voted), "consensus, the reader in it", holds=True),
+    "others": Reference(_of_others(voted), "the others' consensus", holds=False),
+    "pairwise": Reference(_every_other, "each other reader", holds=False),
+    "union": Reference(_of_all(lambda masks, votes: masks.any(axis=0)), "union of all", holds=True),
+    "intersection": Reference(_of_all(lambda masks, votes: masks.all(axis=0)), "intersection of all", holds=True),
+    "staple": Reference(_of_all(_staple), "STAPLE, the reader in it", holds=True, of_image=True),
+    "others_staple": Reference(_of_others(_staple), "the others' STAPLE", holds=False, of_image=True),
+}.items():
+    REFERENCES.register(_name)(_reference)

@@ -64,7 +64,7 @@ def alpha(counts: np.ndarray, differences: np.ndarray, times: np.ndarray | None 
         SaltrustError: the shapes do not fit.
 
     Source:
-        Krippendorff 2011, "Computing Krippendorff's alpha-reliability", section E.
+        Krippendorff 2011, "Computing Krippendorff's alpha-reliability".
 
     >>> counts, values = value_counts(np.array([[1, 1, 2, 2], [1, 1, 2, 1]]))
     >>> round(float(alpha(counts, nominal(values))), 4)
