@@ -53,7 +53,7 @@ class _Size(click.ParamType):
     help="overlap of two empty masks; out: left out (published)",
 )
 @click.option("--chance", is_flag=True, help="the IoU above chance, too (minutes for hundreds of images)")
-@click.option("--n-boot", default=1000, show_default=True, type=click.IntRange(1, 100_000), help="resamples")
+@click.option("--n-boot", default=1000, show_default=True, type=click.IntRange(1, 20_000), help="resamples")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="of the resamples")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="CSV file to write: readers.csv")
 def command(

@@ -1,7 +1,7 @@
 """MURA: PNG in folders of studies, each study normal or abnormal, and regions that radiologists drew in some images.
 
 torchxrayvision has no reader of it. The regions are those of Venkatesh et al., one table for each radiologist, as the
-VGG Image Annotator (VIA) writes it; of theirs, a part is public.
+VGG Image Annotator (VIA) writes it; theirs are public, with all 638 abnormal test images in each, but have no licence.
 """
 
 import re
