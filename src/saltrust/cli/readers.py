@@ -68,11 +68,11 @@ def command(
     seed: int,
     out: Path | None,
 ) -> None:
-    """Say how well readers agree, from tables of what they drew; no image is needed.
+    """Say how well readers agree, by their tables alone.
 
-    TABLE is a CSV file as the VGG Image Annotator writes it, with rectangles and polygons: one for each reader, or one
-    with a column 'reader'. A line without a region says that the reader saw the image and drew nothing. Intervals are
-    over patients: a column 'patient', or MURA's names of images.
+    No image is needed. TABLE is a CSV file as the VGG Image Annotator writes it, with rectangles and polygons: one for
+    each reader, or one with a column 'reader'. A line without a region says that the reader saw the image and drew
+    nothing. Intervals are over patients: a column 'patient', or MURA's names of images.
     """
     from saltrust.analysis.readers import Choices, agreement
     from saltrust.datasets.reader_tables import read
