@@ -12,9 +12,12 @@ def overlap(x, y):
     return iou(counted(x, y))
 
 
-def test_all_shifts_one_after_the_other():
+@pytest.mark.parametrize(("high", "wide"), [(5, 8), (2, 3), (3, 8), (3, 4), (1, 1)])
+def test_all_shifts_one_after_the_other(high, wide):
+    """Masks that fill the image, and such that lie in a part of it, in one direction or both."""
     rng = np.random.default_rng(0)
-    first, second = rng.random((2, 6, 5, 8)) < rng.uniform(0.1, 0.9, (2, 6, 1, 1))
+    first, second = rng.random((2, 6, 5, 8)) < rng.uniform(0.2, 0.9, (2, 6, 1, 1))
+    first[:, high:] = first[..., wide:] = second[:, : 5 - high] = second[..., : 8 - wide] = False
     expected = [
         np.mean([overlap(x, np.roll(y, (down, right), (0, 1))) for down in range(5) for right in range(8)])
         for x, y in zip(first, second, strict=True)

@@ -40,11 +40,24 @@ def iou_by_shift(first: np.ndarray, second: np.ndarray, empty: float = 1.0) -> n
         own, other = np.count_nonzero(x), np.count_nonzero(y)
         if not own or not other:
             return float(iou(Counts(*map(np.asarray, (0, own, other, x.size))), empty))
-        spectra = fft.rfft2(x.astype(np.float64)) * np.conj(fft.rfft2(y.astype(np.float64)))
-        both = np.rint(fft.irfft2(spectra, x.shape))  # whole numbers of pixels, but for rounding
-        return float(np.mean(both / (own + other - both)))
+        x_part, y_part = _part(x), _part(y)
+        # Where both parts fit into the image beside each other, the shifts at which they do not meet need no transform.
+        spans = [a + b - 1 for a, b in zip(x_part.shape, y_part.shape, strict=True)]
+        shape = [
+            fft.next_fast_len(span, real=True) if span <= side else side
+            for span, side in zip(spans, x.shape, strict=True)
+        ]
+        spectra = fft.rfft2(x_part, shape) * np.conj(fft.rfft2(y_part, shape))
+        both = np.rint(fft.irfft2(spectra, shape))  # whole numbers of pixels, but for rounding
+        return float(np.sum(both / (own + other - both)) / x.size)
 
     return for_each_pair(mean, checked(first), checked(second))
+
+
+def _part(mask: np.ndarray) -> np.ndarray:
+    """The smallest rectangle that holds all of a mask that is not empty."""
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    return mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float64)
 
 
 def by_surrogates(
