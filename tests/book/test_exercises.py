@@ -7,8 +7,12 @@ import pytest
 from scipy.stats import t
 
 from saltrust.core import paths
+from saltrust.scores.agreement import counted, dice, iou, pixel_error
 from saltrust.scores.alarm import Alarm, choose, f1, swapped
+from saltrust.scores.chance import above_chance, iou_by_shift
+from saltrust.scores.consensus import REFERENCES, voted
 from saltrust.scores.distinctness import distances, distinctness, products
+from saltrust.stats.krippendorff import alpha, nominal, value_counts
 from saltrust.stats.selective import aurc, error_auroc, excess_aurc, risk_at, risk_coverage
 
 
@@ -101,3 +105,74 @@ def test_the_solution_on_whether_the_alarm_helped_is_right():
     assert f1(after, true) == pytest.approx(6 / 13)
     assert (after != true).sum() == (said != true).sum() + 1
     assert f"6/13 = {6 / 13:.2f}$" in solution("exercise-did-the-alarm-help")
+
+
+def marked(n: int, *runs: tuple[int, int]) -> np.ndarray:
+    """Readers (r, 1, n) who marked the pixels from a first to a last one, counted from 1."""
+    pixels = np.arange(1, n + 1)
+    return np.array([[(pixels >= first) & (pixels <= last)] for first, last in runs])
+
+
+def against(masks: np.ndarray, reference: str) -> list[float]:
+    """The IoU of each reader, averaged over his references."""
+    return iou(counted(masks[:, None], REFERENCES[reference](masks))).mean(axis=1).tolist()
+
+
+def test_the_three_readers_on_the_page_on_agreement_have_its_scores():
+    text = page("agreement")
+    rows = re.findall(r"^([ABC])  +([.#][.#\s]*)$", text, re.M)
+    drawn = np.array([[[mark == "#" for mark in cells.split()]] for _, cells in rows])
+    assert drawn.shape == (3, 1, 10)
+    masks = np.pad(drawn, [(0, 0), (0, 0), (0, 10)])
+    a, b, c = masks
+    pair = counted(a, b)
+    assert f"IoU is $2/6 = {iou(pair):.3f}$, their Dice $4/8 = {dice(pair):.3f}$" in text
+    assert f"$4/20 = {pixel_error(pair):.3f}$" in text
+    assert f"an IoU of $1/5 = {iou(counted(a, c)):.3f}$, B and C one of $2/4 = {iou(counted(b, c)):.3f}$" in text
+    pairs = np.mean(against(masks, "pairwise"))
+    assert text.count(f"{pairs:.3f}") == 2
+    assert (np.flatnonzero(voted(masks)) + 1).tolist() == [4, 5, 6]
+    own = against(masks, "consensus")
+    assert "A has an IoU of $2/5 = {:.3f}$, B of $3/4 = {:.3f}$\nand C of $2/3 = {:.3f}$".format(*own) in text
+    assert f"the mean is {np.mean(own):.3f}" in text
+    others = against(masks, "others")
+    assert "$1/5 = {:.3f}$. B gets $1/4 = {:.3f}$ and C\n$1/3 = {:.3f}$".format(*others) in text
+    assert f"{np.mean(others):.3f} on average. And a pair" in text
+    chance = iou_by_shift(a, b)
+    assert f"= {chance:.3f} ," in text
+    assert f"= {above_chance(iou(pair), chance):.3f} ." in text
+    narrow = iou_by_shift(drawn[0], drawn[1])
+    assert f"twice as large, {narrow:.3f}, and {above_chance(iou(pair), narrow):.3f} would be left" in text
+    assert narrow == pytest.approx(2 * chance)
+    counts, values = value_counts(masks.reshape(3, -1))
+    assert f"the example it is {alpha(counts, nominal(values)):.3f};" in text
+
+
+def test_the_solution_on_three_readers_is_right():
+    text = solution("exercise-three-readers")
+    masks = marked(16, (1, 4), (3, 6), (1, 0))
+    pair = counted(masks[0], masks[1])
+    assert f"IoU is $2/6 = {iou(pair):.3f}$, Dice $4/8 = {dice(pair):.3f}$, and the pixel error" in text
+    assert f"$4/16 = {pixel_error(pair):.3f}$" in text
+    own, pairs = against(masks, "consensus"), np.mean(against(masks, "pairwise"))
+    assert own == pytest.approx([0.5, 0.5, 0])
+    assert f"Z has 0: {np.mean(own):.3f} on average. The pairs have 0.333, 0 and 0: {pairs:.3f} on average" in text
+    assert against(masks, "others") == [0, 0, 0]
+    assert f"$({pairs:.3f} + 1)/2 = {(pairs + 1) / 2:.3f}$, $({pairs:.3f} + 0)/2 = {pairs / 2:.3f}$" in text
+
+
+def test_the_solution_on_the_wrong_bar_is_right():
+    text = solution("exercise-the-wrong-bar")
+    program = text.partition("```python\n")[2].partition("```")[0]
+    printed: list[list] = []
+    exec("\n".join(line[3:] for line in program.splitlines()), {"print": lambda *words: printed.append(list(words))})
+    found = {name: float(value) for name, value in printed}
+    assert "It prints {:.3f}, {:.3f} and {:.3f}:".format(*found.values()) in text
+    p = 0.1
+    consensus, held = 3 * p**2 * (1 - p) + p**3, p * (1 - (1 - p) ** 2)
+    assert f"= {consensus:.3f}$" in text
+    assert f"= {held:.3f}$" in text
+    assert f"p / (2 - p) = {p / (2 - p):.3f}$" in text
+    assert f"= {held / (p + consensus - held):.3f}$: more than three times" in text
+    assert found["consensus"] == pytest.approx(held / (p + consensus - held), abs=0.002)
+    assert found["consensus"] > 3 * found["pairwise"]

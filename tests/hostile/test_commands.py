@@ -83,6 +83,17 @@ WORDS = {
     "run with an unknown short option": (["run", "models", "-z"], "unknown parameter"),
     "run with methods that share no name": (["run", "gallery", "--methods", "xria"], "did you mean 'xrai'?"),
     "run with an empty method among others": (["run", "gallery", "--methods", "xrai,,grad"], "''"),
+    # readers
+    "readers without a table": (["readers"], "Missing argument 'TABLE...'"),
+    "readers of a table that is not there": (["readers", MISSING], f"no table {MISSING}"),
+    "readers of bytes": (["readers", "bytes.yaml"], "bytes.yaml"),
+    "readers of an empty file": (["readers", "empty.yaml"], "empty.yaml"),
+    "readers of a folder": (["readers", "folder.yaml"], "folder.yaml is a folder"),
+    "readers of no size": (["readers", "empty.yaml", "--size", "0x9"], "'0x9' is not a size in pixels"),
+    "readers with a huge size": (["readers", "empty.yaml", "--size", f"{HUGE}x9"], "is not a size in pixels"),
+    "readers with no votes": (["readers", "empty.yaml", "--votes", "0"], "0 is not in the range"),
+    "readers with a fill of another kind": (["readers", "empty.yaml", "--fill", "convex"], "'convex' is not one of"),
+    "readers without resamples": (["readers", "empty.yaml", "--n-boot", "0"], "0 is not in the range"),
     # publish
     "publish without a chapter": (["publish"], "which chapter?"),
     "publish of no chapter": (["publish", "modles"], "did you mean 'models'?"),

@@ -22,6 +22,7 @@ from saltrust.cli import (
     methods,
     plan,
     publish,
+    readers,
     run,
     store,
     trace,
@@ -58,7 +59,11 @@ def app() -> None:
     """Can you trust a saliency map? Run the chapters that ask, and look at what they find."""
 
 
-for one in (chapters, methods, datasets, run, compare, assess, plan, publish, compute, book, trace, crate, store):
+COMMANDS = (
+    *(chapters, methods, datasets, readers),
+    *(run, compare, assess, plan, publish, compute, book, trace, crate, store),
+)
+for one in COMMANDS:
     app.add_command(one.command)
 
 
