@@ -1277,6 +1277,9 @@ def test_a_picture_is_refused_in_one_line_or_read_for_what_it_shows(case, tmp_pa
 
 
 def test_the_loader_of_every_data_set_is_tried():
-    assert {SETS[name].card.get("loader", name) for name in SETS} | {"phantom", "phantom_findings", "cells"} == set(
-        LOADERS
-    )
+    assert {SETS[name].card.get("loader", name) for name in SETS} | {
+        "phantom",
+        "phantom_findings",
+        "bones",
+        "cells",
+    } == set(LOADERS)

@@ -9,8 +9,8 @@ from saltrust.datasets.generated import parameters
 
 
 @dataclass(frozen=True)
-class Population:
-    """What all phantom populations choose. Raises SaltrustError for a value outside its range.
+class Films:
+    """What all phantoms choose, whatever part of the body. Raises SaltrustError for a value outside its range.
 
     Two parameters set the difficulty: `severity`, from which each finding draws its own severity uniformly (it sets
     both the extent and the conspicuity of the finding), and `noise`. `mimic` adds look-alikes whatever the label.
@@ -22,24 +22,34 @@ class Population:
     variation: float = 1.0  # spread of body size, rotation, inspiration and exposure; 0: the same pose for everybody
     framing: float = 0.0  # share of the film's width that may stay free; the patient then stands anywhere on the film
     mimic: float = 0.6  # probability of a look-alike of a finding, whatever the label
-    tube_density: float = 1.0  # multiplies the optical density of the tube, not its width
-    leads: float = 0.35  # probability of ECG electrodes and wires
     marker: float = 0.7  # probability of a side letter
 
     def __post_init__(self) -> None:
-        for name in ("mimic", "leads", "marker"):
+        for name in ("mimic", "marker"):
             self._within(name, getattr(self, name), 0, 1)
         self._within("scatter", self.scatter, 0, 0.9)
         self._within("noise", self.noise, 0, 10)
         self._within("variation", self.variation, 0, 1.5)
         self._within("framing", self.framing, 0, 0.4)  # beyond, the arms end on the film
-        self._within("tube_density", self.tube_density, 0, 4)
         if len(self.severity) != 2 or not 0 <= self.severity[0] <= self.severity[1] <= 1:
             raise SaltrustError(f"phantom: severity must be (low, high), 0 <= low <= high <= 1, not {self.severity}")
 
     def _within(self, name: str, value: float, low: float, high: float) -> None:
         if not low <= value <= high:
             raise SaltrustError(f"phantom: {name} must lie between {low} and {high}, not {value}")
+
+
+@dataclass(frozen=True)
+class Population(Films):
+    """What all phantoms of the chest choose. Raises SaltrustError for a value outside its range."""
+
+    tube_density: float = 1.0  # multiplies the optical density of the tube, not its width
+    leads: float = 0.35  # probability of ECG electrodes and wires
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._within("leads", self.leads, 0, 1)
+        self._within("tube_density", self.tube_density, 0, 4)
 
     def _splits(self, names: Sequence[str]) -> None:
         for split in names:
