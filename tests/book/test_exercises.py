@@ -145,7 +145,7 @@ def test_the_three_readers_on_the_page_on_agreement_have_its_scores():
     assert f"twice as large, {narrow:.3f}, and {above_chance(iou(pair), narrow):.3f} would be left" in text
     assert narrow == pytest.approx(2 * chance)
     counts, values = value_counts(masks.reshape(3, -1))
-    assert f"the example it is {alpha(counts, nominal(values)):.3f};" in text
+    assert f"the example it is {alpha(counts, nominal(values)):.3f}, and" in text
 
 
 def test_the_solution_on_three_readers_is_right():

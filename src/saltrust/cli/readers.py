@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SHOWN = ("iou", "dice", "pixel_error", "iou_above_chance")  # scores that the terminal shows; the table has all
+OTHERS = {"iou_above_chance": "IoU above chance", "alpha_pixels": "alpha of pixels"}  # titles of what is no plain score
 
 
 class _Size(click.ParamType):
@@ -52,7 +53,7 @@ class _Size(click.ParamType):
     show_default=True,
     help="overlap of two empty masks; out: left out (published)",
 )
-@click.option("--chance", is_flag=True, help="the IoU above chance, too (minutes for hundreds of images)")
+@click.option("--chance", is_flag=True, help="the IoU above chance, too (a minute for some hundred images)")
 @click.option("--n-boot", default=1000, show_default=True, type=click.IntRange(1, 20_000), help="resamples")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="of the resamples")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="CSV file to write: readers.csv")
@@ -104,7 +105,7 @@ def show(table: "pd.DataFrame") -> None:
             each = [f"{by_rater.loc[name, 'mean']:.3f}" if name in by_rater.index else "" for name in readers]
             title = REFERENCES[reference].title if reference in REFERENCES else reference
             interval = f"[{whole['ci_low']:.3f}, {whole['ci_high']:.3f}]"
-            label = AGREEMENT[score].title if score in AGREEMENT else score.replace("_", " ")
+            label = AGREEMENT[score].title if score in AGREEMENT else OTHERS.get(score, score)
             rows.append((title, label, f"{whole['mean']:.3f}", interval, *each, int(whole["n"])))
     headings = ["readers against", "score", "average", "95 %", *readers, "images"]
     tables.show(headings, rows, right=["average", "95 %", *readers, "images"])
