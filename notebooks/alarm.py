@@ -237,9 +237,9 @@ page.table(
     "interval, p, and p adjusted over the findings (Holm).",
     key=["score", "finding"],
 )
-more = alarm.added(several, doubts)
+adds = alarm.added(several, doubts)
 page.table(
-    more,
+    adds,
     "added",
     caption="Does the likeness of maps say more about wrong answers than the nearness to the threshold? Likelihood "
     "ratio of two logistic regressions.",
@@ -247,8 +247,8 @@ page.table(
 )
 page.quote(
     answer=alarm.answer(gained, found, beside),
-    n_added=int((more["p"] < 0.05).sum()),
-    n_tried=len(more),
+    n_added=int((adds["p"] < 0.05).sum()),
+    n_tried=len(adds),
 )
 
 # %% [markdown]
