@@ -217,10 +217,7 @@ def resampled_f1(
     Returns:
         A row for each resample and a column for each alarm.
     """
-    seed, findings = study.study.seed, range(len(study.findings))
-    answers = {split: [_Answers.of(study, split, k) for k in findings] for split in JUDGED}
-    times = {split: times_drawn(len(study.split(split)), n_boot, seed + place, study.clusters(split))
-             for place, split in enumerate(answers)}  # fmt: skip
+    answers, times = _answers_and_draws(study, n_boot)
     fixed = None if nested else _thresholds(study, doubts, answers["val"], None)
     rows = []
     for number in track(range(n_boot), "resamples"):
@@ -228,6 +225,15 @@ def resampled_f1(
         cuts, alarms = fixed or _thresholds(study, doubts, answers["val"], drawn)
         rows.append(_f1_of(answers["test"], doubts, cuts, alarms, times["test"][number]))
     return pd.DataFrame(rows)
+
+
+def _answers_and_draws(study: MultilabelStudy, n_boot: int) -> tuple[dict, dict]:
+    """By split, what is said of each finding, and how often each image is in each resample (n_boot, n)."""
+    findings, seed = range(len(study.findings)), study.study.seed
+    answers = {split: [_Answers.of(study, split, k) for k in findings] for split in JUDGED}
+    times = {split: times_drawn(len(study.split(split)), n_boot, seed + place, study.clusters(split))
+             for place, split in enumerate(JUDGED)}  # fmt: skip
+    return answers, times
 
 
 def _thresholds(study, doubts, val: list[_Answers], times: np.ndarray | None):
@@ -278,11 +284,8 @@ def repeated(
         The experiment itself in the first row, then a row for each resample. Columns (statistic, alarm): "f1" on the
         test images, "first_quartile" and "median" of the box plot.
     """
-    seed, findings = study.study.seed, range(len(study.findings))
-    answers = {split: [_Answers.of(study, split, k) for k in findings] for split in JUDGED}
-    times = {split: times_drawn(len(study.split(split)), n_boot, seed + place, study.clusters(split))
-             for place, split in enumerate(JUDGED)}  # fmt: skip
-    rng, present = np.random.default_rng((seed, n_boot)), study.present("test")
+    findings, (answers, times) = range(len(study.findings)), _answers_and_draws(study, n_boot)
+    rng, present = np.random.default_rng((study.study.seed, n_boot)), study.present("test")
     rows = []
     for number in track(range(n_boot + 1), "the experiment again"):
         val = times["val"][number - 1] if number else None

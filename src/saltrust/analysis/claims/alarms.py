@@ -74,37 +74,34 @@ for _name in ("f1", "first_quartile", "median"):
 
 @TABLES.register("alarm_flagged")
 def _flagged(evidence: Evidence) -> pd.DataFrame:
-    """Whether the alarm flags the answer on each test image, by finding and alarm."""
-    return _by_image(evidence, alarm.flags(evidence.several, _doubts(evidence.several)))
+    """Whether the alarm flags the answer on each test image, by finding and alarm: columns "<finding>/<alarm>"."""
+    several = evidence.several
+    flagged = alarm.flags(several, _doubts(several))
+    columns = [f"{finding}/{name}" for name in flagged for finding in several.findings]
+    values = np.concatenate([*flagged.values()], axis=1).astype(float)
+    return pd.DataFrame(values, index=several.split("test").ids, columns=columns)
 
 
 @TABLES.register("alarm_found")
 def _found(evidence: Evidence) -> pd.DataFrame:
     """Whether a finding is named, once flagged answers are swapped, of the test images that have it."""
-    return _by_image(evidence, _said(evidence)).where(_repeated(evidence, evidence.several.present("test")))
+    return _said(evidence).where(_for_each_alarm(evidence.several.present("test")))
 
 
 @TABLES.register("alarm_cleared")
 def _cleared(evidence: Evidence) -> pd.DataFrame:
     """Whether it is not named, of those that do not have it."""
-    return (1 - _by_image(evidence, _said(evidence))).where(~_repeated(evidence, evidence.several.present("test")))
+    return (1 - _said(evidence)).where(~_for_each_alarm(evidence.several.present("test")))
 
 
-def _said(evidence: Evidence) -> dict[str, np.ndarray]:
-    flagged = alarm.flags(evidence.several, _doubts(evidence.several))
-    return {name: evidence.several.predicted("test") != swap for name, swap in flagged.items()}
+def _said(evidence: Evidence) -> pd.DataFrame:
+    """Whether a finding is named, once flagged answers are swapped, in the columns of "alarm_flagged"."""
+    return (evidence.table("alarm_flagged") != _for_each_alarm(evidence.several.predicted("test"))).astype(float)
 
 
-def _by_image(evidence: Evidence, answers: dict[str, np.ndarray]) -> pd.DataFrame:
-    """Answers (n, k) of each alarm as a table with columns "<finding>/<alarm>"."""
-    columns = [f"{finding}/{name}" for name in answers for finding in evidence.several.findings]
-    values = np.concatenate([*answers.values()], axis=1).astype(float)
-    return pd.DataFrame(values, index=evidence.several.split("test").ids, columns=columns)
-
-
-def _repeated(evidence: Evidence, present: np.ndarray) -> np.ndarray:
-    """What is true of each finding, for each alarm."""
-    return np.tile(present, len(ALARMS))
+def _for_each_alarm(of_findings: np.ndarray) -> np.ndarray:
+    """What is so of each finding (n, k), once for each alarm."""
+    return np.tile(of_findings, len(ALARMS))
 
 
 # --- what a run cannot tell -------------------------------------------------------------------------------------------
