@@ -7,7 +7,7 @@ import numpy as np
 
 from saltrust.artefacts.artefact import ArrayArtefact, Artefact, Work
 from saltrust.artefacts.data import ImageSet, ShiftedImages
-from saltrust.artefacts.maps import ANY_GRID, Randomization, cam_layer, in_state
+from saltrust.artefacts.maps import ANY_GRID, Randomization, cam_layer, in_state, share_without_layer
 from saltrust.artefacts.networks import ExternalMultilabelClassifier, MultilabelClassifier
 
 SHARD = 32  # images whose maps are in memory at once
@@ -55,11 +55,7 @@ class MapProducts(_OfEachImage):
     cam_min_grid: int = ANY_GRID
 
     def __post_init__(self) -> None:
-        """Protocols that choose another layer for class activation maps share the maps that use none."""
-        from saltrust.methods.registry import METHODS
-
-        if not METHODS[self.method].takes_layer:
-            object.__setattr__(self, "cam_min_grid", ANY_GRID)
+        share_without_layer(self)
 
     def title(self) -> str:
         state = ", weights random" if self.randomization else ""

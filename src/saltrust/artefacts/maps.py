@@ -94,6 +94,15 @@ ANY_GRID = 4  # of maps that use no layer; as in the default protocol, so that a
 SIGNED = ("negated_logit", "argmax_logit", "runner_up_logit")  # of a single output, it or minus it
 
 
+def share_without_layer(maps: Any) -> None:
+    """Protocols that choose another layer for class activation maps share the maps that use none. maps: an artefact of
+    a `method`, whose `cam_min_grid` is set."""
+    from saltrust.methods.registry import METHODS
+
+    if not METHODS[maps.method].takes_layer:
+        object.__setattr__(maps, "cam_min_grid", ANY_GRID)
+
+
 @dataclass(frozen=True)
 class MapsOfNetwork(Artefact):
     """What a method finds on some images in one state of one classifier, of one of its outputs (`target`) where the
@@ -115,11 +124,7 @@ class MapsOfNetwork(Artefact):
     target: int = 0
 
     def __post_init__(self) -> None:
-        """Protocols that choose another layer for class activation maps share the maps that use none."""
-        from saltrust.methods.registry import METHODS
-
-        if not METHODS[self.method].takes_layer:
-            object.__setattr__(self, "cam_min_grid", ANY_GRID)
+        share_without_layer(self)
 
     def title(self) -> str:
         state = f", {self.randomization.order} randomized to {self.randomization.stage}" if self.randomization else ""

@@ -49,7 +49,7 @@ def evidence(n=120, rare=0.4, told=1.0, side=8, monkeypatch=None):
     margin = {s: -np.abs(logits[s] - thresholds) for s in present}
     doubts = dict.fromkeys(ALARMS, margin) | {"lrp": wrong}
     monkeypatch.setattr(alarms, "_doubts", lambda study: doubts)
-    monkeypatch.setattr(alarms, "cam_layer", lambda *given: ("a layer", side))
+    monkeypatch.setattr(alarms, "cam_grid", lambda *given: side)
     return found, doubts
 
 

@@ -13,7 +13,7 @@ from saltrust.analysis.claims.limits import (
     LIMITS,
     OF_FINDINGS,
     RESAMPLED,
-    cam_layer,
+    cam_grid,
     few,
 )
 from saltrust.analysis.claims.tables import TABLES, Evidence
@@ -24,11 +24,6 @@ from saltrust.study.doubts import DOUBTS, from_maps
 from saltrust.study.multilabel import JUDGED, MultilabelStudy
 
 GRADCAM = "gradcam"
-
-
-def _cam(study: MultilabelStudy) -> tuple[str, int]:
-    """The layer of its Grad-CAM, and the positions along a side of it."""
-    return cam_layer(study.network.architecture, study.sizes.size, study.study.protocol.cam_min_grid)
 
 
 ALARMS = {
@@ -148,7 +143,8 @@ def coarse_grid_of_an_alarm(evidence: Evidence, table: str) -> dict[str, Sequenc
     """Grad-CAM of a grid that is too coarse to point at anything, on small images."""
     if table not in OF_FINDINGS:
         return {}
-    _, side = _cam(evidence.several)
+    several = evidence.several
+    side = cam_grid(several.network.architecture, several.sizes.size, several.study.protocol.cam_min_grid)
     told = [f"a grid of {side} \N{MULTIPLICATION SIGN} {side}"] if side < LEAST_GRID else []
     return {column: told for column in evidence.table(table) if column.rpartition("/")[2] == GRADCAM}
 

@@ -117,14 +117,9 @@ def coarse_grid(evidence: "Evidence", table: str) -> Reasons:
     return found
 
 
-def cam_grid(architecture: str, size: int, min_grid: int) -> int:
-    """Positions along a side of the layer that `cam_layer` chooses."""
-    return cam_layer(architecture, size, min_grid)[1]
-
-
 @cache
-def cam_layer(architecture: str, size: int, min_grid: int) -> tuple[str, int]:
-    """The layer that is chosen for class activation maps, and the positions along a side of it.
+def cam_grid(architecture: str, size: int, min_grid: int) -> int:
+    """Positions along a side of the layer that is chosen for class activation maps.
 
     Args:
         architecture: a name in ARCHITECTURES.
@@ -141,7 +136,7 @@ def cam_layer(architecture: str, size: int, min_grid: int) -> tuple[str, int]:
     blocks = [module for stage in ARCHITECTURES[architecture].stages for module in stage.modules]
     network = build(architecture).eval()
     layer = choose_cam_layer(network, blocks, size, min_grid)
-    return layer, min(Explained(network).grids([layer], torch.zeros(1, 3, size, size))[layer])
+    return min(Explained(network).grids([layer], torch.zeros(1, 3, size, size))[layer])
 
 
 @LIMITS.register("unlearned")
