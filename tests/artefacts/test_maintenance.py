@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,7 @@ from saltrust.artefacts.sidecar import SIDECAR, StorageError, sealed
 from saltrust.artefacts.store import Store
 from saltrust.chapters.results_folder import artefacts_named, in_work
 from saltrust.cli import app
-from saltrust.core import paths
+from saltrust.core import paths, scratch
 from saltrust.core.errors import SaltrustError
 from tests.artefacts.test_store import Squares
 
@@ -219,9 +220,12 @@ def test_an_artefact_whose_origin_cannot_be_read_now_stops_a_collection(filled, 
 
 @pytest.fixture
 def command(filled, monkeypatch):
-    """`saltrust store` on the store that is filled; returns (what it printed, what it raised)."""
+    """`saltrust store` on the store that is filled, with temporary folders of its own; returns (what it printed, what it
+    raised)."""
     monkeypatch.setattr(paths, "RESULTS", filled[0])
     monkeypatch.setattr(paths, "STORE", filled[0] / "store")
+    monkeypatch.setattr(tempfile, "tempdir", str(filled[0]))
+    monkeypatch.setattr(scratch, "SHORT", str(filled[0]))
 
     def run(*words):
         done = CliRunner().invoke(app, ["store", *words], env={"COLUMNS": "200"})
