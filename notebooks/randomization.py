@@ -85,7 +85,7 @@ gap = (last["mean"] - threshold["mean"]).sort_values()
 page.quote(
     end=end,
     paper_end="has no cascade of such a network"
-    if paper_end == study.networks.stages[-1]
+    if paper_end == study.networks.stages[-1] and (study.card.cascade == "coarse" or study.card.models)
     else f"ends its figures at {paper_end}",
     n_networks=len(study.networks.replicates),
     only_last=late_words(falls.reset_index()),

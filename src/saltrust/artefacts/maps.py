@@ -343,7 +343,9 @@ def in_state(
         if randomization is None:
             return network
         r = randomization
-        return randomize(network, model.stages, r.stage, r.initialization, r.seed, r.batchnorm, r.order)
+        coarse = any(stage.name == r.stage for stage in model.stages)  # where both cascades have it, it is one state
+        stages = model.stages if coarse else model.fine_stages or model.stages
+        return randomize(network, stages, r.stage, r.initialization, r.seed, r.batchnorm, r.order)
 
     return _kept(_STATE, (model.digest, randomization), load)
 

@@ -57,6 +57,7 @@ class Card(Strict):
     # Where a chest tube goes with the finding: the card of the same patients with as many tubes that do not.
     shortcut_control: str | None = Field(default=None, max_length=LONGEST_NAME, pattern=PLAIN)
     networks: Words = ("inception_v3", "densenet121")  # architectures: the main one, the one beside it, more
+    cascade: Literal["coarse", "fine"] = "coarse"  # stages in which the main network is randomized: see architectures
     models: tuple[Model, ...] = Field(default=(), max_length=MOST)  # classifiers trained elsewhere, which are judged in
     # the place of the networks
     localizer: Literal["unet", "retinanet"] | None

@@ -104,6 +104,7 @@ _QUICK = Profile(
     architectures={
         "inception_v3": Training(epochs=5, patience=5, steps=60, batch_size=16),
         "densenet121": Training(epochs=4, patience=4, steps=45, batch_size=16),
+        "densenet169": Training(epochs=4, patience=4, steps=45, batch_size=16),
     },
     localizers={
         "unet": Training(epochs=5, patience=5, steps=24, batch_size=16),
@@ -194,6 +195,7 @@ _FULL = replace(  # the sizes of Arun et al., Methods, as far as they give them:
     architectures={
         "inception_v3": Training(epochs=20, patience=4, steps=None, batch_size=32),
         "densenet121": Training(epochs=30, patience=5, steps=None, batch_size=32),
+        "densenet169": Training(epochs=75, patience=75, steps=None, batch_size=64),  # Venkatesh et al. [code]
     },
     localizers=dict.fromkeys(_QUICK.localizers, Training(epochs=75, patience=15, steps=None, batch_size=4)),
     localizer_width="paper",
