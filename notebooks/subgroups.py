@@ -47,8 +47,8 @@ means = beside_readers.table(parts, reading, n_boot, ["grouping", "subgroup", *b
 page.table(
     means,
     "subgroups",
-    caption="Every rater, mode, reference and score by subgroup, with the 95 % bootstrap interval over patients and the "
-    "images that have the score.",
+    caption="Every rater, mode, reference and score by subgroup, with the 95 % bootstrap interval over patients and "
+    "the images that have the score.",
     rows=12,
     key=["grouping", "subgroup", *beside_readers.KEY],
 )
@@ -90,7 +90,7 @@ gaps = beside_readers.between_subgroups(by_image, n_boot, reading)
 page.table(
     gaps,
     "gaps",
-    caption="Each rater's best subgroup and its worst: how far their means lie apart, with the 95 % bootstrap interval.",
+    caption="Each rater's best and worst subgroup: how far their means lie apart, with the 95 % bootstrap interval.",
     key=["rater", "grouping"],
 )
 widest = gaps[gaps["rater"].isin(names)].loc[lambda frame: frame["difference"].idxmax()]

@@ -66,9 +66,9 @@ class BesideReaders:
     are. correct: whether only images count that the network classifies
     correctly. reference: what a map is held against, where readers are held against the same: the "consensus" of all
     readers, in which each agrees with himself, or that of the "others". between: what two networks' agreement is
-    compared with: that of a reader with the "consensus", or with each other reader ("pairwise"). empty: what the overlap
-    of two maps scores in which nothing is left; None leaves them out. margin: by how much a map may score less than a
-    reader and count as no worse; None where what is not significantly worse counts.
+    compared with: that of a reader with the "consensus", or with each other reader ("pairwise"). empty: what the
+    overlap of two maps scores in which nothing is left; None leaves them out. margin: by how much a map may score less
+    than a reader and count as no worse; None where what is not significantly worse counts.
     """
 
     mode: str

@@ -9,7 +9,14 @@ import pandas as pd
 from saltrust.artefacts import Artefact
 from saltrust.artefacts.maps import LocalizerMaps, SaliencyMaps, prepared
 from saltrust.artefacts.readers import (
-    CONSENSUS, EXACT, OTHERS, READER, SCORES, ReaderScores, references, scored,
+    CONSENSUS,
+    EXACT,
+    OTHERS,
+    READER,
+    SCORES,
+    ReaderScores,
+    references,
+    scored,
 )  # fmt: skip
 from saltrust.artefacts.scores import ScoreBatch
 from saltrust.core.errors import SaltrustError
