@@ -34,7 +34,7 @@ from saltrust.analysis.randomization import first_falls, late_words, over_networ
 from saltrust.analysis.words import furthest, in_words
 from saltrust.chapters.page import Page
 from saltrust.methods.registry import label_of, select
-from saltrust.scores.similarity import SIMILARITY
+from saltrust.scores.similarity import OF_GREY
 from saltrust.stats.bootstrap import summarize
 from saltrust.study.study import Study
 
@@ -85,7 +85,7 @@ gap = (last["mean"] - threshold["mean"]).sort_values()
 page.quote(
     end=end,
     paper_end="has no cascade of such a network"
-    if paper_end == study.networks.stages[-1]
+    if paper_end == study.networks.stages[-1] and (study.card.cascade == "coarse" or study.card.models)
     else f"ends its figures at {paper_end}",
     n_networks=len(study.networks.replicates),
     only_last=late_words(falls.reset_index()),
@@ -155,7 +155,7 @@ page.table(
 
 # %%
 rows = []
-for score in SIMILARITY:
+for score in OF_GREY:
     at_last = study.criteria.sensitivity(methods, order, score, stage=end).groupby("method")[score].mean()
     pairs = study.criteria.thresholds(methods, score).groupby("method")[score].mean()
     rows += [{"method": name, "score": score, "random": at_last[name], "threshold": pairs[name]} for name in names]

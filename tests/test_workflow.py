@@ -57,6 +57,20 @@ def test_networks_and_their_maps_are_jobs(tmp_path):
     assert 3000 <= min(asked) < max(asked) < 16000  # computed from the artefacts of each
 
 
+def test_images_come_first_then_pages_then_what_most_work_waits_for(tmp_path):
+    sets = (DATASET, "phantom-chest5")
+    done = dry_run(f"datasets={' '.join(sets)}", "profile=quick", SALTRUST_RESULTS=str(tmp_path))
+    urgent: dict[str, list[float]] = {}
+    for text in re.split(r"^(?=(?:local)?rule )", done.stdout, flags=re.MULTILINE):
+        if given := re.search(r"^ +priority: (\S+)$", text, flags=re.MULTILINE):
+            urgent.setdefault(re.split(r"[ :]", text)[1], []).append(float(given[1]))
+    assert min(urgent["data"]) > 4 > urgent["unfinished_book"][0] > urgent["chapter"][0] > 1
+    assert max(urgent["data"]) == 5  # the longest chain of both sets
+    judged = re.search(r"part=inception_v3-1\n +priority: (\S+)", done.stdout)
+    assert float(judged[1]) == max(urgent["networks"])
+    assert 0 < min(urgent["maps"]) < max(urgent["maps"]) < max(urgent["networks"]) < 1
+
+
 def jobs(done: subprocess.CompletedProcess) -> list[tuple[str, list[str], dict[str, str]]]:
     """The rule, the inputs and the wildcards of each job of a dry run."""
     found = []

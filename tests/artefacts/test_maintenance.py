@@ -220,8 +220,9 @@ def test_an_artefact_whose_origin_cannot_be_read_now_stops_a_collection(filled, 
 
 @pytest.fixture
 def command(filled, monkeypatch):
-    """`saltrust store` on the store that is filled, with temporary folders of its own; returns (what it printed, what it
-    raised)."""
+    """`saltrust store` on the store that is filled, with temporary folders of its own.
+
+    Returns (what it printed, what it raised)."""
     monkeypatch.setattr(paths, "RESULTS", filled[0])
     monkeypatch.setattr(paths, "STORE", filled[0] / "store")
     monkeypatch.setattr(tempfile, "tempdir", str(filled[0]))

@@ -19,11 +19,12 @@ from saltrust.artefacts.maps import (
     RawMaps,
     Regions,
     SaliencyMaps,
+    in_state,
 )
 from saltrust.core.errors import SaltrustError
 from saltrust.methods.registry import METHODS, POWERS
 from saltrust.methods.xrai import rank_regions, segment
-from saltrust.models.architectures import Stage
+from saltrust.models.architectures import Part, Stage
 from saltrust.models.classifiers import to_input
 from saltrust.models.randomization import randomize
 
@@ -183,6 +184,22 @@ def test_outputs_of_a_randomized_classifier_are_those_of_its_drawn_weights(model
     assert found["top"].shape == (3, 2)
     assert not np.allclose(found["top"], found["stem"])
     assert not np.allclose(found["top"], network(images).detach().numpy())
+
+
+def test_a_stage_of_the_finer_cascade_is_known_as_well(model):
+    model.stages = [Stage("whole", ("2", "0"))]
+    model.fine_stages = [Part("2", ("2",), of="whole"), Part("0", ("0",), of="whole")]
+    trained = model.network(None).state_dict()
+    found = {
+        stage: in_state(model, Randomization(stage, "truncated_normal", "reset", seed=1), None).state_dict()
+        for stage in ("2", "0", "whole")
+    }
+    assert torch.equal(found["2"]["0.weight"], trained["0.weight"])
+    assert not torch.equal(found["0"]["0.weight"], trained["0.weight"])
+    for name, value in found["whole"].items():
+        assert torch.equal(found["0"][name], value)
+    with pytest.raises(SaltrustError, match="unknown stage '3'"):
+        in_state(model, Randomization("3", "truncated_normal", "reset", seed=1), None)
 
 
 def pictures(n: int) -> np.ndarray:

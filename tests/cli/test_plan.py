@@ -141,6 +141,19 @@ def test_book_is_every_chapter_of_its_data_sets():
     assert not plan.as_by_default([work("localization", dataset="cells", methods="lrp")])
 
 
+@pytest.mark.parametrize(
+    ("dataset", "judged"), [("phantom-chest5", "densenet121-findings-1"), ("phantom-pneumothorax", "inception_v3-1")]
+)
+def test_the_network_that_is_judged_has_more_work_waiting_than_any_other(dataset, judged, results):
+    found, _ = plan.jobs(plan.of_book(dataset, "quick"))
+    networks = sorted((job for job in found if job.stage == "networks"), key=lambda job: job.chain)
+    assert networks[-1].name == judged
+    assert networks[-1].chain > networks[-2].chain
+    maps = max((job for job in found if job.stage == "maps"), key=lambda job: job.chain)
+    assert maps.name == judged
+    assert networks[-1].chain == networks[-1].work + maps.work
+
+
 def test_command_prints_json_and_refuses_unknown_names(results, monkeypatch, capsys):
     command = ["saltrust", "plan", "dataset", "--profile", "smoke", "--protocol", "published", "--json"]
     monkeypatch.setattr(sys, "argv", command)

@@ -122,7 +122,7 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, list[str]]]] = {
     "": (
         GOOD,
         {
-            **dict.fromkeys(("name", "finding", "loader", "truth"), WORD),
+            **dict.fromkeys(("name", "finding", "loader", "truth", "cascade"), WORD),
             **dict.fromkeys(("absent", "shortcut_control", "localizer"), MAYBE_WORD),
             **dict.fromkeys(("title", "summary", "role", "reported", "modality", "licence"), TEXT),
             **dict.fromkeys(("classes", "findings", "networks", "chapters", "models", "cite"), EVERY),
@@ -344,6 +344,10 @@ TOGETHER = {
     "a network twice": Refused(card(networks="[densenet121, densenet121]"), "each once"),
     "an unknown network": Refused(card(networks="[inception_v3, densenet12]"), "did you mean 'densenet121'"),
     "a network of other truth": Refused(card(networks="[inception_v3, alexnet]"), "unknown network 'alexnet'"),
+    "an unknown cascade": Refused(card(cascade="finer"), "'coarse' or 'fine'"),
+    "a cascade that its network does not have": Refused(
+        card(networks="[densenet121, inception_v3]", cascade="fine"), "only of inception_v3"
+    ),
     "an unknown protocol": Refused(card(protocols="{as_rnu: {a: 1}}"), "did you mean 'as_run'"),
     "a protocol of a number": Refused(card(protocols="{as_run: 5}"), "protocols"),
     "a protocol by a number": Refused(card(protocols="{5: {a: 1}}"), "protocols"),

@@ -202,6 +202,7 @@ def test_without_a_layer_the_coarsest_scale_is_taken(name):
         ("vgg16", 224, [f"features.{i}" for i in (3, 8, 15, 22, 29)]),  # as aenglebert/polycam
         ("alexnet", 80, [f"features.{i}" for i in (1, 4, 11)]),
         ("densenet121", 80, ["features.relu0", *(f"features.denseblock{i}" for i in (1, 2, 3)), "features.norm5"]),
+        ("densenet169", 80, ["features.relu0", *(f"features.denseblock{i}" for i in (1, 2, 3)), "features.norm5"]),
         ("inception_v3", 299, ["Conv2d_2b_3x3", "Conv2d_4a_3x3", "Mixed_5d", "Mixed_6e", "Mixed_7c"]),
         ("inception_v3", 80, ["Conv2d_2b_3x3", "Conv2d_4a_3x3", "Mixed_5d", "Mixed_6e"]),
     ],

@@ -176,9 +176,9 @@ def weights_folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def imagenet_densenet() -> nn.Module:
+def imagenet_densenet(name: str = "densenet121") -> nn.Module:
     torch.manual_seed(0)
-    model = torchvision.models.densenet121(weights=None)
+    model = torchvision.models.get_model(name, weights=None)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean.uniform_(-0.1, 0.1)
@@ -186,9 +186,10 @@ def imagenet_densenet() -> nn.Module:
     return model
 
 
-def test_densenet_weights_give_what_torchvision_computes_from_its_own_input(weights_folder):
+@pytest.mark.parametrize("architecture", ["densenet121", "densenet169"])
+def test_densenet_weights_give_what_torchvision_computes_from_its_own_input(architecture, weights_folder):
     """The checkpoint's old names, and the ImageNet normalization folded into the first block."""
-    reference = imagenet_densenet().eval()
+    reference = imagenet_densenet(architecture).eval()
     old = {
         name.replace("norm1", "norm.1").replace("norm2", "norm.2").replace("conv1", "conv.1").replace("conv2", "conv.2")
         if "denselayer" in name
@@ -196,10 +197,10 @@ def test_densenet_weights_give_what_torchvision_computes_from_its_own_input(weig
         for name, value in reference.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }
-    torch.save(old, weights_folder / "densenet121.pth")
-    path = imagenet_weights("densenet121")
-    assert path == weights_folder / "densenet121.pth"
-    model = build("densenet121", pretrained=path).eval()
+    torch.save(old, weights_folder / f"{architecture}.pth")
+    path = imagenet_weights(architecture)
+    assert path == weights_folder / f"{architecture}.pth"
+    model = build(architecture, pretrained=path).eval()
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     mean, sd = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     normalized = (images - mean.view(3, 1, 1)) / sd.view(3, 1, 1)

@@ -20,7 +20,7 @@ def test_a_small_network_by_hand():
     assert found.training(7) == COPIES * found.weights + IN_PASSING * 7 * found.image
 
 
-@pytest.mark.parametrize("architecture", ["inception_v3", "densenet121", "resnet34"])
+@pytest.mark.parametrize("architecture", ["inception_v3", "densenet121", "densenet169", "resnet34"])
 def test_a_pass_keeps_as_much_as_is_foreseen(architecture):
     """A real pass, whose graph is walked: every tensor that a step of the way back holds, each storage once."""
     size = 96
@@ -47,7 +47,7 @@ def test_a_pass_keeps_as_much_as_is_foreseen(architecture):
 
 
 def test_what_the_paper_s_sizes_take_can_be_had():
-    """At 320 pixels, batches of 32 and 4: tens of gigabytes at most, and more than in quick."""
+    """At 320 pixels, batches of 32, 64 and 4: tens of gigabytes at most, and more than in quick."""
     full, quick = PROFILES["full"], PROFILES["quick"]
 
     def training(profile, name):
@@ -57,4 +57,4 @@ def test_what_the_paper_s_sizes_take_can_be_had():
     for name in ("unet", "retinanet"):
         assert training(quick, name) < training(full, name) < 10e9
     for name, sizes in full.architectures.items():
-        assert 1e9 < of_classifier(name, 1, full.size).training(sizes.batch_size) < 30e9
+        assert 1e9 < of_classifier(name, 1, full.size).training(sizes.batch_size) < 35e9

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from saltrust.core.errors import SaltrustError
-from saltrust.models.architectures import ARCHITECTURES, Stage
+from saltrust.models.architectures import ARCHITECTURES, Part, Stage
 from saltrust.models.classifiers import build
 from saltrust.models.initialization import BATCHNORM, INITS
 from saltrust.models.randomization import ORDERS, cascade, layers_of, randomize, randomized
@@ -19,6 +19,8 @@ SOME = ["inception_v3", "densenet121", "resnet34"]  # the plain networks have 60
 
 
 SMALL = tuple(Stage(name, (name,)) for name in ("logits", "last", "middle", "stem"))
+COARSE = (SMALL[0], Stage("inner", ("last", "middle")), SMALL[3])
+FINE = (SMALL[0], *(Part(name, (name,), of="inner") for name in ("last", "middle")), SMALL[3])
 
 
 @pytest.fixture
@@ -68,15 +70,16 @@ def weights_in(model: nn.Module, stages: slice) -> set[str]:
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_every_weight_belongs_to_exactly_one_stage(architecture, monkeypatch):
     monkeypatch.setattr(nn.init, "kaiming_normal_", lambda weight, **kwargs: weight)  # the values do not matter
-    model = build(architecture)
-    owners = [
-        id(weight)
-        for stage in ARCHITECTURES[architecture].stages
-        for layer in layers_of(model, stage)
-        for weight in layer.parameters(recurse=False)
-    ]
-    assert len(owners) == len(set(owners))
-    assert set(owners) == {id(weight) for weight in model.parameters()}
+    model, spec = build(architecture), ARCHITECTURES[architecture]
+    for stages in filter(None, (spec.stages, spec.fine_stages)):
+        owners = [
+            id(weight)
+            for stage in stages
+            for layer in layers_of(model, stage)
+            for weight in layer.parameters(recurse=False)
+        ]
+        assert len(owners) == len(set(owners))
+        assert set(owners) == {id(weight) for weight in model.parameters()}
 
 
 def test_inception_has_the_paper_s_stages():
@@ -84,6 +87,49 @@ def test_inception_has_the_paper_s_stages():
     assert names[0] == "logits"
     assert names[-1] == "stem"
     assert len(names) == 13
+
+
+def test_the_finer_cascade_of_inception_has_the_study_s_seventeen_stages():
+    """Venkatesh et al., code: fc, Mixed_7c to 5b, Conv2d_4a, 3b, 2b, 2a, 1a. The network itself says in which order its
+    layers run."""
+    stages = ARCHITECTURES["inception_v3"].fine_stages
+    running = [name for name, _ in build("inception_v3").named_children() if name.startswith(("Conv2d", "Mixed", "fc"))]
+    assert [stage.modules for stage in stages] == [(name,) for name in reversed(running)]
+    assert [stage.name for stage in stages] == ["logits", *running[-2::-1]]
+    assert len(stages) == 17
+    assert (running[5], running[0]) == ("Mixed_5b", "Conv2d_1a_3x3")
+
+
+def test_the_finer_cascade_of_inception_ends_where_the_coarse_one_does(networks):
+    model, spec = networks["inception_v3"], ARCHITECTURES["inception_v3"]
+    before, coarse = state(model), state(randomized(model, spec.stages, "torch_default", seed=2))
+    fine = state(randomized(model, spec.fine_stages, "torch_default", seed=2))
+    learned = {name for name in before if not name.endswith("num_batches_tracked")}
+    assert changed(before, fine) == changed(before, coarse) == learned  # nothing of it is left
+    assert not changed(coarse, fine)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_finer_cascade_has_the_states_of_the_coarser_one_and_more_between_them(order, small):
+    before = state(small)
+    entire = state(randomized(small, COARSE, "truncated_normal", seed=4))
+    for stage in COARSE:
+        if stage.name != "inner":
+            coarse, fine = (
+                state(randomize(small, stages, stage.name, "truncated_normal", 4, order=order))
+                for stages in (COARSE, FINE)
+            )
+            assert not changed(coarse, fine)
+    between = {name: state(copy) for name, copy in cascade(small, FINE, "truncated_normal", seed=4, order=order)}
+    random = {name: {tensor.split(".")[0] for tensor in changed(before, found)} for name, found in between.items()}
+    top = {"last": {"logits", "last"}, "middle": {"logits", "last", "middle"}}
+    up = {"last": {"last", "middle", "stem"}, "middle": {"middle", "stem"}}
+    expected = {"top_down": top, "bottom_up": up, "independent": {"last": {"last"}, "middle": {"middle"}}}[order]
+    for part, blocks in expected.items():
+        assert random[part] == blocks
+        alone = state(randomize(small, FINE, part, "truncated_normal", 4, order=order))
+        assert not changed(between[part], alone)
+        assert not changed(entire, alone) & changed(before, alone)
 
 
 @pytest.mark.parametrize("batchnorm", BATCHNORM)

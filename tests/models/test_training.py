@@ -309,7 +309,7 @@ def test_a_training_sees_a_mirrored_image_only_where_the_plan_says_so(architectu
 
 
 def test_the_profile_full_trains_with_the_numbers_of_the_paper():
-    """Arun et al., Methods; the batch of the classifiers is not given."""
+    """Arun et al., Methods; the batch of the classifiers is not given. DenseNet169: the code of Venkatesh et al."""
     full = PROFILES["full"]
     plans = {name: classifier_plan(name, sizes, 3, True, False) for name, sizes in full.architectures.items()}
     plans |= {kind: localizer_plan(kind, sizes, 3, full, False) for kind, sizes in full.localizers.items()}
@@ -317,9 +317,12 @@ def test_the_profile_full_trains_with_the_numbers_of_the_paper():
     assert {name: tuple(getattr(plan, field) for field in fields) for name, plan in plans.items()} == {
         "inception_v3": (20, 4, 1e-4, "adam", "constant", 32, None, 3),
         "densenet121": (30, 5, 7e-5, "adam", "constant", 32, None, 3),
+        "densenet169": (75, 75, 1e-4, "adamw", "plateau", 64, None, 3),
         "unet": (75, 15, 1e-4, "adam", "plateau", 4, None, 3),
         "retinanet": (75, 15, 1e-4, "adam", "plateau", 4, None, 3),
     }
+    decays = {name: plan.weight_decay for name, plan in plans.items() if plan.weight_decay}
+    assert decays == {"densenet169": 1e-4}
     assert plans["unet"].features == (64, 128, 256, 512, 1024, 64)
     assert plans["retinanet"].backbone == "resnet101"
     assert (full.size, full.explained, full.replicates, full.train, full.val, full.test) == (320, None, 3, *[None] * 3)

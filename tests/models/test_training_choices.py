@@ -8,6 +8,7 @@ import pytest
 from saltrust.core.profiles import NETWORKS, PROFILES
 from saltrust.core.protocols import INFERRED, OURS, STATED
 from saltrust.models import training_choices
+from saltrust.models.architectures import ARCHITECTURES
 from saltrust.models.branching import BranchPlan
 from saltrust.models.recipes import classifier_plan
 from saltrust.models.retinanet import RetinaNetPlan
@@ -35,6 +36,7 @@ def test_no_kind_of_plan_is_left_out():
     assert {TrainingPlan, UNetPlan, RetinaNetPlan, BranchPlan} <= kinds
     assert kinds >= set(map(type, PROFILES.values()))
     told = {row["of"]: row["values"]["full"] for row in catalogue() if row["field"] == "learning_rate"}
+    assert told["Second classifier, Venkatesh et al."] == "0.0001"
     assert told["Classifiers, Arun et al."] == "0.0001 (InceptionV3), 7e-05 (DenseNet121)"
     assert told["Base models, Tjoa & Guan"] == "0.0001 (AlexNet), 0.0001 (VGG16), 0.001 (ResNet34)"
     assert len(NETWORKS) == 3
@@ -53,9 +55,20 @@ def test_the_table_follows_the_plans(monkeypatch):
         lambda *given, **named: replace(classifier_plan(*given, **named), batch_size=7),
     )
     changed = {key for key, row in rows().items() if row != before[key]}
-    assert changed == {("Classifiers, Arun et al.", "batch_size")}
+    classifiers = ("Classifiers, Arun et al.", "Second classifier, Venkatesh et al.")
+    assert changed == {(name, "batch_size") for name in classifiers}
     row = rows()["Classifiers, Arun et al.", "batch_size"]
     assert (set(row["values"].values()), row["status"]) == ({"7"}, OURS)
+
+
+def test_every_classifier_that_a_profile_trains_is_told_once():
+    told = [
+        name
+        for trained in TRAINED
+        if trained.title.lower().partition(",")[0].endswith(("classifiers", "classifier"))
+        for name in trained.plans(PROFILES["full"])
+    ]
+    assert sorted(told) == sorted(ARCHITECTURES[name].title for name in PROFILES["full"].architectures)
 
 
 def test_what_the_paper_leaves_open_is_not_called_stated():

@@ -9,10 +9,10 @@ from scipy.stats import spearmanr
 from skimage.feature import hog as skimage_hog
 
 from saltrust.core.errors import SaltrustError
-from saltrust.scores.similarity import SIMILARITY, hog, spearman, spearman_abs
+from saltrust.scores.similarity import OF_GREY, OF_MARKS, SIMILARITY, hog, spearman, spearman_abs
 
 SETTINGS = {"ssim": {"data_range": 2.0}}
-CORRELATIONS = [name for name in SIMILARITY if name != "ssim"]
+CORRELATIONS = [name for name in OF_GREY if name != "ssim"]
 TIED = arrays(np.float64, (4, 5), elements=st.integers(-3, 3).map(float)).filter(lambda x: np.ptp(np.abs(x)) > 0)
 
 
@@ -43,7 +43,7 @@ def test_hog_equals_scikit_image(cell):
         assert hog(first, second, cell=cell)[index] == pytest.approx(np.corrcoef(*features)[0, 1], abs=1e-9)
 
 
-@pytest.mark.parametrize("name", SIMILARITY)
+@pytest.mark.parametrize("name", OF_GREY)
 def test_is_symmetric_and_one_for_equal_maps(name):
     first, second = maps(1)
     values = score(name, first, second)
@@ -53,7 +53,7 @@ def test_is_symmetric_and_one_for_equal_maps(name):
     np.testing.assert_allclose(score(name, first, first), 1, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", SIMILARITY)
+@pytest.mark.parametrize("name", OF_GREY)
 def test_stacks_are_scored_pair_by_pair(name):
     first, second = maps(2)
     alone = [[score(name, a, b) for a, b in zip(*rows, strict=True)] for rows in zip(first, second, strict=True)]
@@ -91,7 +91,7 @@ def test_constant_maps_have_no_correlation(name, flat):
     assert np.isnan(values).all()
 
 
-@pytest.mark.parametrize("name", SIMILARITY)
+@pytest.mark.parametrize("name", OF_GREY)
 def test_nan_stays_with_its_pair(name):
     first, second = maps(7, shape=(2, 48, 48))
     first[1, 20, 20] = np.nan
@@ -100,7 +100,7 @@ def test_nan_stays_with_its_pair(name):
     assert np.isnan(values[1])
 
 
-@pytest.mark.parametrize("name", SIMILARITY)
+@pytest.mark.parametrize("name", OF_GREY)
 def test_maps_of_different_shapes_are_refused(name):
     with pytest.raises(SaltrustError, match="one shape"):
         score(name, np.zeros((1, 48, 48)), np.zeros((1, 48, 49)))
@@ -109,3 +109,27 @@ def test_maps_of_different_shapes_are_refused(name):
 def test_maps_too_small_for_hog_are_refused():
     with pytest.raises(SaltrustError, match="cells of 16"):
         hog(np.zeros((47, 60)), np.zeros((47, 60)))
+
+
+MARKS = arrays(np.float64, (2, 4, 5), elements=st.sampled_from([0.0, 0.0, 0.3, 1.0]))
+
+
+@given(MARKS, MARKS)
+def test_scores_of_marks_are_those_of_sets_of_pixels(first, second):
+    for i in range(2):
+        own, other = (set(map(tuple, np.argwhere(one[i] > 0))) for one in (first, second))
+        both, either = len(own & other), len(own | other)
+        expected = {
+            "iou": both / either if either else 0.25,
+            "dice": 2 * both / (len(own) + len(other)) if either else 0.25,
+            "pixel_error": (either - both) / 20,
+        }
+        for name in OF_MARKS:
+            assert SIMILARITY[name](first, second, empty=0.25)[i] == pytest.approx(expected[name], abs=1e-12)
+
+
+def test_two_maps_that_mark_nothing_are_left_out_where_one_says_so():
+    empty = np.zeros((1, 3, 3))
+    assert np.isnan(SIMILARITY["iou"](empty, empty, empty=None)).all()
+    assert SIMILARITY["iou"](empty, empty) == 1
+    assert SIMILARITY["pixel_error"](empty, empty, empty=None) == 0

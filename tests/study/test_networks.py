@@ -63,6 +63,18 @@ def test_the_papers_cascade_ends_at_keras_mixed_1():
     assert cells.paper_end == cells.stages[-1]
 
 
+def test_the_card_of_the_musculoskeletal_study_asks_for_its_cascade():
+    """Of 17 stages, to the input; whatever a stage of the coarse cascade names is the same state in it."""
+    networks, coarse = (Study(name, "smoke").networks for name in ("phantom-bones", "phantom-pneumothorax"))
+    assert networks.stages[:12] == coarse.stages[:12]
+    assert networks.stages[12:] == tuple(
+        f"Conv2d_{layer}" for layer in ("4a_3x3", "3b_1x1", "2b_3x3", "2a_3x3", "1a_3x3")
+    )
+    assert networks.paper_end == networks.stages[-1]
+    assert networks.stages_in("bottom_up") == networks.stages[::-1]
+    assert networks.classifiers == ("inception_v3-1", "inception_v3-2", "densenet169-1")
+
+
 def test_an_inception_from_elsewhere_has_the_papers_stage():
     body = build("inception_v3").eval()
     names = [stage.name for stage in stages_of(nn.Sequential(OrderedDict(body=body)), 80)]

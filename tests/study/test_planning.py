@@ -177,6 +177,25 @@ def test_a_large_state_is_named_by_what_a_file_may_be_called(store):
     assert list(paths(Plan([state], store))) == ["maps/net-1-top_down_to_3"]
 
 
+def test_a_chain_is_the_longest_of_all_that_begin_with_a_job(store):
+    """The oracle walks every chain there is."""
+    rng = np.random.default_rng(0)
+    pieces: list[Piece] = []
+    for k in range(12):
+        chosen = tuple(pieces[p] for p in np.flatnonzero(rng.random(k) < 0.4))
+        stage = ("data", "networks", "maps")[k // 4]
+        pieces.append(Piece(f"piece{k}", stage, (f"job{k}",), LARGE * rng.integers(1, 9), chosen))
+    jobs = Plan(pieces, store).jobs()
+    assert len(jobs) == len(pieces)
+
+    def chains(first):
+        waiting = [other for other in jobs if first.path in other.after]
+        return [first.work + rest for other in waiting for rest in chains(other)] or [first.work]
+
+    assert {job.path: job.chain for job in jobs} == {job.path: max(chains(job)) for job in jobs}
+    assert any(len(chains(job)) > 1 for job in jobs)
+
+
 def test_all_of_a_small_data_set_is_one_job(store):
     image = Piece("image")
     maps = Piece("maps", "maps", parts=(image,))

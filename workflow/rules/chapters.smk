@@ -4,6 +4,6 @@ rule chapter:
         first=lambda to: comes_first(**to),
     output:
         notebook("{dataset}", "{chapter}"),
-    priority: 1  # whoever reads the unfinished book waits for its pages
+    priority: 2  # whoever reads the unfinished book waits for its pages
     shell:
         "saltrust publish {wildcards.chapter} --dataset {wildcards.dataset} --profile {PROFILE} > /dev/null"

@@ -7,7 +7,7 @@ rule data:  # images, average masks, regions
         lambda to: before(to),
     output:
         touch(RESULTS / "{dataset}/computed/{stage,data}/{part}.done"),
-    priority: 3  # the first book waits for it
+    priority: lambda to: 4 + urgency(to)  # the first book waits for it
     params:
         environment=" ".join(f"{name}={value}" for name, value in KEEP_MEMORY.items()),
     resources:
@@ -22,7 +22,7 @@ rule data:  # images, average masks, regions
 use rule data as networks with:  # one network
     output:
         touch(RESULTS / "{dataset}/computed/{stage,networks}/{part}.done"),
-    priority: 0
+    priority: urgency
     resources:
         accelerator=GPU,
         mem_mb=memory,
@@ -31,7 +31,7 @@ use rule data as networks with:  # one network
 use rule data as maps with:  # all maps of a network in one of its states
     output:
         touch(RESULTS / "{dataset}/computed/{stage,maps}/{part}.done"),
-    priority: 0
+    priority: urgency
     resources:
         accelerator=GPU,
         mem_mb=memory,
@@ -40,7 +40,7 @@ use rule data as maps with:  # all maps of a network in one of its states
 use rule data as everything with:  # all of a data set that is small
     output:
         touch(RESULTS / "{dataset}/computed/{stage,all}/{part}.done"),
-    priority: 0
+    priority: urgency
     resources:
         accelerator=GPU,
         mem_mb=memory,

@@ -9,6 +9,7 @@ from typing import Any
 
 from saltrust.analysis import alarm_under_shift, every_method
 from saltrust.analysis.audit.table import FINDINGS
+from saltrust.analysis.beside_readers import by_share
 from saltrust.analysis.claims import alarms, cells, ledger, readers, tables
 from saltrust.analysis.libraries import comparison
 from saltrust.analysis.multiverse import curve
@@ -20,6 +21,7 @@ from saltrust.study import doubts
 from saltrust.study.criteria import CRITERIA
 from saltrust.study.five_band import TJOA_EIGHT, TJOA_TEN, FiveBandStudy
 from saltrust.study.multilabel import JUDGED, multilabel_study
+from saltrust.study.readers import ReaderStudy
 from saltrust.study.shortcut import ShortcutStudy
 from saltrust.study.study import Study
 
@@ -238,6 +240,19 @@ def _claims(study: Study, given: Parameters) -> Iterator[Artefact]:
 @NEEDS.register("shortcut")
 def _shortcut(study: Study, given: Parameters) -> Iterator[Artefact]:
     yield from ShortcutStudy(study).artefacts(list(dict.fromkeys([*select(given["methods"]), *CONTROLS])))
+
+
+@NEEDS.register("readers")
+def _readers(study: Study, given: Parameters) -> Iterator[Artefact]:
+    methods = select(given["methods"])
+    for share, reading in by_share(ReaderStudy(study)).items():
+        yield from reading.artefacts(methods, cascade=share == 1.0)
+
+
+@NEEDS.register("subgroups")
+def _subgroups(study: Study, given: Parameters) -> Iterator[Artefact]:
+    reading = ReaderStudy(study)
+    yield from reading.artefacts(select(given["methods"]), cascade=False)
 
 
 @NEEDS.register("multilabel")

@@ -343,7 +343,9 @@ def in_state(
         if randomization is None:
             return network
         r = randomization
-        return randomize(network, model.stages, r.stage, r.initialization, r.seed, r.batchnorm, r.order)
+        coarse = any(stage.name == r.stage for stage in model.stages)  # where both cascades have it, it is one state
+        stages = model.stages if coarse else model.fine_stages or model.stages
+        return randomize(network, stages, r.stage, r.initialization, r.seed, r.batchnorm, r.order)
 
     return _kept(_STATE, (model.digest, randomization), load)
 
@@ -425,16 +427,19 @@ def effective(preparation: Preparation, maps: Artefact) -> Preparation:
 
     if not isinstance(maps, SaliencyMaps):
         bits = preparation.bits if isinstance(maps, LocalizerMaps) else None
-        return Preparation("sum", clip=None, bits=bits)
+        return Preparation("sum", clip=None, bits=bits, mode=preparation.mode)
     preparation = replace(preparation, bits=None)
     return preparation if METHODS[maps.method].signed else replace(preparation, channels="sum")
 
 
 def prepared(maps: Artefact, preparation: Preparation, get: Callable) -> np.ndarray:
     """Maps (n, height, width) in [0, 1], ready to be scored."""
+    from saltrust.methods.modes import MODES
     from saltrust.methods.preparation import prepare, rounded
 
     preparation = effective(preparation, maps)
-    if not isinstance(maps, SaliencyMaps):
-        return rounded(get(maps)[:, 0].astype(np.float64), preparation.bits)
-    return prepare(get(maps).values, preparation.channels, preparation.clip)
+    if isinstance(maps, SaliencyMaps):
+        grey = prepare(get(maps).values, preparation.channels, preparation.clip)
+    else:
+        grey = rounded(get(maps)[:, 0].astype(np.float64), preparation.bits)
+    return MODES[preparation.mode](grey)

@@ -159,6 +159,13 @@ class _Classifier:
 
         return ARCHITECTURES[self.architecture].stages
 
+    @property
+    def fine_stages(self) -> tuple[Any, ...]:
+        """The same in more stages, where the architecture has a finer cascade; else ()."""
+        from saltrust.models.architectures import ARCHITECTURES
+
+        return ARCHITECTURES[self.architecture].fine_stages
+
     def network(self, get: Callable) -> Any:
         """The network with its trained weights."""
         from saltrust.models.classifiers import restored
@@ -331,6 +338,7 @@ class ExternalClassifier(Artefact):
     checksum: str
     stages: tuple[Any, ...]
     test: ImageSet
+    fine_stages: ClassVar[tuple[Any, ...]] = ()
     input_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     n_outputs: ClassVar[int | None] = None  # known once it is loaded
 

@@ -52,10 +52,12 @@ class Card(Strict):
     classes: Names = ()  # names of the labels, where there are more than with and without the finding
     absent: Name | None = None  # of these, the one without the finding, if there is one
     findings: Names = ()  # independent findings, of which an image has any number; `finding` is any of them
+    readers: int = Field(default=0, ge=0, le=MOST)  # whose drawings are kept apart, where maps are compared with them
     truth: Literal["mask", "box", "graded", "none"]  # none: labels alone
     # Where a chest tube goes with the finding: the card of the same patients with as many tubes that do not.
     shortcut_control: str | None = Field(default=None, max_length=LONGEST_NAME, pattern=PLAIN)
     networks: Words = ("inception_v3", "densenet121")  # architectures: the main one, the one beside it, more
+    cascade: Literal["coarse", "fine"] = "coarse"  # stages in which the main network is randomized: see architectures
     models: tuple[Model, ...] = Field(default=(), max_length=MOST)  # classifiers trained elsewhere, which are judged in
     # the place of the networks
     localizer: Literal["unet", "retinanet"] | None
@@ -96,6 +98,8 @@ class Card(Strict):
             raise ValueError("'classes' exclude one another and 'findings' do not: a card has either")
         if len(self.networks) < 2 or doubled(self.networks):
             raise ValueError("'networks' needs two architectures or more, each once, whose maps are compared")
+        if self.readers == 1 or (self.readers and self.truth not in ("mask", "box")):
+            raise ValueError("'readers' counts two or more, who drew a truth of kind 'mask' or 'box'")
         if self.shortcut_control == self.name:
             raise ValueError("'shortcut_control' must be another card")
         names = [model.name for model in self.models]

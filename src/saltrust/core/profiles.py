@@ -1,6 +1,7 @@
 """Profiles: the size of a run. What is computed is the protocol's; how much of it, the profile's."""
 
 from dataclasses import dataclass, replace
+from math import ceil
 
 from saltrust.core.registry import Registry
 
@@ -17,6 +18,14 @@ class Training:
     patience: int
     steps: int | None
     batch_size: int
+
+    def at_most(self, images: int) -> "Training":
+        """The same training with no more batches in an epoch than so many images fill.
+
+        >>> Training(epochs=5, patience=5, steps=60, batch_size=16).at_most(100).steps
+        7
+        """
+        return replace(self, steps=min(self.steps or images, ceil(images / self.batch_size)))
 
 
 @dataclass(frozen=True)
@@ -79,6 +88,7 @@ class Profile:
     copy_steps: int
     perturbations: int  # perturbed copies of an image for LIME and KernelSHAP
     channels: int | None  # most active channels of each layer that Poly-CAM tries, None for all
+    shares: tuple[float, ...]  # of the training images, from which further networks learn that are set beside readers
     branching: Branching
     multilabel: Multilabel
 
@@ -94,6 +104,7 @@ _QUICK = Profile(
     architectures={
         "inception_v3": Training(epochs=5, patience=5, steps=60, batch_size=16),
         "densenet121": Training(epochs=4, patience=4, steps=45, batch_size=16),
+        "densenet169": Training(epochs=4, patience=4, steps=45, batch_size=16),
     },
     localizers={
         "unet": Training(epochs=5, patience=5, steps=24, batch_size=16),
@@ -111,6 +122,7 @@ _QUICK = Profile(
     copy_steps=4,
     perturbations=300,
     channels=32,
+    shares=(0.1,),
     branching=Branching(
         sizes={"alexnet": 128, "vgg16": 64, "resnet34": 136},  # ResNet34's the largest, as in the paper
         shards={"train": 32, "val": 2, "test": 3},
@@ -183,6 +195,7 @@ _FULL = replace(  # the sizes of Arun et al., Methods, as far as they give them:
     architectures={
         "inception_v3": Training(epochs=20, patience=4, steps=None, batch_size=32),
         "densenet121": Training(epochs=30, patience=5, steps=None, batch_size=32),
+        "densenet169": Training(epochs=75, patience=75, steps=None, batch_size=64),  # Venkatesh et al. [code]
     },
     localizers=dict.fromkeys(_QUICK.localizers, Training(epochs=75, patience=15, steps=None, batch_size=4)),
     localizer_width="paper",
@@ -196,6 +209,7 @@ _FULL = replace(  # the sizes of Arun et al., Methods, as far as they give them:
     copy_steps=100,
     perturbations=1000,
     channels=None,
+    shares=(0.5, 0.1, 0.01),
     branching=replace(  # Tjoa & Guan, sec. III and Table I
         _QUICK.branching,
         sizes={"resnet34": 512, "alexnet": 224, "vgg16": 224},

@@ -19,11 +19,14 @@ class Preparation:
     clip: percentile at which the map is cut from above, None for no cut. Maps are then rescaled to [0, 1].
     bits: of a localizer's maps, which are neither joined, cut nor rescaled: 8 rounds them to 256 grey levels from 0 to
         1, None leaves them as they are.
+    mode: what is then kept of the map: "raw" for all of it, "otsu" for what lies above Otsu's threshold, "boxes" for
+        the boxes around that (a name in MODES).
     """
 
     channels: str
     clip: float | None
     bits: int | None = None
+    mode: str = "raw"
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,28 @@ class FiveBand:
     n_soft: bool
     clamping: str
     empty: bool
+
+
+@dataclass(frozen=True)
+class BesideReaders:
+    """How maps are compared with what readers drew (Venkatesh et al.).
+
+    mode: in which form maps are judged, a name in MODES. opened: whether the boxes of edges are opened as those of maps
+    are. correct: whether only images count that the network classifies
+    correctly. reference: what a map is held against, where readers are held against the same: the "consensus" of all
+    readers, in which each agrees with himself, or that of the "others". between: what two networks' agreement is
+    compared with: that of a reader with the "consensus", or with each other reader ("pairwise"). empty: what the
+    overlap of two maps scores in which nothing is left; None leaves them out. margin: by how much a map may score less
+    than a reader and count as no worse; None where what is not significantly worse counts.
+    """
+
+    mode: str
+    opened: bool
+    correct: bool
+    reference: str
+    between: str
+    empty: float | None
+    margin: float | None
 
 
 @dataclass(frozen=True)
@@ -97,6 +122,7 @@ class Protocol:
     pairs_by_method: bool  # whether each method draws pairs of its own
 
     five_band: FiveBand
+    readers: BesideReaders
 
     # SSIM that repeatability and reproducibility must exceed; or, by name, how it is measured for each method: with
     # "surrogates" of the other map, which share its texture but not its layout, or on maps of "different images". Of
@@ -113,12 +139,20 @@ class Protocol:
         """
         ranked = {"spearman": Preparation("sum", clip=None), "spearman_abs": Preparation("abs_sum", clip=None)}
         own_range = {"data_range": 1.0} if localizer in self.eight_bit else {}
+        empty = {"empty": self.readers.empty}
+        settings = {"ssim": asdict(self.ssim) | own_range, "iou": empty, "dice": empty}
         preparation = self.heat(localizer) if localizer else ranked.get(score, self.similarity)
-        return preparation, asdict(self.ssim) | own_range if score == "ssim" else {}
+        return preparation, settings.get(score, {})
 
     def heat(self, localizer: str) -> Preparation:
         """How a localizer's maps are prepared for any score."""
-        return Preparation("sum", clip=None, bits=8 if localizer in self.eight_bit else None)
+        bits = 8 if localizer in self.eight_bit else None
+        return Preparation("sum", clip=None, bits=bits, mode=self.similarity.mode)
+
+    def in_mode(self, mode: str) -> "Protocol":
+        """The same choices of maps of which less is kept. mode: a name in MODES."""
+        kept = {name: replace(getattr(self, name), mode=mode) for name in ("localization", "similarity")}
+        return replace(self, **kept)
 
 
 PROTOCOLS: Registry[Protocol] = Registry("protocol")
@@ -150,6 +184,9 @@ _published = Protocol(
     threshold_pairs=50,
     pairs_by_method=False,
     five_band=FiveBand(n_soft=True, clamping="published", empty=True),
+    readers=BesideReaders(
+        "boxes", opened=False, correct=True, reference="consensus", between="consensus", empty=None, margin=None
+    ),
     low_baseline=0.5,
     rule="mean",
 )
@@ -186,6 +223,9 @@ _corrected = replace(
     batchnorm="reset",
     cascade_end="input",
     five_band=FiveBand(n_soft=False, clamping="published", empty=False),
+    readers=BesideReaders(
+        "boxes", opened=True, correct=False, reference="others", between="pairwise", empty=0.0, margin=0.05
+    ),
     low_baseline=("surrogates", "different images"),
     rule="interval",
 )
@@ -340,6 +380,7 @@ CHOICES: dict[str, Choice] = {
         "so that methods are compared on the same pairs",
     ),
     "five_band": Choice("five-band score", "see [](five-band.md)", "see [](five-band.md)", "see [](five-band.md)"),
+    "readers": Choice("maps beside readers", "see [](agreement.md)", "see [](agreement.md)", "see [](agreement.md)"),
     "low_baseline": Choice(
         "low baseline of SSIM",
         "Results: 0.5 as midpoint",

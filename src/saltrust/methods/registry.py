@@ -169,8 +169,8 @@ PAPER_EIGHT = (
     "guided_gradcam",
 )
 
-# Those of Venkatesh et al. are the first six of them.
-VENKATESH_SIX = PAPER_EIGHT[:6]
+# Those of Venkatesh et al.
+VENKATESH_SIX = ("grad", "smoothgrad", "ig", "smooth_ig", "xrai", "gradcam")
 
 # What stands beside the maps in every table: an edge detector, a prior of place, texture without content, nothing.
 CONTROLS = ("sobel", "centre", "random_field", "constant")
@@ -241,7 +241,8 @@ def select(methods: str) -> list[str]:
     """Names of methods from a list of names and groups, each once and in that order.
 
     Args:
-        methods: comma-separated names and groups: "paper" for the eight of Arun et al., the families, "all" for all of
+        methods: comma-separated names and groups: "paper" for the eight of Arun et al., "venkatesh" for the
+            six of Venkatesh et al., the families, "all" for all of
             these; and each library for its own, "libraries" for those of all.
 
     Returns:
@@ -256,6 +257,7 @@ def select(methods: str) -> list[str]:
     """
     groups = {family: [m.name for m in by_family() if m.family == family] for family in FAMILIES}
     groups |= {"all": [m.name for m in by_family()], "paper": list(PAPER_EIGHT)}
+    groups |= {"venkatesh": list(VENKATESH_SIX)}
     by_others = {library: [m.name for m in members] for library, members in by_library().items()}
     groups |= by_others | {"libraries": [name for names in by_others.values() for name in names]}
     found: dict[str, None] = {}

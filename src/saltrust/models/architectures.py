@@ -33,6 +33,28 @@ class Stage:
     name: str
     modules: tuple[str, ...]
 
+    @property
+    def whole(self) -> str:
+        """The name of the stage whose random numbers it takes."""
+        return self.name
+
+
+@dataclass(frozen=True)
+class Part(Stage):
+    """A part of a stage, as a finer cascade has it: a stage that takes its share of the whole one's random numbers.
+
+    So what is random in both cascades is the same numbers in both, and a stage that both have names the same network.
+
+    Attributes:
+        of: name of the whole stage.
+    """
+
+    of: str
+
+    @property
+    def whole(self) -> str:
+        return self.of
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -49,6 +71,7 @@ class Architecture:
         fresh: paths of the layers that ImageNet weights do not fill; () for the first stage.
         body: torchvision's name of the network whose weights fill the rest; "" for the name itself.
         paper_end: name of the last stage in the cascade of its paper, None where the paper made none.
+        fine_stages: the same weights in more stages, where a paper has a finer cascade; else ().
     """
 
     name: str
@@ -61,6 +84,7 @@ class Architecture:
     fresh: tuple[str, ...] = ()
     body: str = ""
     paper_end: str | None = None
+    fine_stages: tuple[Stage, ...] = ()
 
     def is_fresh(self, tensor: str) -> bool:
         """Whether a tensor of the state belongs to a layer that ImageNet weights do not fill."""
@@ -74,7 +98,8 @@ def _register(name: str, **fields) -> None:
     ARCHITECTURES.register(name)(Architecture(name, **fields))
 
 
-# Arun et al.: InceptionV3 and DenseNet121 on [-1, 1]; learning rates from their Methods.
+# Arun et al.: InceptionV3 and DenseNet121 on [-1, 1]; learning rates from their Methods. Venkatesh et al.: InceptionV3
+# and DenseNet169, with one learning rate for both, from their code.
 
 
 def _inception_v3(n_outputs: int) -> nn.Module:
@@ -93,11 +118,11 @@ def _adapt_inception_v3(state: State) -> State:
     return {name: value for name, value in state.items() if not name.startswith("AuxLogits.")}
 
 
-def _densenet121(n_outputs: int) -> nn.Module:
-    return torchvision.models.densenet121(weights=None, num_classes=n_outputs)
+def _densenet(layers: int, n_outputs: int) -> nn.Module:
+    return torchvision.models.get_model(f"densenet{layers}", weights=None, num_classes=n_outputs)
 
 
-def _adapt_densenet121(state: State) -> State:
+def _adapt_densenet(state: State) -> State:
     """Rename the old checkpoint's layers, and fold the ImageNet normalization (x - mean)/sd into the first block.
 
     With x = (u + 1)/2 the normalized input is a·u + b, a = 0.5/sd, b = (0.5 - mean)/sd per channel: a scales the first
@@ -120,6 +145,7 @@ _INCEPTION_BLOCKS = tuple(
     f"Mixed_{block}" for block in ("7c", "7b", "7a", "6e", "6d", "6c", "6b", "6a", "5d", "5c", "5b")
 )
 _INCEPTION_STEM = ("Conv2d_4a_3x3", "Conv2d_3b_1x1", "Conv2d_2b_3x3", "Conv2d_2a_3x3", "Conv2d_1a_3x3")
+_INCEPTION_UPPER = (Stage("logits", ("fc",)), *(Stage(block, (block,)) for block in _INCEPTION_BLOCKS))
 
 _register(
     "inception_v3",
@@ -127,32 +153,31 @@ _register(
     builder=_inception_v3,
     adapt=_adapt_inception_v3,
     learning_rate=1e-4,
-    stages=(
-        Stage("logits", ("fc",)),
-        *(Stage(block, (block,)) for block in _INCEPTION_BLOCKS),
-        Stage("stem", _INCEPTION_STEM),
-    ),
-    paper_end="Mixed_5c",  # Keras' Mixed 1, the end of their Fig. 3
+    stages=(*_INCEPTION_UPPER, Stage("stem", _INCEPTION_STEM)),
+    paper_end="Mixed_5c",  # Keras' Mixed 1, the end of Fig. 3 of Arun et al.
+    # The 17 of Venkatesh et al. [code], who call the logits fc.
+    fine_stages=(*_INCEPTION_UPPER, *(Part(layer, (layer,), of="stem") for layer in _INCEPTION_STEM)),
 )
 
-_register(
-    "densenet121",
-    title="DenseNet121",
-    builder=_densenet121,
-    adapt=_adapt_densenet121,
-    learning_rate=7e-5,
-    stages=(
-        Stage("logits", ("classifier",)),
-        Stage("denseblock4", ("features.norm5", "features.denseblock4")),
-        Stage("transition3", ("features.transition3",)),
-        Stage("denseblock3", ("features.denseblock3",)),
-        Stage("transition2", ("features.transition2",)),
-        Stage("denseblock2", ("features.denseblock2",)),
-        Stage("transition1", ("features.transition1",)),
-        Stage("denseblock1", ("features.denseblock1",)),
-        Stage("stem", ("features.norm0", "features.conv0")),
-    ),
-)
+for _layers, _learning_rate in ((121, 7e-5), (169, 1e-4)):
+    _register(
+        f"densenet{_layers}",
+        title=f"DenseNet{_layers}",
+        builder=partial(_densenet, _layers),
+        adapt=_adapt_densenet,
+        learning_rate=_learning_rate,
+        stages=(
+            Stage("logits", ("classifier",)),
+            Stage("denseblock4", ("features.norm5", "features.denseblock4")),
+            Stage("transition3", ("features.transition3",)),
+            Stage("denseblock3", ("features.denseblock3",)),
+            Stage("transition2", ("features.transition2",)),
+            Stage("denseblock2", ("features.denseblock2",)),
+            Stage("transition1", ("features.transition1",)),
+            Stage("denseblock1", ("features.denseblock1",)),
+            Stage("stem", ("features.norm0", "features.conv0")),
+        ),
+    )
 
 
 # Tjoa & Guan: ResNet34, AlexNet and VGG16 on [0, 1] without the ImageNet mean and sd, so the weights load as they are;

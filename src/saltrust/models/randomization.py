@@ -2,7 +2,8 @@
 
 An order says which stages are random in the state named after a stage: those from the output down to it, those from the
 input up to it, or it alone. Each stage draws from its own generator, keyed by (seed, stage name), so that any state can
-be made alone, and a stage's random weights are the same in every state and order.
+be made alone, and a stage's random weights are the same in every state and order. The parts of a stage draw as the
+whole one does, and each takes its share: a finer cascade has the states of the coarser one, and more between them.
 """
 
 from __future__ import annotations
@@ -176,9 +177,12 @@ def _drawn(
     model = copy.deepcopy(model)
     check(model, stages)
     for name in wanted:
-        with seeded(_key(seed, name)):
-            for layer in layers_of(model, named[name]):
-                (normalize if has_statistics(layer) else draw)(layer)
+        whole = named[name].whole
+        with seeded(_key(seed, whole)):
+            for part in (stage for stage in stages if stage.whole == whole):
+                for layer in layers_of(model, part):
+                    own = layer if part.name == name else copy.deepcopy(layer)  # the numbers of other parts go by
+                    (normalize if has_statistics(layer) else draw)(own)
     return model
 
 

@@ -14,6 +14,7 @@ from saltrust.models.unet import UNetPlan
 # rate, which it names without an optimizer (see training_choices).
 FROM_SCRATCH = {"optimizer": "adamw", "schedule": "one_cycle", "weight_decay": 1e-2, "learning_rate": 1e-3}
 FINE_TUNING = {"optimizer": "adam", "schedule": "constant"}
+OWN_TUNING = {"densenet169": {"optimizer": "adamw", "schedule": "plateau", "weight_decay": 1e-4}}  # Venkatesh et al.
 
 # Localizers that two cores train in half a minute at 128 pixels. The default fields of the plans are the paper's sizes.
 NARROW = {
@@ -94,7 +95,8 @@ def _branching(architecture: str, profile: Profile) -> BranchPlan:
 
 
 def classifier_plan(architecture: str, training: Training, seed: int, pretrained: bool, mirror: bool) -> TrainingPlan:
-    """How a classifier is trained; the learning rate of fine-tuning is the architecture's own.
+    """How a classifier is trained; the learning rate of fine-tuning is the architecture's own, and so is what its paper
+    says of the optimizer.
 
     From scratch it trains through all its epochs: a learning rate that has yet to fall must not be stopped early.
 
@@ -107,7 +109,8 @@ def classifier_plan(architecture: str, training: Training, seed: int, pretrained
     """
     if not pretrained:
         return replace(TrainingPlan(**FROM_SCRATCH), **_given(training, seed, mirror) | {"patience": training.epochs})
-    recipe = FINE_TUNING | {"learning_rate": ARCHITECTURES[architecture].learning_rate}
+    rate = {"learning_rate": ARCHITECTURES[architecture].learning_rate}
+    recipe = FINE_TUNING | rate | OWN_TUNING.get(architecture, {})
     return replace(TrainingPlan(**recipe), **_given(training, seed, mirror))
 
 

@@ -53,11 +53,16 @@ def _from_imagenet(profile: Profile) -> bool:
     return profile.localizer_width == "paper"
 
 
-def _classifiers(profile: Profile) -> dict[str, Any]:
-    return {
-        ARCHITECTURES[name].title: classifier_plan(name, training, 0, _from_imagenet(profile), mirror=False)
-        for name, training in profile.architectures.items()
-    }
+def _classifiers(*names: str) -> Callable[[Profile], dict[str, Any]]:
+    def plans(profile: Profile) -> dict[str, Any]:
+        return {
+            ARCHITECTURES[name].title: classifier_plan(
+                name, profile.architectures[name], 0, _from_imagenet(profile), mirror=False
+            )
+            for name in names
+        }
+
+    return plans
 
 
 def _localizer(kind: str) -> Callable[[Profile], dict[str, Any]]:
@@ -97,6 +102,24 @@ _CLASSIFIER: dict[str, Origin] = _ALWAYS | {
     "augment": (OURS, "not given; small turns, shifts and changes of light and contrast, against few images"),
     "mirror": (OURS, "not given; a mirrored chest has its heart on the wrong side, so the data card decides"),
     "label_smoothing": (STATED, "Methods: binary cross-entropy, by its formula"),
+}
+
+_VENKATESH: dict[str, Origin] = _ALWAYS | {
+    "epochs": (INFERRED, "the code: at most 75. Their InceptionV3, too; here it trains as that of Arun et al."),
+    "patience": (INFERRED, "the code: no early stop"),
+    "batch_size": (INFERRED, "the code: 64"),
+    "steps_per_epoch": (INFERRED, "the code: all images"),
+    "learning_rate": (INFERRED, "the code: 1e-4, the best of three on the validation images"),
+    "weight_decay": (INFERRED, "the code: 1e-4, the best of four on the validation images"),
+    "optimizer": (INFERRED, "the code: AdamW"),
+    "schedule": (
+        INFERRED,
+        "the code: a tenth of the rate when the score does not rise for more than 3 epochs; theirs is that of the test "
+        "images, ours that of the validation images",
+    ),
+    "augment": (INFERRED, "the code: turns by up to 30°; ours as the other classifiers'"),
+    "mirror": (INFERRED, "the code: both ways; here left to right, where the data card allows it"),
+    "label_smoothing": (INFERRED, "the code: not used"),
 }
 
 _LOCALIZER: dict[str, Origin] = _ALWAYS | {
@@ -187,7 +210,8 @@ _SIZES: dict[str, Origin] = {
 TRAINED: tuple[Trained, ...] = (
     Trained("Sizes, Arun et al.", Profile, lambda profile: {"": profile}, _PROFILE,
             apart=("name", "architectures", "localizers", "branching", "multilabel")),
-    Trained("Classifiers, Arun et al.", TrainingPlan, _classifiers, _CLASSIFIER),
+    Trained("Classifiers, Arun et al.", TrainingPlan, _classifiers("inception_v3", "densenet121"), _CLASSIFIER),
+    Trained("Second classifier, Venkatesh et al.", TrainingPlan, _classifiers("densenet169"), _VENKATESH),
     Trained(LOCALIZERS["unet"].title, UNetPlan, _localizer("unet"), _UNET),
     Trained(LOCALIZERS["retinanet"].title, RetinaNetPlan, _localizer("retinanet"), _RETINANET),
     Trained("Sizes, Tjoa & Guan", Branching, lambda profile: {"": profile.branching}, _SIZES),

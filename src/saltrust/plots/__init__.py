@@ -9,7 +9,10 @@ Where the figures of the papers are:
   `stability_boxes` (scores.py); the maps of Fig. 2 to 4 `map_grid` (images.py); Table 2 `verdict_matrix` (verdicts.py).
 - Tjoa & Guan: Fig. 1 `workflow`, Fig. 2 `truth_grid` (cells.py); Fig. 3 `five_band_scores`, Fig. 4 `five_band_roc`,
   Fig. 5 `colour_channels`, Fig. 6 `band_grid`, the appendix's galleries `signed_map_gallery` and its Fig. 1
-  `depth_scores` (five_band.py).- Shu et al.: Fig. 2 `distance_graph`, Fig. 3 `f1_boxes` (alarm.py).
+  `depth_scores` (five_band.py).
+- Shu et al.: Fig. 2 `distance_graph`, Fig. 3 `f1_boxes` (alarm.py).
+- Venkatesh et al.: Fig. 2 `score_boxes` (scores.py); Fig. 3 `likeness_of_networks`, the cascades `random_stages`, the
+  strips of the supplement `mode_strip` (readers.py).
 """
 
 from saltrust.plots.alarm import (
@@ -41,6 +44,14 @@ from saltrust.plots.five_band import (
 from saltrust.plots.images import four_questions, image_grid, map_grid, outline, show_image, show_map
 from saltrust.plots.mixed_models import paired_differences, pairwise_matrix, residual_checks
 from saltrust.plots.multiverse import choice_bars, share_matrix, sorted_curves, specification_curve
+from saltrust.plots.readers import (
+    by_training_share,
+    consensus_bars,
+    drawings,
+    likeness_of_networks,
+    mode_strip,
+    random_stages,
+)
 from saltrust.plots.report_card import report_card_figure
 from saltrust.plots.scores import (
     cascade_curves,

@@ -1,8 +1,9 @@
-"""How alike are two maps? The four measures of Adebayo et al. 2018, section 2: rank correlations, HOG and SSIM.
+"""How alike are two maps? The four measures of Adebayo et al. 2018, section 2 (OF_GREY): rank correlations, HOG and
+SSIM; and those of what two maps mark at all, as of two readers (`agreement`): IoU, Dice and pixel error.
 
 All are called `score(first, second, **settings)` with stacks of maps (..., height, width), and give one number for each
-pair, 1 for equal maps. `ssim` alone needs a setting, its data range. The correlations are NaN where a map is constant,
-so that there is nothing to correlate, or holds NaN.
+pair; those of OF_GREY 1 for equal maps. `ssim` alone needs a setting, its data range. The correlations are NaN where a
+map is constant, so that there is nothing to correlate, or holds NaN.
 """
 
 from collections.abc import Callable
@@ -13,11 +14,15 @@ from skimage.feature import hog as oriented_gradients
 
 from saltrust.core.errors import SaltrustError
 from saltrust.core.registry import Registry
+from saltrust.scores.agreement import AGREEMENT, counted
 from saltrust.scores.for_each_pair import for_each_pair
 from saltrust.scores.ssim import ssim
 
 SIMILARITY: Registry[Callable[..., np.ndarray]] = Registry("similarity")
 SIMILARITY.register("ssim")(ssim)
+
+OF_GREY = ("ssim", "spearman", "spearman_abs", "hog")
+OF_MARKS = ("iou", "dice", "pixel_error")  # of maps of which something was left out: raw maps mark nearly every pixel
 
 _CELLS = 3  # cells along each side of a block in which HOG normalizes contrast; scikit-image's default
 
@@ -120,3 +125,27 @@ def _pearson(x: np.ndarray, y: np.ndarray) -> float:
     x, y = x.ravel() - x.mean(), y.ravel() - y.mean()
     norm = np.sqrt((x @ x) * (y @ y))
     return (x @ y) / norm if norm > 0 else np.nan
+
+
+def _of_marks(name: str) -> Callable[..., np.ndarray]:
+    def score(first: np.ndarray, second: np.ndarray, *, empty: float | None = 1.0) -> np.ndarray:
+        return AGREEMENT[name](counted(first > 0, second > 0), np.nan if empty is None else empty)
+
+    score.__doc__ = f"""{AGREEMENT[name].title} of the pixels above 0 of each pair of maps.
+
+    Args:
+        first: maps (..., height, width), not negative; NaN marks nothing.
+        second: maps of the same shape.
+        empty: what a pair scores of which neither map marks a pixel; None for NaN. The pixel error is 0 then.
+
+    Returns:
+        An array (...), 0 to 1.
+
+    Source:
+        Venkatesh et al. 2024, for repeatability and reproducibility.
+    """
+    return score
+
+
+for _name in OF_MARKS:
+    SIMILARITY.register(_name)(_of_marks(_name))

@@ -64,11 +64,12 @@ def _drawn(units: int, n_boot: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(units, size=(n_boot, units))
 
 
-def interval(means: np.ndarray) -> tuple[float, float]:
-    """The central 95 % of bootstrap means (percentile interval).
+def interval(means: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
+    """The central part of bootstrap means (percentile interval).
 
     Args:
         means: bootstrap means (n_boot,).
+        level: the share of them that lies in it.
 
     Returns:
         The lower and the upper end.
@@ -77,7 +78,7 @@ def interval(means: np.ndarray) -> tuple[float, float]:
     >>> round(low, 6), round(high, 6)
     (2.5, 97.5)
     """
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
@@ -275,6 +276,26 @@ def difference(
     >>> difference(np.array([1.0, 3.0]), np.array([0.0, 2.0]), paired=True, n_boot=10, seed=0)
     {'difference': 1.0, 'ci_low': 1.0, 'ci_high': 1.0}
     """
+    estimate, means = difference_means(first, second, paired=paired, n_boot=n_boot, seed=seed, clusters=clusters)
+    low, high = interval(means)
+    return {"difference": estimate, "ci_low": low, "ci_high": high}
+
+
+def difference_means(
+    first: np.ndarray,
+    second: np.ndarray | float,
+    *,
+    paired: bool,
+    n_boot: int,
+    seed: int,
+    clusters: np.ndarray | None = None,
+) -> tuple[float, np.ndarray]:
+    """Mean of one sample minus mean of another, and the same in each resample (n_boot,); arguments as `difference`.
+
+    >>> estimate, means = difference_means(np.array([1.0, 3.0]), 0.0, paired=True, n_boot=3, seed=0)
+    >>> estimate, means.shape
+    (2.0, (3,))
+    """
     if paired:
         gaps = np.asarray(first) - second
         known = ~np.isnan(gaps)
@@ -287,8 +308,7 @@ def difference(
         members = None if clusters is None else clusters[known]
         means = bootstrap_means(own, n_boot, seed, members) - bootstrap_means(other, n_boot, seed + 1)
         estimate = own.mean() - other.mean()
-    low, high = interval(means)
-    return {"difference": float(estimate), "ci_low": low, "ci_high": high}
+    return float(estimate), means
 
 
 def roc_auc(labels: np.ndarray, scores: np.ndarray, n_boot: int = 1000, seed: int = 0) -> dict[str, float]:

@@ -144,14 +144,20 @@ class Networks(ABC):
 
     @property
     def stages(self) -> tuple[str, ...]:
-        """The stages of the main network's cascade, from the logits down to the stem."""
-        return tuple(stage.name for stage in self.artefact(self.main).stages)
+        """The stages of the main network's cascade, from the logits down to the input: the coarse or the fine ones, as
+        the card says."""
+        main = self.artefact(self.main)
+        found = (main.fine_stages if self.card.cascade == "fine" else ()) or main.stages
+        return tuple(stage.name for stage in found)
 
     @property
     def paper_end(self) -> str:
-        """The stage at which the paper's cascade of such a network ended; the last one, where it made none."""
+        """The stage at which the paper's cascade of such a network ended; the last one, where it made none. The fine
+        cascade is that of Venkatesh et al., who went to the input."""
         from saltrust.models.architectures import ARCHITECTURES
 
+        if self.card.cascade == "fine":
+            return self.stages[-1]
         ends = (architecture.paper_end for architecture in ARCHITECTURES.values())
         return next((end for end in ends if end in self.stages), self.stages[-1])
 

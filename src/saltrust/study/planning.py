@@ -7,9 +7,10 @@ gallery shows, on what networks make of them. Where these are not made yet, `For
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from graphlib import TopologicalSorter
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -230,17 +231,29 @@ class Row:
 
 @dataclass(frozen=True)
 class Job:
-    """Artefacts that one process makes. after: the jobs whose artefacts it needs; both by "<stage>/<name>"."""
+    """Artefacts that one process makes.
+
+    after: the jobs whose artefacts it needs, by "<stage>/<name>". chain: the work of the longest chain of jobs, each
+    after the one before, that begins with it, its own included. However many run at once, this must be done one after
+    the other: of jobs that could begin, the one with the longest chain should.
+    """
 
     stage: str
     name: str
     artefacts: tuple[Artefact, ...]
     after: frozenset[str]
+    chain: float = 0
 
     @property
     def path(self) -> str:
         """Its stage and name."""
         return f"{self.stage}/{self.name}"
+
+    @property
+    def work(self) -> float:
+        """Pixels of all images that are drawn or pass through a network: about alike for all kinds, and known where
+        nothing was ever timed, so that a first run has the order of a later one."""
+        return sum(artefact.work()[-1][1] for artefact in self.artefacts)
 
     @property
     def memory(self) -> float:
@@ -343,13 +356,16 @@ class Plan:
                 job = job if work[()] >= WORTH else (ALL, ALL)
                 path = paths[artefact.digest] = job[0], _named(job)
                 members[path].append(artefact)
-        jobs, first = [], {paths[one.digest] for one in self.store.undecided}  # no network begins before these
+        jobs, first = {}, {paths[one.digest] for one in self.store.undecided}  # no network begins before these
         for path, those in members.items():
             needs = (one for artefact in those for need in artefact.needs() for one in stored(need))
             needed = {paths[one.digest] for one in needs if one.digest in paths}
             needed |= first if path[0] != STAGES[0] else set()
-            jobs.append(Job(*path, tuple(those), frozenset("/".join(other) for other in needed - {path})))
-        return sorted(jobs, key=lambda job: [*STAGES, ALL].index(job.stage))
+            job = Job(*path, tuple(those), frozenset("/".join(other) for other in needed - {path}))
+            jobs[job.path] = job
+        chains = _chains(jobs)
+        found = (replace(job, chain=chains[path]) for path, job in jobs.items())
+        return sorted(found, key=lambda job: [*STAGES, ALL].index(job.stage))
 
     def names(self, stage: str) -> set[str]:
         """What jobs of a stage may be called, those that are done included."""
@@ -372,6 +388,17 @@ def _jobs_of(artefact: Artefact) -> tuple[tuple[str, ...], ...]:
     """The jobs that it may be part of, the smallest first; () stands for all."""
     network, *state = artefact.job()
     return (artefact.stage, network, *state), (artefact.stage, network), ()
+
+
+def _chains(jobs: Mapping[str, Job]) -> dict[str, float]:
+    """Of each job, by its path, the work of the longest chain that begins with it."""
+    chains: dict[str, float] = defaultdict(float)
+    ordered = TopologicalSorter({path: job.after for path, job in jobs.items()}).static_order()
+    for path in reversed([*ordered]):  # until its turn, a job has the longest chain of those that wait for it
+        chains[path] += jobs[path].work
+        for earlier in jobs[path].after:
+            chains[earlier] = max(chains[earlier], chains[path])
+    return chains
 
 
 def _named(job: tuple[str, ...]) -> str:

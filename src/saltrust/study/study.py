@@ -1,6 +1,7 @@
 """The facade that chapters talk to: one data set, one profile, one protocol, one seed."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -68,6 +69,25 @@ class Study:
         """The same images and networks under another protocol, which need not have a name."""
         variant = copy.copy(self)
         variant._follow(protocol)
+        return variant
+
+    def with_training(self, share: float) -> "Study":
+        """The same test images, with networks that learn from a share of the training images.
+
+        An epoch then has as many batches as these fill, as it would in a smaller data set.
+
+        Args:
+            share: above 0 and up to 1; at least two batches of images are left.
+        """
+        images = self.images.artefact("train").count
+        batch = max(training.batch_size for training in self.profile.architectures.values())
+        count = min(max(round(images * share), 2 * batch), images)
+        architectures = {name: training.at_most(count) for name, training in self.profile.architectures.items()}
+        variant = copy.copy(self)
+        variant.profile = replace(self.profile, train=count, architectures=architectures)
+        variant.networks = networks_of(self.card, variant.profile, self.seed, self.store)
+        variant.images = variant.networks.images
+        variant._follow(self.protocol)
         return variant
 
     def verdicts(self, methods: str = "paper", n_boot: int = 1000) -> pd.DataFrame:
