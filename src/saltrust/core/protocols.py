@@ -62,20 +62,27 @@ class FiveBand:
 class BesideReaders:
     """How maps are compared with what readers drew (Venkatesh et al.).
 
-    mode: in which form maps are judged, a name in MODES. opened: whether the boxes of edges are opened as those of maps
-    are. correct: whether only images count that the network classifies
-    correctly. reference: what a map is held against, where readers are held against the same: the "consensus" of all
-    readers, in which each agrees with himself, or that of the "others". between: what two networks' agreement is
-    compared with: that of a reader with the "consensus", or with each other reader ("pairwise"). empty: what the
-    overlap of two maps scores in which nothing is left; None leaves them out. margin: by how much a map may score less
-    than a reader and count as no worse; None where what is not significantly worse counts.
+    Attributes:
+        mode: in which form maps are judged, a name in MODES.
+        correct: whether only images count, for what a map finds, that the network classifies correctly.
+        reference: what maps and readers must find: the "consensus" of all readers, in which each agrees with himself,
+            or that of the "others".
+        between: what two networks' agreement is compared with: that of a reader with the "consensus", or with each
+            other reader ("pairwise").
+        likeness: the scores of that agreement, all of which count.
+        above: what a weak test asks of them, errors must lie below; None for those of the network's maps of different
+            images.
+        empty: what the overlap of two maps scores in which nothing is left; None leaves them out.
+        margin: by how much a map may score less than a reader and count as no worse; None where what is not
+            significantly worse counts.
     """
 
     mode: str
-    opened: bool
     correct: bool
     reference: str
     between: str
+    likeness: tuple[str, ...]
+    above: float | None
     empty: float | None
     margin: float | None
 
@@ -140,7 +147,7 @@ class Protocol:
         ranked = {"spearman": Preparation("sum", clip=None), "spearman_abs": Preparation("abs_sum", clip=None)}
         own_range = {"data_range": 1.0} if localizer in self.eight_bit else {}
         empty = {"empty": self.readers.empty}
-        settings = {"ssim": asdict(self.ssim) | own_range, "iou": empty, "dice": empty}
+        settings = {"ssim": asdict(self.ssim) | own_range, "iou": empty, "dice": empty, "iou_above_chance": empty}
         preparation = self.heat(localizer) if localizer else ranked.get(score, self.similarity)
         return preparation, settings.get(score, {})
 
@@ -185,7 +192,14 @@ _published = Protocol(
     pairs_by_method=False,
     five_band=FiveBand(n_soft=True, clamping="published", empty=True),
     readers=BesideReaders(
-        "boxes", opened=False, correct=True, reference="consensus", between="consensus", empty=None, margin=None
+        "boxes",
+        correct=True,
+        reference="consensus",
+        between="consensus",
+        likeness=("ssim", "iou", "pixel_error"),
+        above=0.5,
+        empty=None,
+        margin=None,
     ),
     low_baseline=0.5,
     rule="mean",
@@ -224,7 +238,14 @@ _corrected = replace(
     cascade_end="input",
     five_band=FiveBand(n_soft=False, clamping="published", empty=False),
     readers=BesideReaders(
-        "boxes", opened=True, correct=False, reference="others", between="pairwise", empty=0.0, margin=0.05
+        "boxes",
+        correct=False,
+        reference="others",
+        between="pairwise",
+        likeness=("iou_above_chance",),
+        above=None,
+        empty=0.0,
+        margin=0.05,
     ),
     low_baseline=("surrogates", "different images"),
     rule="interval",
