@@ -209,7 +209,7 @@ page.figure(
     plots.random_stages(curve, thresholds, "IoU"),
     "cascade",
     caption="IoU of the boxes of the trained network with those of the same network with random weights, stage after "
-    f"stage from the output down ({len(stages)} stages). Dashed: boxes of different images, which a map must fall below.",
+    f"stage from the output down ({len(stages)} stages). Dashed: different images, which a map must fall below.",
     alt="Curves by method. IoU at the last stage: "
     + in_words(curve[curve["stage"] == stages[-1]].set_index("method")["mean"])
     + f"; of different images: {in_words(thresholds)}.",
