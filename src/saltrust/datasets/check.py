@@ -116,7 +116,8 @@ def _open(card: Card, records: list[Record], sample: int, seed: int) -> tuple[li
         if record.truth and not truth.any():
             faults.append(f"{record.id}: its truth covers none of its pixels")
             continue
-        boxes = [(shape, shape.cut(width, height)) for shape in record.truth or () if isinstance(shape, Box)]
+        drawn_once = () if record.readers else record.truth or ()  # what readers share of their boxes may be a sliver
+        boxes = [(shape, shape.cut(width, height)) for shape in drawn_once if isinstance(shape, Box)]
         if any(min(cut.x1 - cut.x0, cut.y1 - cut.y0) < 1 for _, cut in boxes):
             faults.append(f"{record.id}: less than a pixel of a box lies in its {width} x {height} pixels")
             continue
