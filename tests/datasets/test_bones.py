@@ -253,8 +253,8 @@ def test_a_steady_hand_draws_what_goes_around_the_lesions():
             np.testing.assert_allclose(found, expected, atol=1e-9)
 
 
-def test_what_is_slight_or_vague_is_read_worse():
-    """All films hard, and none of them is: by the severity that each has."""
+def test_what_is_slight_is_read_worse():
+    """Every film is hard where each finding is as slight as can be, and none where each is as plain as can be."""
     hard = replace(PARAMETERS, doubt=(0.5,) * 4, severity=(0.0, 0.0), astray=(0.0,) * 3, miss=(0.0,) * 3)
     found = {0.0: 0, 1.0: 0}
     for number in range(30):

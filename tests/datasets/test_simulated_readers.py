@@ -105,6 +105,8 @@ def test_a_box_is_cut_at_the_border_and_no_smaller_than_a_hand_can_draw():
     point = np.array([[100.0, 50.0, 100.0, 50.0]])
     (box,) = drawn(STEADY, point, size=(512, 256))["reader1"]
     assert (box.x1 - box.x0, box.y1 - box.y0) == (LEAST * 512, LEAST * 512)
+    (box,) = drawn(STEADY, point, size=(128, 64))["reader1"]
+    assert (box.x1 - box.x0, box.y1 - box.y0) == (2, 2)
     edge = np.array([[500.0, 100.0, 540.0, 140.0]])
     assert drawn(STEADY, edge, size=(512, 256))["reader2"] == (Box(500.0, 100.0, 512.0, 140.0),)
     assert drawn(STEADY, edge + (40, 0, 40, 0), size=(512, 256))["reader2"] == ()

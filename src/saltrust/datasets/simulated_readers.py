@@ -11,7 +11,8 @@ from saltrust.datasets.shapes import Box
 
 READERS = ("reader1", "reader2", "reader3")
 VOTES = 2  # of the three, who must have marked a pixel of the truth
-LEAST = 6 / 512  # side of the smallest box, in longer sides of the film
+LEAST = 6 / 512  # side of the smallest box, in longer sides of the film; and
+LEAST_PIXELS = 2  # on a film of few pixels
 
 Three = tuple[float, float, float]  # a number for each of READERS
 
@@ -140,7 +141,7 @@ def _box(
 ) -> Box | None:
     """A box around bounds by a reader's hand; None where his hand has left the film."""
     film = max(size)
-    least = LEAST * film
+    least = max(LEAST * film, LEAST_PIXELS)
     centre, side = (bounds[:2] + bounds[2:]) / 2, bounds[2:] - bounds[:2] + 2 * p.margin * film
     side = side * p.grown[reader] * np.exp(vague * p.spread[reader] * rng.standard_normal(2))
     centre = centre + vague * p.shift[reader] * side * rng.standard_normal(2)
