@@ -197,12 +197,6 @@ page.quote(alike_least=scores["ssim"].min(), alike_most=scores["ssim"].max())
 # average precision and {num}`audit/area_code .3f` by straight lines ([](../../concepts/auprc.md)). A method whose maps
 # are often empty gains from it.
 #
-# **Boxes that an opening deletes.** Venkatesh and colleagues also score boxes around the parts of a map. An opening,
-# meant to remove specks, deletes all that is no wider than an eighth of the image. Of the boxes around the parts of the
-# maps of Integrated Gradients here, {num}`audit/opening_code .0%` are deleted. A map that loses all is empty, and
-# scored as above. Their abstract speaks of none of this. (That their checkpoints were chosen on the test set can be
-# read in the code, but not be shown here.)
-#
 # ## What they are compared with
 #
 # **The average mask saw the test set.** In the script for RSNA the mean of the truth is taken over test images, so that
@@ -269,6 +263,78 @@ page.quote(alike_least=scores["ssim"].min(), alike_most=scores["ssim"].max())
 # **What clamping clamps.** The text clamps maps whose largest value is 1, the code raw attributions, in units of the
 # output. Of the values of the gradient of {num}`audit/main_title` on this data set, the limit of 0.1 cuts
 # {num}`audit/clamping_text .1%` by the text and {num}`audit/clamping_code .1%` by the code.
+#
+# ## Beside radiologists
+#
+# {cite:t}`venkatesh2024gradient` hold maps against the marks of three radiologists ([](../../concepts/agreement.md)).
+# Their code is public; of their text only the abstract is at hand, which speaks of none of this.
+#
+# ### Networks
+#
+# **A checkpoint chosen on the test set.** The checkpoint that is kept is the one with the best AUC on the test set, and
+# the learning rate falls when the loss there stops to fall. Let 75 checkpoints be equally good, and their outputs
+# correlate by 0.9. The best of them on 1,311 test films then seems better than they are by
+# {num}`audit/chosen_on_test_code .3f`; one that is chosen on other films by {num}`audit/chosen_on_test_text .3f`. That
+# is little, and concerns the networks rather than their maps. But nobody can tell from the outside that it is little.
+#
+# **A test of resamples.** Networks are compared by Tukey's test on 1,000 bootstrap values of each. These are no
+# sample: whoever draws more of them gets a smaller p. Of pairs of networks that are equally good, the test calls
+# {num}`audit/bootstrap_values_code .0%` different at p < 0.05. The bootstrap interval of the difference, of the same
+# resamples, calls {num}`audit/bootstrap_values_text .0%` so.
+#
+# **Films that are squeezed.** Networks are trained and judged on the middle square of a film, and maps are made on the
+# whole film, squeezed to a square. Readers' marks are squeezed likewise, so maps and marks fit each other. But the
+# network is explained on bones of a shape that it was not trained on. Were the images here the middle of films of
+# 512 × 400 pixels, {num}`audit/squeezed_code .0%` of them would get another class.
+#
+# **Random networks that see nothing.** In the test of sensitivity each stage is drawn by torch's defaults, and the
+# statistics of batch normalization are reset. Nothing then keeps the scale, and the image fades from layer to layer.
+# For {num}`audit/dead_networks_code .0%` of the images here, the output of the fully random network is the same as for
+# a blank image, to a millionth of what the trained one makes of the difference; with weights that keep the scale it is
+# so for {num}`audit/dead_networks_text .0%`. It takes a deep network to get there: InceptionV3 is deep enough. A map of
+# such a network explains a number that no image changes. That it differs from the trained network's map proves little.
+#
+# ### From maps to masks
+#
+# **Boxes that an opening deletes.** Maps are scored raw, cut at Otsu's threshold, and as boxes around the parts that
+# are left. An opening, meant to remove specks, deletes all that is no wider than an eighth of the image. Of the boxes
+# of Integrated Gradients here, {num}`audit/opening_code .0%` are deleted. A map that loses all is empty.
+#
+# **Boxes that lose their corners.** The opening is by a disk, so that what it leaves is round. A box of 60 × 60 pixels
+# in an image of 320 × 320 keeps {num}`audit/corners_code .0%` of its area. The readers' boxes keep their corners, so
+# that no box of a map can equal one of theirs.
+#
+# **Edges whose boxes are kept.** The low baseline, Canny's edges, gets boxes too, and no opening. Their mean AUPRC here
+# is {num}`audit/kept_edges_code .3f` as they are, and {num}`audit/kept_edges_text .3f` once opened as those of maps.
+#
+# ### How masks are compared
+#
+# **Pixels that are not 0.** The IoU of two maps is that of their pixels that are not 0. In a raw map nearly all pixels
+# are not. So the gradients of *different* images here have an IoU of {num}`audit/raw_overlap_code .3f`, and of
+# {num}`audit/raw_overlap_text .3f` where both are cut at Otsu's threshold. In the raw mode, a test that asks for an IoU
+# above 0.5 asks for nothing.
+#
+# **Pairs that are left out.** Two empty masks have no IoU, and the code leaves them out of the mean. A method is then
+# judged by the images on which it shows something. The mean IoU of the boxes of two replicates, over six methods, is
+# {num}`audit/dropped_pairs_code .3f` by the code, and {num}`audit/dropped_pairs_text .3f` if two maps that show nothing
+# count as no agreement about the finding.
+#
+# **Readers in their own consensus.** A radiologist is held against the consensus of three, which holds his own marks; a
+# map is held against another map. Of readers who were simulated to agree as theirs did, one has a mean IoU of
+# {num}`audit/own_consensus_code .3f` with the consensus and of {num}`audit/own_consensus_text .3f` with another reader.
+#
+# **Outlines with a dent.** One reader drew some outlines instead of boxes. They are filled row by row from the leftmost
+# to the rightmost pixel, which fills a dent from above. An outline in the shape of a U gets
+# {num}`audit/convex_fill_code .2f` times its area.
+#
+# **Worse than a map of nothing.** The lowest AUPRC of the abstract is that of SmoothGrad,
+# {num}`audit/nothing_text .3f`. By the rule that the code follows, straight lines, an empty map has
+# {num}`audit/nothing_code .3f` on the marks of the simulated readers ([](../../concepts/auprc.md)). A method that loses
+# all its boxes in the opening would be ahead of it.
+#
+# **A column that holds the last verdict.** The column of a table that says PASS or FAIL is set anew for each row, as a
+# whole. The file then has the last verdict in every row. Here, with six methods in three modes, each against edges by
+# its mean, {num}`audit/overwritten_code .0%` of the rows would hold a verdict that is not theirs.
 #
 # ## A paper without public code
 #

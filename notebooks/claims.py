@@ -85,6 +85,8 @@ page.quote(
 # - **An order of the methods** is compared by rank correlation; its interval is by method, for these are few.
 # - **F1 of an alarm** is no mean over images: in each resample, validation and test images are drawn again and every
 #   threshold is chosen anew. The interval is that of the difference.
+# - **Beside readers**, a method is compared with the average reader, image by image. He is held against a consensus of
+#   which he is one, as in the paper, and in claims of their own against another reader.
 # - **A column of Table 2** holds if all its cells are the same, and fails if one differs beyond doubt.
 # - **Too small to tell** is what rests on a map, a network or a sample that is not what the claim is about. The limits
 #   are listed below. A sentence about several methods still fails if it fails for one that the run can judge.

@@ -321,8 +321,8 @@ if reading.exact is not None:
 # %% [markdown]
 # ## Beside the study
 #
-# The study's own numbers are those of its abstract: boxes, the consensus that holds each reader, and the area by
-# trapezoids. The same numbers of this page's maps and readers stand beside them.
+# The study's own numbers are those of its abstract. The same kind of number of this page's maps and readers stands
+# beside them: the consensus that holds each reader, the area by trapezoids, the IoU of boxes.
 
 # %%
 beside = beside_readers.beside_published(means, reading, names)

@@ -148,6 +148,38 @@ def test_the_three_readers_on_the_page_on_agreement_have_its_scores():
     assert f"the example it is {alpha(counts, nominal(values)):.3f}, and" in text
 
 
+def test_few_images_pass_by_significance_and_many_by_a_margin():
+    text = page("agreement")
+    text = " ".join(text.split())
+    told = re.search(r"IoU ([\d.]+) below the readers', with a standard deviation of ([\d.]+)", text)
+    below, sd = (float(x) for x in told.groups())
+    margin = float(re.search(r"Let it be ([\d.]+)\.", text).group(1))
+    ends = {}
+    for n in (16, 588):
+        half = 1.96 * sd / np.sqrt(n)
+        ends[n] = -below - half, -below + half
+        minus = [f"{end:.3f}".replace("-", "\N{MINUS SIGN}") for end in ends[n]]
+        assert f"reaches from {minus[0]} to {minus[1]}" in text
+    few, many = ends.values()
+    assert few[1] > 0 > many[1]
+    assert few[0] < -margin < many[0]
+
+
+def test_the_map_on_the_page_on_agreement_is_ahead_of_each_reader_left_out():
+    text = page("agreement")
+    masks = marked(20, (2, 5), (4, 7), (5, 6), (4, 6))
+    *readers, consensus = masks
+    np.testing.assert_array_equal(consensus, voted(np.array(readers)))
+    found = []
+    for k in range(3):
+        others = np.array([reader for i, reader in enumerate(readers) if i != k])
+        found.append([iou(counted(one, others)).mean() for one in (readers[k], consensus)])
+        assert found[-1][0] < found[-1][1]
+    told = "A has a mean IoU of {:.3f}, and the map one of {:.3f}. Left out in turn, B has {:.3f} and the map {:.3f}, "
+    told += "and C has {:.3f} and the map {:.3f}."
+    assert told.format(*np.ravel(found)) in " ".join(text.split())
+
+
 def test_the_solution_on_three_readers_is_right():
     text = solution("exercise-three-readers")
     masks = marked(16, (1, 4), (3, 6), (1, 0))

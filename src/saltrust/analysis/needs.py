@@ -10,7 +10,7 @@ from typing import Any
 from saltrust.analysis import alarm_under_shift, every_method
 from saltrust.analysis.audit.table import FINDINGS
 from saltrust.analysis.beside_readers import by_share
-from saltrust.analysis.claims import alarms, cells, ledger, tables
+from saltrust.analysis.claims import alarms, cells, ledger, readers, tables
 from saltrust.analysis.libraries import comparison
 from saltrust.analysis.multiverse import curve
 from saltrust.artefacts import Artefact
@@ -221,8 +221,11 @@ def _claims(study: Study, given: Parameters) -> Iterator[Artefact]:
         for evidence in found.values():
             yield from alarms.made_from(evidence.several)
         return
-    random = tables.RANDOM.keys() & ledger.networks_classified_with(study.card, ledger.load())
+    claims = ledger.load()
+    random = tables.RANDOM.keys() & ledger.networks_classified_with(study.card, claims)
+    beside_readers = ledger.asks_readers(study.card, claims)
     for evidence in found.values():
+        yield from readers.made_from(evidence.study) if beside_readers else ()
         yield from (tables.random_outputs(evidence.study, tables.RANDOM[name]) for name in random)
         yield from utility(evidence.study, PAPER_EIGHT)
         yield from verdicts(evidence.study, PAPER_EIGHT)

@@ -6,59 +6,16 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 from scipy.stats import ttest_rel
 from skimage.metrics import structural_similarity
-from skimage.morphology import opening
 from sklearn.metrics import average_precision_score
-from torch import nn
 
 from saltrust.analysis.audit.arun import DRAWS, SSIM_STEPS, TABLE_S1, overlaps, ssim_at, thresholds
-from saltrust.analysis.audit.libraries import BOX_SIDE, boxed, opened
-from saltrust.analysis.audit.table import FINDINGS, audit
-from saltrust.artefacts.store import Store
-from saltrust.core import data_cards
+from saltrust.analysis.audit.table import FINDINGS
 from saltrust.datasets.cells import CellParameters, cell
 from saltrust.methods.preparation import prepare
 from saltrust.methods.registry import PAPER_EIGHT
-from saltrust.models.architectures import ARCHITECTURES, Architecture, Stage
 from saltrust.models.classifiers import predict
-from saltrust.study.study import Study
-
-NETWORKS = ("small", "smaller")
-
-
-def small(width):
-    def build(n_outputs):
-        return nn.Sequential(
-            nn.Conv2d(3, width, 5, padding=2), nn.BatchNorm2d(width), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten(),
-            nn.Linear(16 * width, n_outputs),
-        )  # fmt: skip
-
-    return build
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory, tiny_profile):
-    """A study of phantoms by two networks that train in a moment."""
-    stages = (Stage("logits", ("8",)), Stage("conv2", ("4",)), Stage("conv1", ("1", "0")))
-    for name, width in zip(NETWORKS, (8, 6), strict=True):
-        ARCHITECTURES[name] = Architecture(name, name.title(), small(width), dict, 1e-3, stages)
-    card = data_cards.load("phantom-pneumothorax").model_copy(update={"networks": NETWORKS})
-    sizes = {"size": 64, "train": 12, "val": 12, "test": 24}
-    with pytest.MonkeyPatch.context() as patch, tiny_profile(NETWORKS, **sizes):
-        patch.setattr("saltrust.core.data_cards.load", lambda name: card)
-        yield Study("phantom-pneumothorax", "tiny", store=Store(tmp_path_factory.mktemp("store")))
-    for name in NETWORKS:
-        del ARCHITECTURES[name]
-
-
-@pytest.fixture(scope="module")
-def table(study):
-    return audit(study).set_index("name")
 
 
 def test_every_finding_says_what_differs_and_has_two_numbers(table):
@@ -226,38 +183,6 @@ def test_thresholds_are_means_of_pairs_of_different_images(study):
     assert drawn.shape == (DRAWS,)
     expected = study.criteria.thresholds("gradcam")["ssim"].mean()
     assert drawn == pytest.approx(np.full(DRAWS, expected), abs=1e-12)
-
-
-def test_boxes_hold_the_parts_of_a_map():
-    saliency = np.zeros((40, 40))
-    saliency[2:5, 3] = saliency[4, 3:9] = 1  # an L
-    saliency[20, 20] = 1
-    expected = np.zeros((40, 40), bool)
-    expected[2:5, 3:9] = expected[20, 20] = True
-    np.testing.assert_array_equal(boxed(saliency), expected)
-    assert not boxed(np.zeros((40, 40))).any()
-
-
-def test_boxes_that_an_opening_deletes_are_counted():
-    raw = np.zeros((2, 1, 80, 80))
-    raw[0, 0, 10:30, 10:40] = raw[0, 0, 50, 50] = raw[1, 0, 5:9, 5:70] = -1  # one box of three is wide enough
-    study = SimpleNamespace(maps=SimpleNamespace(raw=lambda method: SimpleNamespace(values=raw)))
-    assert FINDINGS["opening"].demonstrate(study) == (0, pytest.approx(2 / 3))
-
-
-@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 40), st.integers(0, 40))
-def test_an_opening_deletes_boxes_no_wider_than_its_side(height, width, top, left):
-    mask = np.zeros((80, 80), bool)
-    mask[top : top + height, left : left + width] = True
-    kept = min(height, width) > BOX_SIDE * 80
-    np.testing.assert_array_equal(opened(mask), mask if kept else np.zeros_like(mask))
-
-
-@given(hnp.arrays(bool, (24, 24)))
-def test_openings_are_those_of_scikit_image(mask):
-    padded = np.pad(mask, 5)  # whose borders are handled in other ways
-    expected = opening(padded, np.ones((5, 5)))
-    np.testing.assert_array_equal(opened(padded, share=4 / 34), expected)
 
 
 def test_overlaps_are_intersections_over_unions():

@@ -8,7 +8,7 @@ import yaml
 
 from saltrust.analysis.claims import ledger
 from saltrust.analysis.claims.checks import CHECKS, Outcome
-from saltrust.analysis.claims.ledger import Claim, about, answer, catalogue, evaluate, load
+from saltrust.analysis.claims.ledger import Claim, about, answer, asks_readers, catalogue, evaluate, load
 from saltrust.analysis.claims.tables import TABLES
 from saltrust.core import data_cards, paths
 from saltrust.core.card_parts import Plays
@@ -34,7 +34,7 @@ def test_every_claim_is_located_and_short(claim):
 def test_every_test_and_every_table_is_used():
     tests = [claim.test for claim in CLAIMS if claim.test]
     assert {test["name"] for test in tests} == set(CHECKS)
-    needed = {"utility", "utility_other", "alarm_experiments"}  # other tables are made from them
+    needed = {"utility", "utility_other", "alarm_experiments", "reader_scores"}  # other tables are made from them
     assert {test.get(key) for test in tests for key in ("table", "than_table")} - {None} | needed == set(TABLES)
 
 
@@ -134,6 +134,21 @@ def test_claims_about_an_alarm_are_for_data_with_several_findings_and_others_are
     assert about(boxed, CLAIMS)["outside"] == []
 
 
+def test_claims_about_readers_are_for_data_that_play_the_role_of_those_with_readers():
+    """A card that plays none does not say whether its data have readers, whatever its truth and its networks."""
+    bones = data_cards.load("phantom-bones")
+    asking = {claim.id for claim in CLAIMS if claim.of_readers}
+    own = {claim.id for claim in about(bones, CLAIMS)["own"]}
+    assert {"mura-radiologists", "mura-subgroups", "mura-none-meets-all"} <= asking & own
+    assert asking - own == {"mura-radiologist-auprc", "mura-radiologist-iou"}  # to which its readers were fitted
+    assert asking <= {claim.id for claim in about(data_cards.load("mura"), CLAIMS)["own"]}
+    assert {name for name in data_cards.names() if asks_readers(data_cards.load(name), CLAIMS)} == {
+        card.name for card in map(data_cards.load, data_cards.names()) if card.plays and card.plays.role == "mura"
+    }
+    alike = bones.model_copy(update={"plays": None})
+    assert asking.isdisjoint(claim.id for claim in about(alike, CLAIMS)["outside"])
+
+
 def test_a_card_of_ones_own_may_play_a_role(tmp_path):
     """Who has the images in another format writes a card, and is told what the paper says of them."""
     card = data_cards.load("siim-pneumothorax").model_copy(update={"name": "my-siim"})
@@ -213,7 +228,7 @@ def test_the_book_is_told_of_every_claim_and_of_those_that_need_no_data():
     assert told["informer-mean-entropy"]["outcome"]["agrees"] == "yes"
     assert told["informer-mean-lrp"]["outcome"]["agrees"] == "no"
     assert told["informer-films"]["outcome"]["agrees"] == told["informer-rows"]["outcome"]["agrees"] == "no"
-    assert told["informer-images"]["outcome"]["agrees"] == "yes"
+    assert told["informer-images"]["outcome"]["agrees"] == told["mura-printed-below"]["outcome"]["agrees"] == "yes"
     assert told["siim-utility-best"]["outcome"] is None
     assert not told["users-with-maps"]["tested"]
 

@@ -103,6 +103,8 @@ def test_what_the_protocol_itself_asks_for_is_no_limit():
         ("utility_by_model", ["main", "other"], ["main", "other"]),
         ("cascade", ["logits"], []),
         ("recall", ["vgg16"], []),
+        ("reader_subgroups", ["fracture/ig", "fracture/grad"], ["fracture/ig"]),
+        ("reader_utility", ["average reader, pairwise"], []),
     ],
 )
 def test_columns_that_are_not_called_after_methods(table, columns, limited):
@@ -211,3 +213,12 @@ def test_all_limits_of_a_column_are_told(monkeypatch):
 
 def test_the_papers_sizes_have_no_limit():
     assert limits.limits(evidence(246, profile="full"), "utility") == {}
+
+
+def test_readers_have_no_network_and_methods_beside_them_those_of_their_criterion():
+    on = evidence(auc={"inception_v3-2": (0.6, 0.4)}, columns=["ig", "fracture/ig", "average reader, consensus"])
+    found = {table: merged(LIMITS["unlearned"](on, table)) for table in limits.OF_READERS}
+    assert found["reader_utility"] == found["reader_subgroups"] == found["reader_reproducibility"] == {}
+    assert set(found["reader_repeatability"]) == {"ig", "fracture/ig"}
+    on = evidence(auc={"densenet121-1": (0.6, 0.4)}, columns=["ig", "average reader, consensus"])
+    assert set(merged(LIMITS["unlearned"](on, "reader_reproducibility"))) == {"ig"}

@@ -1,17 +1,13 @@
-"""Other codes: captum, Venkatesh et al., Adebayo et al."""
+"""Other codes: captum, Adebayo et al."""
 
 from dataclasses import replace
 
-import numpy as np
 import torch
-from scipy.ndimage import binary_opening, find_objects, label
-from skimage.filters import threshold_otsu
 
-from saltrust.analysis.audit.finding import ADEBAYO, VENKATESH, finding
+from saltrust.analysis.audit.finding import ADEBAYO, finding
 from saltrust.artefacts.maps import Randomization, SaliencyMaps
 from saltrust.methods.explained import Explained
 from saltrust.methods.guided import GatedReLU
-from saltrust.methods.preparation import prepare
 from saltrust.models.classifiers import build
 from saltrust.study.criteria import similarity
 from saltrust.study.study import Study
@@ -32,38 +28,6 @@ def functional_relu(study: Study) -> tuple[float, float]:
         explained.gradients(torch.zeros(1, 3, 80, 80))
     modules = sum(isinstance(module, torch.nn.ReLU) for module in network.modules())
     return 1.0, modules / rules.calls
-
-
-BOX_SIDE = 40 / 320  # of the image: boxes no wider than this vanish in the opening
-
-
-@finding(
-    VENKATESH,
-    "Boxes that an opening deletes",
-    text="not said (abstract)",
-    code="boxes around the map's parts, then an opening that leaves none with a side up to 40 of 320 pixels",
-    measure="share of the boxes of Integrated Gradients that are deleted",
-)
-def opening(study: Study) -> tuple[float, float]:
-    masks = [boxed(one) for one in prepare(study.maps.raw("ig").values, "sum_abs")]
-    parts = [label(mask)[0] for mask in masks]  # boxes that touch count as one
-    kept = sum(len(np.unique(part[opened(mask)])) for part, mask in zip(parts, masks, strict=True))
-    return 0.0, 1 - kept / max(sum(part.max() for part in parts), 1)
-
-
-def boxed(saliency: np.ndarray) -> np.ndarray:
-    """The union (height, width) of the boxes around the connected parts of a map above Otsu's threshold."""
-    parts, _ = label(saliency > threshold_otsu(saliency))
-    mask = np.zeros(saliency.shape, bool)
-    for box in find_objects(parts):
-        mask[box] = True
-    return mask
-
-
-def opened(mask: np.ndarray, share: float = BOX_SIDE) -> np.ndarray:
-    """What a mask (height, width) holds in squares with a side of more than `share` of its height."""
-    side = int(share * mask.shape[0]) + 1
-    return binary_opening(mask, np.ones((side, side)))
 
 
 def _random_states(study: Study) -> list[SaliencyMaps]:

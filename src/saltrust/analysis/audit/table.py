@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from saltrust.analysis.audit import arun, libraries, shu, tjoa
+from saltrust.analysis.audit import arun, libraries, shu, tjoa, venkatesh
 from saltrust.analysis.audit.finding import Finding
 from saltrust.core.progress import track
 from saltrust.study.study import Study
@@ -32,7 +32,6 @@ FINDINGS: dict[str, Finding] = {
         arun.constant_maps,
         arun.clipping,
         arun.area,
-        libraries.opening,
         # what they are compared with
         arun.leak,
         arun.boxes,
@@ -49,6 +48,20 @@ FINDINGS: dict[str, Finding] = {
         tjoa.missed,
         tjoa.axes,
         tjoa.clamping,
+        # beside radiologists
+        venkatesh.chosen_on_test,
+        venkatesh.bootstrap_values,
+        venkatesh.squeezed,
+        venkatesh.dead_networks,
+        venkatesh.opening,
+        venkatesh.corners,
+        venkatesh.kept_edges,
+        venkatesh.raw_overlap,
+        venkatesh.dropped_pairs,
+        venkatesh.own_consensus,
+        venkatesh.convex_fill,
+        venkatesh.nothing,
+        venkatesh.overwritten,
         # a paper without public code
         shu.one_film,
         shu.printed_means,

@@ -404,7 +404,7 @@ def verdicts(
     evidence: Evidence, criterion: str, baseline: str, passed: Sequence[str], among: Sequence[str] | None = None
 ) -> Outcome:
     """A column of Table 2: the same methods pass, and all others fail."""
-    cells = _cells(evidence).query("criterion == @criterion and baseline == @baseline").set_index("method")
+    cells = _table_2(evidence).query("criterion == @criterion and baseline == @baseline").set_index("method")
     cells = cells.loc[among] if among else cells
     off = cells[cells["verdict"] != np.where(cells.index.isin(passed), "PASS", "FAIL")]
     in_doubt = _in_doubt(off)
@@ -419,9 +419,12 @@ def verdicts(
     return Outcome(ours, word, why, limit=_told(merged(*cells["limits"])))
 
 
-def _cells(evidence: Evidence) -> pd.DataFrame:
-    """The cells of Table 2, with whether the run cannot tell (limited), and why (limits, by method and baseline)."""
-    cells = evidence.verdicts
+def _table_2(evidence: Evidence) -> pd.DataFrame:
+    return _cells(evidence, evidence.verdicts)
+
+
+def _cells(evidence: Evidence, cells: pd.DataFrame) -> pd.DataFrame:
+    """The cells, with whether the run cannot tell (limited), and why (limits, by method and baseline)."""
     limits = []
     for cell in cells.itertuples():
         apart = cell.baseline in TABLES  # the threshold has a table of its own, with a column for each method
@@ -433,7 +436,12 @@ def _cells(evidence: Evidence) -> pd.DataFrame:
 @CHECKS.register("none_passes")
 def none_passes(evidence: Evidence) -> Outcome:
     """No method passes every comparison of Table 2."""
-    cells = _cells(evidence)
+    return none_of(evidence, evidence.verdicts)
+
+
+def none_of(evidence: Evidence, cells: pd.DataFrame) -> Outcome:
+    """No method passes every comparison. cells: as from `judge`; their criteria are names in TABLES."""
+    cells = _cells(evidence, cells)
     known = ~cells["limited"]
     passed = cells["verdict"] == "PASS"
     by_method = [cells["method"]]
@@ -450,7 +458,7 @@ def none_passes(evidence: Evidence) -> Outcome:
 @CHECKS.register("most_fail")
 def most_fail(evidence: Evidence) -> Outcome:
     """More than half of the cells of Table 2 say FAIL."""
-    cells = _cells(evidence)
+    cells = _table_2(evidence)
     failed, in_doubt = cells["verdict"] == "FAIL", _in_doubt(cells) | cells["limited"]
     low, high = (failed & ~in_doubt).mean(), (failed | in_doubt).mean()
     word = _by_interval(low, high, 0.5)

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from saltrust.analysis.claims import alarms, cells  # noqa: F401 (their tables and checks come into the registries)
+from saltrust.analysis.claims import alarms, cells, readers  # noqa: F401 (their tables and checks come into the registries)
 from saltrust.analysis.claims.checks import ANSWERS, CHECKS, Outcome, label
-from saltrust.analysis.claims.limits import MADE_OF
+from saltrust.analysis.claims.limits import MADE_OF, OF_READERS
 from saltrust.analysis.claims.tables import TABLES, Evidence
 from saltrust.core import data_cards, paths, yaml_files
 from saltrust.core.card_parts import ROLES
@@ -22,7 +22,8 @@ FILE = paths.BOOK / "claims.yaml"
 KINDS = ("direction", "value", "verdict")
 COUNTS = dict(zip(("agree", "disagree", "unclear", "too_small"), ANSWERS, strict=True))
 OUTSIDE = "outside"
-ON_PAPER = ("arithmetic", "films_behind", "cells_in_place")  # tests that need the paper's own numbers alone
+ON_PAPER = ("arithmetic", "films_behind", "cells_in_place", "printed_below")
+"""Tests that need the paper's own numbers alone."""
 DATA = {
     "original": "the paper's own images",
     "redrawn": "images drawn anew by the paper's recipe",
@@ -83,6 +84,12 @@ class Claim(BaseModel):
     def on_paper(self) -> bool:
         """Whether it is tested on the paper's own numbers, without any data."""
         return self.test is not None and self.test["name"] in ON_PAPER
+
+    @property
+    def of_readers(self) -> bool:
+        """Whether it is tested on what several readers drew."""
+        test = self.test or {}
+        return test.get("table") in OF_READERS or test.get("name") == "none_reaches_readers"
 
 
 def _check_test(test: dict[str, Any]) -> None:
@@ -152,7 +159,10 @@ def about(card: Card, claims: Sequence[Claim]) -> dict[str, list[Claim]]:
 
 def _like(card: Card, claim: Claim) -> bool:
     """Whether a data set's truth is of the kind that the claim is about: by name; or, for a data set that plays no role
-    itself, as on a card that plays the claim's, whose networks are the same. Several findings are another task."""
+    itself, as on a card that plays the claim's, whose networks are the same. Several findings are another task, and a
+    card that plays no role does not say whether its data have readers."""
+    if claim.of_readers:
+        return False
     if claim.truth or card.plays:
         return card.truth == claim.truth and len(card.findings) < 2
     named = [other for other in map(data_cards.load, data_cards.names()) if other.plays]
@@ -168,6 +178,11 @@ def networks_classified_with(card: Card, claims: Sequence[Claim]) -> set[str]:
     """The networks whose scores of the test images a data set's own claims ask for, names in IMAGE_SCORES."""
     tests = [claim.test for claim in about(card, claims)["own"]]
     return {network for test in tests if test["name"] == "areas" for network in test["of"]}
+
+
+def asks_readers(card: Card, claims: Sequence[Claim]) -> bool:
+    """Whether a data set's own claims are about what several readers drew."""
+    return any(claim.of_readers for claim in about(card, claims)["own"])
 
 
 def answer(claim: Claim, evidence: Evidence | None) -> Outcome:

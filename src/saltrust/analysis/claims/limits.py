@@ -38,6 +38,15 @@ RESAMPLED = ("alarm_experiments", "alarm_f1", "alarm_first_quartile", "alarm_med
 OF_FINDINGS = (*RESAMPLED, "alarm_found", "alarm_cleared", "alarm_flagged")
 """Tables about the network of a data set with several findings."""
 
+OF_READERS = {
+    "reader_utility": "utility",
+    "reader_subgroups": "utility",
+    "reader_repeatability": "repeatability",
+    "reader_reproducibility": "reproducibility",
+}
+"""Tables of methods beside readers, each with the criterion that has the same maps. A column may begin with a subgroup,
+"<subgroup>/<method>"."""
+
 COUNTED = {"samples": "noisy copies", "steps": "steps"}
 """Parameters of methods that the profile cuts, in words."""
 
@@ -176,6 +185,9 @@ def unlearned_classes(evidence: "Evidence", table: str) -> Reasons:
 def networks_behind(evidence: "Evidence", table: str, column: str) -> tuple[str, ...]:
     """The classifiers whose maps are scored in a column of a table, or the localizers."""
     networks, kind = evidence.study.networks, evidence.study.card.localizer
+    if table in OF_READERS and _method(table, column) not in METHODS:
+        return ()
+    table = OF_READERS.get(table, table)
     partner = CRITERIA[table].partner(networks) if table in CRITERIA and CRITERIA[table].partner else None
     if column == "localizer":
         return (f"{kind}-1", f"{kind}-2") if partner else (f"{kind}-1",)
@@ -189,6 +201,11 @@ def networks_behind(evidence: "Evidence", table: str, column: str) -> tuple[str,
 def _methods(evidence: "Evidence", table: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Each column of a table with the methods behind it, but for those that no method of the registry is behind."""
     for column in evidence.table(table) if table not in OF_FINDINGS else ():
-        methods = MADE_OF.get(table, (column,) if column in METHODS else ())
+        method = _method(table, column)
+        methods = MADE_OF.get(table, (method,) if method in METHODS else ())
         if methods:
             yield column, methods
+
+
+def _method(table: str, column: str) -> str:
+    return column.rpartition("/")[2] if table in OF_READERS else column
