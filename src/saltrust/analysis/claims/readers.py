@@ -29,9 +29,9 @@ def by_image(study: Study) -> pd.DataFrame:
 
     Returns:
         One row for each image, rater, mode, reference and score, with its value: columns image, subgroup, rater (a
-        method or a reader), mode ("raw", "otsu", "boxes", of readers "drawn"), reference (of methods "consensus"
-        and the criterion by which two networks are compared, of readers REFERENCES), score (a name in AUPRC; of masks, in AGREEMENT) and
-        value. Several rows of one are averaged.
+        method or a reader), mode ("raw", "otsu", "boxes", of readers "drawn"), reference (of methods "consensus" and
+        the criterion by which two networks are compared, of readers REFERENCES), score (a name in AUPRC; of masks, in
+        AGREEMENT) and value. Several rows of one are averaged.
     """
     return ReaderStudy(study).by_image(VENKATESH_SIX)
 
