@@ -82,7 +82,7 @@ def test_methods_and_readers_stand_beside_each_other_image_by_image():
     assert found.loc["image 07", "xrai"] == xrai["value"].item()
     drew = one[(one["mode"] == "drawn") & (one["reference"] == "others")]["value"]
     assert found.loc["image 07", "average reader, others"] == pytest.approx(drew.mean())
-    with pytest.raises(KeyError, match="no maps in the mode 'drawn' against 'replicate' by 'iou'"):
+    with pytest.raises(KeyError, match="no maps in the mode 'drawn' against 'repeatability' by 'iou'"):
         beside_readers(rows, "drawn", "repeatability", "iou")
 
 
