@@ -38,7 +38,7 @@ def by_image(study: Study) -> pd.DataFrame:
 
 def made_from(study: Study) -> Iterable[Artefact]:
     """What that table is made from."""
-    return ReaderStudy(study).artefacts(VENKATESH_SIX)
+    return ReaderStudy(study).artefacts(VENKATESH_SIX, cascade=False)
 
 
 def average_reader(rows: pd.DataFrame, score: str) -> pd.DataFrame:
