@@ -276,6 +276,7 @@ def label_of(method: str) -> str:
     ('SG', 'U-Net')
     """
     special = {"average": "AVG", "unet": "U-Net", "retinanet": "RetinaNet", "constant": "CONST"}
+    special |= {"average reader": "readers"}
     if method in METHODS:
         return METHODS[method].abbreviation
     return special.get(method, method.upper() if method.islower() else method)
