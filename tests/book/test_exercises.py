@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from scipy.stats import t
+from scipy.stats import norm, t
 
 from saltrust.core import paths
 from saltrust.scores.agreement import counted, dice, iou, pixel_error
@@ -156,7 +156,7 @@ def test_few_images_pass_by_significance_and_many_by_a_margin():
     margin = float(re.search(r"Let it be ([\d.]+)\.", text).group(1))
     ends = {}
     for n in (16, 588):
-        half = 1.96 * sd / np.sqrt(n)
+        half = norm.ppf(0.95) * sd / np.sqrt(n)
         ends[n] = -below - half, -below + half
         minus = [f"{end:.3f}".replace("-", "\N{MINUS SIGN}") for end in ends[n]]
         assert f"reaches from {minus[0]} to {minus[1]}" in text

@@ -270,13 +270,6 @@ class ReaderStudy:
             ]
         )
 
-    def by_image(self, methods: Sequence[str]) -> pd.DataFrame:
-        """All scores of maps and readers: COLUMNS, and the subgroup of each image, by what it shows where that is
-        known. methods: names in METHODS."""
-        scores = pd.concat([self.maps_against(methods), self.readers_against(), self.between(methods)])
-        groups = next(iter(self.subgroups.values()))
-        return scores.assign(subgroup=scores["image"].map(dict(zip(self.ids, groups, strict=True))))
-
     def cascade(self, methods: Sequence[str], score: str = "iou") -> pd.DataFrame:
         """How alike a trained network's maps are to those of the same network, stage after stage of it random.
 

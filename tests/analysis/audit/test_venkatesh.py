@@ -6,9 +6,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 from scipy.ndimage import binary_dilation, binary_erosion
 from scipy.stats import tukey_hsd
 from skimage import measure
@@ -24,12 +21,9 @@ from saltrust.analysis.audit.table import FINDINGS
 from saltrust.analysis.audit.venkatesh import (
     AREA,
     NOTCHED,
-    above_otsu,
     areas,
-    boxed,
     flattened,
     least_difference,
-    opened,
     outputs,
 )
 from saltrust.artefacts.maps import RawMaps
@@ -135,40 +129,6 @@ def test_classes_are_predicted_from_squeezed_images(study, table):
 # --- masks ------------------------------------------------------------------------------------------------------------
 
 
-def test_boxes_hold_the_parts_of_a_mask():
-    mask = np.zeros((40, 40), bool)
-    mask[2:5, 3] = mask[4, 3:9] = True  # an L
-    mask[20, 20] = True
-    expected = np.zeros((40, 40), bool)
-    expected[2:5, 3:9] = expected[20, 20] = True
-    np.testing.assert_array_equal(boxed(mask), expected)
-    assert not boxed(np.zeros((40, 40), bool)).any()
-    assert not above_otsu(np.zeros((4, 4))).any()
-
-
-@given(st.integers(1, 24), st.integers(1, 24), st.integers(0, 95), st.integers(0, 95))
-def test_an_opening_deletes_boxes_no_wider_than_an_eighth_of_the_image(height, width, top, left):
-    mask = np.zeros((96, 96), bool)
-    mask[top : top + height, left : left + width] = True
-    kept = opened(mask)
-    assert kept.any() == (min(height, width, 96 - top, 96 - left) > 12)
-    assert not (kept & ~mask).any()
-
-
-@pytest.mark.parametrize(("side", "left"), [(40, 0), (41, 0.74), (60, 0.88)])
-def test_what_an_opening_leaves_of_a_square_in_an_image_of_320_pixels(side, left):
-    mask = np.zeros((320, 320), bool)
-    mask[100 : 100 + side, :side] = True
-    assert opened(mask).sum() / mask.sum() == pytest.approx(left, abs=0.005)
-
-
-@given(hnp.arrays(bool, (64, 64), elements=st.booleans()), st.integers(1, 3))
-def test_an_opening_is_two_erosions_and_two_dilations(mask, thick):
-    mask = binary_dilation(mask, iterations=thick)
-    eroded = binary_erosion(binary_erosion(mask, disk(2)), disk(2))
-    np.testing.assert_array_equal(opened(mask), binary_dilation(binary_dilation(eroded, disk(2)), disk(2)))
-
-
 def test_a_box_loses_its_corners():
     assert found("corners") == (1, pytest.approx(0.88, abs=0.005))
 
@@ -182,13 +142,19 @@ def test_outlines_are_filled_across_their_dent():
     assert as_code == pytest.approx((exact + dent) / exact, rel=0.02)
 
 
-def by_hand(saliency):
-    """Boxes around the parts above Otsu's threshold, opened: by scikit-image."""
+def around(saliency):
+    """Boxes around the parts above Otsu's threshold, by scikit-image."""
     mask = saliency > threshold_otsu(saliency)
     for part in regionprops(measure.label(mask, connectivity=1)):
         top, left, bottom, right = part.bbox
         mask[top:bottom, left:right] = True
-    return binary_dilation(binary_dilation(binary_erosion(binary_erosion(mask, disk(2)), disk(2)), disk(2)), disk(2))
+    return mask
+
+
+def by_hand(saliency):
+    """These, opened: maps of 64 pixels by a disk of 2, twice."""
+    eroded = binary_erosion(binary_erosion(around(saliency), disk(2)), disk(2))
+    return binary_dilation(binary_dilation(eroded, disk(2)), disk(2))
 
 
 def trapezoid(scores, truth):
@@ -224,10 +190,10 @@ def test_masks_on_a_study_are_those_of_scikit_image(study, table, maps):
 
 def test_edges_and_verdicts_on_a_study_are_those_of_scikit_learn(study, table, maps):
     main, truth = study.networks.main, study.images.split("test").truth[list(study.images.explained)]
-    edges = [boxed(one > 0) for one in maps["canny", main]]
+    edges = [around(one) for one in maps["canny", main]]
     kept = np.mean([trapezoid(*pair) for pair in zip(edges, truth, strict=True)])
     assert table.loc["kept_edges", "as_code"] == pytest.approx(kept)
-    cleaned = np.mean([trapezoid(opened(one), there) for one, there in zip(edges, truth, strict=True)])
+    cleaned = np.mean([trapezoid(by_hand(one), there) for one, there in zip(maps["canny", main], truth, strict=True)])
     assert table.loc["kept_edges", "as_text"] == pytest.approx(cleaned)
     of_edges = np.mean([trapezoid(*pair) for pair in zip(maps["canny", main], truth, strict=True)])
     passed = []
@@ -245,8 +211,7 @@ def test_edges_and_verdicts_on_a_study_are_those_of_scikit_learn(study, table, m
 def test_boxes_that_are_deleted_are_counted(study, table, maps):
     boxes = deleted = 0
     for one in maps["ig", study.networks.main]:
-        mask = boxed(above_otsu(one))
-        for part in regionprops(measure.label(mask, connectivity=1)):
+        for part in regionprops(measure.label(around(one), connectivity=1)):
             boxes += 1
             deleted += not by_hand(one)[tuple(part.coords.T)].any()
     assert table.loc["opening", "as_code"] == pytest.approx(deleted / boxes)

@@ -6,10 +6,8 @@ from itertools import combinations, pairwise
 
 import numpy as np
 import pandas as pd
-from scipy.ndimage import binary_opening, find_objects, label
+from scipy.ndimage import label
 from scipy.stats import norm, studentized_range
-from skimage.filters import threshold_otsu
-from skimage.morphology import disk
 from skimage.transform import resize
 
 from saltrust.analysis.audit.finding import VENKATESH, finding
@@ -23,6 +21,7 @@ from saltrust.datasets.outlines import RowsFilled
 from saltrust.datasets.readers import agreed
 from saltrust.datasets.shapes import Polygon
 from saltrust.datasets.simulated_readers import VOTES
+from saltrust.methods.modes import MODES
 from saltrust.methods.registry import VENKATESH_SIX
 from saltrust.models.classifiers import predict
 from saltrust.scores.agreement import auprc_trapezoid, counted, iou
@@ -167,41 +166,13 @@ def dead_networks(study: Study) -> tuple[float, float]:
 
 # --- how maps become masks --------------------------------------------------------------------------------------------
 
-SIDE, RADIUS, TIMES = 320, 10, 2  # of their images and of the disk that opens masks, in pixels; how often it does
+SIDE = 320  # of their images, in pixels
 EDGES = "canny"
 
 
-def above_otsu(saliency: np.ndarray) -> np.ndarray:
-    """The pixels (height, width) of a map above Otsu's threshold, none of a map that is the same everywhere."""
-    return saliency > threshold_otsu(saliency)
-
-
-def boxed(mask: np.ndarray) -> np.ndarray:
-    """The union (height, width) of the boxes around the connected parts of a mask."""
-    parts, _ = label(mask)
-    boxes = np.zeros(mask.shape, bool)
-    for box in find_objects(parts):
-        boxes[box] = True
-    return boxes
-
-
-def opened(mask: np.ndarray) -> np.ndarray:
-    """A mask (height, width) after their opening, whose disk is as large a share of the image as theirs."""
-    radius = max(1, round(mask.shape[0] * RADIUS / SIDE))
-    return binary_opening(mask, disk(radius), iterations=TIMES)
-
-
-MODES = {
-    "raw": lambda grey: grey,
-    "otsu": lambda grey: np.where(above_otsu(grey), grey, 0.0),
-    "boxes": lambda grey: opened(boxed(above_otsu(grey))).astype(float),
-}
-"""What is made of a map (height, width) in [0, 1] before it is scored: their three modes."""
-
-
-def _greys(study: Study, method: str, model: str | None = None) -> np.ndarray:
-    """Maps (n, height, width) in [0, 1] of a few explained images, prepared as theirs are."""
-    preparation = Preparation("sum_abs", clip=None if method in ("xrai", EDGES) else 99.0)
+def _kept(study: Study, method: str, mode: str, model: str | None = None) -> np.ndarray:
+    """What a mode keeps of maps (n, height, width) of a few explained images, prepared as theirs are."""
+    preparation = Preparation("sum_abs", clip=None if method in ("xrai", EDGES) else 99.0, mode=mode)
     maps = prepared(study.maps.artefact(method, model), preparation, study.store.get)
     return maps[list(spread(range(len(maps)), FEW_IMAGES))]
 
@@ -223,9 +194,9 @@ def _edges(study: Study) -> list[SaliencyMaps]:
     measure="share of the boxes of Integrated Gradients that are deleted",
 )
 def opening(study: Study) -> tuple[float, float]:
-    masks = [boxed(above_otsu(one)) for one in _greys(study, "ig")]
-    parts = [label(mask)[0] for mask in masks]  # boxes that touch count as one
-    kept = sum(len(np.unique(part[opened(mask)])) for part, mask in zip(parts, masks, strict=True))
+    parts = [label(mask)[0] for mask in _kept(study, "ig", "unopened_boxes")]  # boxes that touch count as one
+    left = _kept(study, "ig", "boxes") > 0
+    kept = sum(len(np.unique(part[mask])) for part, mask in zip(parts, left, strict=True))
     return 0.0, 1 - kept / max(sum(part.max() for part in parts), 1)
 
 
@@ -240,9 +211,9 @@ LARGE = 60  # pixels a side of a box that the opening leaves, of 320
     measure=f"share of a box of {LARGE} × {LARGE} pixels that is left, of 320 × 320",
 )
 def corners(study: Study) -> tuple[float, float]:
-    mask = np.zeros((SIDE, SIDE), bool)
-    mask[LARGE : 2 * LARGE, LARGE : 2 * LARGE] = True
-    return 1.0, opened(mask).sum() / mask.sum()
+    box = np.zeros((1, SIDE, SIDE))
+    box[:, LARGE : 2 * LARGE, LARGE : 2 * LARGE] = 1
+    return 1.0, MODES["boxes"](box).sum() / box.sum()
 
 
 @finding(
@@ -254,9 +225,10 @@ def corners(study: Study) -> tuple[float, float]:
     maps=_edges,
 )
 def kept_edges(study: Study) -> tuple[float, float]:
-    truth, kept = _truth(study), np.stack([boxed(one > 0) for one in _greys(study, EDGES)])
-    as_maps = np.stack([opened(mask) for mask in kept])
-    return tuple(auprc_trapezoid(counted(masks, truth)).mean() for masks in (as_maps, kept))
+    return tuple(
+        auprc_trapezoid(counted(_kept(study, EDGES, mode) > 0, _truth(study))).mean()
+        for mode in ("boxes", "unopened_boxes")
+    )
 
 
 # --- how masks are compared -------------------------------------------------------------------------------------------
@@ -270,10 +242,8 @@ def kept_edges(study: Study) -> tuple[float, float]:
     measure="mean IoU of gradients of different images (text: of the pixels above Otsu's threshold)",
 )
 def raw_overlap(study: Study) -> tuple[float, float]:
-    maps = _greys(study, "grad")
     return tuple(
-        np.mean([iou(counted(*pair)) for pair in pairwise([cut(one) for one in maps])])
-        for cut in (above_otsu, lambda one: one != 0)
+        np.mean([iou(counted(*pair)) for pair in pairwise(_kept(study, "grad", mode) > 0)]) for mode in ("otsu", "raw")
     )
 
 
@@ -285,10 +255,10 @@ def raw_overlap(study: Study) -> tuple[float, float]:
     measure="mean IoU of two replicates' boxes, of all maps of six methods (text: 0 where both are empty)",
 )
 def dropped_pairs(study: Study) -> tuple[float, float]:
-    def masks(network: str) -> np.ndarray:
-        return np.stack([MODES["boxes"](one) > 0 for name in VENKATESH_SIX for one in _greys(study, name, network)])
+    def boxes(network: str) -> np.ndarray:
+        return np.concatenate([_kept(study, method, "boxes", network) > 0 for method in VENKATESH_SIX])
 
-    overlaps = iou(counted(masks(study.networks.main), masks(study.networks.replicate)), empty=np.nan)
+    overlaps = iou(counted(boxes(study.networks.main), boxes(study.networks.replicate)), empty=np.nan)
     known = overlaps[~np.isnan(overlaps)]
     return known.sum() / len(overlaps), known.mean() if len(known) else 0.0
 
@@ -364,17 +334,13 @@ def nothing(study: Study) -> tuple[float, float]:
     maps=_edges,
 )
 def overwritten(study: Study) -> tuple[float, float]:
-    truth = _truth(study)
+    def mean(method: str, mode: str) -> float:
+        maps = zip(_kept(study, method, mode), _truth(study), strict=True)
+        return np.mean([trapezoid(one, truth) for one, truth in maps])
 
-    def mean(grey: np.ndarray, mode: str) -> float:
-        return np.mean([trapezoid(MODES[mode](one), there) for one, there in zip(grey, truth, strict=True)])
-
-    edges = _greys(study, EDGES)
-    of_boxes = auprc_trapezoid(counted(np.stack([boxed(one > 0) for one in edges]), truth)).mean()
-    of_edges = dict.fromkeys(("raw", "otsu"), mean(edges, "raw")) | {"boxes": of_boxes}  # edges are 0 or 1
-    maps = {method: _greys(study, method) for method in VENKATESH_SIX}
-    rows = [(method, mode) for mode in MODES for method in VENKATESH_SIX]
-    own = ["PASS" if mean(maps[method], mode) > of_edges[mode] else "FAIL" for method, mode in rows]
+    rows = [(method, mode) for mode in ("raw", "otsu", "boxes") for method in VENKATESH_SIX]
+    edges = {"raw": mean(EDGES, "raw"), "otsu": mean(EDGES, "otsu"), "boxes": mean(EDGES, "unopened_boxes")}
+    own = ["PASS" if mean(method, mode) > edges[mode] else "FAIL" for method, mode in rows]
     as_run = pd.DataFrame(rows, columns=["method", "mode"])
     for verdict in own:
         as_run["Weak Localization"] = verdict

@@ -150,24 +150,31 @@ def about(card: Card, claims: Sequence[Claim]) -> dict[str, list[Claim]]:
     own = [claim for claim in tested if card.plays and card.plays.role in claim.role]
     if card.plays and card.plays.data == "stand-in":
         own = [claim for claim in own if not claim.not_on_stand_in]
+    alike = _roles_alike(card)
     outside: dict[str, Claim] = {}
     for claim in tested:
-        if claim.kind == "direction" and claim not in own and _like(card, claim):
+        if claim.kind == "direction" and claim not in own and _like(card, claim, alike):
             outside.setdefault(str(claim.test), claim)
     return {"own": own, "outside": list(outside.values())}
 
 
-def _like(card: Card, claim: Claim) -> bool:
+def _like(card: Card, claim: Claim, alike: frozenset[str]) -> bool:
     """Whether a data set's truth is of the kind that the claim is about: by name; or, for a data set that plays no role
-    itself, as on a card that plays the claim's, whose networks are the same. Several findings are another task, and a
-    card that plays no role does not say whether its data have readers."""
-    if claim.of_readers:
+    itself, by a role of its like. Several findings are another task, and so are several readers."""
+    if claim.of_readers and not card.readers:
         return False
     if claim.truth or card.plays:
         return card.truth == claim.truth and len(card.findings) < 2
+    return not alike.isdisjoint(claim.role)
+
+
+def _roles_alike(card: Card) -> frozenset[str]:
+    """The roles that cards play of which the same is asked, and whose networks are the same; none for a card that plays
+    one itself."""
+    if card.plays:
+        return frozenset()
     named = [other for other in map(data_cards.load, data_cards.names()) if other.plays]
-    like = [other for other in named if _asked_of(other) == _asked_of(card)]
-    return any(other.plays.role in claim.role for other in like)
+    return frozenset(other.plays.role for other in named if _asked_of(other) == _asked_of(card))
 
 
 def _asked_of(card: Card) -> tuple[str, tuple[str, ...], bool]:

@@ -9,10 +9,11 @@ import pandas as pd
 
 from saltrust.analysis.claims.checks import CHECKS, Outcome, none_of
 from saltrust.analysis.claims.tables import TABLES, Evidence
-from saltrust.analysis.readers import AVERAGE, DRAWN
+from saltrust.analysis.readers import AVERAGE
 from saltrust.artefacts import Artefact
+from saltrust.artefacts.readers import AREAS
 from saltrust.methods.registry import VENKATESH_SIX
-from saltrust.study.readers import ReaderStudy
+from saltrust.study.readers import DRAWN, ReaderStudy
 from saltrust.study.study import Study
 from saltrust.study.verdict import VerdictCell, judge
 
@@ -20,24 +21,29 @@ REFERENCES = ("consensus", "others", "pairwise")
 """What the marks of a reader are held against: the consensus that holds them, that of the other readers, each other
 reader."""
 
-CRITERIA = {"reader_repeatability": "repeatability", "reader_reproducibility": "reproducibility"}
-"""The criterion by which maps of two networks are compared, by the table of it."""
+PARTNERS = {"reader_repeatability": "repeatability", "reader_reproducibility": "reproducibility"}
+"""The criterion by which two networks' maps are compared, by the table of it."""
 
 
 def by_image(study: Study) -> pd.DataFrame:
-    """Maps and readers, image by image.
+    """The six methods and the readers, image by image.
 
     Returns:
-        One row for each image, rater, mode, reference and score, with its value: columns image, subgroup, rater (a
-        method or a reader), mode ("raw", "otsu", "boxes", of readers "drawn"), reference (of methods "consensus" and
-        the criterion by which two networks are compared, of readers REFERENCES), score (a name in AUPRC; of masks, in
-        AGREEMENT) and value. Several rows of one are averaged.
+        Columns of `study.readers`, and subgroup, what the image shows. Areas under a curve are of the images that count
+        by the protocol in what maps find.
     """
-    return ReaderStudy(study).by_image(VENKATESH_SIX)
+    reading = ReaderStudy(study)
+    mode = [reading.choices.mode]
+    parts = [reading.maps_against(VENKATESH_SIX, mode), reading.readers_against(), reading.between(VENKATESH_SIX, mode)]
+    rows = pd.concat(parts, ignore_index=True)
+    groups = reading.subgroups.get("finding", reading.subgroups["size"])
+    rows["subgroup"] = rows["image"].map(dict(zip(reading.ids, groups, strict=True)))
+    left_out = rows["score"].isin(AREAS) & ~rows["image"].isin(reading.ids[reading.judged])
+    return rows[~left_out]
 
 
 def made_from(study: Study) -> Iterable[Artefact]:
-    """What that table is made from."""
+    """What that is made from, but for scores."""
     return ReaderStudy(study).artefacts(VENKATESH_SIX, cascade=False)
 
 
@@ -124,7 +130,7 @@ def judged(evidence: Evidence, than: str) -> pd.DataFrame:
         The columns of `judge`. The criteria that need readers are called as their tables are.
     """
     cells = []
-    for table in ("reader_utility", *CRITERIA):
+    for table in ("reader_utility", *PARTNERS):
         scores = evidence.table(table)
         clusters = evidence.clusters(scores.index)
         sides = {"reference": scores[than].to_numpy(), "clusters": clusters, "against": than}
@@ -147,22 +153,26 @@ def _scores(evidence: Evidence) -> pd.DataFrame:
 
 @TABLES.register("reader_utility")
 def _utility(evidence: Evidence) -> pd.DataFrame:
-    """AUPRC of raw maps, by the protocol's definition."""
-    return beside_readers(evidence.table("reader_scores"), "raw", "consensus", evidence.study.protocol.auprc)
+    """AUPRC, by the protocol's definition."""
+    return beside_readers(evidence.table("reader_scores"), _mode(evidence), "consensus", evidence.study.protocol.auprc)
 
 
 @TABLES.register("reader_subgroups")
 def _subgroups(evidence: Evidence) -> pd.DataFrame:
     """By how much it is above the average reader's, in each subgroup."""
-    return above_readers(evidence.table("reader_scores"), "raw", evidence.study.protocol.auprc)
+    return above_readers(evidence.table("reader_scores"), _mode(evidence), evidence.study.protocol.auprc)
 
 
 def _alike(reference: str) -> Callable[[Evidence], pd.DataFrame]:
-    """IoU of boxes, as the abstract of Venkatesh et al. has it."""
-    return lambda evidence: beside_readers(evidence.table("reader_scores"), "boxes", reference, "iou")
+    """IoU of two networks' maps."""
+    return lambda evidence: beside_readers(evidence.table("reader_scores"), _mode(evidence), reference, "iou")
 
 
-for _table, _reference in CRITERIA.items():
+def _mode(evidence: Evidence) -> str:
+    return evidence.study.protocol.readers.mode
+
+
+for _table, _reference in PARTNERS.items():
     TABLES.register(_table)(_alike(_reference))
 
 
