@@ -379,16 +379,62 @@ def added(study: MultilabelStudy, doubts: Mapping[str, Mapping[str, np.ndarray]]
 
     Returns:
         One row for each doubt of the paper made from maps, and finding: score, finding, statistic, p (likelihood ratio
-        of two logistic regressions), coefficient (in log odds for one standard deviation), images, reason.
+        of two logistic regressions, with a random intercept for each patient where the data names them), coefficient
+        (in log odds for one standard deviation), images, reason.
     """
-    wrong = study.predicted("test") != study.present("test")
+    wrong, patients = study.predicted("test") != study.present("test"), study.clusters("test")
     rows = []
     for name in from_maps(doubts):
         for k, finding in enumerate(study.findings):
-            found = adds_to(wrong[:, k], doubts[MARGIN]["test"][:, k], doubts[name]["test"][:, k])
+            found = adds_to(wrong[:, k], doubts[MARGIN]["test"][:, k], doubts[name]["test"][:, k], patients)
             rows.append({"score": name, "finding": finding, "statistic": found.statistic, "p": found.p,
                          "coefficient": found.coefficients[0], "images": found.n, "reason": found.reason})  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def added_to_all(study: MultilabelStudy, doubts: Mapping[str, Mapping[str, np.ndarray]]) -> pd.DataFrame:
+    """The same over all findings together, by a mixed model of a row for each answer, image and finding.
+
+    wrong ~ finding + finding x margin, without the likeness and with it, and a random intercept for each patient: for
+    each image where no patients are named. So a difficult film counts once, and not once for each finding. Margin and
+    likeness are in standard deviations of their finding.
+
+    Returns:
+        One row for each doubt of the paper made from maps: score, coefficient (in log odds for one standard deviation),
+        statistic, p, p_independent (without random intercepts), spread (standard deviation of these, in log odds),
+        answers, patients, reason.
+    """
+    wrong, patients = study.predicted("test") != study.present("test"), study.clusters("test")
+    n, k = wrong.shape
+    patients = np.repeat(np.arange(n) if patients is None else patients, k)
+    finding = np.tile(np.eye(k), (n, 1))
+    base = np.hstack([finding[:, 1:], finding * _by_finding(doubts[MARGIN]["test"])])
+    rows = []
+    for name in from_maps(doubts):
+        given = wrong.ravel(), base, _by_finding(doubts[name]["test"])
+        found = adds_to(*given, patients)
+        rows.append({"score": name, "coefficient": found.coefficients[0], "statistic": found.statistic, "p": found.p,
+                     "p_independent": adds_to(*given).p, "spread": found.spread, "answers": found.n,
+                     "patients": len(np.unique(patients)), "reason": found.reason})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _by_finding(doubt: np.ndarray) -> np.ndarray:
+    """A doubt (n, k) in standard deviations of its finding, a row for each answer (n * k, 1)."""
+    spread = np.nanstd(doubt, axis=0)
+    return np.divide(doubt - np.nanmean(doubt, axis=0), spread, where=spread > 0, out=0 * doubt).reshape(-1, 1)
+
+
+def all_together(table: pd.DataFrame) -> str:
+    """What the mixed models say, in a sentence. table: as from `added_to_all`."""
+    told = [
+        f"{title_of(row.score)}: {row.reason}"
+        if row.reason
+        else f"{title_of(row.score)}: {row.coefficient:+.2f} log odds for one standard deviation, "
+        f"likelihood ratio {row.statistic:.1f}, p = {row.p:.2g}"
+        for row in table.itertuples()
+    ]
+    return f"{'; '.join(told)}."
 
 
 def flipped(table: pd.DataFrame) -> pd.DataFrame:
