@@ -8,9 +8,11 @@ import pytest
 
 from saltrust.analysis import alarm
 from saltrust.core.errors import SaltrustError
+from saltrust.core.protocols import PROTOCOLS
 from saltrust.scores.alarm import f1, youden
 from saltrust.stats.selective import adds_to
 from saltrust.study.doubts import DOUBTS
+from saltrust.study.multilabel import alarm_methods
 
 NAMES = ("one", "two")
 
@@ -159,7 +161,7 @@ def test_one_alarm_is_no_pair():
 
 
 def test_doubts_from_maps_of_a_method_that_cannot_explain_are_left_out_and_named(study):
-    study.no_training = ""
+    study.no_training, study.alarm_methods = "", alarm_methods(PROTOCOLS["corrected"])
     study.unexplained = {"lrp": "no rule", "input_x_gradient": ""}.get
     assert alarm.left_out(study) == "Left out: maps alike, LRP (no rule)."
     study.unexplained = {"lrp": "no rule", "input_x_gradient": "no gradient"}.get
@@ -169,6 +171,11 @@ def test_doubts_from_maps_of_a_method_that_cannot_explain_are_left_out_and_named
     study.title = "a network"
     with pytest.raises(SaltrustError, match="on a network: input_x_gradient: no gradient; lrp: no rule$"):
         alarm.doubts_of(study)
+
+
+def test_there_are_words_for_the_maps_of_every_protocol():
+    methods = {method for protocol in PROTOCOLS.values() for method in alarm_methods(protocol).values()}
+    assert set(alarm.KINSHIP) == methods
 
 
 def test_what_maps_add_is_asked_of_those_that_there_are(study, doubts):

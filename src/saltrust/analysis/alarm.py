@@ -24,6 +24,17 @@ MEAN = "mean"  # over the findings, in the place of a finding
 MARGIN = "margin"  # the doubt that the others are compared with: it needs the output alone
 IN_FIGURES = ("ixg", "lrp", "margin", "entropy", "ensemble", "neighbours", "random_network", "lot")
 PUBLISHED_RESAMPLES = 30  # of the paper's box plot
+KINSHIP = {
+    "input_x_gradient": "LRP is left out here.",
+    "lrp": "With a small epsilon and the ε-rule in every layer, LRP is Input × Gradient on a network of convolutions, "
+    "ReLU and pooling, as far as its biases allow. So the two alarms are nearly one. The paper's maps are those of "
+    "captum, which sees modules alone, and are others: the protocols published and as_run have them.",
+    "captum:lrp": "These maps are made with captum, as the paper's are. It puts its rules on modules, and passes a "
+    "gradient through all that a network calls as a function. DenseNet121 ends in such calls: a ReLU, a mean over the "
+    "places, and a flattening. So behind the mean, every place above zero gets the same share of the relevance, "
+    "whatever its value; and the rule before it divides that share by the value, which may be next to nothing.",
+}
+"""How the maps of the second alarm are related to those of the first, by its method."""
 
 
 def title_of(method: str) -> str:
@@ -80,18 +91,18 @@ def doubts_of(study: MultilabelStudy, further: Sequence[str] = ()) -> dict[str, 
     found = doubts_for(study, further)
     if not from_maps(found):
         reasons = missing(study)
-        told = "; ".join(f"{method}: {reasons[name]}" for name, method in FROM_MAPS.items())
+        told = "; ".join(f"{method}: {reasons[name]}" for name, method in study.alarm_methods.items())
         raise SaltrustError(f"no map can raise an alarm on {study.title}: {told}")
     return {name: {split: doubt.of(study, split) for split in JUDGED} for name, doubt in found.items()}
 
 
-def from_maps(names: Collection[str]) -> dict[str, str]:
-    """Of some alarms those of the paper, and the method whose maps each compares.
+def from_maps(names: Collection[str]) -> list[str]:
+    """Of some alarms those of the paper that compare maps.
 
     >>> from_maps(["entropy", "lrp"])
-    {'lrp': 'lrp'}
+    ['lrp']
     """
-    return {name: method for name, method in FROM_MAPS.items() if name in names}
+    return [name for name in FROM_MAPS if name in names]
 
 
 def of_each(what: str, values: pd.Series) -> dict[str, object]:
@@ -464,7 +475,7 @@ def answer(gained: pd.DataFrame, found: pd.DataFrame, beside: pd.DataFrame) -> s
         beside: the second.
     """
     own = gained.set_index("method")
-    maps = list(from_maps(own.index))
+    maps = from_maps(own.index)
     helps = [name for name in maps if own.loc[name, "ci_low"] > 0]
     harms = [name for name in maps if own.loc[name, "ci_high"] < 0]
     best = own.loc[maps, "gain"].idxmax()

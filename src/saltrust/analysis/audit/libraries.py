@@ -12,6 +12,7 @@ from saltrust.artefacts.maps import Randomization, SaliencyMaps
 from saltrust.methods.explained import Explained
 from saltrust.methods.guided import GatedReLU
 from saltrust.methods.preparation import prepare
+from saltrust.methods.registry import METHODS
 from saltrust.models.classifiers import build
 from saltrust.study.criteria import similarity
 from saltrust.study.study import Study
@@ -35,6 +36,26 @@ def functional_relu(study: Study) -> tuple[float, float]:
 
 
 BOX_SIDE = 40 / 320  # of the image: boxes no wider than this vanish in the opening
+
+
+SIDE = 64  # pixels of the image that relevance is shared out to
+
+
+@finding(
+    "captum",
+    "Pooling that hooks do not see",
+    text="LRP (in Shu et al.): relevance is shared out by value",
+    code="a mean that is called as a function gives every position the same share",
+    measure="cosine with Input × Gradient, which LRP equals without biases, on an untrained DenseNet121",
+)
+def functional_pooling(study: Study) -> tuple[float, float]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(study.seed)
+        network, image = build("densenet121").double(), 2 * torch.rand(1, 3, SIDE, SIDE, dtype=torch.float64) - 1
+    explained = Explained(network)  # its biases are zero until it is trained
+    names = ("input_x_gradient", "lrp", "captum:lrp")
+    gradient, *others = (METHODS[name].function(explained, image, [(0,)]).flatten() for name in names)
+    return tuple(float(torch.cosine_similarity(one, gradient, dim=0)) for one in others)
 
 
 @finding(
