@@ -1,8 +1,8 @@
 """Protocols: every choice of the analysis, in one place and by name.
 
-`published` does what the texts of Arun et al. and of Tjoa & Guan say, `as_run` what their codes did, `corrected` (the
-default) what we argue for. Where each choice comes from stands in CHOICES: the passage of the text (Arun et al., unless
-said otherwise), the fact of the code (QTIM-Lab/Assessing-Saliency-Maps), or the argument.
+`published` does what the texts of Arun et al., of Tjoa & Guan and of Shu et al. say, `as_run` what their codes did,
+`corrected` (the default) what we argue for. Where each choice comes from stands in CHOICES: the passage of the text
+(Arun et al., unless said otherwise), the fact of the code (QTIM-Lab/Assessing-Saliency-Maps), or the argument.
 """
 
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass, replace
@@ -114,6 +114,8 @@ class Protocol:
     cam_min_grid: int
     guided_gradcam: str  # product of the "raw" or of the "displayed" (prepared) maps
 
+    lrp_of_alarm: str  # the method, a name in METHODS, by which the alarm from LRP has its maps
+
     localization: Preparation
     average_of: dict[str, tuple[str, ...]]  # splits whose mean truth is the average mask, by the kind of truth
     similarity: Preparation
@@ -179,6 +181,7 @@ _published = Protocol(
     xrai_channels="max",
     cam_min_grid=1,
     guided_gradcam="raw",
+    lrp_of_alarm="captum:lrp",
     localization=Preparation("sum_abs", clip=None),
     average_of=dict.fromkeys(("mask", "box", "graded"), ("train", "val")),
     similarity=Preparation("sum", clip=None),
@@ -229,6 +232,7 @@ _corrected = replace(
     xrai_steps=25,
     xrai_channels="sum",
     cam_min_grid=4,
+    lrp_of_alarm="lrp",
     localization=Preparation("sum_abs", clip=None),
     similarity=Preparation("sum_abs", clip=99.0),
     eight_bit=(),
@@ -334,6 +338,12 @@ CHOICES: dict[str, Choice] = {
         "Table 1: the masks of both",
         "of the maps as displayed, rectified and clipped",
         "as its authors define it",
+    ),
+    "lrp_of_alarm": Choice(
+        "LRP in the alarm of Shu et al.",
+        "Shu et al., section 3: with captum; the rule is not said, captum's default",
+        "not public; captum's, which sees modules, and no calls of functions",
+        "a rule for every operation, or relevance is neither kept nor shared by value: see [](alarm.md)",
     ),
     "localization": Choice(
         "preparation for AUPRC: channels, clipping",
