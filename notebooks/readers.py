@@ -160,11 +160,11 @@ page.quote(
 # ## Do two networks agree as two readers do?
 
 # %%
-titles = {"ssim": "SSIM", "iou": "IoU", "pixel_error": "pixel error"}
+titles = {"ssim": "SSIM", "iou": "IoU", "iou_above_chance": "IoU above chance", "pixel_error": "pixel error"}
 pairs = means[means["reference"].isin([*study.criteria.partners]) & (means["mode"] == mode)]
 readers = means[(means["rater"] == AVERAGE) & means["reference"].isin(["consensus", "pairwise"])]
 page.figure(
-    plots.likeness_of_networks(pairs, readers, titles, reader_verdicts.MIDPOINT),
+    plots.likeness_of_networks(pairs, readers, titles),
     "likeness",
     caption="How alike the boxes of two networks are: of two replicates, and of two architectures; with 95 % bootstrap "
     "intervals. Dashed, orange: readers with the consensus, as in the study. Dark: readers with each other.",
@@ -206,10 +206,10 @@ stages = study.networks.stages
 curve = summarize(cascade["iou"], "iou", ["method", "stage"], n_boot, seed, study.images.clusters)
 thresholds = reading.thresholds(names)
 page.figure(
-    plots.random_stages(curve, thresholds, "IoU with the trained network's boxes"),
+    plots.random_stages(curve, thresholds, "IoU"),
     "cascade",
-    caption=f"Boxes of the trained network and of the same network with random weights, stage after stage from the "
-    f"output down ({len(stages)} stages). Dashed: boxes of different images, which a map must fall below.",
+    caption="IoU of the boxes of the trained network with those of the same network with random weights, stage after "
+    f"stage from the output down ({len(stages)} stages). Dashed: different images, which a map must fall below.",
     alt="Curves by method. IoU at the last stage: "
     + in_words(curve[curve["stage"] == stages[-1]].set_index("method")["mean"])
     + f"; of different images: {in_words(thresholds)}.",
@@ -321,8 +321,8 @@ if reading.exact is not None:
 # %% [markdown]
 # ## Beside the study
 #
-# The study's own numbers are those of its abstract: boxes, the consensus that holds each reader, and the area by
-# trapezoids. The same numbers of this page's maps and readers stand beside them.
+# The study's own numbers are those of its abstract. The same kind of number of this page's maps and readers stands
+# beside them: the consensus that holds each reader, the area by trapezoids, the IoU of boxes.
 
 # %%
 beside = beside_readers.beside_published(means, reading, names)

@@ -31,7 +31,7 @@ from saltrust.analysis.beside_readers import AVERAGE
 from saltrust.analysis.words import in_words
 from saltrust.chapters.page import Page
 from saltrust.methods.registry import label_of, select
-from saltrust.study.readers import DRAWN, EDGES, ReaderStudy
+from saltrust.study.readers import DRAWN, EDGES, SIZES, ReaderStudy
 from saltrust.study.study import Study
 
 study = Study(dataset, profile, protocol, seed)
@@ -72,7 +72,9 @@ by_image = chosen[judged].groupby(["grouping", "subgroup", "rater", "image"], so
 of = {"finding": "what they show", "size": "how large the consensus is"}
 for grouping, own in by_image.groupby("grouping", sort=False):
     own = own.rename(columns={"rater": "method", "value": "auprc"})
-    own = own.assign(place=own["method"].map(shown.index)).sort_values(["place", "subgroup"])
+    order = [name for name in (*SIZES, *sorted(own["subgroup"].unique())) if name in set(own["subgroup"])]
+    own = own.assign(place=own["method"].map(shown.index), group=own["subgroup"].map(order.index))
+    own = own.sort_values(["place", "group"])
     page.figure(
         plots.score_boxes(own, "auprc", f"AUPRC, {mode}", hue="subgroup"),
         f"auprc_{grouping}",

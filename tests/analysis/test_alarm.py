@@ -8,8 +8,11 @@ import pytest
 
 from saltrust.analysis import alarm
 from saltrust.core.errors import SaltrustError
+from saltrust.core.protocols import PROTOCOLS
 from saltrust.scores.alarm import f1, youden
+from saltrust.stats.selective import adds_to
 from saltrust.study.doubts import DOUBTS
+from saltrust.study.multilabel import alarm_methods
 
 NAMES = ("one", "two")
 
@@ -158,7 +161,7 @@ def test_one_alarm_is_no_pair():
 
 
 def test_doubts_from_maps_of_a_method_that_cannot_explain_are_left_out_and_named(study):
-    study.no_training = ""
+    study.no_training, study.alarm_methods = "", alarm_methods(PROTOCOLS["corrected"])
     study.unexplained = {"lrp": "no rule", "input_x_gradient": ""}.get
     assert alarm.left_out(study) == "Left out: maps alike, LRP (no rule)."
     study.unexplained = {"lrp": "no rule", "input_x_gradient": "no gradient"}.get
@@ -170,9 +173,45 @@ def test_doubts_from_maps_of_a_method_that_cannot_explain_are_left_out_and_named
         alarm.doubts_of(study)
 
 
+def test_there_are_words_for_the_maps_of_every_protocol():
+    methods = {method for protocol in PROTOCOLS.values() for method in alarm_methods(protocol).values()}
+    assert set(alarm.KINSHIP) == methods
+
+
 def test_what_maps_add_is_asked_of_those_that_there_are(study, doubts):
     del doubts["lrp"]
     assert set(alarm.added(study, doubts)["score"]) == {"ixg"}
+
+
+def test_over_all_findings_an_answer_is_a_row_and_a_film_a_group(study, doubts):
+    """Beside the same regression from a table of rows, one after the other."""
+    rng = np.random.default_rng(0)
+    wrong = study.predicted("test") != study.present("test")
+    doubts["ixg"] = {"test": wrong + 3 * rng.normal(size=wrong.shape) * [1, 50]}
+    doubts["ixg"]["test"][7, 0] = np.nan
+    rows = pd.DataFrame(
+        [
+            {"film": n, "finding": k, "wrong": wrong[n, k], "margin": doubts["margin"]["test"][n, k],
+             "maps": doubts["ixg"]["test"][n, k]}
+            for n in range(160) for k in (0, 1)
+        ]
+    )  # fmt: skip
+    rows["maps"] = rows.groupby("finding")["maps"].transform(lambda of: (of - of.mean()) / of.std(ddof=0))
+    rows = rows.dropna()
+    second = rows["finding"] == 1
+    base = np.column_stack([second, rows["margin"] * ~second, rows["margin"] * second])
+    expected = adds_to(rows["wrong"], base, rows["maps"], rows["film"])
+    (found,) = alarm.added_to_all(study, {name: doubts[name] for name in ("ixg", "margin")}).itertuples()
+    assert found.statistic == pytest.approx(expected.statistic, abs=1e-4)
+    assert found.coefficient == pytest.approx(expected.coefficients[0], abs=1e-3)
+    assert (found.answers, found.patients, found.reason) == (319, 160, "")
+    assert found.p_independent == pytest.approx(adds_to(rows["wrong"], base, rows["maps"]).p, abs=1e-4)
+    told = alarm.all_together(alarm.added_to_all(study, doubts))
+    assert told.startswith(f"maps alike, Input × Gradient: {found.coefficient:+.2f} log odds")
+    assert "maps alike, LRP: a plane separates" in told  # that doubt knows what is wrong
+
+    study.clusters = lambda split: np.arange(160) // 4
+    assert alarm.added_to_all(study, doubts)["patients"].tolist() == [40, 40]
 
 
 @pytest.mark.parametrize("clusters", [None, np.repeat(np.arange(80), 2)])

@@ -34,6 +34,7 @@ def study():
         split=lambda split: present[split],
         clusters=lambda split: None,
         unexplained=lambda method: "",
+        alarm_methods={"ixg": "input_x_gradient", "lrp": "lrp"},
         distances=lambda split, method, random=False, preparation="signed": apart[method, preparation, split],
     )
 

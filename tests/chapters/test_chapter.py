@@ -157,13 +157,33 @@ def test_a_mistake_is_one_clear_line_and_a_bad_exit(tmp_path, arguments, message
 
 def test_chapters_on_graded_truth_are_refused_elsewhere():
     cells, phantom = (chapters.of(data_cards.load(name)) for name in ("cells", "phantom-pneumonia"))
-    assert set(cells) == set(chapters.NAMES) - {"shortcut", "multilabel", "alarm"}
+    assert set(cells) == set(chapters.NAMES) - {"shortcut", "multilabel", "alarm", "readers", "subgroups"}
     assert "five_band" not in phantom
     for order in (cells, phantom):
         names = list(order)
         assert all(names.index(before) < names.index(name) for name in names for before in order[name])
     with pytest.raises(SaltrustError, match="'five_band' needs graded truth, .*; it runs on: cells"):
         chapters.complete(chapters.load("five_band"), {"dataset": "phantom-pneumonia"})
+
+
+def test_data_with_several_readers_have_chapters_of_their_own():
+    card = data_cards.load("phantom-bones")
+    own = chapters.of(card.model_copy(update={"chapters": ()}))
+    assert own["readers"] == ("localization",)
+    assert own["subgroups"] == ("readers",)
+    assert "readers" in own["claims"]
+    assert not {"readers", "subgroups"} & set(chapters.of(card.model_copy(update={"chapters": (), "readers": 0})))
+    with pytest.raises(
+        SaltrustError, match="'readers' needs a card that counts two 'readers' or more, .* on: fracatlas,"
+    ):
+        chapters.complete(chapters.load("readers"), {"dataset": "phantom-pneumonia"})
+
+
+@pytest.mark.parametrize("wrong", [{"readers": 1}, {"readers": 3, "truth": "none", "localizer": None}])
+def test_readers_are_two_or_more_who_drew(wrong):
+    given = data_cards.load("phantom-bones").model_dump(mode="json") | wrong
+    with pytest.raises(ValueError, match="'readers' counts two or more"):
+        data_cards.Card(**given)
 
 
 def test_several_findings_have_chapters_of_their_own_and_a_card_may_choose():

@@ -11,6 +11,7 @@ from saltrust.core import data_cards
 from saltrust.core.errors import SaltrustError
 from saltrust.core.labelled_images import unpacked
 from saltrust.datasets.bones import (
+    ON_FILE,
     VIEWS,
     load,
     patient_of,
@@ -21,10 +22,9 @@ from saltrust.datasets.bones import (
 )
 from saltrust.datasets.bones.anatomy import REGIONS
 from saltrust.datasets.bones.look_alikes import LOOK_ALIKES
-from saltrust.datasets.bones.parameters import READERS, SUBGROUPS, BonesParameters
-from saltrust.datasets.bones.simulated import ON_FILE, read
+from saltrust.datasets.bones.parameters import SUBGROUPS, BonesParameters
 from saltrust.datasets.loaders import LOADERS
-from saltrust.datasets.shapes import Box
+from saltrust.datasets.simulated_readers import READERS
 
 CARD = data_cards.load("phantom-bones")
 PARAMETERS = BonesParameters.of(**CARD.parameters)
@@ -239,25 +239,37 @@ def test_readers_agree_least_about_arthritis(agreement):
     assert agreement.of("mass") == pytest.approx(0.585, abs=0.15)  # of some twenty films
 
 
-def test_a_reader_of_a_steady_hand_draws_the_box_itself():
+def test_a_steady_hand_draws_what_goes_around_the_lesions():
     steady = dict.fromkeys(("miss", "astray", "split", "merge", "spread", "shift"), (0.0,) * 3)
-    exact = replace(PARAMETERS, **steady, thorough=(1.0,) * 3, grown=(1.0,) * 3, margin=0.0)
-    lesions = [np.array([(-0.25, 0.25), (0.0, 0.5)]), np.array([(0.25, 0.5), (0.375, 0.75)])]
-    found = read(lesions, np.zeros((1, 2)), "fracture", 1.0, exact, np.random.default_rng(0))
-    boxes = (Box(128.0, 128.0, 256.0, 256.0), Box(384.0, 256.0, 448.0, 384.0))
-    assert found == dict.fromkeys(READERS, boxes)
-    merged = read(
-        lesions, np.zeros((1, 2)), "fracture", 1.0, replace(exact, merge=(1.0,) * 3), np.random.default_rng(0)
-    )
-    assert merged == dict.fromkeys(READERS, (Box(128.0, 128.0, 448.0, 384.0),))
-    halves = read(
-        lesions[1:], np.zeros((1, 2)), "mass", 1.0, replace(exact, split=(1.0,) * 3), np.random.default_rng(0)
-    )
-    assert halves["reader1"] == (Box(384.0, 256.0, 448.0, 320.0), Box(384.0, 320.0, 448.0, 384.0))
-    mistaken = replace(exact, astray=(0.25,) * 3, vagueness=(4.0,) * 4)
-    elsewhere = read(lesions[:1], np.array([(0.25, 0.25)]), "mass", 1.0, mistaken, np.random.default_rng(0))
-    assert elsewhere == dict.fromkeys(READERS, (Box(320.0, 64.0, 448.0, 192.0),))
-    assert read([], np.zeros((1, 2)), "", 0.0, exact, np.random.default_rng(0)) == dict.fromkeys(READERS, ())
+    exact = replace(PARAMETERS, **steady, thorough=(1.0,) * 3, grown=(1.0,) * 3, margin=0.0, doubt=(0.0,) * 4)
+    for number in range(20):
+        key = (5, 0, 2 * number + 1)
+        shown = scene(key, 0, exact, True)
+        drawn = reading(key, 0, shown, exact)
+        edges = [(points + (0.5, 0)) * 512 for points in shown.boxes()]
+        expected = [np.clip([*points.min(axis=0), *points.max(axis=0)], 0, 512) for points in edges]
+        for boxes in drawn.values():
+            found = [(box.x0, box.y0, box.x1, box.y1) for box in boxes]
+            np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+def test_what_is_slight_is_read_worse():
+    """Every film is hard where each finding is as slight as can be, and none where each is as plain as can be."""
+    hard = replace(PARAMETERS, doubt=(0.5,) * 4, severity=(0.0, 0.0), astray=(0.0,) * 3, miss=(0.0,) * 3)
+    found = {0.0: 0, 1.0: 0}
+    for number in range(30):
+        key = (5, 0, 2 * number + 1)
+        for severity in found:
+            parameters = replace(hard, severity=(severity, severity))
+            shown = scene(key, 0, parameters, True)
+            truth = np.concatenate(shown.boxes()).mean(axis=0) * 512 + (256, 0)
+            middles = [
+                ((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2)
+                for boxes in reading(key, 0, shown, parameters).values()
+                for box in boxes
+            ]
+            found[severity] += np.linalg.norm(np.mean(middles, axis=0) - truth)
+    assert found[0.0] > 2 * found[1.0]
 
 
 def test_the_card_is_drawn_as_it_says():

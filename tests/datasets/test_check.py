@@ -155,6 +155,26 @@ def test_boxes_that_cannot_be_meant_are_told(data):
     assert told["boxes cut"].good is None
 
 
+def test_of_several_readers_each_must_draw_what_can_be_meant_and_may_share_a_sliver(data):
+    folder, card = data
+    table = pd.read_csv(folder / "t.csv").drop(columns="mask")
+    boxes = {"r1": {1: (5, 5, 9, 9), 3: (5, 5, 9, 9), 5: (2, 2, 8.6, 8)}}
+    boxes["r2"] = {1: (5, 5, 9, 9), 3: (5, 5, 5.9, 9), 5: (8.4, 2, 20, 8)}  # the second a sliver, the third shares one
+    rows = [
+        row._asdict() | {"reader": name} | dict(zip("abcd", own.get(row.Index, (None,) * 4), strict=True))
+        for name, own in boxes.items()
+        for row in table.itertuples()
+    ]
+    pd.DataFrame(rows).to_csv(folder / "t.csv", index=False)
+    edges = dict(zip(("x", "y", "right", "bottom"), "abcd", strict=True))
+    columns = {c: c for c in ("image", "label", "split", "group", "reader")}
+    lines, _ = check(card(truth="box", table={"file": "t.csv", "votes": 2} | columns | edges))
+    told = {line.what: line for line in lines}
+    assert told["images"].found.endswith(
+        "1 of 6 not in order: 3.png: less than a pixel of a box lies in its 40 x 30 pixels"
+    )
+
+
 def test_groups_that_nobody_tells_are_not_called_right(data):
     _, card = data
     lines, _ = check(card(table={"file": "t.csv"} | {c: c for c in ("image", "label", "mask", "split")}))

@@ -171,6 +171,7 @@ def _annotated(kind: str, files: str, truth: str = "box") -> dict[str, Any]:
 TABLE = {"file": "t.csv", "image": "image", "label": "label", "mask": "mask"}
 SETS = {
     "folder": Set(_folder, ("t.csv",), "images/a.png", {"table": TABLE}),
+    "folder_with_readers": Set(_folder, ("t.csv",), "images/a.png", {"table": TABLE}),
     "coco": Set(_coco, ("a.json",), "images/a.png", _annotated("coco", "a.json", "mask")),
     "voc": Set(_voc, ("xml/a.xml",), "images/a.png", _annotated("voc", "xml"), optional=("xml/a.xml",)),
     "yolo": Set(

@@ -4,7 +4,7 @@ import json
 import re
 from base64 import b64encode
 from hashlib import sha256
-from html import unescape
+from html import escape, unescape
 from importlib.resources import files
 from shutil import copy
 
@@ -16,6 +16,7 @@ from nbformat import v4
 
 from saltrust.chapters.chapter import load
 from saltrust.chapters.results_folder import Results
+from saltrust.core import data_cards
 from saltrust.core.markup import code, myst, unescaped
 from saltrust.plots.style import GRADE_MARKS
 from saltrust.publishing import html
@@ -72,6 +73,7 @@ def test_files_that_a_page_names_are_where_it_says(published, tmp_path):
     assert all((results.folder / unescape(link)).exists() for link in links)
     assert ("saltrust compare" in page) != published
     assert ("atlas of cells" if published else "run cells of atlas") in page
+    assert f"{escape(data_cards.load('cells').title)} · dataset cells, profile smoke · " in page
 
 
 def test_a_page_in_a_frame_has_its_own_title():

@@ -249,6 +249,25 @@ def test_the_likelihood_ratio_is_that_of_scipys_optimum():
     assert two.statistic >= found.statistic
 
 
+def test_groups_that_do_not_differ_change_nothing_and_those_that_do_lower_what_rows_seem_to_say():
+    """Of a patient with a shift of its own, six rows that share the extra value are one case rather than six."""
+    wrong, margin, extra = simulated(0, slope=0.5)
+    assert adds_to(wrong, margin, extra, np.arange(300) % 30).statistic == pytest.approx(
+        adds_to(wrong, margin, extra).statistic, rel=0.05
+    )
+    p = {"grouped": [], "independent": []}
+    for seed in range(40):
+        rng, patients = np.random.default_rng(seed), np.repeat(np.arange(30), 6)
+        shift, extra, margin = rng.normal(0, 2, 30)[patients], rng.normal(size=30)[patients], rng.normal(size=180)
+        wrong = rng.random(180) < 1 / (1 + np.exp(margin - shift))
+        found = adds_to(wrong, margin, extra, patients)
+        assert found.spread > 0.5
+        p["grouped"].append(found.p)
+        p["independent"].append(adds_to(wrong, margin, extra).p)
+    assert kstest(p["grouped"], "uniform").pvalue > 0.01  # with these seeds
+    assert np.mean(np.array(p["independent"]) < 0.05) > 0.3
+
+
 def test_what_adds_nothing_has_uniform_p():
     p = [adds_to(*simulated(seed)).p for seed in range(200)]
     assert kstest(p, "uniform").pvalue > 0.01  # with these seeds
@@ -296,6 +315,7 @@ def test_a_model_without_a_finite_fit_has_no_p_but_a_reason(wrong, extra, reason
         (lambda: mcnemar([1, 0], [1]), "a vector of 2"),
         (lambda: adds_to([0, 1], [1.0], [1.0, 2.0]), "base of shape"),
         (lambda: adds_to([0, 1], [1.0, np.inf], [1.0, 2.0]), "infinite values"),
+        (lambda: adds_to([0, 1], [1.0, 0.0], [1.0, 2.0], np.array([1])), "groups of shape"),
     ],
 )
 def test_what_does_not_fit_is_refused(call, message):

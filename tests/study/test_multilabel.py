@@ -132,6 +132,16 @@ def test_a_doubt_may_need_what_only_a_network_trained_here_has(own, tmp_path):
     assert doubts_for(here).keys() == DOUBTS.keys()
 
 
+@pytest.mark.parametrize(
+    ("protocol", "method"), [("corrected", "lrp"), ("published", "captum:lrp"), ("as_run", "captum:lrp")]
+)
+def test_the_protocol_says_whose_lrp_an_alarm_compares(protocol, method, tmp_path):
+    study = multilabel_study(Study("phantom-chest5", "smoke", protocol, store=Store(tmp_path)))
+    assert DOUBTS["lrp"].artefacts(study, "test") == (study.products_artefact("test", method),)
+    assert DOUBTS["ixg"].artefacts(study, "test") == (study.products_artefact("test", "input_x_gradient"),)
+    assert study.products_artefact("test", method).method == method
+
+
 def test_a_card_with_one_finding_is_refused(tmp_path):
     with pytest.raises(SaltrustError, match="'phantom-pneumonia' needs two 'findings' or more"):
         MultilabelStudy(Study("phantom-pneumonia", "smoke", store=Store(tmp_path)))

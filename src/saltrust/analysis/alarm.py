@@ -24,6 +24,17 @@ MEAN = "mean"  # over the findings, in the place of a finding
 MARGIN = "margin"  # the doubt that the others are compared with: it needs the output alone
 IN_FIGURES = ("ixg", "lrp", "margin", "entropy", "ensemble", "neighbours", "random_network", "lot")
 PUBLISHED_RESAMPLES = 30  # of the paper's box plot
+KINSHIP = {
+    "input_x_gradient": "LRP is left out here.",
+    "lrp": "With a small epsilon and the ε-rule in every layer, LRP is Input × Gradient on a network of convolutions, "
+    "ReLU and pooling, as far as its biases allow. So the two alarms are nearly one. The paper's maps are those of "
+    "captum, which sees modules alone, and are others: the protocols published and as_run have them.",
+    "captum:lrp": "These maps are made with captum, as the paper's are. It puts its rules on modules, and passes a "
+    "gradient through all that a network calls as a function. DenseNet121 ends in such calls: a ReLU, a mean over the "
+    "places, and a flattening. So behind the mean, every place above zero gets the same share of the relevance, "
+    "whatever its value; and the rule before it divides that share by the value, which may be next to nothing.",
+}
+"""How the maps of the second alarm are related to those of the first, by its method."""
 
 
 def title_of(method: str) -> str:
@@ -80,18 +91,18 @@ def doubts_of(study: MultilabelStudy, further: Sequence[str] = ()) -> dict[str, 
     found = doubts_for(study, further)
     if not from_maps(found):
         reasons = missing(study)
-        told = "; ".join(f"{method}: {reasons[name]}" for name, method in FROM_MAPS.items())
+        told = "; ".join(f"{method}: {reasons[name]}" for name, method in study.alarm_methods.items())
         raise SaltrustError(f"no map can raise an alarm on {study.title}: {told}")
     return {name: {split: doubt.of(study, split) for split in JUDGED} for name, doubt in found.items()}
 
 
-def from_maps(names: Collection[str]) -> dict[str, str]:
-    """Of some alarms those of the paper, and the method whose maps each compares.
+def from_maps(names: Collection[str]) -> list[str]:
+    """Of some alarms those of the paper that compare maps.
 
     >>> from_maps(["entropy", "lrp"])
-    {'lrp': 'lrp'}
+    ['lrp']
     """
-    return {name: method for name, method in FROM_MAPS.items() if name in names}
+    return [name for name in FROM_MAPS if name in names]
 
 
 def of_each(what: str, values: pd.Series) -> dict[str, object]:
@@ -379,16 +390,62 @@ def added(study: MultilabelStudy, doubts: Mapping[str, Mapping[str, np.ndarray]]
 
     Returns:
         One row for each doubt of the paper made from maps, and finding: score, finding, statistic, p (likelihood ratio
-        of two logistic regressions), coefficient (in log odds for one standard deviation), images, reason.
+        of two logistic regressions, with a random intercept for each patient where the data names them), coefficient
+        (in log odds for one standard deviation), images, reason.
     """
-    wrong = study.predicted("test") != study.present("test")
+    wrong, patients = study.predicted("test") != study.present("test"), study.clusters("test")
     rows = []
     for name in from_maps(doubts):
         for k, finding in enumerate(study.findings):
-            found = adds_to(wrong[:, k], doubts[MARGIN]["test"][:, k], doubts[name]["test"][:, k])
+            found = adds_to(wrong[:, k], doubts[MARGIN]["test"][:, k], doubts[name]["test"][:, k], patients)
             rows.append({"score": name, "finding": finding, "statistic": found.statistic, "p": found.p,
                          "coefficient": found.coefficients[0], "images": found.n, "reason": found.reason})  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def added_to_all(study: MultilabelStudy, doubts: Mapping[str, Mapping[str, np.ndarray]]) -> pd.DataFrame:
+    """The same over all findings together, by a mixed model of a row for each answer, image and finding.
+
+    wrong ~ finding + finding x margin, without the likeness and with it, and a random intercept for each patient: for
+    each image where no patients are named. So a difficult film counts once, and not once for each finding. Margin and
+    likeness are in standard deviations of their finding.
+
+    Returns:
+        One row for each doubt of the paper made from maps: score, coefficient (in log odds for one standard deviation),
+        statistic, p, p_independent (without random intercepts), spread (standard deviation of these, in log odds),
+        answers, patients, reason.
+    """
+    wrong, patients = study.predicted("test") != study.present("test"), study.clusters("test")
+    n, k = wrong.shape
+    patients = np.repeat(np.arange(n) if patients is None else patients, k)
+    finding = np.tile(np.eye(k), (n, 1))
+    base = np.hstack([finding[:, 1:], finding * _by_finding(doubts[MARGIN]["test"])])
+    rows = []
+    for name in from_maps(doubts):
+        given = wrong.ravel(), base, _by_finding(doubts[name]["test"])
+        found = adds_to(*given, patients)
+        rows.append({"score": name, "coefficient": found.coefficients[0], "statistic": found.statistic, "p": found.p,
+                     "p_independent": adds_to(*given).p, "spread": found.spread, "answers": found.n,
+                     "patients": len(np.unique(patients)), "reason": found.reason})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _by_finding(doubt: np.ndarray) -> np.ndarray:
+    """A doubt (n, k) in standard deviations of its finding, a row for each answer (n * k, 1)."""
+    spread = np.nanstd(doubt, axis=0)
+    return np.divide(doubt - np.nanmean(doubt, axis=0), spread, where=spread > 0, out=0 * doubt).reshape(-1, 1)
+
+
+def all_together(table: pd.DataFrame) -> str:
+    """What the mixed models say, in a sentence. table: as from `added_to_all`."""
+    told = [
+        f"{title_of(row.score)}: {row.reason}"
+        if row.reason
+        else f"{title_of(row.score)}: {row.coefficient:+.2f} log odds for one standard deviation, "
+        f"likelihood ratio {row.statistic:.1f}, p = {row.p:.2g}"
+        for row in table.itertuples()
+    ]
+    return f"{'; '.join(told)}."
 
 
 def flipped(table: pd.DataFrame) -> pd.DataFrame:
@@ -418,7 +475,7 @@ def answer(gained: pd.DataFrame, found: pd.DataFrame, beside: pd.DataFrame) -> s
         beside: the second.
     """
     own = gained.set_index("method")
-    maps = list(from_maps(own.index))
+    maps = from_maps(own.index)
     helps = [name for name in maps if own.loc[name, "ci_low"] > 0]
     harms = [name for name in maps if own.loc[name, "ci_high"] < 0]
     best = own.loc[maps, "gain"].idxmax()

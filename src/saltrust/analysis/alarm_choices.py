@@ -36,7 +36,7 @@ class Choice:
 
     def doubt(self, study: MultilabelStudy, split: str) -> np.ndarray:
         """The doubt (n, k) of each image and finding."""
-        distances = study.distances(split, FROM_MAPS[self.method], preparation=self.preparation)
+        distances = study.distances(split, study.alarm_methods[self.method], preparation=self.preparation)
         return READINGS[self.reading] * SUMMARIES[self.summary](distances)
 
 
@@ -57,7 +57,7 @@ def curve(study: MultilabelStudy, n_boot: int) -> pd.DataFrame:
         One row for each choice, by gain: method, preparation, reading, summary, gain, ci_low, ci_high (as from
         `alarm.gains`), auroc (the mean over the findings), paper (whether the paper's alarms are made so).
     """
-    possible = [choice for choice in CHOICES if not study.unexplained(FROM_MAPS[choice.method])]
+    possible = [choice for choice in CHOICES if not study.unexplained(study.alarm_methods[choice.method])]
     doubts = {choice: {split: choice.doubt(study, split) for split in JUDGED} for choice in possible}
     resampled = resampled_f1(study, doubts, n_boot, nested=True).drop(columns=BEST_F1)
     gained = gains(resampled, alarms(study, doubts)).set_index("method")

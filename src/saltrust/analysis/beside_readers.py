@@ -199,8 +199,8 @@ def by_share(reading: ReaderStudy) -> dict[float, ReaderStudy]:
 
 
 def beside_published(means: pd.DataFrame, reading: ReaderStudy, methods: Sequence[str]) -> pd.DataFrame:
-    """The numbers of the study's abstract beside those of the same kind here: boxes, the consensus that holds each
-    reader, and the area by trapezoids.
+    """The numbers of the study's abstract beside those of the same kind here: the consensus that holds each reader, and
+    the area by trapezoids. The abstract does not say in which mode maps find what they find.
 
     Args:
         means: from `table`.
@@ -208,22 +208,20 @@ def beside_published(means: pd.DataFrame, reading: ReaderStudy, methods: Sequenc
         methods: names in METHODS.
 
     Returns:
-        Columns what, published, here.
+        Columns what, published, and raw and boxes, by the mode of the maps here.
     """
-    boxes = means[(means["mode"] == "boxes") & means["rater"].isin(methods)]
+    own = means[means["rater"].isin(methods)]
     readers = means[(means["rater"] == AVERAGE) & (means["reference"] == "consensus")].set_index("score")["mean"]
-
-    def of(reference: str, score: str) -> pd.Series:
-        return boxes[(boxes["reference"] == reference) & (boxes["score"] == score)]["mean"]
-
-    areas = of("consensus", "trapezoid")
-    here = {"AUPRC, worst map": areas.min(), "AUPRC, best map": areas.max(), "AUPRC, readers": readers["trapezoid"]}
-    for criterion in reading.study.criteria.partners:
-        overlap = of(criterion, "iou")
-        here |= {f"{criterion}, worst map": overlap.min(), f"{criterion}, best map": overlap.max()}
-    here["IoU, readers"] = readers["iou"]
-    return pd.DataFrame([(what, value, here.get(what, np.nan)) for what, value in PUBLISHED.items()],
-                        columns=["what", "published", "here"])  # fmt: skip
+    here = {"AUPRC, readers": dict.fromkeys(("raw", "boxes"), readers["trapezoid"]), "IoU, readers": {}}
+    here["IoU, readers"]["boxes"] = readers["iou"]
+    asked = {"AUPRC": ("consensus", "trapezoid", ("raw", "boxes"))}
+    asked |= {criterion: (criterion, "iou", ("boxes",)) for criterion in reading.study.criteria.partners}
+    for what, (reference, score, modes) in asked.items():
+        chosen = own[(own["reference"] == reference) & (own["score"] == score)]
+        by_mode = chosen.groupby("mode")["mean"]
+        here[f"{what}, worst map"] = {mode: by_mode.min()[mode] for mode in modes}
+        here[f"{what}, best map"] = {mode: by_mode.max()[mode] for mode in modes}
+    return pd.DataFrame({"what": what, "published": value, **here.get(what, {})} for what, value in PUBLISHED.items())
 
 
 def answer(verdicts: pd.DataFrame, flipped: pd.DataFrame) -> str:

@@ -18,8 +18,6 @@ from saltrust.stats.equivalence import equivalence
 from saltrust.study.readers import EDGES, ReaderStudy
 
 LEVEL = 0.05
-MIDPOINT = 0.5  # that SSIM and IoU must exceed, and the pixel error must stay below
-LIKENESS = ("ssim", "iou", "pixel_error")  # by which two networks' maps are compared
 LOWER_IS_BETTER = ("pixel_error",)
 REFERENCE_OF = {"utility": ("consensus", "others"), "repeatability": ("consensus", "pairwise")}
 REFERENCE_OF["reproducibility"] = REFERENCE_OF["repeatability"]
@@ -124,7 +122,7 @@ def p_of(values: np.ndarray, reference: np.ndarray, strength: str) -> float:
 def comparisons(
     reading: ReaderStudy,
     methods: Sequence[str],
-    against: pd.DataFrame,
+    marked: pd.DataFrame,
     between: pd.DataFrame,
     cascade: Mapping[str, pd.DataFrame],
 ) -> Iterator[Comparison]:
@@ -133,13 +131,13 @@ def comparisons(
     Args:
         reading: whose readers they are.
         methods: names in METHODS.
-        against: of maps and readers, as from `ReaderStudy.maps_against` and `readers_against`.
+        marked: scores of maps and readers, as from `ReaderStudy.maps_against` and `readers_against`.
         between: as from `ReaderStudy.between`.
         cascade: by score, as from `ReaderStudy.cascade`.
     """
     area, mode = reading.study.protocol.auprc, reading.choices.mode
-    of_maps, of_networks = (frame[frame["mode"] == mode] for frame in (against, between))
-    of_readers = against[against["mode"] == "drawn"]
+    of_maps, of_networks = (frame[frame["mode"] == mode] for frame in (marked, between))
+    of_readers = marked[marked["mode"] == "drawn"]
     clusters = reading.clusters
     for method in methods:
         for held in REFERENCE_OF["utility"]:
@@ -150,9 +148,12 @@ def comparisons(
                 yield Comparison(method, "utility", "weak", area, EDGES, own, edges, clusters)
             yield Comparison(method, "utility", "strong", area, f"readers, {held}", own, readers, clusters)
         for criterion in reading.study.criteria.partners:
-            for score in LIKENESS:
-                own = values(of_networks, reading.ids, score, criterion, method)
-                yield Comparison(method, criterion, "weak", score, f"{MIDPOINT:g}", own, MIDPOINT, clusters)
+            for score in dict.fromkeys((*reading.choices.likeness, "iou")):  # the study's score beside the protocol's
+                own, above = values(of_networks, reading.ids, score, criterion, method), reading.choices.above
+                against = "different images" if above is None else f"{above:g}"
+                above = reading.thresholds([method], score)[method] if above is None else above
+                if score in reading.choices.likeness:
+                    yield Comparison(method, criterion, "weak", score, against, own, above, clusters)
                 for held in REFERENCE_OF[criterion]:
                     readers = values(of_readers, reading.ids, score, held)
                     yield Comparison(method, criterion, "strong", score, f"readers, {held}", own, readers, clusters)
@@ -197,13 +198,15 @@ def by_criterion(table: pd.DataFrame, reading: ReaderStudy) -> pd.DataFrame:
         reading: whose protocol says what readers are held against.
 
     Returns:
-        Of each the row that decides, with the column baseline in the place of strength and against: "edges", "0.5",
+        Of each the row that decides, with the column baseline in the place of strength and against: "edges", a number,
         "different images" or "readers".
     """
     chosen = {"utility": reading.choices.reference, "repeatability": reading.choices.between}
     chosen["reproducibility"] = chosen["repeatability"]
     held = table["criterion"].map(chosen)
     counts = (table["strength"] == "weak") | (table["against"] == "readers, " + held.fillna(""))
+    between = table["criterion"].isin(["repeatability", "reproducibility"])
+    counts &= ~between | table["score"].isin(reading.choices.likeness)
     baseline = table["against"].where(table["strength"] == "weak", "readers").replace(EDGES, "edges")
     own = table[counts].assign(baseline=baseline[counts]).drop(columns=["strength", "against"])
     worst = own["verdict"].map(OUTCOMES.index).groupby([own[name] for name in CELL], sort=False).idxmax()

@@ -18,7 +18,7 @@ from saltrust.core.profiles import PROFILES
 from saltrust.core.protocols import PROTOCOLS
 from saltrust.core.user_files import expanded
 from saltrust.methods.registry import select
-from saltrust.study.multilabel import FROM_MAPS, multilabel_study
+from saltrust.study.multilabel import alarm_methods, multilabel_study
 from saltrust.study.study import Study
 
 
@@ -77,7 +77,7 @@ def assess(card: Card, profile: str, protocol: str, methods: str, seed: int, tel
     from saltrust.study.explainable import explainable
 
     several = len(card.findings) > 1
-    tried = list(FROM_MAPS.values()) if several else select(methods)
+    tried = list(alarm_methods(PROTOCOLS[protocol]).values()) if several else select(methods)
     networks = [load(model, card.folder, card.classes, card.finding, card.findings) for model in card.models]
     refused: dict[str, str] = {}
     for model, network in zip(card.models, networks, strict=True):

@@ -1,8 +1,8 @@
 """Protocols: every choice of the analysis, in one place and by name.
 
-`published` does what the texts of Arun et al. and of Tjoa & Guan say, `as_run` what their codes did, `corrected` (the
-default) what we argue for. Where each choice comes from stands in CHOICES: the passage of the text (Arun et al., unless
-said otherwise), the fact of the code (QTIM-Lab/Assessing-Saliency-Maps), or the argument.
+`published` does what the texts of Arun et al., of Tjoa & Guan and of Shu et al. say, `as_run` what their codes did,
+`corrected` (the default) what we argue for. Where each choice comes from stands in CHOICES: the passage of the text
+(Arun et al., unless said otherwise), the fact of the code (QTIM-Lab/Assessing-Saliency-Maps), or the argument.
 """
 
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass, replace
@@ -62,20 +62,27 @@ class FiveBand:
 class BesideReaders:
     """How maps are compared with what readers drew (Venkatesh et al.).
 
-    mode: in which form maps are judged, a name in MODES. opened: whether the boxes of edges are opened as those of maps
-    are. correct: whether only images count that the network classifies
-    correctly. reference: what a map is held against, where readers are held against the same: the "consensus" of all
-    readers, in which each agrees with himself, or that of the "others". between: what two networks' agreement is
-    compared with: that of a reader with the "consensus", or with each other reader ("pairwise"). empty: what the
-    overlap of two maps scores in which nothing is left; None leaves them out. margin: by how much a map may score less
-    than a reader and count as no worse; None where what is not significantly worse counts.
+    Attributes:
+        mode: in which form maps are judged, a name in MODES.
+        correct: whether only images count, for what a map finds, that the network classifies correctly.
+        reference: what maps and readers must find: the "consensus" of all readers, in which each agrees with himself,
+            or that of the "others".
+        between: what two networks' agreement is compared with: that of a reader with the "consensus", or with each
+            other reader ("pairwise").
+        likeness: the scores of that agreement, all of which count.
+        above: what a weak test asks of them, errors must lie below; None for those of the network's maps of different
+            images.
+        empty: what the overlap of two maps scores in which nothing is left; None leaves them out.
+        margin: by how much a map may score less than a reader and count as no worse; None where what is not
+            significantly worse counts.
     """
 
     mode: str
-    opened: bool
     correct: bool
     reference: str
     between: str
+    likeness: tuple[str, ...]
+    above: float | None
     empty: float | None
     margin: float | None
 
@@ -106,6 +113,8 @@ class Protocol:
     # Grad-CAM uses the deepest block whose grid has at least this many positions a side.
     cam_min_grid: int
     guided_gradcam: str  # product of the "raw" or of the "displayed" (prepared) maps
+
+    lrp_of_alarm: str  # the method, a name in METHODS, by which the alarm from LRP has its maps
 
     localization: Preparation
     average_of: dict[str, tuple[str, ...]]  # splits whose mean truth is the average mask, by the kind of truth
@@ -140,7 +149,7 @@ class Protocol:
         ranked = {"spearman": Preparation("sum", clip=None), "spearman_abs": Preparation("abs_sum", clip=None)}
         own_range = {"data_range": 1.0} if localizer in self.eight_bit else {}
         empty = {"empty": self.readers.empty}
-        settings = {"ssim": asdict(self.ssim) | own_range, "iou": empty, "dice": empty}
+        settings = {"ssim": asdict(self.ssim) | own_range, "iou": empty, "dice": empty, "iou_above_chance": empty}
         preparation = self.heat(localizer) if localizer else ranked.get(score, self.similarity)
         return preparation, settings.get(score, {})
 
@@ -172,6 +181,7 @@ _published = Protocol(
     xrai_channels="max",
     cam_min_grid=1,
     guided_gradcam="raw",
+    lrp_of_alarm="captum:lrp",
     localization=Preparation("sum_abs", clip=None),
     average_of=dict.fromkeys(("mask", "box", "graded"), ("train", "val")),
     similarity=Preparation("sum", clip=None),
@@ -185,7 +195,14 @@ _published = Protocol(
     pairs_by_method=False,
     five_band=FiveBand(n_soft=True, clamping="published", empty=True),
     readers=BesideReaders(
-        "boxes", opened=False, correct=True, reference="consensus", between="consensus", empty=None, margin=None
+        "boxes",
+        correct=True,
+        reference="consensus",
+        between="consensus",
+        likeness=("ssim", "iou", "pixel_error"),
+        above=0.5,
+        empty=None,
+        margin=None,
     ),
     low_baseline=0.5,
     rule="mean",
@@ -215,6 +232,7 @@ _corrected = replace(
     xrai_steps=25,
     xrai_channels="sum",
     cam_min_grid=4,
+    lrp_of_alarm="lrp",
     localization=Preparation("sum_abs", clip=None),
     similarity=Preparation("sum_abs", clip=99.0),
     eight_bit=(),
@@ -224,7 +242,14 @@ _corrected = replace(
     cascade_end="input",
     five_band=FiveBand(n_soft=False, clamping="published", empty=False),
     readers=BesideReaders(
-        "boxes", opened=True, correct=False, reference="others", between="pairwise", empty=0.0, margin=0.05
+        "boxes",
+        correct=False,
+        reference="others",
+        between="pairwise",
+        likeness=("iou_above_chance",),
+        above=None,
+        empty=0.0,
+        margin=0.05,
     ),
     low_baseline=("surrogates", "different images"),
     rule="interval",
@@ -313,6 +338,12 @@ CHOICES: dict[str, Choice] = {
         "Table 1: the masks of both",
         "of the maps as displayed, rectified and clipped",
         "as its authors define it",
+    ),
+    "lrp_of_alarm": Choice(
+        "LRP in the alarm of Shu et al.",
+        "Shu et al., section 3: with captum; the rule is not said, captum's default",
+        "not public; captum's, which sees modules, and no calls of functions",
+        "a rule for every operation, or relevance is neither kept nor shared by value: see [](alarm.md)",
     ),
     "localization": Choice(
         "preparation for AUPRC: channels, clipping",

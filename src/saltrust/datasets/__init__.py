@@ -6,13 +6,27 @@ others read files that their owners license. All give the same thing, a `Split`,
 image came from.
 """
 
-from saltrust.datasets import bones, cells, chexpert, folder, mura, nih, phantom, phantom_findings, rsna, siim, vindr
+from saltrust.datasets import (
+    bones,
+    cells,
+    chexpert,
+    folder,
+    folder_with_readers,
+    mura,
+    nih,
+    phantom,
+    phantom_findings,
+    rsna,
+    siim,
+    vindr,
+)
 
 __all__ = [
     "bones",
     "cells",
     "chexpert",
     "folder",
+    "folder_with_readers",
     "mura",
     "nih",
     "phantom",

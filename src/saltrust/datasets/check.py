@@ -5,6 +5,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -116,7 +117,9 @@ def _open(card: Card, records: list[Record], sample: int, seed: int) -> tuple[li
         if record.truth and not truth.any():
             faults.append(f"{record.id}: its truth covers none of its pixels")
             continue
-        boxes = [(shape, shape.cut(width, height)) for shape in record.truth or () if isinstance(shape, Box)]
+        # What readers share of their boxes may well be a sliver: what they drew must be in order.
+        shapes = chain.from_iterable(record.readers.values()) if record.readers else record.truth or ()
+        boxes = [(shape, shape.cut(width, height)) for shape in shapes if isinstance(shape, Box)]
         if any(min(cut.x1 - cut.x0, cut.y1 - cut.y0) < 1 for _, cut in boxes):
             faults.append(f"{record.id}: less than a pixel of a box lies in its {width} x {height} pixels")
             continue

@@ -103,13 +103,14 @@ def load(records: Sequence[Record], card: Card, split: str, count: int | None, s
     if any(image.ndim == 3 for image in pixels):
         pixels = [image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2) for image in pixels]
     named = {"classes": card.classes, "absent": card.absent_label} if card.classes else {}
+    names = card.findings or tuple(sorted({name for record in chosen for name in record.findings}))
     return Split(
         pixels=np.stack(pixels),
         labels=np.array([record.label for record in chosen], dtype=np.int64),
         truth=np.stack(truth) if located else None,
         boxes=np.array(boxes, dtype=np.float32).reshape(-1, 5),
         ids=np.array([record.id for record in chosen]),
-        findings=_findings(card, chosen, findings if located else None, size) if card.findings else None,
+        findings=_findings(names, chosen, findings if located else None, size) if names else None,
         readers=_readers(readers, size) if any(readers) else None,
         **named,
     )
@@ -127,14 +128,14 @@ def _located(card: Card, split: str, records: Sequence[Record]) -> bool:
 
 
 def _findings(
-    card: Card, records: Sequence[Record], masks: Sequence[dict[str, np.ndarray]] | None, size: int
+    names: Sequence[str], records: Sequence[Record], masks: Sequence[dict[str, np.ndarray]] | None, size: int
 ) -> Findings:
-    present = np.array([[name in record.findings for name in card.findings] for record in records])
+    present = np.array([[name in record.findings for name in names] for record in records])
     if masks is None:
-        return Findings(card.findings, present, None, size)
+        return Findings(names, present, None, size)
     nothing = np.zeros((size, size), dtype=bool)
-    bits = [packed(np.stack([of.get(name, nothing) for of in masks])) for name in card.findings]
-    return Findings(card.findings, present, np.stack(bits), size)
+    bits = [packed(np.stack([of.get(name, nothing) for of in masks])) for name in names]
+    return Findings(names, present, np.stack(bits), size)
 
 
 def _readers(bits: Sequence[dict[str, np.ndarray]], size: int) -> Readers:

@@ -40,7 +40,7 @@ class Record:
         group: what it belongs to (a patient, a slice), "" where nobody says.
         truth: the parts of the finding, none without it; None where nobody says where it lies.
         findings: of a card's independent findings those that it has, each with its parts, none where only its label is
-            known.
+            known; or the one finding, where the truth is what readers made of it.
         readers: what each reader drew who read it, nothing included.
     """
 

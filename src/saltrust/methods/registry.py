@@ -169,8 +169,8 @@ PAPER_EIGHT = (
     "guided_gradcam",
 )
 
-# Those of Venkatesh et al.
-VENKATESH_SIX = ("grad", "smoothgrad", "ig", "smooth_ig", "xrai", "gradcam")
+# Those of Venkatesh et al. are the first six of them.
+VENKATESH_SIX = PAPER_EIGHT[:6]
 
 # What stands beside the maps in every table: an edge detector, a prior of place, texture without content, nothing.
 CONTROLS = ("sobel", "centre", "random_field", "constant")
@@ -276,6 +276,7 @@ def label_of(method: str) -> str:
     ('SG', 'U-Net')
     """
     special = {"average": "AVG", "unet": "U-Net", "retinanet": "RetinaNet", "constant": "CONST"}
+    special |= {"average reader": "readers"}
     if method in METHODS:
         return METHODS[method].abbreviation
     return special.get(method, method.upper() if method.islower() else method)

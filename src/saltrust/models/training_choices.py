@@ -196,6 +196,7 @@ _PROFILE: dict[str, Origin] = {
     "copy_steps": (OURS, "a limit on what the protocol asks for; none here"),
     "perturbations": (OURS, "LIME and KernelSHAP are not in the paper"),
     "channels": (OURS, "Poly-CAM is not in the paper"),
+    "shares": (INFERRED, "not in the paper; the code of Venkatesh et al.: a half, a tenth and a hundredth"),
 }
 
 _SIZES: dict[str, Origin] = {

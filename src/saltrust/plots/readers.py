@@ -88,21 +88,17 @@ def mode_strip(
     return figure
 
 
-def likeness_of_networks(
-    frame: pd.DataFrame, readers: pd.DataFrame, titles: Mapping[str, str], midpoint: float
-) -> Figure:
+def likeness_of_networks(frame: pd.DataFrame, readers: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     """How alike the maps of two networks are, a panel for each score, beside what two readers agree.
 
     Args:
         frame: rater, reference (the criterion), score, mean, ci_low, ci_high.
         readers: reference, score, mean, ci_low, ci_high.
         titles: of the scores, by name, in the order of the panels.
-        midpoint: of a weak test.
     """
     raters, criteria = list(dict.fromkeys(frame["rater"])), list(dict.fromkeys(frame["reference"]))
     figure, axes = plt.subplots(1, len(titles), figsize=(WIDTH, 1.5 + 0.4 * len(raters)), sharey=True)
     for axis, (score, title) in zip(axes, titles.items(), strict=True):
-        axis.axvline(midpoint, color="0.6", linestyle=":", linewidth=1.5)
         for held, colour, dashes in (("consensus", FAIL, "dashed"), ("pairwise", "0.25", "solid")):
             own = readers[(readers["score"] == score) & (readers["reference"] == held)]
             for row in own.itertuples():
@@ -125,7 +121,6 @@ def likeness_of_networks(
     handles += [
         Line2D([], [], color=FAIL, linestyle="dashed", label="readers, with the consensus"),
         Line2D([], [], color="0.25", label="readers, with each other"),
-        Line2D([], [], color="0.6", linestyle=":", label=f"{midpoint:g}"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=10)
     return figure

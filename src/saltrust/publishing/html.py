@@ -7,6 +7,7 @@ of a run.
 import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from html import escape
@@ -25,6 +26,8 @@ from mdit_py_plugins.myst_role import myst_role_plugin
 from saltrust.chapters.chapter import ALWAYS, load
 from saltrust.chapters.notes import DocumentNote, FigureNote, TableNote
 from saltrust.chapters.results_folder import Results
+from saltrust.core import data_cards
+from saltrust.core.errors import SaltrustError
 from saltrust.core.formatting import written
 from saltrust.core.tables import VERDICTS, Column, columns, read_csv
 from saltrust.publishing import blocks
@@ -242,6 +245,8 @@ def write(results: Results) -> None:
     run, chapter = _Run(results, results.numbers()), load(results.chapter)
     parameters = results.provenance().parameters
     head = ", ".join(f"{name} {parameters[name]}" for name in ALWAYS)
+    with suppress(SaltrustError):  # the card may lie elsewhere by now
+        head = f"{data_cards.load(parameters['dataset']).title} · {head}"
     notes = [f'{escape(head)} · <a href="#again">Parameters, downloads, run it again</a>']
     notes += [SMOKE] if parameters["profile"] == "smoke" else []
     body = [f'<p class="note">{note}</p>' for note in notes]

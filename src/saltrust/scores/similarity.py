@@ -1,5 +1,6 @@
 """How alike are two maps? The four measures of Adebayo et al. 2018, section 2 (OF_GREY): rank correlations, HOG and
-SSIM; and those of what two maps mark at all, as of two readers (`agreement`): IoU, Dice and pixel error.
+SSIM; and those of what two maps mark at all, as of two readers (`agreement`): IoU, Dice, pixel error, and IoU above
+chance.
 
 All are called `score(first, second, **settings)` with stacks of maps (..., height, width), and give one number for each
 pair; those of OF_GREY 1 for equal maps. `ssim` alone needs a setting, its data range. The correlations are NaN where a
@@ -15,6 +16,7 @@ from skimage.feature import hog as oriented_gradients
 from saltrust.core.errors import SaltrustError
 from saltrust.core.registry import Registry
 from saltrust.scores.agreement import AGREEMENT, counted
+from saltrust.scores.chance import above_chance, iou_by_shift
 from saltrust.scores.for_each_pair import for_each_pair
 from saltrust.scores.ssim import ssim
 
@@ -23,6 +25,7 @@ SIMILARITY.register("ssim")(ssim)
 
 OF_GREY = ("ssim", "spearman", "spearman_abs", "hog")
 OF_MARKS = ("iou", "dice", "pixel_error")  # of maps of which something was left out: raw maps mark nearly every pixel
+ABOVE_CHANCE = "iou_above_chance"
 
 _CELLS = 3  # cells along each side of a block in which HOG normalizes contrast; scikit-image's default
 
@@ -149,3 +152,26 @@ def _of_marks(name: str) -> Callable[..., np.ndarray]:
 
 for _name in OF_MARKS:
     SIMILARITY.register(_name)(_of_marks(_name))
+
+
+@SIMILARITY.register(ABOVE_CHANCE)
+def iou_above_chance(first: np.ndarray, second: np.ndarray, *, empty: float | None = 1.0) -> np.ndarray:
+    """IoU of the pixels above 0 of each pair of maps, from what it would be if the marks lay anywhere: 0 for chance.
+
+    Args:
+        first: maps (..., height, width), not negative; NaN marks nothing.
+        second: maps of the same shape.
+        empty: what a pair scores of which neither map marks a pixel; None for NaN.
+
+    Returns:
+        An array (...), up to 1. NaN where chance gives 1, as for two maps that mark everything.
+
+    >>> marks = np.array([[[1.0, 0.0, 0.0, 0.0]]])
+    >>> iou_above_chance(marks, marks).tolist()
+    [1.0]
+    """
+    empty = np.nan if empty is None else empty
+    marks = first > 0, second > 0
+    counts = counted(*marks)
+    found = above_chance(AGREEMENT["iou"](counts, empty), iou_by_shift(*marks, empty))
+    return np.where(counts.both_empty, empty, found)

@@ -4,7 +4,6 @@ A doubt is a number for each image, the larger the more doubtful. An image witho
 than all others: no alarm can keep it back. Ties count in expectation: images of one doubt come in random order.
 """
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,12 +11,12 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import linprog
 from scipy.stats import chi2
-from statsmodels.discrete.discrete_model import Logit
 from statsmodels.stats.contingency_tables import mcnemar as mcnemar_of_table
 from statsmodels.stats.multitest import multipletests
 
 from saltrust.core.errors import SaltrustError, unknown_name
 from saltrust.stats.bootstrap import interval, times_drawn
+from saltrust.stats.logistic_mixed import fit_logistic
 from saltrust.stats.weighted_areas import roc_area
 
 COVERAGES = (0.8, 0.9, 0.95)
@@ -306,6 +305,7 @@ class Added:
         coefficients: of the added columns (df,), in log odds of a wrong prediction for one standard deviation.
         n: number of images, those without all values left out.
         reason: why there is no result, in words; "" where there is one.
+        spread: standard deviation of the groups' intercepts in the larger model, in log odds; 0 without groups.
     """
 
     statistic: float
@@ -314,20 +314,22 @@ class Added:
     coefficients: tuple[float, ...]
     n: int
     reason: str = ""
+    spread: float = 0.0
 
 
-def adds_to(wrong: np.ndarray, base: np.ndarray, extra: np.ndarray) -> Added:
+def adds_to(wrong: np.ndarray, base: np.ndarray, extra: np.ndarray, groups: np.ndarray | None = None) -> Added:
     """Whether scores say more about wrong predictions than others do: a likelihood ratio test of two logistic models.
 
     The models are wrong ~ base and wrong ~ base + extra, both with an intercept, on the images that have all values.
-    Columns are standardized. The test takes images as independent: with several of one patient, p is too small. There
-    is no result where a model has no finite fit: a plane separates wrong from right (tested exactly, by linear
-    programming), or columns depend on each other.
+    Columns are standardized. Without groups the test takes images as independent: with several of one patient, p is too
+    small. With groups both models have a random intercept for each. There is no result where a model has no finite fit:
+    a plane separates wrong from right (tested exactly, by linear programming), or columns depend on each other.
 
     Args:
         wrong: (n,), whether the prediction is wrong.
         base: (n,) or (n, b), in any units; NaN where an image has none.
         extra: (n,) or (n, e), in any units; NaN where an image has none.
+        groups: (n,), what each image belongs to, None where each stands for itself.
 
     Returns:
         The test's result.
@@ -337,7 +339,7 @@ def adds_to(wrong: np.ndarray, base: np.ndarray, extra: np.ndarray) -> Added:
             infinite.
 
     Source:
-        Wilks 1938; Konis 2007 (separation by linear programming); statsmodels' `Logit`.
+        Wilks 1938; Konis 2007 (separation by linear programming); `logistic_mixed`.
 
     >>> rng = np.random.default_rng(0)
     >>> margin, noise = rng.normal(size=(2, 400))
@@ -347,8 +349,11 @@ def adds_to(wrong: np.ndarray, base: np.ndarray, extra: np.ndarray) -> Added:
     """
     wrong = _bools(wrong, "what is wrong")
     base, extra = _columns(base, len(wrong), "base"), _columns(extra, len(wrong), "extra")
+    if groups is not None and np.shape(groups) != wrong.shape:
+        raise SaltrustError(f"groups of shape {np.shape(groups)} for {len(wrong)} images: one for each image")
     complete = ~np.isnan(np.hstack([base, extra])).any(axis=1)
     wrong, base, extra = wrong[complete], base[complete], extra[complete]
+    groups = None if groups is None else np.asarray(groups)[complete]
     df, n = extra.shape[1], len(wrong)
 
     def none(reason: str) -> Added:
@@ -364,21 +369,14 @@ def adds_to(wrong: np.ndarray, base: np.ndarray, extra: np.ndarray) -> Added:
     if _separated(design, wrong):  # where the larger model is not, the smaller is not either
         return none("a plane separates wrong from right predictions: the fit is not finite")
     try:
-        smaller, larger = _fit(wrong, design[:, : 1 + base.shape[1]]), _fit(wrong, design)
+        smaller, larger = (fit_logistic(wrong, one, groups) for one in (design[:, : 1 + base.shape[1]], design))
     except (np.linalg.LinAlgError, ValueError) as error:
         return none(f"the fit failed: {error}")
-    if not (smaller.mle_retvals["converged"] and larger.mle_retvals["converged"]):
+    if not (smaller.converged and larger.converged):
         return none("the fit did not converge")
-    statistic = max(0.0, 2 * float(larger.llf - smaller.llf))
-    coefficients = tuple(float(one) for one in np.asarray(larger.params)[1 + base.shape[1] :])
-    return Added(statistic, df, float(chi2.sf(statistic, df)), coefficients, n)
-
-
-def _fit(wrong: np.ndarray, design: np.ndarray):
-    """A fitted logistic regression; what it warns of is in its `mle_retvals`."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return Logit(wrong.astype(np.float64), design).fit(disp=0, maxiter=100)
+    statistic = max(0.0, 2 * (larger.log_likelihood - smaller.log_likelihood))
+    coefficients = tuple(larger.coefficients[1 + base.shape[1] :].tolist())
+    return Added(statistic, df, float(chi2.sf(statistic, df)), coefficients, n, spread=larger.spread)
 
 
 def _separated(design: np.ndarray, wrong: np.ndarray) -> bool:

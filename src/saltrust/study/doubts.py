@@ -12,7 +12,7 @@ from saltrust.core.registry import Registry
 from saltrust.methods.registry import METHODS
 from saltrust.scores.distinctness import distinctness
 from saltrust.scores.uncertainty import calibrated, disagreement, dropped, entropy, nearer_others, other_label_fits
-from saltrust.study.multilabel import FROM_MAPS, JUDGED, MultilabelStudy, Shift
+from saltrust.study.multilabel import JUDGED, MultilabelStudy, Shift
 
 DROPPED = 0.2  # share of the features that Monte Carlo dropout leaves out; ours, for the paper's network has no dropout
 FOLDS = 5  # of the validation images, where a doubt is learned from them
@@ -38,19 +38,24 @@ class Doubt:
 DOUBTS: Registry[Doubt] = Registry("doubt")
 
 
-def from_maps(method: str, title: str = "", random: bool = False) -> Doubt:
+def from_maps(name: str, title: str = "", random: bool = False) -> Doubt:
     """Doubt where the maps of a network's outputs are alike.
 
     Args:
-        method: a name in METHODS, of maps that are made from a network alone.
+        name: one of FROM_MAPS, whose method the protocol says, or a name in METHODS, of maps that are made from a
+            network alone.
         title: what they are called, "" for the method's title.
         random: whether all weights of the network are random.
     """
+
+    def method(study: MultilabelStudy) -> str:
+        return study.alarm_methods.get(name, name)
+
     return Doubt(
-        f"maps alike, {title or METHODS[method].title}",
-        lambda study, split: -distinctness(study.distances(split, method, random)),
-        lambda study, split: (study.products_artefact(split, method, random),),
-        lambda study: study.unexplained(method),
+        f"maps alike, {title or METHODS[name].title}",
+        lambda study, split: -distinctness(study.distances(split, method(study), random)),
+        lambda study, split: (study.products_artefact(split, method(study), random),),
+        lambda study: study.unexplained(method(study)),
     )
 
 
@@ -132,7 +137,7 @@ def _by_lot(study: MultilabelStudy, split: str | Shift) -> np.ndarray:
     return np.random.default_rng((study.study.seed, place)).random(shape)
 
 
-DOUBTS.register("ixg")(from_maps("input_x_gradient"))
+DOUBTS.register("ixg")(from_maps("ixg", "Input × Gradient"))
 DOUBTS.register("lrp")(from_maps("lrp", "LRP"))
 DOUBTS.register("entropy")(
     Doubt("entropy of the probability", lambda study, split: entropy(expit(study.logits(split))))
@@ -188,7 +193,7 @@ DOUBTS.register("lot")(Doubt("by lot", _by_lot))
 
 def with_further(methods: Sequence[str] = ()) -> dict[str, Doubt]:
     """Every doubt by name, and those from the maps of further methods, by the method's name."""
-    already = FROM_MAPS.values()
+    already = {*DOUBTS, "input_x_gradient"}
     return DOUBTS | {method: from_maps(method) for method in methods if method not in already}
 
 

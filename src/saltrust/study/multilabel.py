@@ -12,6 +12,7 @@ from saltrust.artefacts.maps import Randomization
 from saltrust.artefacts.networks import ExternalMultilabelClassifier, MultilabelClassifier
 from saltrust.core.errors import SaltrustError
 from saltrust.core.labelled_images import Split
+from saltrust.core.protocols import Protocol
 from saltrust.methods.registry import METHODS
 from saltrust.scores.alarm import youden
 from saltrust.scores.distinctness import PREPARATIONS, distances
@@ -20,8 +21,18 @@ from saltrust.study.images import Images
 from saltrust.study.study import Study
 
 NETWORK = "densenet121"  # of Shu et al., Methods
-FROM_MAPS = {"ixg": "input_x_gradient", "lrp": "lrp"}  # the paper's two alarms, and the method of each
+FROM_MAPS = ("ixg", "lrp")  # the paper's two alarms
 JUDGED = ("val", "test")  # splits whose predictions are looked at: thresholds come from the first
+
+
+def alarm_methods(protocol: Protocol) -> dict[str, str]:
+    """The method, a name in METHODS, by which each of FROM_MAPS has its maps.
+
+    >>> from saltrust.core.protocols import PROTOCOLS
+    >>> alarm_methods(PROTOCOLS["corrected"])
+    {'ixg': 'input_x_gradient', 'lrp': 'lrp'}
+    """
+    return {"ixg": "input_x_gradient", "lrp": protocol.lrp_of_alarm}
 
 
 @dataclass(frozen=True)
@@ -85,6 +96,11 @@ class MultilabelStudy:
     def unexplained(self, method: str) -> str:
         """Why a method, a name in METHODS, cannot explain the network; "" where it can."""
         return ""
+
+    @property
+    def alarm_methods(self) -> dict[str, str]:
+        """As `alarm_methods` of the study's protocol."""
+        return alarm_methods(self.study.protocol)
 
     # --- names in the store ---------------------------------------------------------------------------------------
 

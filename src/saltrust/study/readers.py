@@ -22,7 +22,7 @@ from saltrust.artefacts.scores import ScoreBatch
 from saltrust.core.errors import SaltrustError
 from saltrust.core.progress import track
 from saltrust.core.protocols import Protocol
-from saltrust.scores.similarity import OF_MARKS, SIMILARITY
+from saltrust.scores.similarity import ABOVE_CHANCE, OF_MARKS, SIMILARITY
 from saltrust.stats.bootstrap import clusters_of
 from saltrust.study.criteria import Scores, images_of, localization, similarity, unrelated_similarity
 from saltrust.study.study import Study
@@ -30,7 +30,7 @@ from saltrust.study.study import Study
 EDGES = "canny"  # what maps are compared with that see no network
 MODES = ("raw", "otsu", "boxes")  # in which the study scores each map
 DRAWN = "drawn"  # the mode of what readers drew
-BETWEEN = ("ssim", *OF_MARKS)  # how alike two maps are, or what two readers drew
+BETWEEN = ("ssim", *OF_MARKS, ABOVE_CHANCE)  # how alike two maps are, or what two readers drew
 COLUMNS = ["image", "rater", "mode", "reference", "score", "value"]
 SIZES = ("smallest third", "middle third", "largest third")
 
@@ -143,8 +143,9 @@ class ReaderStudy:
                 yield from study.maps.cascade(method, study.networks.main).values()
 
     def protocol(self, rater: str, mode: str) -> Protocol:
-        """How the maps of a rater are scored in a mode."""
-        unopened = rater == EDGES and mode == "boxes" and not self.choices.opened
+        """How the maps of a rater are scored in a mode. The boxes of edges are not opened, as in the study: nothing
+        would be left of them."""
+        unopened = rater == EDGES and mode == "boxes"
         return self.study.protocol.in_mode("unopened_boxes" if unopened else mode)
 
     def kept(self, rater: str, maps: Maps, mode: str) -> np.ndarray:
@@ -212,18 +213,22 @@ class ReaderStudy:
             held = self._joined(values)
             own = values[list(self.references).index(OTHERS + name)]
             held |= {("others", score): row for score, row in zip(SCORES, own, strict=True)}
-            held |= {(reference, "ssim"): self._ssim(name, reference) for reference in (CONSENSUS, "pairwise")}
+            held |= {
+                (reference, score): self._likeness(name, reference, score)
+                for reference in (CONSENSUS, "pairwise")
+                for score in ("ssim", ABOVE_CHANCE)
+            }
             frames.append(self._frame(name, DRAWN, held))
         return pd.concat(frames, ignore_index=True)
 
-    def _ssim(self, name: str, reference: str) -> np.ndarray:
-        """SSIM (n,) of what a reader drew, with the consensus or with what each other reader drew."""
+    def _likeness(self, name: str, reference: str, score: str) -> np.ndarray:
+        """How alike (n,) what a reader drew is to the consensus, or to what each other reader drew."""
         own = self.references[READER + name].astype(float)
         others = [self.references[CONSENSUS]] if reference == CONSENSUS else np.delete(
             self.drawn, self.readers.index(name), axis=0
         )  # fmt: skip
-        _, settings = self.study.protocol.likeness("ssim")
-        return np.mean([SIMILARITY["ssim"](own, other.astype(float), **settings) for other in others], axis=0)
+        _, settings = self.study.protocol.likeness(score)
+        return np.mean([SIMILARITY[score](own, other.astype(float), **settings) for other in others], axis=0)
 
     def alignments(self, rater: str, maps: Maps, score: str, mode: str | None = None) -> tuple[np.ndarray, np.ndarray]:
         """How well a rater, and each reader, fits the consensus of the others.

@@ -44,6 +44,11 @@ def test_what_can_be_known_beforehand(table, name, as_text, as_code):
     assert table.loc[name, "as_code"] == pytest.approx(as_code, abs=1e-5)
 
 
+def test_lrp_without_biases_is_input_x_gradient_but_for_captums_on_a_pooling_that_is_no_module(table):
+    assert table.loc["functional_pooling", "as_text"] == pytest.approx(1, abs=1e-4)
+    assert abs(table.loc["functional_pooling", "as_code"]) < 0.9
+
+
 def test_a_map_that_marks_nothing_wrong_is_precise_unless_missed_pixels_count_twice(table):
     grades = cell((0, 0), 64, CellParameters(), "CCellP", "black").grades
     assert table.loc["missed", "as_text"] == pytest.approx((grades == 2).sum() / (grades > 0).sum(), abs=1e-5)

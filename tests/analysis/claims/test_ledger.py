@@ -87,14 +87,16 @@ def test_a_broken_file_is_refused(tmp_path, text, message):
 def test_a_data_set_gets_the_claims_about_the_data_whose_role_it_plays():
     groups = {name: about(data_cards.load(name), CLAIMS) for name in data_cards.names()}
     roles = {"siim": "siim-pneumothorax phantom-pneumothorax", "rsna": "rsna-pneumonia phantom-pneumonia"}
-    for role, names in (roles | {"cells": "cells", "mura": "mura phantom-bones", "chexpert": "phantom-chest5"}).items():
+    roles |= {"cells": "cells", "mura": "mura phantom-bones fracatlas", "chexpert": "phantom-chest5"}
+    for role, names in roles.items():
         for name in names.split():
-            stands_in = name.startswith("phantom")
+            stands_in = name.startswith("phantom") or name == "fracatlas"
             own = [c for c in CLAIMS if c.test and role in c.role and not (stands_in and c.not_on_stand_in)]
             assert groups[name]["own"] == own != []
     for name in ("phantom-pneumonia", "rsna-pneumonia"):
         assert {claim.paper for claim in groups[name]["outside"]} == {"venkatesh2024gradient"}
-    for name in ("phantom-pneumothorax", "siim-pneumothorax", "cells", "mura", "phantom-bones", "phantom-chest5"):
+    alone = ("phantom-pneumothorax", "siim-pneumothorax", "cells", "mura", "phantom-bones", "fracatlas")
+    for name in (*alone, "phantom-chest5"):
         assert groups[name]["outside"] == []
     tiles = groups["brain-tumor-tiles"]
     assert tiles["own"] == []

@@ -7,9 +7,11 @@ import captum.attr
 import numpy as np
 import pytest
 import torch
+from captum.attr._utils.lrp_rules import EpsilonRule
 from click.testing import CliRunner
 from scipy.ndimage import gaussian_filter
 from torch import nn
+from torch.nn import functional
 
 from saltrust.artefacts.fingerprint import modules_reached
 from saltrust.cli.methods import command
@@ -21,7 +23,7 @@ from saltrust.methods.libraries.captum import CAPTUM
 from saltrust.methods.libraries.library import Library
 from saltrust.methods.registry import METHODS, by_family, by_library, select
 from saltrust.methods.xrai import segment
-from saltrust.models.torchvision_compat import torchvision  # noqa: F401  # first: two of the libraries import it, too
+from saltrust.models.torchvision_compat import torchvision  # first: two of the libraries import it, too
 
 KEYS = [(i,) for i in range(3)]
 OTHERS = [method.name for members in by_library().values() for method in members]
@@ -295,6 +297,59 @@ def test_lrp_of_captum_passes_where_batch_normalization_was_folded():
     with warnings.catch_warnings(action="ignore"):
         expected = captum.attr.LRP(flat).attribute(images(), target=1).detach()
     assert_equal(METHODS["captum:lrp"].function(Explained(flat, target=1), images(), KEYS), expected, 1e-5)
+
+
+@pytest.fixture
+def dense():
+    """torchvision's DenseNet, with few layers, whose batch normalization has learned something."""
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        network = torchvision.models.DenseNet(4, (2, 2), 8, num_classes=3).double()
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                nn.init.normal_(module.running_mean, std=0.1)
+                nn.init.uniform_(module.running_var, 0.5, 2)
+                nn.init.normal_(module.bias, std=0.1)
+    return network.eval()
+
+
+def captums_lrp(network, target):
+    """By captum alone, on the network as it is."""
+    with warnings.catch_warnings(action="ignore"):
+        return captum.attr.LRP(network).attribute(images(32), target=target).detach()
+
+
+def test_lrp_of_several_outputs_of_densenet_is_what_captum_gives_of_each(dense):
+    method = METHODS["captum:lrp"]
+    found = method.several(Explained(dense, batch_size=2), images(32), KEYS, targets=[2, 0], **method.complete({}))
+    for maps, target in zip(found, (2, 0), strict=True):
+        assert_equal(maps, captums_lrp(dense, target), 1e-4)  # here batch normalization is folded, where it can be
+
+
+def test_lrp_of_captum_is_ours_on_densenet_only_where_its_end_is_of_modules(dense):
+    """torchvision's calls relu(), adaptive_avg_pool2d() and flatten() as functions, through which captum passes a
+    gradient: behind the mean every position that is above zero gets the same share."""
+    tail = nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), dense.classifier
+    as_modules = nn.Sequential(dense.features, *tail).eval()
+    as_modules[3].rule = EpsilonRule()
+    ours = METHODS["lrp"].function(Explained(dense), images(32), KEYS, epsilon=1e-9)
+    assert_equal(captums_lrp(as_modules, 0), ours, 1e-4)
+    theirs = captums_lrp(dense, 0)
+    assert float(functional.cosine_similarity(theirs.flatten(1), ours.flatten(1)).max()) < 0.9
+
+
+@pytest.mark.parametrize("scalar", ["logit", "negated_logit", "probability"])
+def test_lrp_of_several_outputs_is_that_of_each(scalar):
+    method, model = METHODS["captum:lrp"], explained(scalar)
+    found = method.several(model, images(), KEYS, targets=[1, 2], **method.complete({}))
+    for maps, target in zip(found, (1, 2), strict=True):
+        assert torch.equal(maps, method.function(model.of_output(target), images(), KEYS))
+
+
+def test_lrp_of_several_outputs_does_not_choose_one():
+    method = METHODS["captum:lrp"]
+    with pytest.raises(SaltrustError, match="the predicted class of an image is one output"):
+        method.several(explained("argmax_logit"), images(), KEYS, targets=[1], **method.complete({}))
 
 
 def test_the_command_lists_them_with_their_versions():

@@ -8,6 +8,7 @@ from saltrust.analysis.audit.finding import ADEBAYO, finding
 from saltrust.artefacts.maps import Randomization, SaliencyMaps
 from saltrust.methods.explained import Explained
 from saltrust.methods.guided import GatedReLU
+from saltrust.methods.registry import METHODS
 from saltrust.models.classifiers import build
 from saltrust.study.criteria import similarity
 from saltrust.study.study import Study
@@ -28,6 +29,26 @@ def functional_relu(study: Study) -> tuple[float, float]:
         explained.gradients(torch.zeros(1, 3, 80, 80))
     modules = sum(isinstance(module, torch.nn.ReLU) for module in network.modules())
     return 1.0, modules / rules.calls
+
+
+SIDE = 64  # pixels of the image that relevance is shared out to
+
+
+@finding(
+    "captum",
+    "Pooling that hooks do not see",
+    text="LRP (in Shu et al.): relevance is shared out by value",
+    code="a mean that is called as a function gives every position the same share",
+    measure="cosine with Input × Gradient, which LRP equals without biases, on an untrained DenseNet121",
+)
+def functional_pooling(study: Study) -> tuple[float, float]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(study.seed)
+        network, image = build("densenet121").double(), 2 * torch.rand(1, 3, SIDE, SIDE, dtype=torch.float64) - 1
+    explained = Explained(network)  # its biases are zero until it is trained
+    names = ("input_x_gradient", "lrp", "captum:lrp")
+    gradient, *others = (METHODS[name].function(explained, image, [(0,)]).flatten() for name in names)
+    return tuple(float(torch.cosine_similarity(one, gradient, dim=0)) for one in others)
 
 
 def _random_states(study: Study) -> list[SaliencyMaps]:

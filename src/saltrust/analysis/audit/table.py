@@ -24,6 +24,7 @@ FINDINGS: dict[str, Finding] = {
         tjoa.validated_large,
         tjoa.same_layers,
         libraries.functional_relu,
+        libraries.functional_pooling,
         # how maps are scored
         arun.preparation,
         arun.window,

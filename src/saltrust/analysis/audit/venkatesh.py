@@ -14,13 +14,13 @@ from saltrust.analysis.audit.finding import VENKATESH, finding
 from saltrust.artefacts.maps import SaliencyMaps, prepared
 from saltrust.core import data_cards
 from saltrust.core.protocols import Preparation
-from saltrust.datasets.bones import VOTES, reading, scene
+from saltrust.datasets.bones import ON_FILE, reading, scene
 from saltrust.datasets.bones.parameters import BonesParameters
-from saltrust.datasets.bones.simulated import ON_FILE
 from saltrust.datasets.loading import drawn
 from saltrust.datasets.outlines import RowsFilled
 from saltrust.datasets.readers import agreed
 from saltrust.datasets.shapes import Polygon
+from saltrust.datasets.simulated_readers import VOTES
 from saltrust.methods.modes import MODES
 from saltrust.methods.registry import VENKATESH_SIX
 from saltrust.models.classifiers import predict

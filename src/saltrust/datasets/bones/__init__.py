@@ -2,7 +2,7 @@
 
 A patient has one region in two views. The finding and its exact pixels, and what each reader draws, come from a key.
 Parts: `parameters` (the population and its readers), `forms` (bones on a film), `anatomy` (healthy limbs), `findings`,
-`look_alikes`, `simulated` (the readers).
+`look_alikes`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,8 +21,7 @@ from saltrust.datasets.bones import look_alikes
 from saltrust.datasets.bones.anatomy import REGIONS, Build, Limb, build, drawn, pose
 from saltrust.datasets.bones.findings import FINDINGS, Lesion
 from saltrust.datasets.bones.forms import Pose, plane
-from saltrust.datasets.bones.parameters import READERS, SUBGROUPS, BonesParameters
-from saltrust.datasets.bones.simulated import ON_FILE, read
+from saltrust.datasets.bones.parameters import SUBGROUPS, BonesParameters
 from saltrust.datasets.loaders import LOADERS, Loader, refuse_findings
 from saltrust.datasets.phantom import keys
 from saltrust.datasets.phantom.confounders import LETTERS
@@ -30,9 +29,10 @@ from saltrust.datasets.phantom.drawing import film, polyline, smooth_field, stro
 from saltrust.datasets.phantom.imaging import BONE, SOFT, developed
 from saltrust.datasets.readers import agreed
 from saltrust.datasets.shapes import Box
+from saltrust.datasets.simulated_readers import READERS, VOTES, read
 
 VIEWS = ("front", "side")
-VOTES = 2  # of three readers, who must have marked a pixel of the truth
+ON_FILE = 512  # pixels a side of the film on which readers draw, whatever the size at which it is used
 BODY = 0.12  # optical depth that a limb exceeds, but for its edges
 
 
@@ -122,9 +122,29 @@ def scene(key: Sequence[int], view: int, parameters: BonesParameters, label: boo
 
 def reading(key: Sequence[int], view: int, shown: Scene, parameters: BonesParameters) -> dict[str, tuple[Box, ...]]:
     """What each reader draws on a film: boxes in pixels of a film of ON_FILE pixels a side, by reader."""
-    rng = keys.random((*key, view), keys.REPORTED)
-    told = shown.attributes
-    return read(shown.boxes(), shown.places(), told["subgroup"], told["severity"], parameters, rng)
+    if not shown.lesions:
+        return dict.fromkeys(READERS, ())
+    position, severity = SUBGROUPS.index(shown.attributes["subgroup"]), shown.attributes["severity"]
+    return read(
+        np.array([_around(points) for points in shown.boxes()]),
+        _on_file(shown.places()),
+        (ON_FILE, ON_FILE),
+        parameters,
+        keys.random((*key, view), keys.REPORTED),
+        hard=2 * (1 - severity) * parameters.doubt[position],
+        vague=parameters.vagueness[position],
+    )
+
+
+def _on_file(points: np.ndarray) -> np.ndarray:
+    """Points (n, 2) on the film in pixels of the film on file."""
+    return (points + (0.5, 0.0)) * ON_FILE
+
+
+def _around(points: np.ndarray) -> np.ndarray:
+    """x0, y0, x1, y1 in pixels of the film on file, of what lies on it of the smallest box around points."""
+    inside = np.clip(_on_file(points), 0, ON_FILE)
+    return np.concatenate([inside.min(axis=0), inside.max(axis=0)])
 
 
 def radiograph(key: Sequence[int], view: int, size: int, parameters: BonesParameters, label: bool) -> Radiograph:

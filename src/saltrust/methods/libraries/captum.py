@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from saltrust.core.errors import unknown_name
+from saltrust.core.errors import SaltrustError, unknown_name
 from saltrust.methods.cam import Layer
 from saltrust.methods.cam_layers import layer_of
 from saltrust.methods.explained import Explained
 from saltrust.methods.gradient import Noise, Power, Quadrature, Samples, Spread, Steps
 from saltrust.methods.hidden_parts import Hidden, hiding_baseline
-from saltrust.methods.libraries.library import Library, Version
+from saltrust.methods.libraries.library import Library, Signed, Version
 from saltrust.methods.occlusion import Stride, Window
 from saltrust.methods.path_integrals import (
     SPREADS,
@@ -420,9 +420,58 @@ def gradcam(
     return CAPTUM.attributed(model, images, cam)
 
 
-@CAPTUM.counterpart("lrp")
+def _folded_passes(network: nn.Module, version: str) -> nn.Module:
+    """The network, with captum's rule where batch normalization was folded: relevance passes as it is."""
+    rules = CAPTUM.load(version, "captum.attr._utils.lrp_rules")
+    for module in network.modules():
+        if type(module) is nn.Identity:
+            module.rule = rules.EpsilonRule()
+    return network
+
+
+class _Some(nn.Module):
+    """Some outputs of a network."""
+
+    def __init__(self, network: nn.Module, targets: Sequence[int]):
+        super().__init__()
+        self.network, self.targets = network, list(targets)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network(images)[:, self.targets]
+
+
+def _gradients(forward: Callable, inputs: tuple[Tensor], *_: object) -> tuple[Tensor]:
+    """What captum's LRP asks for, of every output: (n * outputs, ...), from one run of what it has put hooks on."""
+    columns = forward(*inputs).unbind(1)
+    found = [torch.autograd.grad(one.sum(), inputs, retain_graph=one is not columns[-1])[0] for one in columns]
+    return (torch.stack(found, 1).flatten(0, 1),)
+
+
+def _relevances(model: Explained, images: Tensor, targets: Sequence[int], version: str) -> Tensor:
+    """captum's LRP of several outputs, as of one after the other: its passes forward are the same for all of them."""
+    if model.scalar.place is not None:
+        raise SaltrustError("the predicted class of an image is one output: ask for it, not for several")
+    attr = CAPTUM.load(version)
+
+    def relevances(network: Signed, x: Tensor, _: Tensor) -> Tensor:
+        with torch.no_grad():
+            outputs = network.network(x)
+            share = (network.link(outputs) / outputs)[:, targets]
+        explainer = attr.LRP(_Some(_folded_passes(network.network, version), targets))
+        explainer.gradient_func = _gradients
+        return explainer.attribute(x).unflatten(0, share.shape) * share[..., None, None, None]
+
+    return CAPTUM.attributed(model, images, relevances).transpose(0, 1)
+
+
+@CAPTUM.counterpart(
+    "lrp", several=lambda model, images, keys, targets, version: _relevances(model, images, targets, version)
+)
 def lrp(model: Explained, images: Tensor, keys: Sequence[Key], *, version: Version = VERSION) -> Tensor:
     """captum's LRP with its default rule, epsilon; where batch normalization was folded, relevance passes as it is.
+
+    It sees modules. Through a call of a function, such as relu() or flatten(), it passes a gradient where relevance
+    would have to be shared: behind a pooling that is called so, every position gets the same share, whatever its value.
 
     Args:
         model: the network.
@@ -439,13 +488,10 @@ def lrp(model: Explained, images: Tensor, keys: Sequence[Key], *, version: Versi
     Source:
         captum/attr/_core/lrp.py
     """
-    attr, rules = CAPTUM.load(version), CAPTUM.load(version, "captum.attr._utils.lrp_rules")
+    attr = CAPTUM.load(version)
 
     def relevance(network: nn.Module, x: Tensor, index: Tensor) -> Tensor:
-        for module in network.modules():
-            if type(module) is nn.Identity:
-                module.rule = rules.EpsilonRule()
-        return attr.LRP(network).attribute(x, target=index)
+        return attr.LRP(_folded_passes(network, version)).attribute(x, target=index)
 
     return CAPTUM.attributed(model, images, lambda network, x, targets: network.relevance(x, targets, relevance))
 
