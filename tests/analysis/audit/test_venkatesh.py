@@ -169,7 +169,8 @@ def maps(study):
     for method in (*VENKATESH_SIX, "canny"):
         for network in (study.networks.main, study.networks.replicate):
             clip = None if method in ("xrai", "canny") else 99
-            found[method, network] = prepare(study.maps.raw(method, network).values, "sum_abs", clip)
+            channels = "sum" if method == "xrai" else "sum_abs"  # its regions may have negative values, which stay low
+            found[method, network] = prepare(study.maps.raw(method, network).values, channels, clip)
     return found
 
 
