@@ -244,6 +244,8 @@ page.table(
     "ratio of two logistic regressions.",
     key=["score", "finding"],
 )
+
+# %%
 together = alarm.added_to_all(several, doubts)
 page.table(
     together,

@@ -136,6 +136,8 @@ page.figure(
     counterpart="Fig. 2",
     source="venkatesh2024gradient",
 )
+
+# %%
 maps = centre[names]
 page.quote(
     n_judged=int(reading.judged.sum()),

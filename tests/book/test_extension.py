@@ -179,7 +179,8 @@ def test_protocols_are_shown_with_their_sources(build, tmp_path):
     (tmp_path / "evidence").mkdir()
     (tmp_path / "evidence/protocols.json").write_text(json.dumps(protocols.catalogue()))
     html, warnings = build(
-        index="# A\n\n```{protocol-table}\n```", **{name: ORPHAN + "# B" for name in ("auprc", "ssim", "five-band")}
+        index="# A\n\n```{protocol-table}\n```",
+        **{name: ORPHAN + "# B" for name in ("auprc", "ssim", "five-band", "alarm", "agreement")},
     )
     assert warnings == ""
     text = re.sub(r"<[^>]+>", "", html["index"])

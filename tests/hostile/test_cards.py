@@ -129,6 +129,7 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, list[str]]]] = {
             **dict.fromkeys(("get", "table", "annotations", "plays"), MAPPING),
             **dict.fromkeys(("parameters", "protocols"), [name for name in EVERY if name[:9] != "a mapping"]),
             **dict.fromkeys(("shares", "counts"), EVERY),
+            "readers": NUMBER,
         },
     ),
     "plays": (PLAYED, dict.fromkeys(Plays.model_fields, WORD)),

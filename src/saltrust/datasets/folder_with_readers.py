@@ -104,7 +104,7 @@ def bright_places(pixels: np.ndarray) -> np.ndarray:
         x, y of each in pixels (n, 2), at least one.
 
     >>> bright_places(np.repeat(np.array([[0, 255]], np.uint8), 8, axis=1).repeat(16, axis=0))[:2].tolist()
-    [[9.0, 1.0], [11.0, 1.0]]
+    [[10.0, 2.0], [14.0, 2.0]]
     """
     grey = pixels if pixels.ndim == 2 else pixels.mean(axis=2)
     height, width = grey.shape

@@ -23,7 +23,7 @@ def small(width):
     return build
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def study(tmp_path_factory, tiny_profile):
     """A study of phantoms by two networks that train in a moment."""
     stages = (Stage("logits", ("8",)), Stage("conv2", ("4",)), Stage("conv1", ("1", "0")))
@@ -39,6 +39,6 @@ def study(tmp_path_factory, tiny_profile):
         del ARCHITECTURES[name]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def table(study):
     return audit(study).set_index("name")

@@ -162,7 +162,7 @@ def trapezoid(scores, truth):
     return auc(recall, precision)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def maps(study):
     """By method and network, maps of 64 x 64 pixels in [0, 1], cut at the 99th percentile but for XRAI and edges."""
     found = {}
