@@ -100,8 +100,9 @@ class ReaderStudy:
 
     @property
     def judged(self) -> np.ndarray:
-        """Whether each explained image counts in what maps find (n,), by the protocol."""
-        return self.right if self.choices.correct else np.ones(len(self.ids), bool)
+        """Whether each explained image counts in what maps find (n,), by the protocol; all do where the network, as one
+        that has learned next to nothing, gets none of them right."""
+        return self.right if self.choices.correct and self.right.any() else np.ones(len(self.ids), bool)
 
     @cached_property
     def subgroups(self) -> dict[str, np.ndarray]:
