@@ -279,12 +279,13 @@ page.quote(
 # ## Would another choice have helped?
 #
 # The paper flags where maps are alike; that they lie far apart could be read as doubt just as well. It keeps the signs
-# of the maps, takes all colour channels for one vector, and adds up the distances from all other maps. Every
-# combination of these choices:
+# of the maps, takes all colour channels for one vector, adds up the distances from all other maps, and keeps the
+# epsilon of LRP small, so that relevance is divided by sums that nearly cancel. Every combination of these choices:
 
 # %%
 curve = alarm_choices.curve(several, several.sizes.resamples)
-chosen = {"method": "map", "preparation": "values", "reading": "doubtful where", "summary": "distance"}
+chosen = {"method": "map", "epsilon": "epsilon of LRP", "preparation": "values"}
+chosen |= {"reading": "doubtful where", "summary": "distance"}
 page.figure(
     plots.choice_curve(curve, chosen),
     "choices",

@@ -7,7 +7,7 @@ and not listed. A function for each chapter names them by the study's own object
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from saltrust.analysis import alarm_under_shift, every_method
+from saltrust.analysis import alarm_choices, alarm_under_shift, every_method
 from saltrust.analysis.audit.table import FINDINGS
 from saltrust.analysis.beside_readers import by_share
 from saltrust.analysis.claims import alarms, cells, ledger, readers, tables
@@ -266,4 +266,5 @@ def _multilabel(study: Study, given: Parameters) -> Iterator[Artefact]:
 def _alarm(study: Study, given: Parameters) -> Iterator[Artefact]:
     several = multilabel_study(study)
     yield from doubts.artefacts(several, select(given["more"]) if given["more"] else ())
+    yield from alarm_choices.artefacts(several)
     yield from alarm_under_shift.artefacts(several)

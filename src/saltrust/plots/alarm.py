@@ -175,9 +175,9 @@ def choice_curve(curve: pd.DataFrame, choices: Mapping[str, str]) -> Figure:
 
     Args:
         curve: gain, ci_low, ci_high, auroc, paper and the columns of the choices, in the order of the curve.
-        choices: column -> what is chosen in it.
+        choices: column -> what is chosen in it. Where a choice does not arise, the column holds NaN.
     """
-    rows = [(column, value) for column in choices for value in dict.fromkeys(curve[column])]
+    rows = [(column, value) for column in choices for value in dict.fromkeys(curve[column].dropna())]
     figure, (gain, area, chosen) = plt.subplots(
         3, 1, figsize=(WIDTH, 4.2 + 0.27 * len(rows)), sharex=True, height_ratios=(2.2, 1.2, 0.27 * len(rows) + 0.6)
     )
@@ -194,7 +194,7 @@ def choice_curve(curve: pd.DataFrame, choices: Mapping[str, str]) -> Figure:
         own = (curve[column] == value).to_numpy()
         chosen.scatter(place[own], np.full(own.sum(), row), c=colours[own], marker="s", s=14)
     chosen.set_yticks(
-        range(len(rows)), [f"{choices[column]}: {str(value).replace('_', ' ')}" for column, value in rows]
+        range(len(rows)), [f"{choices[column]}: {format(value, '').replace('_', ' ')}" for column, value in rows]
     )
     chosen.set_ylim(len(rows) - 0.5, -0.5)
     chosen.set_xticks([])

@@ -136,19 +136,22 @@ class MultilabelStudy:
         """The name of the outputs of a network for images that its record does not hold."""
         return Outputs(self.members[member], self.data(split))
 
-    def products_artefact(self, split: str | Shift, method: str, random: bool = False) -> MapProducts:
+    def products_artefact(
+        self, split: str | Shift, method: str, random: bool = False, **parameters: object
+    ) -> MapProducts:
         """The name of the products of a method's maps.
 
         Args:
             split: "val", "test", or a shift.
             method: a name in METHODS.
             random: whether all weights of the network are random.
+            parameters: of the method, where they differ from the protocol's.
         """
         protocol, network = self.study.protocol, self.network
         last = network.stages[-1].name
         state = Randomization(last, protocol.initialization, protocol.batchnorm, self.seed) if random else None
-        parameters = METHODS[method].complete(self.study.maps.parameters(method))
-        return MapProducts(network, self.data(split), method, parameters, state, protocol.cam_min_grid)
+        told = METHODS[method].complete(self.study.maps.parameters(method) | parameters)
+        return MapProducts(network, self.data(split), method, told, state, protocol.cam_min_grid)
 
     def copies_artefact(self, split: str | Shift) -> ChangedCopies:
         """The name of the outputs for changed copies of the images."""
@@ -189,7 +192,12 @@ class MultilabelStudy:
         return self.logits(split) >= self.thresholds
 
     def products(
-        self, split: str | Shift, method: str, random: bool = False, preparation: str = "signed"
+        self,
+        split: str | Shift,
+        method: str,
+        random: bool = False,
+        preparation: str = "signed",
+        **parameters: object,
     ) -> np.ndarray:
         """Inner products (n, k, k) of the maps of the outputs.
 
@@ -198,8 +206,10 @@ class MultilabelStudy:
             method: a name in METHODS.
             random: whether all weights of the network are random.
             preparation: a name in PREPARATIONS, what is done to the maps before.
+            parameters: of the method, where they differ from the protocol's.
         """
-        return self.store.get(self.products_artefact(split, method, random))[list(PREPARATIONS).index(preparation)]
+        artefact = self.products_artefact(split, method, random, **parameters)
+        return self.store.get(artefact)[list(PREPARATIONS).index(preparation)]
 
     def richest(self, number: int) -> int:
         """Position of a test image with two findings or more, in the order of the images; of any where there is none.
@@ -215,10 +225,15 @@ class MultilabelStudy:
         return self.products_artefact("test", method).maps_of(self.store.get, image).sum(axis=1)
 
     def distances(
-        self, split: str | Shift, method: str, random: bool = False, preparation: str = "signed"
+        self,
+        split: str | Shift,
+        method: str,
+        random: bool = False,
+        preparation: str = "signed",
+        **parameters: object,
     ) -> np.ndarray:
         """Cosine distances (n, k, k) of the maps of the outputs; arguments as in `products`."""
-        return distances(self.products(split, method, random, preparation))
+        return distances(self.products(split, method, random, preparation, **parameters))
 
 
 class ExternalMultilabelStudy(MultilabelStudy):
