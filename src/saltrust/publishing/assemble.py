@@ -16,7 +16,7 @@ import yaml
 
 from saltrust import chapters
 from saltrust.chapters.results_folder import Results, published
-from saltrust.core import data_cards, paths, protocols
+from saltrust.core import data_cards, markup, paths, protocols
 from saltrust.core.data_cards import Card
 from saltrust.core.errors import SaltrustError
 from saltrust.core.profiles import PROFILES
@@ -105,19 +105,28 @@ def assemble(profile: str, making: Collection[str] = ()) -> Path:
     for chapter in chapters.NAMES:
         _copy(paths.CHAPTERS / f"{chapter}.py", EVIDENCE / "sources" / f"{chapter}.py")
     cards = _cards(profile)
-    parts: dict[str, list[dict[str, Any]]] = {"Evidence": [], "Not run here": []}
+    evidence: list[dict[str, Any]] = []
+    elsewhere: dict[str, dict[str, Any]] = {}
     for card in cards:
         shown = _write_pages(card, profile, card.name in making)
         files = [{"file": f"evidence/{card.name}/{chapter}"} for chapter in shown]
-        ran = any(published(profile, card.name, chapter).notebook.exists() for chapter in chapters.of(card))
-        part = parts["Evidence" if ran or card.name in making else "Not run here"]
-        part.append({"file": f"evidence/{card.name}/index"} | ({"sections": files} if files else {}))
+        entry = {"file": f"evidence/{card.name}/index"} | ({"sections": files} if files else {})
+        if card.name in making or any(published(profile, card.name, chapter).notebook.exists() for chapter in shown):
+            evidence.append(entry)
+        else:
+            elsewhere[card.name] = entry
+    (EVIDENCE / "data_sets.json").write_text(
+        json.dumps({card.name: markup.myst(card.title) for card in cards}), encoding="utf-8"
+    )
+    (EVIDENCE / "elsewhere.md").write_text(
+        myst.elsewhere([card for card in cards if card.name in elsewhere], profile), encoding="utf-8"
+    )
+    sections = {"sections": [*elsewhere.values()]} if elsewhere else {}
+    evidence.append({"file": "evidence/elsewhere"} | sections)
     provenance.write(EVIDENCE, profile, [card.name for card in cards])
     (EVIDENCE / "making.json").write_text(json.dumps(_progress(profile, making)), encoding="utf-8")
     toc = yaml.safe_load((paths.BUILD / "_toc.yml").read_text(encoding="utf-8"))
-    toc["parts"][EVIDENCE_PART:EVIDENCE_PART] = [
-        {"caption": caption, "chapters": found} for caption, found in parts.items() if found
-    ]
+    toc["parts"].insert(EVIDENCE_PART, {"caption": "Evidence", "chapters": evidence})
     file = EVIDENCE / "_toc.yml"
     file.write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")
     return file

@@ -1,6 +1,6 @@
 """The writer of the book's evidence pages: blocks of an executed chapter, and what a data card says, as MyST."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from saltrust import chapters
@@ -64,6 +64,21 @@ The data card counts these images; the profile `{profile}` may take fewer, at th
 | Licence | {myst(card.licence)} |
 | Localizer | {card.localizer} |
 {cite}{counted if counts else ""}{tree}"""
+
+
+def elsewhere(cards: Sequence[Card], profile: str) -> str:
+    """The page on the data sets that were not run: what each shows, and the command that runs it."""
+    rows = [_elsewhere(card) for card in cards]
+    head = "* - Data set\n  - What it is\n  - To run it"
+    table = "\n".join([":::{list-table}", ":header-rows: 1", "", head, *rows, ":::"])
+    more = f"Several names, in quotes, run side by side. This book has the profile `{profile}`."
+    said = f"{table}\n\n{more}" if rows else "All were run here."
+    return f"# Data sets not run here\n\n{said}\n"
+
+
+def _elsewhere(card: Card) -> str:
+    run = code(f"make book DATASETS={card.name}") if card.available else "Its files are not on this machine."
+    return f"* - [{myst(card.title)}](#{card.name})\n  - {myst(card.summary)}\n  - {run}"
 
 
 def _not_run(card: Card, chapter: str, profile: str, making: bool) -> str:

@@ -16,6 +16,7 @@ from saltrust.datasets.bones.forms import Bone, Cleft, Joint, Plane, Pose
 from saltrust.datasets.phantom.drawing import ellipsoid, polyline
 
 SEEN = 0.08  # share of the largest change above which a pixel belongs to a lesion
+CUFF = 8  # pieces of the cuff on each side of a broken bone
 TWICE = 0.3  # probability of a second lesion, where the finding has several places to be
 
 
@@ -38,11 +39,12 @@ def changed(change: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Fracture:
-    """A cleft across a bone, and the step behind it."""
+    """A cleft across a bone, the step behind it, and the cuff of young bone (callus) that grows around it."""
 
     name: str
     bone: Bone
     cleft: Cleft
+    callus: float  # thickness of the cuff, as a share of the bone's half-width
 
     def outline(self) -> np.ndarray:
         along = self.cleft.at + np.array([-0.35 * self.cleft.reach, 0.75 * self.cleft.reach]) / self.bone.length
@@ -51,11 +53,27 @@ class Fracture:
             [self.bone.point(a + self.cleft.slope * d / self.bone.length, d) for a in along for d in (-reach, reach)]
         )
 
+    def _cuff(self) -> np.ndarray:
+        """Strokes along both sides of the bone, thickest beside the cleft."""
+        bone, c = self.bone, self.cleft
+        along = np.linspace(-1, 1, CUFF + 1)
+        half = float(bone.half_width(np.array(c.at * bone.length)))
+        thick = half * (0.10 + 0.30 * np.cos(np.pi / 2 * (along[:-1] + along[1:]) / 2))
+        sides = []
+        for side in (-1, 1):
+            across = side * half * (0.95 + 0.25 * np.cos(np.pi / 2 * along))
+            at = c.at + (1.3 * half * along + c.slope * across) / bone.length
+            line = polyline(np.array([bone.point(a, d) for a, d in zip(at, across, strict=True)]), 1.0, 1.0)
+            line[:, 4], line[:, 5] = thick, thick * self.callus
+            sides.append(line)
+        return np.concatenate(sides)
+
     def into(self, layers: Layers, on: Plane, cm: float, contrast: float) -> tuple[Layers, np.ndarray]:
         c = self.cleft
-        cleft = replace(c, step=contrast * c.step, gap=contrast * c.gap, depth=min(1.0, contrast * c.depth))
+        cleft = replace(c, gap=contrast * c.gap, depth=min(1.0, contrast * c.depth))
         broken = replace(self.bone, clefts=(*self.bone.clefts, cleft))
-        change = np.float32(cm) * (broken.thickness(on) - self.bone.thickness(on))
+        change = broken.thickness(on) - self.bone.thickness(on) + np.float32(contrast) * on.strokes(self._cuff())
+        change *= np.float32(cm)
         return replace(layers, bone=np.maximum(layers.bone + change, 0)), changed(change)
 
 
@@ -210,7 +228,7 @@ def fracture(limb: Limb, pose: Pose, rng: np.random.Generator, severity: float) 
             phase=float(2 * np.pi * lot[3]),
         )
         if on_film(bone.point(at, 0.0), pose).all() or not found:
-            found.append(Fracture(name, bone, cleft))
+            found.append(Fracture(name, bone, cleft, callus=(0.3 + 1.2 * severity) * (0.5 + lot[4])))
     return found
 
 
