@@ -8,6 +8,7 @@ import pytest
 
 from saltrust.analysis import alarm
 from saltrust.core.errors import SaltrustError
+from saltrust.core.formatting import written
 from saltrust.core.protocols import PROTOCOLS
 from saltrust.scores.alarm import f1, youden
 from saltrust.stats.selective import adds_to
@@ -157,7 +158,7 @@ def test_one_alarm_is_no_pair():
     beside = pd.DataFrame([{"score": "ixg", "finding": f, "difference": 0.0, "p_holm": 1.0} for f in range(5)])
     found = pd.DataFrame([{"score": s, "finding": f, "auroc": 0.5} for s in ("ixg", "margin") for f in range(5)])
     text = alarm.answer(pd.DataFrame(rows), found, beside)
-    assert text.startswith("An alarm from maps lowers the mean F1; maps alike, Input × Gradient changes it by -0.020")
+    assert text.startswith("An alarm from maps lowers the mean F1; maps alike, Input × Gradient changes it by −0.020")
 
 
 def test_doubts_from_maps_of_a_method_that_cannot_explain_are_left_out_and_named(study):
@@ -207,7 +208,7 @@ def test_over_all_findings_an_answer_is_a_row_and_a_film_a_group(study, doubts):
     assert (found.answers, found.patients, found.reason) == (319, 160, "")
     assert found.p_independent == pytest.approx(adds_to(rows["wrong"], base, rows["maps"]).p, abs=1e-4)
     told = alarm.all_together(alarm.added_to_all(study, doubts))
-    assert told.startswith(f"maps alike, Input × Gradient: {found.coefficient:+.2f} log odds")
+    assert told.startswith(f"maps alike, Input × Gradient: {written(found.coefficient, '+.2f')} log odds")
     assert "maps alike, LRP: a plane separates" in told  # that doubt knows what is wrong
 
     study.clusters = lambda split: np.arange(160) // 4

@@ -52,9 +52,9 @@ def build(tmp_path, extensions):
             file.write_text(text, encoding="utf-8")
         warnings = io.StringIO()
         settings = {
-            "extensions": ["myst_parser", "sphinxcontrib.bibtex", "computed", "catalogue", "mathml"],
+            "extensions": ["myst_parser", "sphinxcontrib.bibtex", "computed", "catalogue", "mathml", "where_run"],
             "bibtex_bibfiles": [str(BOOK / "references.bib")],
-            "myst_enable_extensions": ["dollarmath"],
+            "myst_enable_extensions": ["colon_fence", "dollarmath"],
             "myst_disable_syntax": CONFIG["myst_disable_syntax"],
             "html_math_renderer": "mathml",
             "numfig": True,
@@ -433,6 +433,74 @@ def test_a_formula_that_cannot_be_read_is_a_warning(build, formula):
     assert f"<code>{formula}</code>" in html["index"]
 
 
+# What is said only where it was computed
+
+WHERE = """# A
+
+::::{{where-run}} {chapters}
+:of: {of}
+
+## On TITLE
+
+The best of DATASET: {{num}}`DATASET/localization/best`.
+::::
+"""
+
+
+@pytest.fixture
+def three_sets(evidence, tmp_path):
+    """`lungs` and `bones` have run a chapter, `cells` has not."""
+    (tmp_path / "evidence/bones").mkdir()
+    (tmp_path / "evidence/bones/numbers.json").write_text('{"localization/best": 0.5}')
+    (tmp_path / "evidence/bones/localization.md").write_text(ORPHAN + "# Localization\n")
+    for name in ("bones", "lungs"):
+        (tmp_path / f"evidence/{name}/index.md").write_text(f"{ORPHAN}({name})=\n# {name}\n")
+    titles = {"cells": "Cells", "bones": "Bones, three readers", "lungs": "Lungs"}
+    (tmp_path / "evidence/data_sets.json").write_text(json.dumps(titles))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "of", "shown"),
+    [
+        ("localization", "first", ["0.5"]),
+        ("localization", "each", ["0.5", "0.224"]),
+        ("localization", "lungs", ["0.224"]),
+        ("localization", "cells", []),
+        ("localization verdict", "each", []),
+    ],
+)
+def test_a_passage_stands_where_its_chapters_ran(build, three_sets, wanted, of, shown):
+    html, warnings = build(index=WHERE.format(chapters=wanted, of=of))
+    assert warnings == ""
+    assert re.findall(r'<span class="doc">([\d.]+)<', html["index"]) == shown
+    titles = {"0.5": "On Bones, three readers", "0.224": "On Lungs"}
+    assert re.findall(r"<h2>([^<]+)<", html["index"]) == [titles[number] for number in shown]
+
+
+def test_a_passage_of_a_data_set_that_does_not_exist_is_a_warning(build, three_sets):
+    assert "where-run: no data set 'lung'" in build(index=WHERE.format(chapters="localization", of="lung"))[1]
+
+
+def test_a_passage_appears_once_its_chapter_has_run(build, tmp_path, three_sets):
+    page = WHERE.format(chapters="verdict", of="lungs")
+    assert "On Lungs" not in build(index=page)[0]["index"]
+    numbers = tmp_path / "evidence/lungs/numbers.json"
+    numbers.write_text(json.dumps(json.loads(numbers.read_text()) | {"verdict/n": 3}))
+    os.utime(numbers, (numbers.stat().st_mtime + 5,) * 2)
+    assert "On Lungs" in build()[0]["index"]
+
+
+@pytest.mark.parametrize(("wanted", "columns"), [("localization", 2), ("verdict", 0)])
+def test_a_table_has_a_column_for_each_data_set_that_ran(build, three_sets, wanted, columns):
+    rows = f"```{{numbers-of-each}} {wanted}\n:name: tab-all\n:caption: All.\nBest | localization/best .1f\n```\n"
+    html, warnings = build(index=f"# A\n\n{rows}")
+    assert warnings == ""
+    page = html["index"]
+    assert re.findall(r'<span class="doc">([\d.]+)<', page) == ["0.5", "0.2"][:columns]
+    assert ('id="tab-all"' in page) == (columns > 0)
+    assert ('href="evidence/bones/index.html' in page) == (columns > 0)
+
+
 # What the real pages say
 
 PAGES = sorted([*BOOK.glob("*.md"), *BOOK.glob("concepts/*.md")])
@@ -444,8 +512,12 @@ def test_pages_name_only_data_sets_and_chapters_that_exist(page):
     quoted = [found.split("/") for found in re.findall(r"\{num\}`([^ `]+)", text)]
     figures = re.findall(r"\{result-(?:figure|table)\} (\S+)/\S+\n:chapter: (\S+)\n", text)
     assert len(figures) == text.count("{result-"), "a result outside its chapter names the chapter"
-    assert {dataset for dataset, *_ in quoted + figures} <= set(data_cards.names())
-    assert {chapter for _, chapter, *_ in quoted + figures} <= set(chapters.NAMES)
+    conditions = re.findall(r"\{(?:where-run|numbers-of-each)\} (.*)\n(?::of: (\S+))?", text)
+    of_rows = re.findall(r"^[^|\n]+ \| (\w+)/\w+(?: \S+)?$", text, flags=re.M)
+    named = {dataset for dataset, *_ in quoted + figures} | {of for _, of in conditions}
+    assert named <= {*data_cards.names(), "DATASET", "", "first", "each"}
+    asked = {chapter for listed, _ in conditions for chapter in listed.split()}
+    assert asked | {chapter for _, chapter, *_ in quoted + figures} | set(of_rows) <= set(chapters.NAMES)
 
 
 def test_the_arithmetic_of_the_page_on_auprc_holds():

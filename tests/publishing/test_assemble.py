@@ -174,7 +174,7 @@ def test_a_book_that_is_built_while_chapters_run_says_what_is_ready(executed, fo
     name = "phantom-pneumothorax"
     toc = yaml.safe_load(assemble.assemble("smoke", [name, "phantom-pneumonia"]).read_text())
     parts = {part["caption"]: [group["file"] for group in part["chapters"]] for part in toc["parts"]}
-    assert parts["Evidence"] == [f"evidence/{name}/index", "evidence/phantom-pneumonia/index"]
+    assert parts["Evidence"] == [f"evidence/{name}/index", "evidence/phantom-pneumonia/index", "evidence/elsewhere"]
     making = json.loads((folders / "evidence" / "making.json").read_text())
     assert making == {"datasets": [name, "phantom-pneumonia"], "ready": 1, "chapters": 28}
     verdict = (folders / "evidence" / name / "verdict.md").read_text()
@@ -235,10 +235,11 @@ def test_a_book_that_could_not_be_rendered_is_tried_again(executed, rendered, mo
 def test_assembly_lists_every_card_and_carries_the_results(executed, folders):
     toc = yaml.safe_load(assemble.assemble("smoke").read_text())
     parts = {part["caption"]: part["chapters"] for part in toc["parts"]}
-    assert [group["file"] for group in parts["Evidence"]] == ["evidence/phantom-pneumothorax/index"]
+    (own, elsewhere) = parts["Evidence"]
+    assert (own["file"], elsewhere["file"]) == ("evidence/phantom-pneumothorax/index", "evidence/elsewhere")
     others = {f"evidence/{name}/index" for name in data_cards.names() if name != "phantom-pneumothorax"}
-    assert {group["file"] for group in parts["Not run here"]} == others
-    for group in parts["Evidence"] + parts["Not run here"]:
+    assert {group["file"] for group in elsewhere["sections"]} == others
+    for group in (own, *elsewhere["sections"]):
         card = data_cards.load(group["file"].split("/")[1])
         shown = [section["file"].rsplit("/")[-1] for section in group.get("sections", [])]
         assert shown == (list(chapters.of(card)) if card.available else [])
@@ -248,6 +249,19 @@ def test_assembly_lists_every_card_and_carries_the_results(executed, folders):
     assert (copied / "numbers.json").exists()
     assert (copied / "notebooks" / "dataset.ipynb").exists()
     assert not (folders / "evidence" / "phantom-pneumonia" / "numbers.json").exists()
+
+
+def test_the_page_on_data_sets_not_run_says_how_to_run_those_that_are_here(executed, folders, monkeypatch):
+    monkeypatch.setenv("SALTRUST_DATA", str(folders))
+    assemble.assemble("smoke")
+    page = (folders / "evidence/elsewhere.md").read_text()
+    assert "phantom-pneumothorax`" not in page
+    assert "`make book DATASETS=phantom-pneumonia`" in page
+    assert page.count("Its files are not on this machine.") == sum(
+        not data_cards.load(name).available for name in data_cards.names()
+    )
+    assert list(json.loads((folders / "evidence/data_sets.json").read_text()))[0] == "phantom-pneumothorax"
+    assert myst.elsewhere([], "smoke") == "# Data sets not run here\n\nAll were run here.\n"
 
 
 def test_what_was_measured_here_takes_the_place_of_what_comes_with_the_project(folders, monkeypatch):

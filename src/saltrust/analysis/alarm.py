@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from saltrust.core.errors import SaltrustError
+from saltrust.core.formatting import written
 from saltrust.core.progress import track
 from saltrust.methods.registry import METHODS
 from saltrust.scores.alarm import Alarm, choose, f1, f1_threshold, flips, published_grid, swapped, youden
@@ -441,7 +442,7 @@ def all_together(table: pd.DataFrame) -> str:
     told = [
         f"{title_of(row.score)}: {row.reason}"
         if row.reason
-        else f"{title_of(row.score)}: {row.coefficient:+.2f} log odds for one standard deviation, "
+        else f"{title_of(row.score)}: {written(row.coefficient, '+.2f')} log odds for one standard deviation, "
         f"likelihood ratio {row.statistic:.1f}, p = {row.p:.2g}"
         for row in table.itertuples()
     ]
@@ -479,7 +480,8 @@ def answer(gained: pd.DataFrame, found: pd.DataFrame, beside: pd.DataFrame) -> s
     helps = [name for name in maps if own.loc[name, "ci_low"] > 0]
     harms = [name for name in maps if own.loc[name, "ci_high"] < 0]
     best = own.loc[maps, "gain"].idxmax()
-    span = "{gain:+.3f} ({ci_low:+.3f} to {ci_high:+.3f})".format(**own.loc[best])
+    gain, low, high = (written(own.loc[best, name], "+.3f") for name in ("gain", "ci_low", "ci_high"))
+    span = f"{gain} ({low} to {high})"
     if helps:
         first = f"An alarm from maps raises the mean F1: that of {title_of(best)} by {span}."
     elif len(harms) == len(maps):
@@ -501,5 +503,5 @@ def answer(gained: pd.DataFrame, found: pd.DataFrame, beside: pd.DataFrame) -> s
     third = ""
     gain = own.loc[BEST_F1, "gain"]
     if gain > 0 and gain >= own.loc[best, "gain"]:
-        third = f" A threshold that is chosen for F1 in the first place gains {gain:+.3f}, without any map."
+        third = f" A threshold that is chosen for F1 in the first place gains {written(gain, '+.3f')}, without any map."
     return f"{first} {second}{third}"
