@@ -7,11 +7,13 @@ EXECUTOR ?= local
 JOBS     ?=
 OPTIONS  ?=
 VERBOSE  ?=
+EDITION  ?=
 P        ?=
 SEED     ?= $(shell od -An -N3 -tu4 /dev/urandom | tr -d ' ')
 CASE     ?=
 BIN      := .venv/bin
 export SALTRUST_VERBOSE := $(VERBOSE)
+export SALTRUST_EDITION := $(EDITION)
 
 # On one machine: one process a core, as far as the memory allows. On a cluster its profile says what a job gets.
 MAKE_JOBS = $(patsubst -j%,%,$(firstword $(filter -j%,$(MAKEFLAGS))))
@@ -24,7 +26,7 @@ SHARE     = $(if $(filter local,$(EXECUTOR)),--cores $(CORES) --resources mem_mb
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
-	@echo '  Variables: DATASETS="a b"  PROFILE=smoke|quick|full  CHAPTER=localization  DATASET=a  P="name=value ..."  JOBS=2  VERBOSE=1'
+	@echo '  Variables: DATASETS="a b"  PROFILE=smoke|quick|full  CHAPTER=localization  DATASET=a  P="name=value ..."  JOBS=2  VERBOSE=1  EDITION=student'
 	@echo '  On a cluster: EXECUTOR=slurm  JOBS=50  OPTIONS="--set-resources ..."'
 
 .venv/installed: requirements.lock pyproject.toml

@@ -52,7 +52,15 @@ def build(tmp_path, extensions):
             file.write_text(text, encoding="utf-8")
         warnings = io.StringIO()
         settings = {
-            "extensions": ["myst_parser", "sphinxcontrib.bibtex", "computed", "catalogue", "mathml", "where_run"],
+            "extensions": [
+                "myst_parser",
+                "sphinxcontrib.bibtex",
+                "computed",
+                "catalogue",
+                "mathml",
+                "where_run",
+                "edition",
+            ],
             "bibtex_bibfiles": [str(BOOK / "references.bib")],
             "myst_enable_extensions": ["colon_fence", "dollarmath"],
             "myst_disable_syntax": CONFIG["myst_disable_syntax"],
@@ -499,6 +507,35 @@ def test_a_table_has_a_column_for_each_data_set_that_ran(build, three_sets, want
     assert re.findall(r'<span class="doc">([\d.]+)<', page) == ["0.5", "0.2"][:columns]
     assert ('id="tab-all"' in page) == (columns > 0)
     assert ('href="evidence/bones/index.html' in page) == (columns > 0)
+
+
+# Two editions
+
+TAUGHT = (
+    "# A\n\nQuestion.\n\n:::{dropdown} Solution\nForty-two.\n:::\n\n```{for-teachers}\nAsk them first.\n```\n\nEnd.\n"
+)
+
+
+@pytest.mark.parametrize(("edition", "withheld"), [("", False), ("teacher", False), ("student", True)])
+def test_students_get_neither_solutions_nor_what_is_for_teachers(build, monkeypatch, edition, withheld):
+    monkeypatch.setenv("SALTRUST_EDITION", edition)
+    html, _ = build(index=TAUGHT.replace("{dropdown}", "{admonition}") if not withheld else TAUGHT)
+    assert ("Forty-two." not in html["index"]) == withheld
+    assert ("Ask them first." not in html["index"]) == withheld
+    assert "Question." in html["index"]
+    assert "End." in html["index"]
+
+
+def test_every_exercise_has_one_solution_and_the_students_page_none(extensions):
+    from edition import withhold
+
+    text = (BOOK / "exercises.md").read_text(encoding="utf-8")
+    shown = withhold(text)
+    assert text.count("{dropdown} Solution") == len(re.findall(r"^## \d+\. ", text, flags=re.M))
+    assert "Solution" not in shown
+    assert "dropdown" not in shown
+    assert re.findall(r"^## .*$", shown, flags=re.M) == re.findall(r"^## .*$", text, flags=re.M)
+    assert shown.count("*Page") == text.count("*Page")
 
 
 # What the real pages say

@@ -264,6 +264,19 @@ def test_the_page_on_data_sets_not_run_says_how_to_run_those_that_are_here(execu
     assert myst.elsewhere([], "smoke") == "# Data sets not run here\n\nAll were run here.\n"
 
 
+def test_the_edition_for_students_is_without_the_teachers_page(executed, monkeypatch):
+    def pages():
+        toc = yaml.safe_load(assemble.assemble("smoke").read_text())
+        return {page["file"] for part in toc["parts"] for page in part["chapters"]}
+
+    everything = pages()
+    monkeypatch.setenv("SALTRUST_EDITION", "student")
+    assert everything - pages() == {"teaching"}
+    monkeypatch.setenv("SALTRUST_EDITION", "pupil")
+    with pytest.raises(SaltrustError, match="'pupil'"):
+        assemble.build("smoke")
+
+
 def test_what_was_measured_here_takes_the_place_of_what_comes_with_the_project(folders, monkeypatch):
     monkeypatch.setattr(paths, "MEASURED", folders / "measured")
     for place, name in (

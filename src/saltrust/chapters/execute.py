@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 from traitlets.config import Config
 
-from saltrust.chapters import results_folder
+from saltrust.chapters import prose, results_folder
 from saltrust.chapters.chapter import Chapter, complete
 from saltrust.chapters.kernel import Kernel
 from saltrust.chapters.results_folder import OUT, Results, keep, note_run, published, staged_publication, staged_run
@@ -133,6 +133,7 @@ def _execute(chapter: Chapter, values: dict[str, Any], staged: Results) -> None:
                 raise SaltrustError(f"{label} failed in {chapter.source.name}, cell {kernel.cells}: {death}") from error
             raise
         progress.say(f"done in {rough_duration(time.perf_counter() - start)}", stays=True)
+    prose.fill_in(staged.notebook, staged.numbers())
     note_run(staged, values, time.perf_counter() - start)
 
 

@@ -18,7 +18,7 @@ from saltrust import chapters
 from saltrust.chapters.results_folder import Results, published
 from saltrust.core import data_cards, markup, paths, protocols
 from saltrust.core.data_cards import Card
-from saltrust.core.errors import SaltrustError
+from saltrust.core.errors import SaltrustError, unknown_name
 from saltrust.core.profiles import PROFILES
 from saltrust.publishing import myst, provenance
 
@@ -27,6 +27,7 @@ HTML = paths.BUILD / "_build" / "html" / "index.html"
 BUILT = HTML.with_name(".built")  # what the book that is there shows, of the time when its making began
 DEFAULT_PROTOCOL = "corrected"  # of the chapters
 BENCHMARKS = ("benchmarks.json", "benchmarks_machine.json", "benchmarks_full.json")
+EDITIONS = {"teacher": (), "student": ("teaching",)}  # of the book, and the pages that each leaves out
 EVIDENCE_PART = 1  # in the table of contents: after the concepts, before what closes the book
 LEADING = "phantom-pneumothorax"  # the data set that the concepts quote comes first, then others that are drawn
 
@@ -62,10 +63,18 @@ def build(profile: str, making: Collection[str] = ()) -> Path:
     return HTML
 
 
+def edition() -> str:
+    """The edition that SALTRUST_EDITION names, else that for teachers. Raises SaltrustError for one that is none."""
+    asked = os.environ.get("SALTRUST_EDITION") or "teacher"
+    if asked not in EDITIONS:
+        raise unknown_name("edition", asked, EDITIONS)
+    return asked
+
+
 def _state(profile: str, making: Collection[str]) -> str:
     """What a book shows that no file says."""
     here = [name for name in data_cards.names() if data_cards.load(name).available]
-    return json.dumps({"profile": profile, "making": sorted(making), "here": here})
+    return json.dumps({"profile": profile, "making": sorted(making), "here": here, "edition": edition()})
 
 
 def _edited(profile: str) -> bool:
@@ -126,6 +135,8 @@ def assemble(profile: str, making: Collection[str] = ()) -> Path:
     provenance.write(EVIDENCE, profile, [card.name for card in cards])
     (EVIDENCE / "making.json").write_text(json.dumps(_progress(profile, making)), encoding="utf-8")
     toc = yaml.safe_load((paths.BUILD / "_toc.yml").read_text(encoding="utf-8"))
+    for part in toc["parts"]:
+        part["chapters"] = [page for page in part["chapters"] if page["file"] not in EDITIONS[edition()]]
     toc["parts"].insert(EVIDENCE_PART, {"caption": "Evidence", "chapters": evidence})
     file = EVIDENCE / "_toc.yml"
     file.write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")

@@ -14,6 +14,7 @@ import nbformat
 
 from saltrust.chapters.chapter import MIME, Chapter, Parameter, load
 from saltrust.chapters.notes import Note, Provenance, note_from_json
+from saltrust.chapters.prose import as_written
 from saltrust.chapters.results_folder import Results
 from saltrust.core.errors import SaltrustError
 from saltrust.core.markup import code, myst
@@ -134,8 +135,9 @@ def of_cells(cells: Sequence[nbformat.NotebookNode]) -> list[Block]:
     for number, cell in enumerate(cells):
         if cell.cell_type == "markdown":
             fold()
-            title, _, rest = cell.source.partition("\n")
-            if text := rest.lstrip("\n") if number == 0 and title.startswith("# ") else cell.source:
+            source = as_written(cell)
+            title, _, rest = source.partition("\n")
+            if text := rest.lstrip("\n") if number == 0 and title.startswith("# ") else source:
                 blocks.append(Prose(text))
         elif cell.source.strip() and not {"injected-parameters", "parameters"} & set(cell.metadata.get("tags", [])):
             code.append(cell.source)

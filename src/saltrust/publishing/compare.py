@@ -18,6 +18,7 @@ from saltrust import chapters
 from saltrust.chapters import results_folder
 from saltrust.chapters.chapter import Chapter
 from saltrust.chapters.notes import FigureNote
+from saltrust.chapters.prose import NUM, quote_number
 from saltrust.chapters.results_folder import Results
 from saltrust.core import data_cards, paths
 from saltrust.core.errors import SaltrustError
@@ -297,11 +298,11 @@ def _sentences(chapter: Chapter, comparison: Comparison) -> Iterator[str]:
     both = (comparison.first.numbers, comparison.second.numbers)
 
     def quoted(role: re.Match[str]) -> str:
-        first, second = (myst(html.quote_number(numbers, role["text"])) for numbers in both)
+        first, second = (myst(quote_number(numbers, role["text"])) for numbers in both)
         return first if first == second else f"**{first} → {second}**"
 
     def read(paragraph: str, numbers: dict[str, Any]) -> str:
-        return html.NUM.sub(lambda role: html.quote_number(numbers, role["text"]), paragraph)
+        return NUM.sub(lambda role: quote_number(numbers, role["text"]), paragraph)
 
     cells = [cell.source for cell in jupytext.read(chapter.source).cells if cell.cell_type == "markdown"]
     paragraphs = [part for cell in cells for part in re.split(r"\n\s*\n", cell)]
@@ -309,7 +310,7 @@ def _sentences(chapter: Chapter, comparison: Comparison) -> Iterator[str]:
     if differing:
         yield "<h2>The sentences that quote them</h2><p>First → second.</p>"
     for paragraph in differing:
-        yield html.prose(html.NUM.sub(quoted, paragraph), {})
+        yield html.prose(NUM.sub(quoted, paragraph), {})
 
 
 def _address(file: Path, folder: Path) -> str:

@@ -25,10 +25,10 @@ from mdit_py_plugins.myst_role import myst_role_plugin
 
 from saltrust.chapters.chapter import ALWAYS, load
 from saltrust.chapters.notes import DocumentNote, FigureNote, TableNote
+from saltrust.chapters.prose import plain_role, quote_number
 from saltrust.chapters.results_folder import Results
 from saltrust.core import data_cards
 from saltrust.core.errors import SaltrustError
-from saltrust.core.formatting import written
 from saltrust.core.tables import VERDICTS, Column, columns, read_csv
 from saltrust.publishing import blocks
 from saltrust.publishing.blocks import SMOKE, Block, Code, MadeBy, Prose, RunAgain, Tabs, Text
@@ -45,9 +45,7 @@ document.addEventListener("click", async ({target}) => {
 });
 """
 FIT = "this.style.height = this.contentDocument.documentElement.scrollHeight + 2 + 'px'"  # of a frame, once loaded
-NUM = re.compile(r"\{num\}`(?P<text>[^`]*)`")
 _IN_BOOK = re.compile(r"\.\./|#|\w+\.md$")  # how addresses of its pages begin
-_KEY = re.compile(r"(?P<author>[a-z]+)(?P<year>\d{4})\w*")  # of the bibliography, which these pages do not have
 
 
 def document(title: str, head: str, body: str, kind: str = "page") -> str:
@@ -173,10 +171,8 @@ def _role(renderer: RendererHTML, tokens: Sequence[Token], at: int, options: Map
     role, text = tokens[at].meta["name"], tokens[at].content
     if role == "num":
         text = quote_number(env["numbers"], text)
-    elif role.startswith("cite"):
-        text = ", ".join(_KEY.sub(lambda key: f"{key['author'].title()} {key['year']}", key) for key in text.split(","))
-    elif role == "term":
-        text = text.partition("<")[0].strip()
+    elif role == "term" or role.startswith("cite"):
+        text = plain_role(role, text)  # these pages have neither glossary nor bibliography
     return escape(text, quote=False)
 
 
@@ -200,12 +196,6 @@ def _leave_book(state: StateCore) -> None:
                 kept.append(token)
         if block.children is not None:
             block.children = kept
-
-
-def quote_number(numbers: Mapping[str, Any], text: str) -> str:
-    """A number as prose quotes it. text: of the role `num`, a name and perhaps a format."""
-    name, _, form = " ".join(text.split()).partition(" ")
-    return written(numbers[name], form) if name in numbers else "not computed"
 
 
 def _formula(latex: str, options: Mapping[str, Any]) -> str:
