@@ -167,7 +167,7 @@ pairs = means[means["reference"].isin([*study.criteria.partners]) & (means["mode
 readers = means[(means["rater"] == AVERAGE) & means["reference"].isin(["consensus", "pairwise"])]
 page.figure(
     plots.likeness_of_networks(pairs, readers, titles),
-    "likeness",
+    "readers_likeness",
     caption="How alike the boxes of two networks are: of two replicates, and of two architectures; with 95 % bootstrap "
     "intervals. Dashed, orange: readers with the consensus, as in the study. Dark: readers with each other.",
     alt="Dots by method. IoU of replicates: "
@@ -209,7 +209,7 @@ curve = summarize(cascade["iou"], "iou", ["method", "stage"], n_boot, seed, stud
 thresholds = reading.thresholds(names)
 page.figure(
     plots.random_stages(curve, thresholds, "IoU"),
-    "cascade",
+    "readers_cascade",
     caption="IoU of the boxes of the trained network with those of the same network with random weights, stage after "
     f"stage from the output down ({len(stages)} stages). Dashed: different images, which a map must fall below.",
     alt="Curves by method. IoU at the last stage: "
@@ -218,7 +218,7 @@ page.figure(
     counterpart="the cascades of the supplement",
     source="venkatesh2024gradient",
 )
-page.table(curve, "cascade", caption="The numbers of the figure above.", rows=6, key=["method", "stage"])
+page.table(curve, "readers_cascade", caption="The numbers of the figure above.", rows=6, key=["method", "stage"])
 
 # %% [markdown]
 # ## Verdicts
@@ -227,7 +227,7 @@ page.table(curve, "cascade", caption="The numbers of the figure above.", rows=6,
 found = reader_verdicts.by_criterion(verdicts, reading)
 page.figure(
     plots.verdict_matrix(found),
-    "verdicts",
+    "readers_verdicts",
     caption="Each method beside edges, fixed numbers and different images (weak), and beside readers (strong). Below "
     "each verdict: the method's mean and its reference, of the score that decides.",
     alt="A matrix of verdicts. "
@@ -236,7 +236,7 @@ page.figure(
 )
 page.table(
     verdicts,
-    "verdicts",
+    "readers_verdicts",
     caption="Every comparison: the method's mean, its reference, their difference with its 95 % bootstrap interval "
     "over patients, p of the study's t-test, which takes images as independent, and the verdict of the protocol.",
     rows=12,
@@ -276,7 +276,7 @@ learned = beside_readers.by_training(reading, names, n_boot)
 panels = {"utility": f"AUPRC ({held})"} | {name: f"{name}, IoU" for name in study.criteria.partners}
 page.figure(
     plots.by_training_share(learned, panels),
-    "training",
+    "readers_training",
     caption="Boxes of networks that learned from fewer images: what they find, and how alike two networks' boxes are.",
     alt="Lines by method. "
     + "; ".join(
@@ -286,7 +286,7 @@ page.figure(
     + ".",
 )
 page.table(
-    learned, "training", caption="The numbers of the figure above, with the AUC of the main network.", rows=6,
+    learned, "readers_training", caption="The numbers of the figure above, with the AUC of the main network.", rows=6,
     key=["share", "method", "criterion", "score"],
 )  # fmt: skip
 page.quote(**beside_readers.ends_of_training(learned))

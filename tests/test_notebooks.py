@@ -1,12 +1,13 @@
 """Notebooks of a dozen calls: what a number needs beyond that is a function in `saltrust.analysis`."""
 
+import ast
 import symtable
 
 import jupytext
 import pytest
 
 from saltrust import chapters
-from saltrust.core import paths
+from saltrust.core import data_cards, paths
 
 LONGEST = 25  # lines of a cell
 
@@ -34,3 +35,21 @@ def test_no_parameter_is_assigned_anew(name):
     known = set(table.get_identifiers())
     changed = [p.name for p in chapters.load(name).parameters if p.name in known and table.lookup(p.name).is_assigned()]
     assert changed == []
+
+
+def named(name: str) -> set[tuple[str, str]]:
+    """The kinds and names of the results that a chapter leaves."""
+    calls = [node for node in ast.walk(ast.parse(chapters.load(name).source.read_text())) if isinstance(node, ast.Call)]
+    of_page = [call for call in calls if getattr(getattr(call.func, "value", None), "id", "") == "page"]
+    kinds = ("figure", "table", "document")
+    given = {(call.func.attr, call.args[1]) for call in of_page if call.func.attr in kinds}
+    return {(kind, name.value) for kind, name in given if isinstance(name, ast.Constant)}
+
+
+@pytest.mark.parametrize("dataset", data_cards.names())
+def test_no_two_chapters_of_a_data_set_leave_results_of_one_name(dataset):
+    """All of them lie in the same folders."""
+    left = [(result, chapter) for chapter in chapters.of(data_cards.load(dataset)) for result in named(chapter)]
+    assert len(left) > 5
+    by_name = {result: [chapter for other, chapter in left if other == result] for result, _ in left}
+    assert {result: these for result, these in by_name.items() if len(these) > 1} == {}

@@ -272,6 +272,21 @@ def test_the_edition_for_students_is_without_the_teachers_page(executed, monkeyp
     everything = pages()
     monkeypatch.setenv("SALTRUST_EDITION", "student")
     assert everything - pages() == {"teaching"}
+
+
+def test_no_page_of_another_edition_stays(executed, rendered, monkeypatch):
+    assemble.build("smoke")
+    page = assemble.HTML.with_name("teaching.html")
+    page.touch()
+    (executed / "numbers.json").touch()
+    assemble.build("smoke")
+    assert page.exists()
+    monkeypatch.setenv("SALTRUST_EDITION", "student")
+    assemble.build("smoke")
+    assert not page.exists()
+
+
+def test_an_unknown_edition_is_refused(monkeypatch):
     monkeypatch.setenv("SALTRUST_EDITION", "pupil")
     with pytest.raises(SaltrustError, match="'pupil'"):
         assemble.build("smoke")

@@ -51,6 +51,7 @@ def build(profile: str, making: Collection[str] = ()) -> Path:
     if HTML.exists() and BUILT.exists() and BUILT.read_text(encoding="utf-8") == state and not _edited(profile):
         return HTML
     began = time.time()
+    _clear_other_edition()
     BUILT.unlink(missing_ok=True)
     toc = assemble(profile, making)
     command = ["build", str(paths.BUILD), "--toc", str(toc), "--warningiserror", "--keep-going", "--quiet"]
@@ -69,6 +70,13 @@ def edition() -> str:
     if asked not in EDITIONS:
         raise unknown_name("edition", asked, EDITIONS)
     return asked
+
+
+def _clear_other_edition() -> None:
+    """Remove a book of another edition: its pages would stay beside those of this one."""
+    shown = json.loads(BUILT.read_text(encoding="utf-8")).get("edition") if BUILT.exists() else None
+    if shown != edition():
+        shutil.rmtree(HTML.parent, ignore_errors=True)
 
 
 def _state(profile: str, making: Collection[str]) -> str:
