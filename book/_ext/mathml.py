@@ -34,7 +34,7 @@ def visit_math(self: HTML5Translator, node: nodes.math) -> None:
 
 
 def visit_displaymath(self: HTML5Translator, node: nodes.math_block) -> None:
-    self.body.append(self.starttag(node, "div", CLASS="math-display"))
+    self.body.append(self.starttag(node, "div", CLASS="math-display", TABINDEX="0"))  # a wide one scrolls
     self.body.append(checked(node.astext(), True, node))
     if node["number"]:
         self.body.append(f'<span class="eqno">({get_node_equation_number(self, node)})')

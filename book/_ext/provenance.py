@@ -74,11 +74,11 @@ def graph(chapters: list[dict[str, Any]], title: str, links: dict[str, str]) -> 
         state = chapter["state"]
         words = f"run in {rough_duration(chapter['seconds'])}" if state == RUN else state
         after = f", after {', '.join(chapter['before'])}" if chapter["before"] else ""
-        label = escape(f"{name}: {words}{after}".replace("_", " "))
+        label = escape(f"{chapter['title']}: {words}{after}".replace("_", " "))
         box = f'x="{x - width / 2:.0f}" y="{y - height / 2:.0f}" width="{width}" height="{height}"'
         boxes.append(
-            f'<a href="{links[name]}" class="{state.replace(" ", "-")}" aria-label="{label}">'
-            f"<title>{escape(chapter['title'])}</title><rect {box} rx='6'/>"
+            f'<a href="{links[name]}" class="{state.replace(" ", "-")}">'
+            f"<title>{label}</title><rect {box} rx='6'/>"
             f'<text x="{x:.0f}" y="{y - 3:.0f}">{escape(name.replace("_", " "))}</text>'
             f'<text x="{x:.0f}" y="{y + 14:.0f}">{words.removeprefix("run in ")}</text></a>'
         )
@@ -172,15 +172,16 @@ class Chapters(LineageDirective):
 
 def _chapter(chapter: dict[str, Any], dataset: str, link: str) -> str:
     """What a chapter made, from what, folded away."""
-    title = f'<a href="{link}">{escape(chapter["chapter"].replace("_", " "))}</a>'
+    title = escape(chapter["chapter"].replace("_", " "))
+    page = f'<a href="{link}">{title}</a>'
     if chapter["state"] != RUN:
-        return f"<p>{title}: {chapter['state']}</p>"
+        return f"<p>{page}: {chapter['state']}</p>"
     parameters = ", ".join(f"<code>{escape(f'{k} = {v}')}</code>" for k, v in chapter["parameters"].items())
     return (
         f"<details><summary>{title}: {rough_duration(chapter['seconds'])}; {chapter['artefacts']:,} artefacts, "
         f"{chapter['behind']:,} with what they were made from, {rough_duration(chapter['computed'])}; "
         f"commit {escape(chapter['environment'] or 'not known')}</summary>"
-        f"<p>{parameters}</p>{_made(chapter, dataset, link)}</details>"
+        f"<p>{page}: {parameters}</p>{_made(chapter, dataset, link)}</details>"
     )
 
 

@@ -509,6 +509,26 @@ def test_a_table_has_a_column_for_each_data_set_that_ran(build, three_sets, want
     assert ('href="evidence/bones/index.html' in page) == (columns > 0)
 
 
+# What the theme shuts readers out of
+
+
+def test_faults_of_the_theme_are_mended(extensions):
+    from accessible import mend
+
+    arrow = '<summary><span class="toctree-toggle" role="presentation"><i></i></span></summary>'
+    page = f'<a class="reference internal" href="a.html">The methods</a><details open="open">{arrow}'
+    assert '<details open="open"><summary aria-label="Pages of: The methods"><span' in mend(page)
+    button = (
+        '<button class="btn search-button-field x" title="Search" aria-label="Search" data-a="b">Search Ctrl+K</button>'
+    )
+    assert mend(button) == '<button class="btn search-button-field x" title="Search" data-a="b">Search Ctrl+K</button>'
+    other = '<button class="btn search-button" aria-label="Search"></button>'  # an icon alone needs its label
+    assert mend(other) == other
+    cited = '<div role="list" class="citation-list">\n<div class="citation" id="id75" role="doc-biblioentry">'
+    assert mend(cited) == '<div class="citation-list">\n<div class="citation" id="id75">'
+    assert mend(mend(page)) == mend(page)
+
+
 # Two editions
 
 TAUGHT = (

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from html.parser import HTMLParser
+from importlib.resources import files
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -35,6 +36,7 @@ def chromium():
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     browser = webdriver.Chrome(options=options, service=Service(driver))
+    browser.set_script_timeout(60)
     yield browser
     browser.quit()
 
@@ -83,6 +85,20 @@ def test_images_are_loaded_described_and_captioned(chromium, page):
         assert image["wide"] > 0, f"{image['src']} did not load"
         assert image["alt"].strip(), f"{image['src']} has no alternative text"
         assert re.match(r"Fig\. \d+\s+\S", image["caption"].strip()), f"{image['src']} has no numbered caption"
+
+
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
+ASKED = """const [levels, done] = arguments;
+axe.run(document, {runOnly: levels}).then(({violations}) => done(violations.map(
+  one => [one.id, one.help, one.nodes.map(node => node.html.slice(0, 200))])));"""
+
+
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS.keys())
+@pytest.mark.parametrize("page", PAGES)
+def test_axe_finds_nothing_that_shuts_a_reader_out(chromium, page, width):
+    show(chromium, page, width)
+    chromium.execute_script(files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8"))
+    assert chromium.execute_async_script(ASKED, WCAG) == []
 
 
 @pytest.mark.parametrize("page", PAGES)
