@@ -1,5 +1,7 @@
 """Table 2 as a figure."""
 
+from textwrap import fill
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -11,6 +13,7 @@ from saltrust.core import outcomes
 from saltrust.methods.registry import label_of
 from saltrust.plots.style import FAIL, PASS, WIDTH
 
+ACROSS = 100  # letters of the heads of columns side by side
 CELLS = {outcomes.PASS: (PASS, "white"), outcomes.UNDECIDED: ("#e6e6e6", "0.15"), outcomes.FAIL: (FAIL, "white")}
 """Ground and letters of a cell: the light one stands out without colour, too."""
 
@@ -36,7 +39,8 @@ def verdict_matrix(verdicts: pd.DataFrame, controls: pd.DataFrame | None = None)
             top += 1
         top += 0.4
     axis.set(xlim=(0, len(columns)), ylim=(height, 0))
-    axis.set_xticks(np.arange(len(columns)) + 0.5, [f"{c}\nvs {b}" for c, b in columns], fontsize=9)
+    heads = [f"{criterion}\n{fill(f'vs {baseline}', ACROSS // len(columns))}" for criterion, baseline in columns]
+    axis.set_xticks(np.arange(len(columns)) + 0.5, heads, fontsize=9)
     axis.set_yticks(list(ticks), list(ticks.values()))
     axis.xaxis.tick_top()
     axis.grid(False)
