@@ -61,3 +61,15 @@ def test_every_dependency_is_used(wanted):
     folders = (PROJECT / "src", PROJECT / "notebooks", PROJECT / "book/_ext", PROJECT / "workflow")
     sources = [PROJECT / "Makefile", *(file for folder in folders for file in folder.rglob("*.py"))]
     assert any(used.search(file.read_text(encoding="utf-8")) for file in sources), f"nothing imports {modules or name}"
+
+
+def test_every_place_names_the_same_version():
+    version = PYPROJECT["version"]
+    said = {
+        "CITATION.cff": f"\nversion: {version}\n",
+        "book/_config.yml": f"Version {version}.",
+        "book/citing.md": f"version = {{{version}}}",
+    }
+    for file, words in said.items():
+        assert words in (PROJECT / file).read_text(), file
+    assert f"ET  - {version}\n" in (PROJECT / "book/citing.md").read_text()
