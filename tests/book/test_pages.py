@@ -87,6 +87,14 @@ def test_images_are_loaded_described_and_captioned(chromium, page):
         assert re.match(r"Fig\. \d+\s+\S", image["caption"].strip()), f"{image['src']} has no numbered caption"
 
 
+def _stub(page: str) -> bool:
+    """Whether all that a page says is that its chapter was not run."""
+    return page.startswith("evidence/") and 'class="note not-run admonition' in (HTML / page).read_text(
+        encoding="utf-8"
+    )
+
+
+WRITTEN = [page for page in PAGES if not _stub(page)] + [page for page in PAGES if _stub(page)][:1]  # those are alike
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 ASKED = """const [levels, done] = arguments;
 axe.run(document, {runOnly: levels}).then(({violations}) => done(violations.map(
@@ -94,7 +102,7 @@ axe.run(document, {runOnly: levels}).then(({violations}) => done(violations.map(
 
 
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS.keys())
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", WRITTEN)
 def test_axe_finds_nothing_that_shuts_a_reader_out(chromium, page, width):
     show(chromium, page, width)
     chromium.execute_script(files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8"))
