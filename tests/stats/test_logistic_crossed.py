@@ -147,7 +147,7 @@ def test_a_factor_without_differences_leaves_the_model_of_the_other():
     alone = fit_logistic(outcome, np.ones((600, 1)), person)
     assert found.spreads["task"] == 0
     assert found.spreads["person"] == pytest.approx(alone.spread, rel=0.01)
-    assert found.log_likelihood == pytest.approx(alone.log_likelihood, abs=0.05)
+    assert found.log_likelihood == pytest.approx(alone.log_likelihood, abs=0.1)  # ten groups of 60
     assert found.table["estimate"].iloc[0] == pytest.approx(alone.coefficients[0], abs=0.01)
 
 
