@@ -213,7 +213,7 @@ def power(
     0.4
     """
     shares = np.array([base, base + effect])
-    if participants < 2 or tasks < 1 or not ((0 < shares) & (shares < 1)).all() or not 0 < level < 1:
+    if participants < 2 or tasks < 1 or not ((shares > 0) & (shares < 1)).all() or not 0 < level < 1:
         raise SaltrustError(
             f"power needs 2 participants, 1 task, and shares between 0 and 1, not {participants}, {tasks} and "
             f"{shares[0]:g} and {shares[1]:g}, at a level between 0 and 1, not {level:g}"

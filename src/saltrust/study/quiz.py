@@ -177,7 +177,7 @@ def _drawn(pools: Pools, tasks: int, rng: np.random.Generator) -> tuple[Choice, 
     questions: list[tuple[int, str, int]] = []
     for kind in question_kinds(tasks, rng):
         asked = [label for label, _, _ in questions]
-        in_turn = sorted(pools, key=lambda label: (asked.count(label), rng.random()))  # noqa: B023
+        in_turn = sorted(pools, key=lambda label: (asked.count(label), rng.random()))
         label = next((one for one in in_turn if _serves(pools[one], kind, asked.count(one) + 1)), None)
         if label is None:
             return ()
