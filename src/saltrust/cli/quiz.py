@@ -30,9 +30,12 @@ def command() -> None:
     show_default=True,
     help="HTML file to write",
 )
-@click.option("--classroom", is_flag=True, help="four tasks, with results on the screen; the file tells what is right")
+@click.option("--tasks", type=click.IntRange(1, 40), help="how many  [default: 14, of a classroom 4]")
+@click.option("--classroom", is_flag=True, help="short, with results on the screen; the file tells what is right")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="of the choice of images")
-def make(dataset: str, profile: str, network: str | None, out: Path, classroom: bool, seed: int) -> None:
+def make(
+    dataset: str, profile: str, network: str | None, out: Path, tasks: int | None, classroom: bool, seed: int
+) -> None:
     """Write one page that holds all it needs, and its key.
 
     Open the page with ?arm=neither, scores, maps or both, or let it deal the arms out by the participants' numbers:
@@ -43,7 +46,8 @@ def make(dataset: str, profile: str, network: str | None, out: Path, classroom: 
     from saltrust.study.quiz import CLASSROOM_TASKS, TASKS, quiz_items
     from saltrust.study.study import Study
 
-    items = quiz_items(Study(dataset, profile), CLASSROOM_TASKS if classroom else TASKS, seed, network)
+    tasks = tasks or (CLASSROOM_TASKS if classroom else TASKS)
+    items = quiz_items(Study(dataset, profile), tasks, seed, network)
     key = quiz_page.write(items, out, classroom, seed)
     print(f"Page: {out} ({out.stat().st_size / 2**20:.1f} MB, {len(items.tasks)} tasks; {items.origin})")
     print(f"Key: {key}; keep it to yourself, `saltrust quiz read` needs it")

@@ -263,7 +263,11 @@ def quiz_items(study: Study, tasks: int = TASKS, seed: int = 0, network: str | N
     network = network or study.networks.main
     record = study.networks.trained(network).record
     test = study.networks.test(network)
-    chosen = choose(test.labels, np.array(record["test_predictions"]), test.classes, tasks, seed, test.absent)
+    try:
+        chosen = choose(test.labels, np.array(record["test_predictions"]), test.classes, tasks, seed, test.absent)
+    except SaltrustError as error:
+        others = ", ".join(name for name in study.networks.names if name != network)
+        raise SaltrustError(f"{network}: {error}. Ask for fewer tasks, or for another network: {others}") from error
     scores = np.array(record["test_probabilities"])
     shown = neutral(len(test.classes), test.absent, seed)
     known = KNOWN[study.card.loader]
