@@ -118,6 +118,12 @@ def test_a_missing_file_a_folder_and_a_file_named_twice(made, key, tmp_path):
     assert len(found.table) == 4
 
 
+def test_a_file_name_cannot_steer_the_terminal(made, key, tmp_path):
+    whole = quizzes.write(tmp_path, "whole", saved(made))
+    found = read_answers(key, [quizzes.write(tmp_path, "a\x1b[31m", "{"), whole])
+    assert found.notes[0].startswith(r"a\x1b[31m.json is left out: not JSON")
+
+
 def test_who_stopped_counts_with_what_was_answered(made, key, tmp_path):
     found, said = notes(key, tmp_path, saved(made, 5, answered=1), saved(made, 6, answered=0))
     assert said == [

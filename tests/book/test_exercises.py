@@ -219,7 +219,8 @@ def test_the_page_on_people_computes_with_the_reviews_numbers():
     assert f"share of right answers would be {100 * (0.5 * tp + 0.25 * fp + 0.25 * fn):.1f} %" in text
     hits, alarms = (0.5 * tp + 0.25 * fp) / 0.75, 1 - fn
     d, c = z(hits) - z(alarms), -(z(hits) + z(alarms)) / 2
-    assert f"= {hits:.3f}, \\qquad F = 1 - {fn} = {alarms:.3f}, \\qquad d' = {d:.3f}, \\qquad c = {c:.3f} ." in text
+    assert f"= {hits:.3f}, \\qquad F = 1 - {fn} = {alarms:.3f} ." in text
+    assert f"So $d' = {d:.3f}$ and $c = {c:.3f}$" in text
     assert rf"right in $\Phi(d'/2) = {100 * norm.cdf(d / 2):.1f}\,\%$ of an even mixture" in text
     assert f'"it will" to every image of theirs is right in {100 * (0.5 + 0.25):.0f} %' in text
     error = np.sqrt((0.551 * 0.449 + 0.607 * 0.393) / (32 * 14))

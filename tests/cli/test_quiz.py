@@ -68,6 +68,36 @@ def test_answers_of_a_classroom_are_no_study_and_say_so(tmp_path):
     assert "this is no study" in invoke("read", *files).output
 
 
+def test_a_page_is_not_written_over_and_that_is_said_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setattr("saltrust.study.quiz.quiz_items", lambda *given: pytest.fail("it has begun"))
+    (tmp_path / "quiz.html").write_text("of a study that runs")
+    outcome = invoke("make", "--out", tmp_path / "quiz.html")
+    assert "exists already" in str(outcome.exception)
+
+
+def test_a_page_and_its_key_are_written(tmp_path, monkeypatch):
+    asked = []
+
+    def items(study, tasks, seed, network):
+        asked.append((study.card.name, study.profile.name, tasks, seed, network))
+        return quizzes.items(tasks)
+
+    monkeypatch.setattr("saltrust.study.quiz.quiz_items", items)
+    monkeypatch.setattr("saltrust.core.paths.STORE", tmp_path / "store")
+    out = tmp_path / "new" / "q.html"
+    outcome = invoke("make", "--out", out, "--profile", "smoke", "--classroom", "--seed", 3, "--network", "vgg16-1")
+    assert outcome.exit_code == 0, outcome.output
+    assert asked == [("cells", "smoke", 4, 3, "vgg16-1")]
+    assert f"Page: {out} (0." in outcome.output
+    assert "4 tasks; drawn for a test)" in outcome.output
+    assert f"Key: {out}.key.json; keep it to yourself" in outcome.output
+    assert "So the solutions are in this" in out.read_text()
+    invoke("make", "--out", tmp_path / "r.html", "--tasks", 6)
+    assert asked[1] == ("cells", "quick", 6, 0, None)
+    assert invoke("make", "--out", tmp_path / "s.html").exit_code == 0
+    assert asked[2][2] == 14
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

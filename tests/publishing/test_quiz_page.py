@@ -163,6 +163,14 @@ def test_page_and_key_are_written_and_the_key_can_be_read(tmp_path):
     assert len(key.tasks) == 4
 
 
+@pytest.mark.parametrize("name", ["quiz.html", "quiz.html.key.json"])
+def test_a_page_or_a_key_is_not_written_over(tmp_path, name):
+    (tmp_path / name).write_text("of a study that runs")
+    with pytest.raises(SaltrustError, match=f"{name} exists already; a page and its key are not written over"):
+        write(quizzes.items(), tmp_path / "quiz.html")
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [(name, "of a study that runs")]
+
+
 def test_the_script_is_small():
     from importlib.resources import files
 

@@ -14,6 +14,7 @@ import pandas as pd
 
 from saltrust.core import user_files
 from saltrust.core.errors import SaltrustError
+from saltrust.core.visible import visible
 
 ANSWERS, KEY = "saltrust quiz answers 1", "saltrust quiz key 1"  # formats of the files
 ARMS = ("neither", "scores", "maps", "both")
@@ -113,7 +114,7 @@ def read_answers(key: Key, files: Sequence[Path]) -> Answers:
         why = f"; {notes[0]}" if notes else ""
         raise SaltrustError(f"none of {len(files)} files has an answer that counts{why}")
     table = pd.DataFrame(rows, columns=COLUMNS)
-    return Answers(table, tuple(notes), table["participant"].nunique(), stopped)
+    return Answers(table, tuple(map(visible, notes)), table["participant"].nunique(), stopped)
 
 
 # --- one file ---------------------------------------------------------------------------------------------------------

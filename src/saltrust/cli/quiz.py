@@ -46,6 +46,7 @@ def make(
     from saltrust.study.quiz import CLASSROOM_TASKS, TASKS, quiz_items
     from saltrust.study.study import Study
 
+    quiz_page.key_of(out)  # before any work
     tasks = tasks or (CLASSROOM_TASKS if classroom else TASKS)
     items = quiz_items(Study(dataset, profile), tasks, seed, network)
     key = quiz_page.write(items, out, classroom, seed)
@@ -68,11 +69,14 @@ def read(key: Path, answers: tuple[Path, ...], n_boot: int, seed: int, out: Path
     from saltrust.analysis import quiz_answers
     from saltrust.analysis.quiz_reading import read_answers, read_key
     from saltrust.core.errors import SaltrustError
+    from saltrust.core.visible import visible
 
     solved = read_key(key)
     found = read_answers(solved, answers)
     print(*found.notes, sep="\n", end="\n\n" if found.notes else "")
-    print(f"{_count(len(found.table), 'answer')} of {_count(found.participants, 'participant')}; {solved.origin}")
+    print(
+        f"{_count(len(found.table), 'answer')} of {_count(found.participants, 'participant')}; {visible(solved.origin)}"
+    )
     if solved.classroom:
         print("The page was one for the classroom, which holds what is right: this is no study.")
     print()

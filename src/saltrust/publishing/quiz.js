@@ -76,18 +76,18 @@ const begin = (number) => {
   next();
 };
 
-const scores = (rows) => element("table", {},
+const scores = (rows, asked) => element("table", {},
   element("caption", { textContent: "Scores" }),
   element("tbody", {}, ...rows.map(([name, value]) => element("tr", {},
-    element("th", { scope: "row", textContent: name }),
+    element("th", { scope: "row", className: name === asked ? "asked" : "", textContent: name }),
     element("td", {}, element("meter", { min: 0, max: 1, value, ariaHidden: "true" })),
     element("td", { textContent: value.toFixed(2) })))));
 
-const example = (one, number) => {
+const example = (one, number, asked) => {
   const shown = SHOWN[state.arm];
   const made = element("figure", {}, element("img", { src: one.image, alt: `Example ${number}` }));
   if (shown.includes("maps")) made.append(element("img", { src: one.map, alt: `Its saliency map` }));
-  if (shown.includes("scores")) made.append(scores(one.scores));
+  if (shown.includes("scores")) made.append(scores(one.scores, asked));
   return made;
 };
 
@@ -109,7 +109,7 @@ const next = () => {
   at("examples").replaceChildren(...GROUPS.map(([kind, title]) => element("section", {},
     element("h2", { textContent: title(task.name) }),
     element("div", { className: "group" },
-      ...task.examples.filter((one) => one.kind === kind).map((one) => example(one, ++number))))));
+      ...task.examples.filter((one) => one.kind === kind).map((one) => example(one, ++number, task.name))))));
   at("question").src = task.question;
   show("task", `Task ${place + 1} of ${quiz.tasks.length}`);
   begun = Date.now();

@@ -98,6 +98,17 @@ def page(items: QuizItems, classroom: bool = False, seed: int = 0) -> tuple[str,
     return html, key | {"check": checksum(key)}
 
 
+def key_of(out: Path) -> Path:
+    """The file of a page's key. Raises SaltrustError where it or the page is there: without the key that belongs to
+    them, answers that were given are lost."""
+    beside = out.with_name(f"{out.name}.key.json")
+    if there := [file for file in (out, beside) if file.exists()]:
+        raise SaltrustError(
+            f"{there[0]} exists already; a page and its key are not written over, since answers need both"
+        )
+    return beside
+
+
 def write(items: QuizItems, out: Path, classroom: bool = False, seed: int = 0) -> Path:
     """Write the page, and beside it its key, each of them whole or not at all.
 
@@ -108,9 +119,12 @@ def write(items: QuizItems, out: Path, classroom: bool = False, seed: int = 0) -
 
     Returns:
         The key's file, `<out>.key.json`.
+
+    Raises:
+        SaltrustError: as `page` does, and where one of the files is there.
     """
+    beside = key_of(out)
     html, key = page(items, classroom, seed)
-    beside = out.with_name(f"{out.name}.key.json")
     out.parent.mkdir(parents=True, exist_ok=True)
     _whole(beside, json.dumps(key, indent=1))  # first: a page without its key is worth nothing
     _whole(out, html)
