@@ -158,6 +158,11 @@ def test_power_is_that_of_statsmodels_where_both_groups_have_the_same_variance()
     assert power(0.0, 64, 14) == pytest.approx(0.05)
 
 
+def test_of_a_single_task_it_does_not_matter_that_participants_differ():
+    """One answer each is drawn with the mean share, whoever gives it."""
+    assert power(0.1, 60, 1, spread=0.3) == pytest.approx(power(0.1, 60, 1), abs=1e-12)
+
+
 def test_the_participants_that_are_needed_just_suffice():
     count = needed(0.056, 14)
     assert count % 2 == 0

@@ -125,14 +125,14 @@ def test_the_approximation_is_near_the_integral():
     assert laplace == pytest.approx(exact(outcome, design, factors, [0.3, 1.0], (0.5, 0.5)), abs=0.1)
 
 
-def test_what_was_put_in_comes_out_and_means_over_the_design_do_not_matter():
-    outcome, design, factors = simulated(2, participants=240, tasks=40, effect=0.6)
+def test_what_was_put_in_comes_out():
+    outcome, design, factors = simulated(2, participants=120, tasks=24, effect=0.6)
     found = fit_crossed(outcome, design, factors)
     effect = found.table.set_index("term").loc["x"]
     assert abs(effect["estimate"] - 0.6) < 3 * effect["se"]
-    assert effect["se"] < 0.15
-    assert found.spreads["person"] == pytest.approx(0.8, abs=0.12)
-    assert found.spreads["task"] == pytest.approx(1.2, abs=0.35)
+    assert effect["se"] < 0.25
+    assert found.spreads["person"] == pytest.approx(0.8, abs=0.2)
+    assert found.spreads["task"] == pytest.approx(1.2, abs=0.4)
 
 
 def test_a_factor_without_differences_leaves_the_model_of_the_other():

@@ -98,7 +98,7 @@ def read_answers(key: Key, files: Sequence[Path]) -> Answers:
         try:
             content = _checked(key, user_files.read_json(user_files.opened(file, "answers")))
         except SaltrustError as error:
-            notes.append(f"{file.name} is left out: {str(error).removeprefix(f'{file}: ')}")
+            notes.append(f"{file.name} is left out: {str(error).removeprefix(visible(f'{file}: '))}")
         else:
             found.setdefault(content["number"], []).append((file, content))
     counted = [one for own in found.values() if (one := _one_of(own, notes))]
