@@ -62,6 +62,16 @@ def test_one_participant_has_no_model_and_is_told_so(made, tmp_path):
     assert "No mixed model: a mixed model of the answers needs two participants or more" in outcome.output
 
 
+def test_where_no_answer_counts_each_file_has_its_line_and_the_command_fails(made, tmp_path):
+    key = quizzes.write(tmp_path, "key", made)
+    files = [quizzes.write(tmp_path, f"cut-{k}", "{") for k in range(3)]
+    outcome = invoke("read", key, *files, key)
+    assert [line.partition(" ")[0] for line in outcome.output.splitlines() if line] == [
+        *("cut-0.json", "cut-1.json", "cut-2.json", "key.json")
+    ]
+    assert str(outcome.exception) == "no answer counts; files that were read: 4"
+
+
 def test_answers_of_a_classroom_are_no_study_and_say_so(tmp_path):
     made = page(quizzes.items(), classroom=True)[1]
     files = quizzes.write(tmp_path, "key", made), quizzes.write(tmp_path, "one", quizzes.saved(made))

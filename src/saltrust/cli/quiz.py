@@ -74,6 +74,8 @@ def read(key: Path, answers: tuple[Path, ...], n_boot: int, seed: int, out: Path
     solved = read_key(key)
     found = read_answers(solved, answers)
     print(*found.notes, sep="\n", end="\n\n" if found.notes else "")
+    if found.table.empty:
+        raise SaltrustError(f"no answer counts; files that were read: {len(answers)}")
     print(
         f"{_count(len(found.table), 'answer')} of {_count(found.participants, 'participant')}; {visible(solved.origin)}"
     )
