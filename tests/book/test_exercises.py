@@ -222,7 +222,7 @@ def test_the_page_on_people_computes_with_the_reviews_numbers():
     assert f"= {hits:.3f}, \\qquad F = 1 - {fn} = {alarms:.3f} ." in text
     assert f"So $d' = {d:.3f}$ and $c = {c:.3f}$" in text
     assert rf"right in $\Phi(d'/2) = {100 * norm.cdf(d / 2):.1f}\,\%$ of an even mixture" in text
-    assert f'"it will" to every image of theirs is right in {100 * (0.5 + 0.25):.0f} %' in text
+    assert f'"it will" to every image of this mixture is right in {100 * (0.5 + 0.25):.0f} %' in text
     error = np.sqrt((0.551 * 0.449 + 0.607 * 0.393) / (32 * 14))
     assert f"/ 448}} = {error:.3f}$" in text
     assert f"a study of this size finds such a gain in {100 * power(0.04, 64, 14, base=0.56):.0f} of 100 cases" in text
