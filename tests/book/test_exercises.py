@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm, t
 
+from saltrust.analysis.quiz_answers import detection, needed, power
 from saltrust.core import paths
 from saltrust.scores.agreement import counted, dice, iou, pixel_error
 from saltrust.scores.alarm import Alarm, choose, f1, swapped
@@ -208,3 +209,52 @@ def test_the_solution_on_the_wrong_bar_is_right():
     assert f"= {held / (p + consensus - held):.3f}$: more than three times" in text
     assert found["consensus"] == pytest.approx(held / (p + consensus - held), abs=0.002)
     assert found["consensus"] > 3 * found["pairwise"]
+
+
+def test_the_page_on_people_computes_with_the_reviews_numbers():
+    text = " ".join(page("people").split())
+    tp, fp, fn, z = 0.80, 0.469, 0.367, norm.ppf
+    said = 0.5 * tp + 0.25 * fp + 0.25 * (1 - fn)
+    assert rf"0.25 \cdot {1 - fn:.3f} = {100 * said + 1e-9:.1f}\,\%$" in text
+    assert f"share of right answers would be {100 * (0.5 * tp + 0.25 * fp + 0.25 * fn):.1f} %" in text
+    hits, alarms = (0.5 * tp + 0.25 * fp) / 0.75, 1 - fn
+    d, c = z(hits) - z(alarms), -(z(hits) + z(alarms)) / 2
+    assert f"= {hits:.3f}, \\qquad F = 1 - {fn} = {alarms:.3f} ." in text
+    assert f"So $d' = {d:.3f}$ and $c = {c:.3f}$" in text
+    assert rf"right in $\Phi(d'/2) = {100 * norm.cdf(d / 2):.1f}\,\%$ of an even mixture" in text
+    assert f'"it will" to every image of this mixture is right in {100 * (0.5 + 0.25):.0f} %' in text
+    error = np.sqrt((0.551 * 0.449 + 0.607 * 0.393) / (32 * 14))
+    assert f"/ 448}} = {error:.3f}$" in text
+    assert f"a study of this size finds such a gain in {100 * power(0.04, 64, 14, base=0.56):.0f} of 100 cases" in text
+    assert f"{needed(0.056, 14)} people, more than twice as many" in text
+    assert (
+        f"the power is {power(0.056, 64, 14, spread=0.1):.2f}, and {needed(0.056, 14, spread=0.1)} are needed" in text
+    )
+    program = page("people").partition("```python\n")[2].partition("```")[0]
+    names: dict = {}
+    exec(program.partition("\n\n")[0], names)
+    for line in program.partition("\n\n")[2].splitlines():
+        call, _, stated = line.partition("#")
+        found = eval(call.strip(), names)
+        shown = ", ".join(f"{value}" for value in found) if isinstance(found, tuple) else f"{found:.2f}"
+        assert shown == stated.strip()
+
+
+def test_the_solution_on_yes_to_everything_is_right():
+    text = solution("exercise-yes-to-everything")
+    said = {"Ann": (6, 5), "Ben": (5, 1), "Cem": (7, 7)}
+    rights = {}
+    for name, (hits, alarms) in said.items():
+        d, c = (float(x) for x in detection(np.array(hits), np.array(7), np.array(alarms), np.array(7)))
+        found = " ".join(text.split()).partition(f"{name}: $H")[2].partition("$c = ")
+        assert f"= {d:.3f}$" in found[0] if d else found[0].endswith("$d' = 0$ and ")
+        assert found[2].startswith(f"{c:.3f}$")
+        assert f"/14 = {(hits + 7 - alarms) / 14:.3f}" in text
+        rights[name] = (12 * hits / 7 + 2 * (7 - alarms) / 7) / 14
+        assert f"/14 = {rights[name]:.3f}" in text
+    assert [*sorted(rights, key=rights.get)] == ["Ben", "Ann", "Cem"]
+    program = text.partition("```python\n")[2].partition("```")[0]
+    printed: list[list] = []
+    exec("\n".join(line[3:] for line in program.splitlines()), {"print": lambda *words: printed.append(list(words))})
+    assert "It prints {} and {}:".format(*printed[0]) in text
+    assert printed[0][1] == pytest.approx(1.5 * printed[0][0], rel=0.03)

@@ -5,15 +5,12 @@ Run by `make test-book` after a build; the environment variable SALTRUST_BOOK na
 
 import os
 import re
-import shutil
 from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
 from saltrust.publishing import html
@@ -23,22 +20,6 @@ pytestmark = pytest.mark.book
 HTML = Path(os.environ.get("SALTRUST_BOOK", Path(__file__).parents[2] / "book/_build/html")).resolve()
 WIDTHS = {"phone": 390, "desktop": 1280}
 PAGES = sorted(file.relative_to(HTML).as_posix() for file in HTML.rglob("*.html") if "_static" not in file.parts)
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    """A headless browser; its console is recorded."""
-    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    assert None not in (binary, driver), "these tests need chromium and chromedriver (Debian: chromium-driver)"
-    options = webdriver.ChromeOptions()
-    options.binary_location = binary
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(options=options, service=Service(driver))
-    browser.set_script_timeout(60)
-    yield browser
-    browser.quit()
 
 
 def show(browser, page: str, width: int = 1280) -> None:

@@ -22,6 +22,7 @@ from saltrust.cli import (
     methods,
     plan,
     publish,
+    quiz,
     readers,
     run,
     store,
@@ -60,7 +61,7 @@ def app() -> None:
 
 
 COMMANDS = (
-    *(chapters, methods, datasets, readers),
+    *(chapters, methods, datasets, readers, quiz),
     *(run, compare, assess, plan, publish, compute, book, trace, crate, store),
 )
 for one in COMMANDS:
