@@ -22,6 +22,7 @@ from saltrust.study.criteria import CRITERIA
 from saltrust.study.five_band import TJOA_EIGHT, TJOA_TEN, FiveBandStudy
 from saltrust.study.multilabel import JUDGED, multilabel_study
 from saltrust.study.readers import ReaderStudy
+from saltrust.study.shapley import ShapleyStudy
 from saltrust.study.shortcut import ShortcutStudy
 from saltrust.study.study import Study
 
@@ -268,3 +269,9 @@ def _alarm(study: Study, given: Parameters) -> Iterator[Artefact]:
     yield from doubts.artefacts(several, select(given["more"]) if given["more"] else ())
     yield from alarm_choices.artefacts(several)
     yield from alarm_under_shift.artefacts(several)
+
+
+@NEEDS.register("shapley")
+def _shapley(study: Study, given: Parameters) -> Iterator[Artefact]:
+    chosen = [name for name in select(given["methods"]) if name not in CONTROLS]
+    yield from ShapleyStudy(study).artefacts(chosen)

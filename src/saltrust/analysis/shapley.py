@@ -5,8 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from saltrust.analysis.words import listed
 from saltrust.methods.registry import label_of
 from saltrust.stats.bootstrap import bootstrap_means, difference, interval, times_drawn
+from saltrust.study.shapley import VARIANTS
 
 SHARE = 0.2  # of the pixels that are removed, 157 of 784 in Shrikumar et al. 2017
 EXACT = "exact Shapley"
@@ -14,16 +16,27 @@ GREEDY = "pixel by pixel"
 RANDOM, RANDOM_INK, BRIGHTEST = "random pixels", "random ink", "brightest pixels"
 REFERENCES = (GREEDY, BRIGHTEST, RANDOM_INK, RANDOM)
 """Rows that are no method: pixels that the network itself chooses one after the other, and those of no network."""
+QUOTED = {
+    "exact": EXACT,
+    "greedy": GREEDY,
+    "ink": RANDOM_INK,
+    "ig": "ig",
+    "ig_grey": "ig, grey",
+    "ig_white": "ig, white",
+    "superpixels": "kernel_shap, super-pixels",
+}
+"""Rows that the prose names, by what they are called there."""
 SETTLED = 200  # coalitions from which the error is asked how it falls: below, the regression hardly has a solution
 
 
 def named(method: str) -> str:
     """What a row is called in figures and sentences.
 
-    >>> named("smoothgrad"), named(EXACT)
-    ('SG', 'exact Shapley')
+    >>> named("smoothgrad"), named(EXACT), named("ig, grey")
+    ('SG', 'exact Shapley', 'IG, grey')
     """
-    return method if method in (EXACT, *REFERENCES) else label_of(method)
+    name, comma, rest = method.partition(",")
+    return method if method in (EXACT, *REFERENCES) else f"{label_of(name)}{comma}{rest}"
 
 
 # --- exact and sampled ------------------------------------------------------------------------------------------------
@@ -57,7 +70,9 @@ def cosine(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         return (first * second).sum(-1) / np.where(lengths > 0, lengths, np.nan)
 
 
-def sampling_errors(sampled: np.ndarray, exact: np.ndarray, samples: Sequence[int], images: Sequence[str]):
+def sampling_errors(
+    sampled: np.ndarray, exact: np.ndarray, samples: Sequence[int], images: Sequence[str]
+) -> pd.DataFrame:
     """The error of KernelSHAP by the number of coalitions.
 
     Args:
@@ -161,6 +176,30 @@ def overtakes(found: pd.DataFrame, windows: str) -> float:
     return float(after.min()) if len(after) else np.nan
 
 
+def axioms(
+    exact: np.ndarray, sampled: np.ndarray, occluded: np.ndarray, gains: np.ndarray, blank: np.ndarray
+) -> pd.DataFrame:
+    """By how much values break two of the axioms.
+
+    Args:
+        exact: (images, parts).
+        sampled: one draw of KernelSHAP (images, parts).
+        occluded: of Occlusion (images, parts).
+        gains: the output of each whole image less that of the empty one (images,).
+        blank: parts that look like the baseline (images, parts), boolean.
+
+    Returns:
+        Columns method, efficiency (the sum's mean distance from the gain, as a share of the mean gain), dummy (share of
+        the absolute values that lies on blank parts, the mean over the images).
+    """
+    rows = []
+    for method, values in ((EXACT, exact), ("kernel_shap", sampled), ("occlusion", occluded)):
+        size = np.abs(values)
+        gap = np.abs(values.sum(1) - gains).mean() / np.abs(gains).mean()
+        rows.append({"method": method, "efficiency": gap, "dummy": ((size * blank).sum(1) / size.sum(1)).mean()})
+    return pd.DataFrame(rows)
+
+
 # --- one digit against the other --------------------------------------------------------------------------------------
 
 
@@ -244,8 +283,8 @@ def falls(erased: pd.DataFrame, n_boot: int, seed: int) -> pd.DataFrame:
         seed: of these.
 
     Returns:
-        Columns method, fall, ci_low, ci_high, above_random, above_low, above_high, below_exact, below_low, below_high
-        (by how much it falls short of the exact Shapley values), ink, pixels; the largest fall first.
+        Columns method, fall, ci_low, ci_high; above_random, above_low, above_high; beside_exact, beside_low,
+        beside_high (the same less that of the exact Shapley values); ink, pixels. The largest fall comes first.
     """
     wide = erased.pivot(index="image", columns="method", values="fall")
     given = {"paired": True, "n_boot": n_boot, "seed": seed}
@@ -264,6 +303,15 @@ def falls(erased: pd.DataFrame, n_boot: int, seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values("fall", ascending=False, ignore_index=True)
 
 
+def variants_of(method: str) -> list[str]:
+    """The variants of a method, names in VARIANTS.
+
+    >>> variants_of("ig")
+    ['ig, grey', 'ig, white']
+    """
+    return [name for name, (own, _) in VARIANTS.items() if own == method]
+
+
 def in_groups(found: pd.DataFrame, methods: Sequence[str]) -> dict[str, list[str]]:
     """Methods by whether their pixels count for more than random ink, by the whole interval.
 
@@ -276,7 +324,35 @@ def in_groups(found: pd.DataFrame, methods: Sequence[str]) -> dict[str, list[str
     """
     table = found.set_index("method").loc[list(methods)]
     above, below = table["above_low"] > 0, table["above_high"] < 0
-    return {"above": [*table.index[above]], "below": [*table.index[below]], "undecided": [*table.index[~above & ~below]]}
+    return {
+        "above": [*table.index[above]],
+        "below": [*table.index[below]],
+        "undecided": [*table.index[~above & ~below]],
+    }
+
+
+def better_than_exact(found: pd.DataFrame, methods: Sequence[str]) -> str:
+    """Which methods do better than the exact Shapley values, by the whole interval, in a sentence.
+
+    Args:
+        found: from `falls`.
+        methods: that are asked about.
+    """
+    table = found.set_index("method").loc[list(methods)]
+    better = [named(method) for method in table.index[table["beside_low"] > 0]]
+    if not better:
+        return "No method does demonstrably better than the exact Shapley values."
+    return f"{listed(better)} {'does' if len(better) == 1 else 'do'} better than the exact Shapley values."
+
+
+def sentence_beside(row: pd.Series) -> str:
+    """How the same blocks do when each is hidden by itself, beside the exact values. row: of `falls`, of Occlusion."""
+    gap, low, high = (row[name] for name in ("beside_exact", "beside_low", "beside_high"))
+    word = "behind" if high < 0 else "ahead of" if low > 0 else "not demonstrably apart from"
+    return (
+        f"With the same 16 blocks, Occlusion is {word} the exact values, by {abs(gap):.2f} (a difference of {low:+.2f} "
+        f"to {high:+.2f})."
+    )
 
 
 # --- two networks -----------------------------------------------------------------------------------------------------
@@ -369,14 +445,73 @@ def traits_by_kind(table: pd.DataFrame, n_boot: int, seed: int) -> pd.DataFrame:
     """Means of the traits of both kinds, and whether they differ. table: from `traits`.
 
     Returns:
-        Columns trait, strong, weak, difference (strong minus weak, by image), ci_low, ci_high.
+        Columns trait, strong, weak, difference (strong minus weak, by image), ci_low, ci_high, larger (share of the
+        images where the strong ones' mean is the larger one).
     """
     rows = []
     for trait in ("total", "against", "spread"):
         wide = table.groupby(["image", "kind"], sort=False)[trait].mean().unstack()
         found = difference(wide["strong"].to_numpy(), wide["weak"].to_numpy(), paired=True, n_boot=n_boot, seed=seed)
-        rows.append({"trait": trait, "strong": wide["strong"].mean(), "weak": wide["weak"].mean()} | found)
+        row = {"trait": trait, "strong": wide["strong"].mean(), "weak": wide["weak"].mean()} | found
+        rows.append(row | {"larger": (wide["strong"] > wide["weak"]).mean()})
     return pd.DataFrame(rows)
+
+
+TRAITS = {
+    "total": "the sum of its values",
+    "against": "the share of values against the digit",
+    "spread": "the number of blocks over which it is spread",
+}
+
+
+def tell(apart: Mapping[str, float], by_kind: pd.DataFrame) -> str:
+    """Whether one can tell which network a map is of, in sentences.
+
+    Args:
+        apart: from `told_apart`.
+        by_kind: from `traits_by_kind`.
+    """
+    if apart["ci_low"] > 0.5:
+        first = "So maps tell the kinds apart by their likeness."
+    elif apart["ci_high"] < 0.5:
+        first = "Likeness even misleads: weak networks are less like each other than like a strong one."
+    else:
+        first = "So likeness does not demonstrably tell the kinds apart."
+    differ = by_kind[(by_kind["ci_low"] > 0) | (by_kind["ci_high"] < 0)]
+    said = [
+        f"{TRAITS[row.trait]} is {'larger' if row.difference > 0 else 'smaller'} for the strong networks on average "
+        f"({row.strong:.2f}, weak {row.weak:.2f}), and in {max(row.larger, 1 - row.larger):.0%} of the images"
+        for row in differ.itertuples()
+    ]
+    if not said:
+        return f"{first} Nor does any trait of a single map differ demonstrably."
+    return f"{first} Of what a map shows by itself, {'; '.join(said)}."
+
+
+def answer(found: pd.DataFrame, fell: pd.DataFrame, apart: Mapping[str, float], names: Sequence[str]) -> str:
+    """The chapter's answer in sentences.
+
+    Args:
+        found: from `by_passes`.
+        fell: from `falls`.
+        apart: from `told_apart`.
+        names: of the two classes.
+    """
+    own = found[found["method"] == "kernel_shap"].set_index("samples")
+    most, table = own.index.max(), fell.set_index("method")
+    near = own.index[own["error"] < 0.1]
+    first = (
+        f"Kernel SHAP is within a tenth of the exact values from {near.min():.0f} of 65,536 coalitions on."
+        if len(near)
+        else f"With {most:.0f} coalitions Kernel SHAP is still {own.loc[most, 'error']:.0%} away from the exact values."
+    )
+    exact = table.loc[EXACT]
+    word = "more than" if exact["above_low"] > 0 else "not demonstrably more than"
+    second = f"The pixels that exact values name speak for {names[0]} rather than {names[1]} {word} random ink does"
+    ahead = table[(table["beside_low"] > 0) & ~table.index.isin([*REFERENCES, *VARIANTS])]
+    second += f", but {len(ahead)} methods of a fraction of the cost name better ones." if len(ahead) else "."
+    can = "tell" if apart["ci_low"] > 0.5 else "cannot tell"
+    return f"{first} {second} By the likeness of maps one {can} a good network from a poor one."
 
 
 def _called(network: tuple[str, int]) -> str:

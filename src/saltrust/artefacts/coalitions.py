@@ -38,6 +38,11 @@ class Games:
         """Distinct images that were run for each (n,)."""
         return np.array([len(one) for one in self.outputs])
 
+    @property
+    def predicted(self) -> np.ndarray:
+        """The class that the network sees in each whole image (n,)."""
+        return np.array([one[-1].argmax() for one in self.outputs])
+
     def shares(self, output: int | Sequence[int]) -> np.ndarray:
         """Shapley values of all parts (n, parts), of one output, or of an output for each image."""
         from saltrust.stats.shapley import exact
@@ -124,24 +129,23 @@ class CoalitionOutputs(Artefact):
 
 @dataclass(frozen=True)
 class SampledShares(ArrayArtefact):
-    """Shapley values by KernelSHAP from some coalitions (images, samples, repeats, parts), float64.
+    """Shapley values by KernelSHAP from some coalitions (images, samples, repeats, parts), float64, of the output that
+    is largest for the whole image.
 
     The coalitions are looked up among those that have all been run, so that thousands of draws cost no pass.
 
-    outputs: which output is explained, for each image. samples: numbers of coalitions that are drawn. repeats: draws of
-    each number. seed: of the draws.
+    samples: numbers of coalitions that are drawn. repeats: draws of each number. seed: of the draws.
     """
 
     description: ClassVar[str] = "Shapley values from samples of coalitions"
     stage: ClassVar[str] = "maps"
     games: CoalitionOutputs
-    outputs: tuple[int, ...]
     samples: tuple[int, ...]
     repeats: int
     seed: int
 
     def title(self) -> str:
-        return f"Kernel SHAP of {len(self.outputs)} images, {self.repeats} draws of {len(self.samples)} sizes"
+        return f"Kernel SHAP of {len(self.games.images)} images, {self.repeats} draws of {len(self.samples)} sizes"
 
     def part(self) -> str:
         return self.games.part()
@@ -150,7 +154,7 @@ class SampledShares(ArrayArtefact):
         return self.games.job()
 
     def work(self) -> Work:
-        return (("", len(self.outputs) * self.repeats * sum(self.samples)),)
+        return (("", len(self.games.images) * self.repeats * sum(self.samples)),)
 
     def compute(self, get) -> np.ndarray:
         from saltrust.core.progress import track
@@ -159,8 +163,8 @@ class SampledShares(ArrayArtefact):
 
         games: Any = get(self.games)
         found = np.empty((len(games), len(self.samples), self.repeats, games.parts))
-        for i in track(range(len(games)), self.title(), len(games)):
-            worth = games.worth(i, self.outputs[i]).astype(np.float64)
+        for i, output in enumerate(track(games.predicted, self.title(), len(games))):
+            worth = games.worth(i, int(output)).astype(np.float64)
             gains = worth - worth[0]
             for place, count in enumerate(self.samples):
                 for k in range(self.repeats):

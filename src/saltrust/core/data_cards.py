@@ -93,7 +93,9 @@ class Card(Strict):
             raise ValueError("'absent' is one of 'classes', which are not given")
         if len(self.classes) == 1 or doubled(self.classes):
             raise ValueError("'classes' needs two or more names, each once")
-        if self.contrast and (len(self.contrast) != 2 or doubled(self.contrast) or set(self.contrast) - {*self.classes}):
+        if self.contrast and (
+            len(self.contrast) != 2 or doubled(self.contrast) or set(self.contrast) - {*self.classes}
+        ):
             raise ValueError("'contrast' names two of the 'classes', which maps are to tell apart")
         if doubled(self.findings):
             raise ValueError("'findings' needs each name once")

@@ -99,7 +99,7 @@ def _from_card(card: Card, split: str, count: int | None, size: int, seed: int) 
     refuse_findings(card)
     if (card.truth, card.classes, card.absent) != ("none", CLASSES, None):
         raise SaltrustError(
-            f"card '{card.name}': the digits have truth 'none' and the classes {', '.join(CLASSES)}, none of them absent"
+            f"card '{card.name}': the digits have truth 'none' and the classes {', '.join(CLASSES)}, none absent"
         )
     if card.parameters:
         raise SaltrustError(f"card '{card.name}': the loader 'digits' takes no parameters")

@@ -29,6 +29,14 @@ BASELINE = "black"  # what hidden pixels become: the background, which says noth
 # Windows of Occlusion, (side, step) as shares of the image: a block each, blocks that overlap by half, single pixels.
 WINDOWS = {"blocks": (1 / 4, 1 / 4), "blocks that overlap": (1 / 4, 1 / 8), "pixels": (1 / 8, 1 / 8)}
 
+VARIANTS = {
+    "occlusion, blocks": ("occlusion", {"window": 1 / 4, "stride": 1 / 4}),
+    "kernel_shap, super-pixels": ("kernel_shap", {"segments": PER_SIDE**2}),
+    "ig, grey": ("ig", {"baseline": "grey"}),
+    "ig, white": ("ig", {"baseline": "white"}),
+}
+"""Methods with other parts or another baseline: name -> (method, what differs)."""
+
 
 class ShapleyStudy:
     """What is asked of a data set of tiny images, two of whose classes are contrasted.
@@ -105,14 +113,13 @@ class ShapleyStudy:
 
     def sampled_artefact(self) -> SampledShares:
         """The name of what KernelSHAP makes of samples, for the predicted class of the explained images."""
-        sizes, said = self.sizes, tuple(int(one) for one in self.predicted()[list(self.explained)])
-        return SampledShares(self.games_artefact(), said, sizes.samples, sizes.repeats, self.study.seed)
+        return SampledShares(self.games_artefact(), self.sizes.samples, self.sizes.repeats, self.study.seed)
 
     def map_artefact(self, method: str, output: int) -> SaliencyMaps:
-        """The name of the maps of one output for the contrasted images. method: as in METHODS."""
-        parameters = self.study.maps.parameters(method)
-        if "baseline" in METHODS[method].defaults:
-            parameters = parameters | {"baseline": BASELINE}
+        """The name of the maps of one output for the contrasted images. method: as in METHODS, or one of VARIANTS."""
+        method, differs = VARIANTS.get(method, (method, {}))
+        background = {"baseline": BASELINE} if "baseline" in METHODS[method].defaults else {}
+        parameters = self.study.maps.parameters(method) | background | differs
         return self._maps(method, parameters, "logit", self.contrasted, output)
 
     def occlusion_artefact(self, windows: str) -> SaliencyMaps:
@@ -122,13 +129,18 @@ class ShapleyStudy:
         return self._maps("occlusion", parameters, "argmax_logit", self.explained)
 
     def artefacts(self, methods: Sequence[str]) -> Iterator[Artefact]:
-        """All that is asked for, but for erasures. methods: names in METHODS, whose maps of both classes are made."""
+        """All that is asked for, but for erasures, which take a second.
+
+        methods: names in METHODS, whose maps of both classes are made, as those of VARIANTS are.
+        """
         yield from (self.images.artefact(split) for split in ("train", "val", "test"))
         for kind, member in self.members():
             yield self.network(kind, member)
             yield self.games_artefact(kind, member)
         yield self.games_artefact(contrasted=True)
+        yield self.sampled_artefact()
         yield from (self.occlusion_artefact(windows) for windows in WINDOWS)
+        methods = [*methods, *VARIANTS]
         yield from (self.map_artefact(method, output) for method in methods for output in self.contrast)
 
     def _maps(
@@ -154,13 +166,13 @@ class ShapleyStudy:
             rows.append(about | {"images": artefact.train.count, "accuracy": accuracy})
         return pd.DataFrame(rows)
 
-    def predicted(self, kind: str = "strong", member: int = 0) -> np.ndarray:
-        """The digit that a network reads in each test image (n,)."""
-        return np.array(self.store.get(self.network(kind, member)).record["test_predictions"])
-
     def games(self, kind: str = "strong", member: int = 0, contrasted: bool = False) -> Games:
         """All coalitions of the explained images, or of the contrasted ones."""
         return self.store.get(self.games_artefact(kind, member, contrasted))
+
+    def sampled(self) -> np.ndarray:
+        """What KernelSHAP makes of samples (images, samples, repeats, parts)."""
+        return self.store.get(self.sampled_artefact())
 
     def occluded(self, windows: str) -> np.ndarray:
         """What Occlusion says of each block (n, parts): falls of the output, shared among the pixels of a window."""
