@@ -128,6 +128,9 @@ page.quote(
     power_low=power["ci_low"],
     power_high=power["ci_high"],
     settled=shapley.SETTLED,
+    constant_few=shapley.constant(errors, 64, games.parts),
+    constant_many=shapley.constant(errors, max(digits.sizes.samples), games.parts),
+    most=max(digits.sizes.samples),
 )
 
 # %% [markdown]
@@ -137,9 +140,11 @@ page.quote(
 #
 # From {num}`shapley/settled` coalitions on the error of Kernel SHAP falls with their number to the power of
 # {num}`shapley/power .2f` ({num}`shapley/power_low .2f` to {num}`shapley/power_high .2f`), −1/2 being that of
-# independent samples: ten times the exactness costs a hundred times the passes. Below, it is worse than that.
-# Coalitions are drawn with their complements, and a pair tells the regression no more than one equation; with 32
-# coalitions there are as many equations as unknown values, and the solution follows every accident.
+# independent samples: ten times the exactness costs a hundred times the passes. With fewer it is worse than that.
+# Coalitions are drawn with their complements, and such a pair tells the regression no more than one equation; of the
+# pairs, 15 are used up by as many unknown values. With 32 coalitions there are hardly more equations than unknowns, and
+# the solution follows every accident. Nothing else is lost: the error times the root of the pairs beyond 15 is
+# {num}`shapley/constant_few .2f` with 64 coalitions and {num}`shapley/constant_many .2f` with {num}`shapley/most`.
 #
 # With {num}`shapley/passes_occlusion` passes Occlusion hides each block once. It does not aim at Shapley values, yet is
 # {num}`shapley/error_occlusion .2f` away from them, and Kernel SHAP {num}`shapley/error_few .2f` with as many passes
@@ -207,9 +212,9 @@ fell = shapley.falls(erased, n_boot, seed)
 page.table(
     fell,
     "erased",
-    caption=f"Fall of the log-odds of {myst(first)} against {myst(second)} when the pixels of the largest difference of "
-    "maps are removed, with 95 % bootstrap intervals over images; how far it lies above that of random pixels with ink, "
-    "and beside that of the exact Shapley values; the share of the ink, and the pixels, that go.",
+    caption=f"Fall of the log-odds of {myst(first)} against {myst(second)} when the pixels of the largest difference "
+    "of maps are removed, with 95 % bootstrap intervals over images; how far it lies above that of random pixels with "
+    "ink, and beside that of the exact Shapley values; the share of the ink, and the pixels, that go.",
     key=["method"],
 )
 
@@ -235,7 +240,7 @@ page.quote(
     n_methods=len(chosen),
     n_above=len(groups["above"]),
     below=listed([shapley.named(name) for name in groups["below"]]) if groups["below"] else "none",
-    unmoved=f"{listed(unmoved)} have the same map for both digits." if unmoved else "",
+    unmoved=f"{listed(unmoved)} {'has' if len(unmoved) == 1 else 'have'} one map for both digits." if unmoved else "",
     best=shapley.better_than_exact(fell, chosen),
     last_in=shapley.sentence_beside(fall.loc["occlusion, blocks"]),
 )
@@ -246,7 +251,7 @@ page.quote(
 # many random pixels that have ink, and by {num}`shapley/fall_greedy .1f` at most. Of {num}`shapley/n_methods` methods,
 # {num}`shapley/n_above` do better than random ink. Worse than it: {num}`shapley/below`. {num}`shapley/unmoved`
 #
-# {num}`shapley/best` Three things explain the order better than whether values are Shapley's:
+# {num}`shapley/best` (Of a network of ReLUs, LRP with a small epsilon is Input × Gradient.) Three things explain the order better than whether values are Shapley's:
 #
 # - **The parts.** Single pixels can be picked more finely than blocks of four. {num}`shapley/last_in` (Super-pixels of
 #   even tone, of which Kernel SHAP and LIME ask for 50, are single pixels in images this small.) With 16 super-pixels
@@ -260,36 +265,47 @@ page.quote(
 # ## Can one tell a good network by its maps?
 #
 # The review reports of Garbin that two networks, with accuracies of 97 % and 87 %, both gave intuitive maps. Here are
-# the values of the digit that is shown, by networks as good as those.
+# the values of the digit that is shown, by networks as good as those. A strong and a weak one of the same number began
+# with the same weights.
 
 # %%
 shown = digits.test.labels[list(digits.explained)]
 shares = {network: digits.games(*network).shares(shown) for network in digits.members()}
+pictured = [(kind, member) for member in range(2) for kind in ("strong", "weak")]
 rows = [
-    (digits.test.pixels[digits.explained[i]], [shares[network][i][digits.labels] for network in shares])
+    (digits.test.pixels[digits.explained[i]], [shares[network][i][digits.labels] for network in pictured])
     for i in np.linspace(0, len(shown) - 1, min(n_shown, len(shown))).astype(int)
 ]
 page.figure(
-    plots.signed_rows(rows, ["image", *networks["network"]]),
+    plots.signed_rows(rows, ["image", *(f"{kind}-{member + 1}" for kind, member in pictured)]),
     "networks",
-    caption="Exact Shapley values of the digit that each image shows, by network. One scale a row.",
-    alt=f"{len(rows)} rows: an image and its maps by {len(shares)} networks.",
+    caption="Exact Shapley values of the digit that each image shows, by network. One scale a row. The first two began "
+    "with the same weights, and so did the last two.",
+    alt=f"{len(rows)} rows: an image and its maps by four networks.",
 )
-pairs = shapley.likeness(shares, ids)
-by_pair = shapley.likeness_by_pair(pairs, n_boot, seed)
-apart = shapley.told_apart(pairs, n_boot, seed)
-traits = shapley.traits_by_kind(shapley.traits(shares, ids), n_boot, seed)
 
 # %%
-words = {"strong": "two strong networks", "weak": "two weak networks", "between": "a strong and a weak one"}
+pairs = shapley.likeness(shares, ids)
+by_pair = shapley.likeness_by_pair(pairs, n_boot, seed)
+apart = shapley.nearer(pairs, shapley.OF_A_KIND, ["between"], n_boot, seed)
+start = shapley.nearer(pairs, [shapley.SAME_START], shapley.OF_A_KIND, n_boot, seed)
+traits = shapley.traits_by_kind(shapley.traits(shares, ids), n_boot, seed)
+words = {"strong": "two strong networks", "weak": "two weak networks", "between": "one of each"}
+words |= {shapley.SAME_START: "one of each, same start"}
 page.figure(
     plots.likeness_of_kinds(by_pair, words),
     "likeness",
     caption="How alike the exact Shapley values of two networks are for the same image, with 95 % bootstrap intervals.",
     alt="Cosine: " + in_words(by_pair.set_index("pair")["cosine"], ".2f", name=words.get) + ".",
 )
-page.table(by_pair, "likeness", caption="The numbers of the figure above, and the difference from two strong networks, "
-           "by image.", key=["pair"])  # fmt: skip
+page.table(
+    by_pair,
+    "likeness",
+    caption="The numbers of the figure above, and how much more alike two strong networks are, by image.",
+    key=["pair"],
+)
+
+# %%
 page.table(
     traits,
     "traits",
@@ -298,23 +314,25 @@ page.table(
     "95 % bootstrap interval over images, and in how many images the strong networks' mean is the larger one.",
     key=["trait"],
 )
-
-# %%
 alike = by_pair.set_index("pair")["cosine"]
 page.quote(
-    **{f"alike_{pair}": value for pair, value in alike.items()},
-    apart=apart["share"],
-    apart_low=apart["ci_low"],
-    apart_high=apart["ci_high"],
-    tell=shapley.tell(apart, traits),
+    **{f"alike_{pair.replace(' ', '_')}": value for pair, value in alike.items()},
+    **{f"apart{end}": apart[name] for end, name in (("", "share"), ("_low", "ci_low"), ("_high", "ci_high"))},
+    **{f"start{end}": start[name] for end, name in (("", "share"), ("_low", "ci_low"), ("_high", "ci_high"))},
+    tell=shapley.tell(traits),
     answer=shapley.answer(found, fell, apart, digits.names),
 )
 
 # %% [markdown]
 # For the same image the maps of two strong networks have a cosine of {num}`shapley/alike_strong .2f`, those of two weak
-# ones {num}`shapley/alike_weak .2f`, and those of one of each {num}`shapley/alike_between .2f`. Let a network be
-# unknown, and say that it is of the kind whose map its own is more like: this is right in {num}`shapley/apart .0%`
-# ({num}`shapley/apart_low .0%` to {num}`shapley/apart_high .0%`), where a coin is in half. {num}`shapley/tell`
+# ones {num}`shapley/alike_weak .2f`, those of one of each {num}`shapley/alike_between .2f` from different starts and
+# {num}`shapley/alike_same_start .2f` from the same one. Let a network be unknown, and say that it is of the kind whose
+# map its own is more like: this is right in {num}`shapley/apart .0%` ({num}`shapley/apart_low .0%` to
+# {num}`shapley/apart_high .0%`), where a coin is in half. But one from the same start is nearer than one of the same
+# kind in {num}`shapley/start .0%` ({num}`shapley/start_low .0%` to {num}`shapley/start_high .0%`): which weights a
+# training began with shows more than how much it learned.
+#
+# {num}`shapley/tell` The sum is the output itself, which is known without any map.
 #
 # ## Two games that people were asked about
 #

@@ -26,7 +26,7 @@ QUOTED = {
     "superpixels": "kernel_shap, super-pixels",
 }
 """Rows that the prose names, by what they are called there."""
-SETTLED = 200  # coalitions from which the error is asked how it falls: below, the regression hardly has a solution
+SETTLED = 1000  # coalitions from which the error is asked how it falls: below, the regression's unknowns count
 
 
 def named(method: str) -> str:
@@ -160,6 +160,20 @@ def falls_as(errors: pd.DataFrame, n_boot: int, seed: int, least: int = SETTLED)
     slopes = (np.log(means) @ (x - x.mean())) / ((x - x.mean()) ** 2).sum()
     low, high = interval(slopes[1:])
     return {"power": slopes[0], "ci_low": low, "ci_high": high}
+
+
+def constant(errors: pd.DataFrame, samples: int, parts: int) -> float:
+    """The mean error times the root of the pairs of coalitions that are left when each unknown has used up one.
+
+    If this is the same for few and many coalitions, they miss the root law by those unknowns alone.
+
+    Args:
+        errors: from `sampling_errors`.
+        samples: coalitions, more than twice the unknowns, a number of `errors`.
+        parts: of an image; their values have one unknown less, since their sum is known.
+    """
+    own = errors.loc[errors["samples"] == samples, "error"]
+    return float(own.mean() * np.sqrt(samples / 2 - (parts - 1)))
 
 
 def overtakes(found: pd.DataFrame, windows: str) -> float:
@@ -358,20 +372,27 @@ def sentence_beside(row: pd.Series) -> str:
 # --- two networks -----------------------------------------------------------------------------------------------------
 
 
+SAME_START = "same start"
+OF_A_KIND = ("strong", "weak")
+
+
 def likeness(shares: Mapping[tuple[str, int], np.ndarray], ids: Sequence[str]) -> pd.DataFrame:
     """How alike the maps of two networks are, for each pair of them and image.
 
     Args:
-        shares: values of the parts (images, parts), by kind and number of the network.
+        shares: values of the parts (images, parts), by kind and number of the network; networks of both kinds that have
+            the same number began with the same weights.
         ids: what the images are called.
 
     Returns:
-        Columns first, second (kind-number), pair ("strong", "weak": both of that kind; "between"), image, cosine.
+        Columns first, second (kind-number), pair ("strong", "weak": both of that kind; SAME_START: one of each, from
+        the same weights; "between": one of each, from others), image, cosine.
     """
     networks, frames = list(shares), []
     for place, first in enumerate(networks):
         for second in networks[place + 1 :]:
-            pair = first[0] if first[0] == second[0] else "between"
+            mixed = SAME_START if first[1] == second[1] else "between"
+            pair = first[0] if first[0] == second[0] else mixed
             about = {"first": _called(first), "second": _called(second), "pair": pair, "image": ids}
             frames.append(pd.DataFrame(about | {"cosine": cosine(shares[first], shares[second])}))
     return pd.concat(frames, ignore_index=True)
@@ -395,24 +416,22 @@ def likeness_by_pair(table: pd.DataFrame, n_boot: int, seed: int) -> pd.DataFram
     return pd.DataFrame(rows)
 
 
-def told_apart(table: pd.DataFrame, n_boot: int, seed: int) -> dict[str, float]:
-    """How often the map of an unknown network is more like that of its own kind than like one of the other kind.
-
-    The unknown one is each network in turn, beside each other one of its kind and each one of the other. A coin says
-    one half.
+def nearer(table: pd.DataFrame, own: Sequence[str], other: Sequence[str], n_boot: int, seed: int) -> dict[str, float]:
+    """How often the map of a network is more like that of one network than like that of another one.
 
     Args:
         table: from `likeness`.
+        own: pairs that it forms with the first of the two.
+        other: pairs that it forms with the second; every two pairs that have a network in common are compared.
         n_boot: resamples of the images.
         seed: of these.
 
     Returns:
-        share, ci_low, ci_high; ties count one half.
+        share, ci_low, ci_high; ties count one half, which is also what a coin says.
     """
     both = pd.concat([table, table.rename(columns={"first": "second", "second": "first"})])
-    alike = both[both["pair"] != "between"]
-    other = both[both["pair"] == "between"]
-    met = alike.merge(other, on=["first", "image"], suffixes=("", "_other"))
+    sides = [both[both["pair"].isin(pairs)] for pairs in (own, other)]
+    met = sides[0].merge(sides[1], on=["first", "image"], suffixes=("", "_other"))
     won = (met["cosine"] > met["cosine_other"]) + 0.5 * (met["cosine"] == met["cosine_other"])
     means = won.groupby(met["image"], sort=False).mean().to_numpy()
     low, high = interval(bootstrap_means(means, n_boot, seed))
@@ -464,19 +483,8 @@ TRAITS = {
 }
 
 
-def tell(apart: Mapping[str, float], by_kind: pd.DataFrame) -> str:
-    """Whether one can tell which network a map is of, in sentences.
-
-    Args:
-        apart: from `told_apart`.
-        by_kind: from `traits_by_kind`.
-    """
-    if apart["ci_low"] > 0.5:
-        first = "So maps tell the kinds apart by their likeness."
-    elif apart["ci_high"] < 0.5:
-        first = "Likeness even misleads: weak networks are less like each other than like a strong one."
-    else:
-        first = "So likeness does not demonstrably tell the kinds apart."
+def tell(by_kind: pd.DataFrame) -> str:
+    """Which traits of a single map differ between the kinds, in sentences. by_kind: from `traits_by_kind`."""
     differ = by_kind[(by_kind["ci_low"] > 0) | (by_kind["ci_high"] < 0)]
     said = [
         f"{TRAITS[row.trait]} is {'larger' if row.difference > 0 else 'smaller'} for the strong networks on average "
@@ -484,8 +492,8 @@ def tell(apart: Mapping[str, float], by_kind: pd.DataFrame) -> str:
         for row in differ.itertuples()
     ]
     if not said:
-        return f"{first} Nor does any trait of a single map differ demonstrably."
-    return f"{first} Of what a map shows by itself, {'; '.join(said)}."
+        return "No trait of a single map differs demonstrably."
+    return f"Of what a map shows by itself, {'; '.join(said)}."
 
 
 def answer(found: pd.DataFrame, fell: pd.DataFrame, apart: Mapping[str, float], names: Sequence[str]) -> str:
@@ -494,14 +502,14 @@ def answer(found: pd.DataFrame, fell: pd.DataFrame, apart: Mapping[str, float], 
     Args:
         found: from `by_passes`.
         fell: from `falls`.
-        apart: from `told_apart`.
+        apart: from `nearer`, of the networks of a kind beside those of the other.
         names: of the two classes.
     """
     own = found[found["method"] == "kernel_shap"].set_index("samples")
     most, table = own.index.max(), fell.set_index("method")
     near = own.index[own["error"] < 0.1]
     first = (
-        f"Kernel SHAP is within a tenth of the exact values from {near.min():.0f} of 65,536 coalitions on."
+        f"With {near.min():.0f} of 65,536 coalitions Kernel SHAP is within a tenth of the exact values."
         if len(near)
         else f"With {most:.0f} coalitions Kernel SHAP is still {own.loc[most, 'error']:.0%} away from the exact values."
     )
@@ -510,7 +518,7 @@ def answer(found: pd.DataFrame, fell: pd.DataFrame, apart: Mapping[str, float], 
     second = f"The pixels that exact values name speak for {names[0]} rather than {names[1]} {word} random ink does"
     ahead = table[(table["beside_low"] > 0) & ~table.index.isin([*REFERENCES, *VARIANTS])]
     second += f", but {len(ahead)} methods of a fraction of the cost name better ones." if len(ahead) else "."
-    can = "tell" if apart["ci_low"] > 0.5 else "cannot tell"
+    can = "can tell" if apart["ci_low"] > 0.5 else "cannot demonstrably tell"
     return f"{first} {second} By the likeness of maps one {can} a good network from a poor one."
 
 

@@ -72,9 +72,10 @@ class Contrast:
     """The small networks of a data set two of whose classes are contrasted, and what is tried on them.
 
     train: images that a network learns from, and in weak those of a worse one. training: of both. members: networks of
-    each kind, trained alike from other starts. explained: test images of any class whose coalitions are all run.
-    contrasted: those of the first class, None for all. samples: of coalitions, as many as KernelSHAP is given; repeats:
-    draws of each number. chances: random choices of pixels for each image.
+    each kind, trained alike from other starts; those of one number begin with the same weights. explained: test images
+    of any class whose coalitions are all run. contrasted: those of the first class, None for all. samples: of
+    coalitions, as many as KernelSHAP is given; repeats: draws of each number. chances: random choices of pixels for
+    each image.
     """
 
     train: int
@@ -168,7 +169,7 @@ _QUICK = Profile(
         train=300,
         weak=60,
         training=Training(epochs=30, patience=30, steps=None, batch_size=32),
-        members=2,
+        members=4,
         explained=40,
         contrasted=None,
         samples=(15, 32, 48, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384),
@@ -219,9 +220,10 @@ _SMOKE = replace(
     contrast=replace(
         _QUICK.contrast,
         training=Training(epochs=3, patience=3, steps=None, batch_size=32),
+        members=2,
         explained=6,
         contrasted=6,
-        samples=(15, 48, 64, 256, 1024),
+        samples=(15, 48, 64, 1024, 4096),
         repeats=3,
         chances=5,
     ),

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from saltrust.plots.five_band import show_signed_map
 from saltrust.plots.images import show_image
@@ -60,7 +61,9 @@ def error_by_passes(found: pd.DataFrame, power: Mapping[str, float], least: int)
         axis.errorbar(row.passes, row.error, yerr=span, fmt=MARKS[row.windows], color=FAIL, capsize=3,
                       label=f"Occlusion, {row.windows}")  # fmt: skip
     axis.set(xscale="log", yscale="log", xlabel="passes through the network", ylabel="error, share of the exact values")
-    axis.legend(fontsize=9)
+    for one in (axis.xaxis, axis.yaxis):  # the usual labels of such axes are formulas
+        one.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axis.legend(fontsize=9, loc="lower left")
     return figure
 
 
