@@ -207,7 +207,7 @@ differences = {shapley.EXACT: against}
 differences |= {name: digits.difference(name) for name in [*chosen, *VARIANTS]}
 greedy = digits.greedy(round(shapley.SHARE * pixels[0].size))
 names = digits.test.ids[list(digits.contrasted)]
-erased = shapley.erasures(pixels, differences, digits.log_odds, greedy, names, digits.sizes.chances, seed)
+erased = shapley.erasures(pixels, differences, digits.log_odds, names, digits.sizes.chances, seed, greedy)
 fell = shapley.falls(erased, n_boot, seed)
 page.table(
     fell,
@@ -251,7 +251,8 @@ page.quote(
 # many random pixels that have ink, and by {num}`shapley/fall_greedy .1f` at most. Of {num}`shapley/n_methods` methods,
 # {num}`shapley/n_above` do better than random ink. Worse than it: {num}`shapley/below`. {num}`shapley/unmoved`
 #
-# {num}`shapley/best` (Of a network of ReLUs, LRP with a small epsilon is Input × Gradient.) Three things explain the order better than whether values are Shapley's:
+# {num}`shapley/best` (Of a network of ReLUs, LRP with a small epsilon is Input × Gradient.) Three things explain the
+# order better than whether values are Shapley's:
 #
 # - **The parts.** Single pixels can be picked more finely than blocks of four. {num}`shapley/last_in` (Super-pixels of
 #   even tone, of which Kernel SHAP and LIME ask for 50, are single pixels in images this small.) With 16 super-pixels
@@ -328,9 +329,9 @@ page.quote(
 # ones {num}`shapley/alike_weak .2f`, those of one of each {num}`shapley/alike_between .2f` from different starts and
 # {num}`shapley/alike_same_start .2f` from the same one. Let a network be unknown, and say that it is of the kind whose
 # map its own is more like: this is right in {num}`shapley/apart .0%` ({num}`shapley/apart_low .0%` to
-# {num}`shapley/apart_high .0%`), where a coin is in half. But one from the same start is nearer than one of the same
-# kind in {num}`shapley/start .0%` ({num}`shapley/start_low .0%` to {num}`shapley/start_high .0%`): which weights a
-# training began with shows more than how much it learned.
+# {num}`shapley/apart_high .0%` over images, for these networks), where a coin is in half. But one from the same start
+# is nearer than one of the same kind in {num}`shapley/start .0%` ({num}`shapley/start_low .0%` to
+# {num}`shapley/start_high .0%`): which weights a training began with shows more than how much it learned.
 #
 # {num}`shapley/tell` The sum is the output itself, which is known without any map.
 #

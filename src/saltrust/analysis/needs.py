@@ -10,7 +10,7 @@ from typing import Any
 from saltrust.analysis import alarm_choices, alarm_under_shift, every_method
 from saltrust.analysis.audit.table import FINDINGS
 from saltrust.analysis.beside_readers import by_share
-from saltrust.analysis.claims import alarms, cells, ledger, readers, tables
+from saltrust.analysis.claims import alarms, cells, contrasts, ledger, readers, tables
 from saltrust.analysis.libraries import comparison
 from saltrust.analysis.multiverse import curve
 from saltrust.artefacts import Artefact
@@ -221,6 +221,10 @@ def _claims(study: Study, given: Parameters) -> Iterator[Artefact]:
     if len(study.card.findings) > 1:
         for evidence in found.values():
             yield from alarms.made_from(evidence.several)
+        return
+    if study.card.contrast:
+        for evidence in found.values():
+            yield from contrasts.made_from(evidence.study)
         return
     claims = ledger.load()
     random = tables.RANDOM.keys() & ledger.networks_classified_with(study.card, claims)

@@ -247,10 +247,10 @@ def erasures(
     pixels: np.ndarray,
     differences: Mapping[str, np.ndarray],
     log_odds: Callable[[np.ndarray], np.ndarray],
-    greedy: np.ndarray,
     ids: Sequence[str],
     chances: int,
     seed: int,
+    greedy: np.ndarray | None = None,
     share: float = SHARE,
 ) -> pd.DataFrame:
     """By how much the log-odds of the first class fall as the pixels that speak most for it are removed.
@@ -259,10 +259,10 @@ def erasures(
         pixels: of the images (n, h, w), uint8.
         differences: map of the first class minus that of the second, by method, (n, h, w) each.
         log_odds: of the first class against the second, for images.
-        greedy: the pixels that the network gives up, one after the other (n, h, w).
         ids: what the images are called.
         chances: choices of random pixels for each image, over which the mean is taken; and of lots among equal values.
         seed: of these.
+        greedy: the pixels that the network gives up, one after the other (n, h, w); None to leave them out.
         share: of the pixels that are removed.
 
     Returns:
@@ -274,7 +274,8 @@ def erasures(
     choices: dict[str, Callable[[], np.ndarray]] = {
         name: lambda values=values: top_pixels(values, count, rng) for name, values in differences.items()
     }
-    choices[GREEDY] = lambda: greedy
+    if greedy is not None:
+        choices[GREEDY] = lambda: greedy
     choices[BRIGHTEST] = lambda: top_pixels(pixels.astype(float), count, rng)
     choices[RANDOM_INK] = lambda: top_pixels(ink * (rng.random(pixels.shape) + 1), count, rng)
     choices[RANDOM] = lambda: top_pixels(rng.random(pixels.shape) + 1, count, rng)
@@ -518,8 +519,8 @@ def answer(found: pd.DataFrame, fell: pd.DataFrame, apart: Mapping[str, float], 
     second = f"The pixels that exact values name speak for {names[0]} rather than {names[1]} {word} random ink does"
     ahead = table[(table["beside_low"] > 0) & ~table.index.isin([*REFERENCES, *VARIANTS])]
     second += f", but {len(ahead)} methods of a fraction of the cost name better ones." if len(ahead) else "."
-    can = "can tell" if apart["ci_low"] > 0.5 else "cannot demonstrably tell"
-    return f"{first} {second} By the likeness of maps one {can} a good network from a poor one."
+    third = f"By the likeness of maps a network is told to be good or poor in {apart['share']:.0%}, by a coin in half."
+    return f"{first} {second} {third}"
 
 
 def _called(network: tuple[str, int]) -> str:

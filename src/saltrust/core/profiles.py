@@ -167,7 +167,7 @@ _QUICK = Profile(
     ),
     contrast=Contrast(
         train=300,
-        weak=60,
+        weak=70,
         training=Training(epochs=30, patience=30, steps=None, batch_size=32),
         members=4,
         explained=40,

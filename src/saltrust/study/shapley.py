@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from saltrust.artefacts import Artefact
-from saltrust.artefacts.coalitions import CoalitionOutputs, Games, SampledShares
+from saltrust.artefacts.coalitions import BATCH, CoalitionOutputs, Games, SampledShares
 from saltrust.artefacts.data import ImageSet
 from saltrust.artefacts.maps import SaliencyMaps
 from saltrust.artefacts.networks import Classifier
@@ -62,6 +62,7 @@ class ShapleyStudy:
         profile = replace(study.profile, size=SIDE, train=None, val=None, test=None)  # they are small enough
         self.images = Images(card, profile, study.seed, study.store, SIDE)
         self.network, self.games_artefact = cache(self.network), cache(self.games_artefact)
+        self._loaded = cache(self._load)
 
     @property
     def test(self) -> Split:
@@ -185,21 +186,21 @@ class ShapleyStudy:
         first, second = (self.store.get(self.map_artefact(method, output)).values for output in self.contrast)
         return (first.astype(np.float64) - second).sum(axis=1)
 
-    def share_difference(self) -> np.ndarray:
-        """The same of the exact Shapley values, shared evenly among the pixels of a block (n, 8, 8)."""
-        games = self.games(contrasted=True)
+    def share_difference(self, kind: str = "strong") -> np.ndarray:
+        """The same of the exact Shapley values, shared evenly among the pixels of a block (n, 8, 8), by the first
+        network of a kind."""
+        games = self.games(kind, contrasted=True)
         first, second = (games.shares(output) for output in self.contrast)
         return ((first - second) / np.bincount(self.labels.ravel()))[:, self.labels]
 
-    def log_odds(self, pixels: np.ndarray) -> np.ndarray:
-        """Log-odds of the first class against the second (n,), by the network. pixels: (n, 8, 8), uint8."""
-        network = self._network
-        found = predict(network, pixels, 1024, self.network().input_range)
+    def log_odds(self, pixels: np.ndarray, kind: str = "strong") -> np.ndarray:
+        """Log-odds of the first class against the second (n,), by the first network of a kind. pixels: (n, 8, 8),
+        uint8."""
+        found = predict(self._loaded(kind), pixels, BATCH, self.network(kind).input_range)
         return found[:, self.contrast[0]] - found[:, self.contrast[1]]
 
-    @cached_property
-    def _network(self) -> torch.nn.Module:
-        return self.network().network(self.store.get)
+    def _load(self, kind: str) -> torch.nn.Module:
+        return self.network(kind).network(self.store.get)
 
     def greedy(self, count: int) -> np.ndarray:
         """Pixels of the contrasted images, of which each is the one whose removal lowers the log-odds most, given those
