@@ -134,7 +134,7 @@ class ShapleyStudy:
 
         methods: names in METHODS, whose maps of both classes are made, as those of VARIANTS are.
         """
-        yield from (self.images.artefact(split) for split in ("train", "val", "test"))
+        yield self._test
         for kind, member in self.members():
             yield self.network(kind, member)
             yield self.games_artefact(kind, member)
