@@ -258,4 +258,3 @@ def test_a_game_that_is_no_sum_is_not_shared_as_who_comes_last_says():
     values = table(3, lambda who: float(who.sum() >= 2))
     assert exact(values).sum() == pytest.approx(1)
     assert shapley.named("ig, grey") == "IG, grey"
-    assert shapley.variants_of("ig") == ["ig, grey", "ig, white"]

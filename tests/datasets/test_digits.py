@@ -6,6 +6,7 @@ from sklearn.datasets import load_digits
 
 from saltrust.core import data_cards
 from saltrust.core.errors import SaltrustError
+from saltrust.datasets.check import check
 from saltrust.datasets.digits import CLASSES, dealt_order, load
 from saltrust.datasets.loaders import LOADERS, loader_of
 
@@ -95,3 +96,11 @@ def test_a_card_that_says_otherwise_is_refused(changed, message):
     card = data_cards.load("digits").model_copy(update=changed)
     with pytest.raises(SaltrustError, match=message):
         LOADERS["digits"].load(card, "test", 5, 8, 0)
+
+
+def test_a_check_says_where_they_come_from():
+    lines, records = check(data_cards.load("digits"))
+    assert ([(line.what, line.found, line.good) for line in lines], records) == (
+        [("files", "none: the images come with scikit-learn", True)],
+        [],
+    )

@@ -318,15 +318,6 @@ def falls(erased: pd.DataFrame, n_boot: int, seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values("fall", ascending=False, ignore_index=True)
 
 
-def variants_of(method: str) -> list[str]:
-    """The variants of a method, names in VARIANTS.
-
-    >>> variants_of("ig")
-    ['ig, grey', 'ig, white']
-    """
-    return [name for name, (own, _) in VARIANTS.items() if own == method]
-
-
 def in_groups(found: pd.DataFrame, methods: Sequence[str]) -> dict[str, list[str]]:
     """Methods by whether their pixels count for more than random ink, by the whole interval.
 

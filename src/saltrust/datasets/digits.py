@@ -108,4 +108,6 @@ def _from_card(card: Card, split: str, count: int | None, size: int, seed: int) 
 
 
 # They come with scikit-learn and lie in no folder of a card's.
-LOADERS.register("digits")(Loader(_from_card, lambda card: fingerprint()))
+LOADERS.register("digits")(
+    Loader(_from_card, lambda card: fingerprint(), origin="the images come with scikit-learn"),
+)

@@ -36,6 +36,7 @@ VARIANTS = {
     "ig, white": ("ig", {"baseline": "white"}),
 }
 """Methods with other parts or another baseline: name -> (method, what differs)."""
+BESIDE = "ig"  # the method whose baselines are compared, which stands in every comparison
 
 
 class ShapleyStudy:
@@ -132,7 +133,7 @@ class ShapleyStudy:
     def artefacts(self, methods: Sequence[str]) -> Iterator[Artefact]:
         """All that is asked for, but for erasures, which take a second.
 
-        methods: names in METHODS, whose maps of both classes are made, as those of VARIANTS are.
+        methods: names in METHODS, whose maps of both classes are made, as those of BESIDE and VARIANTS are.
         """
         yield self._test
         for kind, member in self.members():
@@ -141,8 +142,8 @@ class ShapleyStudy:
         yield self.games_artefact(contrasted=True)
         yield self.sampled_artefact()
         yield from (self.occlusion_artefact(windows) for windows in WINDOWS)
-        methods = [*methods, *VARIANTS]
-        yield from (self.map_artefact(method, output) for method in methods for output in self.contrast)
+        compared = dict.fromkeys([*methods, BESIDE, *VARIANTS])
+        yield from (self.map_artefact(method, output) for method in compared for output in self.contrast)
 
     def _maps(
         self, method: str, parameters: dict, scalar: str, images: tuple[int, ...], output: int = 0
