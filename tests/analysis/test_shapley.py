@@ -160,6 +160,13 @@ def test_without_the_pixels_of_a_network_there_is_no_row_of_them(erased):
     assert frame["method"].unique().tolist() == [shapley.BRIGHTEST, shapley.RANDOM_INK, shapley.RANDOM]
 
 
+def test_another_method_leaves_the_lots_of_the_others_as_they_are(erased):
+    pixels, left, frame = erased
+    fewer = shapley.erasures(pixels, {}, lambda one: (one * left).sum((1, 2)), [f"image-{k}" for k in range(30)], 20, 0)
+    for method in (shapley.RANDOM, shapley.RANDOM_INK):
+        assert fewer[fewer["method"] == method]["fall"].tolist() == frame[frame["method"] == method]["fall"].tolist()
+
+
 def test_a_fifth_of_the_digits_pixels_are_thirteen(rng):
     frame = shapley.erasures(np.full((1, 8, 8), 9, np.uint8), {}, lambda one: one.sum((1, 2)), ["a"], 3, 0)
     assert (frame["pixels"] == 13).all()

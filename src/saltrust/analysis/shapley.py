@@ -1,6 +1,7 @@
 """Exact Shapley values beside what samples, one part hidden after the other, and other methods say."""
 
 from collections.abc import Callable, Mapping, Sequence
+from zlib import crc32
 
 import numpy as np
 import pandas as pd
@@ -269,19 +270,19 @@ def erasures(
         Columns method (those given, then REFERENCES), image, fall (of the log-odds), ink (share of the image's ink that
         is removed), pixels (removed).
     """
-    rng, count = np.random.default_rng(seed), round(share * pixels[0].size)
-    ink = (pixels > 0).astype(float)
-    choices: dict[str, Callable[[], np.ndarray]] = {
-        name: lambda values=values: top_pixels(values, count, rng) for name, values in differences.items()
+    count, ink = round(share * pixels[0].size), (pixels > 0).astype(float)
+    choices: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
+        name: lambda rng, values=values: top_pixels(values, count, rng) for name, values in differences.items()
     }
     if greedy is not None:
-        choices[GREEDY] = lambda: greedy
-    choices[BRIGHTEST] = lambda: top_pixels(pixels.astype(float), count, rng)
-    choices[RANDOM_INK] = lambda: top_pixels(ink * (rng.random(pixels.shape) + 1), count, rng)
-    choices[RANDOM] = lambda: top_pixels(rng.random(pixels.shape) + 1, count, rng)
+        choices[GREEDY] = lambda rng: greedy
+    choices[BRIGHTEST] = lambda rng: top_pixels(pixels.astype(float), count, rng)
+    choices[RANDOM_INK] = lambda rng: top_pixels(ink * (rng.random(pixels.shape) + 1), count, rng)
+    choices[RANDOM] = lambda rng: top_pixels(rng.random(pixels.shape) + 1, count, rng)
     before, frames = log_odds(pixels), []
     for method, choose in choices.items():
-        masks = [choose() for _ in range(1 if method == GREEDY else chances)]
+        rng = np.random.default_rng([seed, crc32(method.encode())])  # another method leaves this one's lots as they are
+        masks = [choose(rng) for _ in range(1 if method == GREEDY else chances)]
         falls = np.mean([before - log_odds(removed(pixels, mask)) for mask in masks], axis=0)
         gone = np.mean([(pixels * mask).sum((1, 2)) for mask in masks], axis=0) / pixels.sum((1, 2))
         about = {"method": method, "image": ids, "fall": falls, "ink": gone}

@@ -17,7 +17,7 @@ from saltrust.core.registry import Registry
 from saltrust.methods.registry import METHODS, PAPER_EIGHT
 from saltrust.stats.bootstrap import clusters_of
 from saltrust.study.criteria import CRITERIA
-from saltrust.study.shapley import ShapleyStudy
+from saltrust.study.shapley import KINDS, ShapleyStudy
 
 if TYPE_CHECKING:
     from saltrust.analysis.claims.tables import Evidence
@@ -173,8 +173,11 @@ def unlearned_contrast(evidence: "Evidence", table: str) -> Reasons:
     """Small networks that do not tell the classes: of a kind that is right in less than half."""
     if table not in OF_CONTRAST:
         return {}
-    right = ShapleyStudy(evidence.study).networks().query("member == 0").set_index("kind")["accuracy"]
-    poor = {kind: f"the {kind} network is right in {share:.0%}" for kind, share in right.items() if share < 0.5}
+    digits, poor = ShapleyStudy(evidence.study), {}
+    for kind in KINDS:
+        right = digits.store.get(digits.network(kind)).record["test_accuracy"]
+        if right < 0.5:
+            poor[kind] = f"the {kind} network is right in {right:.0%}"
     return {column: poor.get(column.partition("/")[0], ()) for column in evidence.table(table)}
 
 
