@@ -90,7 +90,13 @@ def asked_by(chapter, values, folder: Path) -> set[str]:
 
 @pytest.mark.parametrize(
     ("dataset", "only"),
-    [("phantom-pneumothorax", ()), ("cells", ()), ("phantom-shortcut", ("shortcut",)), ("phantom-chest5", ("claims",))],
+    [
+        ("phantom-pneumothorax", ()),
+        ("cells", ()),
+        ("phantom-shortcut", ("shortcut",)),
+        ("phantom-chest5", ("claims",)),
+        ("digits", ()),
+    ],
 )
 def test_what_chapters_need_is_what_they_ask_for(dataset, only, tmp_path, monkeypatch, tiny_profile):
     monkeypatch.setattr(paths, "RESULTS", tmp_path)

@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import norm, t
 
 from saltrust.analysis.quiz_answers import detection, needed, power
+from saltrust.analysis.shapley_games import GAMES, rules
 from saltrust.core import paths
 from saltrust.scores.agreement import counted, dice, iou, pixel_error
 from saltrust.scores.alarm import Alarm, choose, f1, swapped
@@ -15,6 +16,7 @@ from saltrust.scores.consensus import REFERENCES, voted
 from saltrust.scores.distinctness import distances, distinctness, products
 from saltrust.stats.krippendorff import alpha, nominal, value_counts
 from saltrust.stats.selective import aurc, error_auroc, excess_aurc, risk_at, risk_coverage
+from saltrust.stats.shapley import exact, last_in
 
 
 def solution(label: str) -> str:
@@ -258,3 +260,28 @@ def test_the_solution_on_yes_to_everything_is_right():
     exec("\n".join(line[3:] for line in program.splitlines()), {"print": lambda *words: printed.append(list(words))})
     assert "It prints {} and {}:".format(*printed[0]) in text
     assert printed[0][1] == pytest.approx(1.5 * printed[0][0], rel=0.03)
+
+
+def test_the_solution_on_fair_shares_is_right():
+    text = solution("exercise-fair-shares")
+    program = text.partition("```python\n")[2].partition("```")[0]
+    printed: list[tuple] = []
+    exec("\n".join(line[3:] for line in program.splitlines()), {"print": lambda *words: printed.append(words)})
+    (fever, sickness_last), (men, budget_last) = printed
+    assert f"It prints {fever} and {sickness_last}, then {men} and {budget_last}." in text
+    assert [round(x) for x in men] == [(15 + 3) // 6, 3 * 4 // 6, 0]
+    found = {name: rules(game) for name, game in GAMES.items()}
+    np.testing.assert_allclose(fever, found["sickness"]["Shapley"])
+    np.testing.assert_allclose(men, found["budget"]["Shapley"], atol=1e-3)
+    both, one = (found["sickness"][f"DeepLIFT, min as {how}"] for how in ("relu(a + b - 1)", "a - relu(a - b)"))
+    np.testing.assert_allclose([*both, *one], [1, 1, 5 - 8, 5], atol=1e-6)
+    assert abs(found["budget"]["LIME"][2]) > 0.01
+    assert found["budget"]["DeepLIFT, max as 4b + relu(5a - 4b)"][2] == 0
+
+
+def test_the_example_on_the_page_on_fair_shares_is_right():
+    text = " ".join(page("shapley").split())
+    sickness = GAMES["sickness"].table
+    assert f"$(5 - 3)/2 = {exact(sickness)[0]:g}$" in text
+    assert f"$2 - 5 = {last_in(sickness)[0]:g}$ for each" in text
+    assert f"${last_in(sickness).sum():g}$." in text

@@ -157,7 +157,7 @@ def test_a_mistake_is_one_clear_line_and_a_bad_exit(tmp_path, arguments, message
 
 def test_chapters_on_graded_truth_are_refused_elsewhere():
     cells, phantom = (chapters.of(data_cards.load(name)) for name in ("cells", "phantom-pneumonia"))
-    assert set(cells) == set(chapters.NAMES) - {"shortcut", "multilabel", "alarm", "readers", "subgroups"}
+    assert set(cells) == set(chapters.NAMES) - {"shortcut", "multilabel", "alarm", "readers", "subgroups", "shapley"}
     assert "five_band" not in phantom
     for order in (cells, phantom):
         names = list(order)
@@ -222,3 +222,12 @@ def test_a_shortcut_is_asked_for_where_the_card_names_the_data_without_it():
         assert "shortcut" not in chapters.of(data_cards.load(name))
     with pytest.raises(SaltrustError, match="needs a card with a 'shortcut_control', .* runs on: phantom-shortcut$"):
         chapters.complete(chapters.load("shortcut"), {"dataset": "phantom-no-shortcut"})
+
+
+def test_shapley_values_are_asked_for_where_the_card_names_two_classes():
+    digits = data_cards.load("digits")
+    assert chapters.of(digits) == {"dataset": (), "shapley": ("dataset",), "claims": ("shapley",)}
+    assert list(chapters.of(digits.model_copy(update={"plays": None}))) == ["dataset", "shapley"]
+    assert "shapley" not in chapters.of(data_cards.load("cells"))
+    with pytest.raises(SaltrustError, match="needs a card that names two classes as a 'contrast', .* runs on: digits$"):
+        chapters.complete(chapters.load("shapley"), {"dataset": "cells"})

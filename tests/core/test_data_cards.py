@@ -147,6 +147,9 @@ def test_a_protocol_may_change_the_loaders_parameters(write):
         ({"classes": ["a", "b", "a"]}, "'classes' needs two or more names, each once"),
         ({"classes": ["a", "b"], "absent": "c"}, "'absent' must be one of the classes: a, b"),
         ({"networks": ["alexnet"]}, "'networks' needs two architectures"),
+        ({"contrast": ["8", "3"]}, "'contrast' names two of the 'classes'"),
+        ({"classes": ["8", "3"], "contrast": ["8"]}, "'contrast' names two of the 'classes'"),
+        ({"classes": ["8", "3"], "contrast": ["3", "3"]}, "'contrast' names two of the 'classes'"),
     ],
 )
 def test_classes_and_networks_are_checked(write, changes, message):

@@ -10,7 +10,7 @@ from typing import Any
 from saltrust.analysis import alarm_choices, alarm_under_shift, every_method
 from saltrust.analysis.audit.table import FINDINGS
 from saltrust.analysis.beside_readers import by_share
-from saltrust.analysis.claims import alarms, cells, ledger, readers, tables
+from saltrust.analysis.claims import alarms, cells, contrasts, ledger, readers, tables
 from saltrust.analysis.libraries import comparison
 from saltrust.analysis.multiverse import curve
 from saltrust.artefacts import Artefact
@@ -22,6 +22,7 @@ from saltrust.study.criteria import CRITERIA
 from saltrust.study.five_band import TJOA_EIGHT, TJOA_TEN, FiveBandStudy
 from saltrust.study.multilabel import JUDGED, multilabel_study
 from saltrust.study.readers import ReaderStudy
+from saltrust.study.shapley import ShapleyStudy
 from saltrust.study.shortcut import ShortcutStudy
 from saltrust.study.study import Study
 
@@ -221,6 +222,10 @@ def _claims(study: Study, given: Parameters) -> Iterator[Artefact]:
         for evidence in found.values():
             yield from alarms.made_from(evidence.several)
         return
+    if study.card.contrast:
+        for evidence in found.values():
+            yield from contrasts.made_from(evidence.study)
+        return
     claims = ledger.load()
     random = tables.RANDOM.keys() & ledger.networks_classified_with(study.card, claims)
     beside_readers = ledger.asks_readers(study.card, claims)
@@ -268,3 +273,9 @@ def _alarm(study: Study, given: Parameters) -> Iterator[Artefact]:
     yield from doubts.artefacts(several, select(given["more"]) if given["more"] else ())
     yield from alarm_choices.artefacts(several)
     yield from alarm_under_shift.artefacts(several)
+
+
+@NEEDS.register("shapley")
+def _shapley(study: Study, given: Parameters) -> Iterator[Artefact]:
+    chosen = [name for name in select(given["methods"]) if name not in CONTROLS]
+    yield from ShapleyStudy(study).artefacts(chosen)

@@ -7,7 +7,19 @@ it makes the artefact anew, while one at the top of the file is not. Never move 
 this folder says more.
 """
 
-from saltrust.artefacts import data, findings, maps, networks, readers, scores
+from saltrust.artefacts import coalitions, data, findings, maps, networks, readers, scores
 from saltrust.artefacts.artefact import KINDS, STAGES, Artefact, Work
 
-__all__ = ["KINDS", "STAGES", "Artefact", "Work", "data", "findings", "maps", "networks", "readers", "scores"]
+__all__ = [
+    "KINDS",
+    "STAGES",
+    "Artefact",
+    "Work",
+    "coalitions",
+    "data",
+    "findings",
+    "maps",
+    "networks",
+    "readers",
+    "scores",
+]

@@ -46,8 +46,10 @@ _ALWAYS = {
 _SHORTCUT = {"shortcut": ("localization",)}  # of data sets whose card names one
 _SEVERAL = {"multilabel": ("dataset",), "alarm": ("multilabel",)}  # of those with several findings
 _READ = {"readers": ("localization",), "subgroups": ("readers",)}  # of those whose readers' drawings are kept apart
-_CLAIMS = {"claims": ("multiverse", "alarm", "readers")}  # whatever they are about
-NAMES = (*_GRADED, *_ALWAYS, *_SEVERAL, *_READ, *_CLAIMS, *_SHORTCUT)
+_CONTRAST = {"shapley": ("dataset",)}  # of those whose maps are to tell two classes apart
+_CLAIMS = {"claims": ("multiverse", "alarm", "readers", "shapley")}  # whatever they are about
+_ALL = _GRADED | _ALWAYS | _SEVERAL | _READ | _CONTRAST | _CLAIMS | _SHORTCUT
+NAMES = tuple(_ALL)
 
 # Chapters about networks that are trained here, which a user's own models have not; and those that need two networks.
 _TRAINED_HERE = ("every_method", "libraries", "statistics", "multiverse", "audit")
@@ -66,8 +68,7 @@ def of(card: Card) -> dict[str, tuple[str, ...]]:
         if name not in known:
             raise SaltrustError(f"card '{card.name}': chapters: {unknown_name('chapter of it', name, known)}")
     chosen = suited & set(card.chapters) if card.chapters else suited
-    everything = _GRADED | _ALWAYS | _SEVERAL | _READ | _CLAIMS | _SHORTCUT
-    return {name: tuple(one for one in everything[name] if one in chosen) for name in NAMES if name in chosen}
+    return {name: tuple(one for one in _ALL[name] if one in chosen) for name in NAMES if name in chosen}
 
 
 def _suited(card: Card) -> set[str]:
@@ -76,8 +77,9 @@ def _suited(card: Card) -> set[str]:
     if card.models:
         return several or (set(_ALWAYS) - set(_TRAINED_HERE + (_OF_TWO if len(card.models) < 2 else ()))) | read
     suited = set(_ALWAYS | _CLAIMS if card.truth != "none" else ()) | set(_GRADED if card.truth == "graded" else ())
-    suited |= set(_SHORTCUT if card.shortcut_control else ()) | several | read
-    return suited | set(_CLAIMS if several and card.plays else ())
+    contrast = {"dataset", *_CONTRAST} if card.contrast else set()
+    suited |= set(_SHORTCUT if card.shortcut_control else ()) | several | read | contrast
+    return suited | set(_CLAIMS if (several or contrast) and card.plays else ())
 
 
 @dataclass(frozen=True)
@@ -270,6 +272,7 @@ def complete(chapter: Chapter, given: dict[str, str]) -> dict[str, Any]:
         lacks = "a card with a 'shortcut_control'" if chapter.name in _SHORTCUT else lacks
         lacks = "a card with several 'findings'" if chapter.name in _SEVERAL and not card.findings else lacks
         lacks = "a card that counts two 'readers' or more" if chapter.name in _READ else lacks
+        lacks = "a card that names two classes as a 'contrast'" if chapter.name in _CONTRAST else lacks
         lacks = "networks that are trained here" if card.models and chapter.name not in _READ else lacks
         raise SaltrustError(
             f"chapter '{chapter.name}' needs {lacks}, which '{card.name}' has not; it runs on: {', '.join(suited)}"

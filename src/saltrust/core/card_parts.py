@@ -131,6 +131,7 @@ ROLES = {
     "cells": "the ten-class cells (Tjoa & Guan)",
     "mura": "MURA (Venkatesh et al.)",
     "chexpert": "CheXpert, five findings (Shu et al.)",
+    "mnist": "MNIST, 8 and 3 (the review, of Lundberg & Lee)",
 }
 """The papers' data sets by the name under which claims ask for them."""
 

@@ -56,6 +56,7 @@ class Card(Strict):
     truth: Literal["mask", "box", "graded", "none"]  # none: labels alone
     # Where a chest tube goes with the finding: the card of the same patients with as many tubes that do not.
     shortcut_control: str | None = Field(default=None, max_length=LONGEST_NAME, pattern=PLAIN)
+    contrast: Names = ()  # two of the classes that maps are to tell apart, the first of which images show
     networks: Words = ("inception_v3", "densenet121")  # architectures: the main one, the one beside it, more
     cascade: Literal["coarse", "fine"] = "coarse"  # stages in which the main network is randomized: see architectures
     models: tuple[Model, ...] = Field(default=(), max_length=MOST)  # classifiers trained elsewhere, which are judged in
@@ -92,6 +93,10 @@ class Card(Strict):
             raise ValueError("'absent' is one of 'classes', which are not given")
         if len(self.classes) == 1 or doubled(self.classes):
             raise ValueError("'classes' needs two or more names, each once")
+        if self.contrast and (
+            len(self.contrast) != 2 or doubled(self.contrast) or set(self.contrast) - {*self.classes}
+        ):
+            raise ValueError("'contrast' names two of the 'classes', which maps are to tell apart")
         if doubled(self.findings):
             raise ValueError("'findings' needs each name once")
         if self.classes and self.findings:

@@ -68,6 +68,28 @@ class Multilabel:
 
 
 @dataclass(frozen=True)
+class Contrast:
+    """The small networks of a data set two of whose classes are contrasted, and what is tried on them.
+
+    train: images that a network learns from, and in weak those of a worse one. training: of both. members: networks of
+    each kind, trained alike from other starts; those of one number begin with the same weights. explained: test images
+    of any class whose coalitions are all run. contrasted: those of the first class, None for all. samples: of
+    coalitions, as many as KernelSHAP is given; repeats: draws of each number. chances: random choices of pixels for
+    each image.
+    """
+
+    train: int
+    weak: int
+    training: Training
+    members: int
+    explained: int
+    contrasted: int | None
+    samples: tuple[int, ...]
+    repeats: int
+    chances: int
+
+
+@dataclass(frozen=True)
 class Profile:
     name: str
     size: int  # side of the square images in pixels
@@ -91,6 +113,7 @@ class Profile:
     shares: tuple[float, ...]  # of the training images, from which further networks learn that are set beside readers
     branching: Branching
     multilabel: Multilabel
+    contrast: Contrast
 
 
 NETWORKS = ("alexnet", "vgg16", "resnet34")  # of Tjoa & Guan
@@ -142,6 +165,17 @@ _QUICK = Profile(
         resamples=300,
         shifted=100,
     ),
+    contrast=Contrast(
+        train=300,
+        weak=70,
+        training=Training(epochs=30, patience=30, steps=None, batch_size=32),
+        members=4,
+        explained=40,
+        contrasted=None,
+        samples=(15, 32, 48, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384),
+        repeats=10,
+        chances=30,
+    ),
 )
 
 _SMOKE = replace(
@@ -182,6 +216,16 @@ _SMOKE = replace(
         copies=2,
         resamples=20,
         shifted=8,
+    ),
+    contrast=replace(
+        _QUICK.contrast,
+        training=Training(epochs=3, patience=3, steps=None, batch_size=32),
+        members=2,
+        explained=6,
+        contrasted=6,
+        samples=(15, 48, 64, 1024, 4096),
+        repeats=3,
+        chances=5,
     ),
 )
 
@@ -229,6 +273,7 @@ _FULL = replace(  # the sizes of Arun et al., Methods, as far as they give them:
         resamples=1000,
         shifted=None,
     ),
+    contrast=replace(_QUICK.contrast, members=5, explained=100, repeats=30, chances=100),
 )
 
 PROFILES: Registry[Profile] = Registry("profile")

@@ -42,7 +42,7 @@ def check(card: Card, sample: int = 200, seed: int = 0) -> tuple[list[Line], lis
     loader = loader_of(card)
     check_names(card)
     if loader.records is None:
-        return [Line("files", "none: the images are generated", True)], []
+        return [Line("files", f"none: {loader.origin}", True)], []
     if not card.available:
         return [Line("folder", f"no folder {card.root} ({card.how_to_get})", False)], []
     lines = [Line("folder", str(card.root), True)]

@@ -19,7 +19,8 @@ class Loader:
             split of the first image to make.
         fingerprint: tells versions of the files apart.
         shard: images that are made and stored at a time, None for all at once.
-        records: what the files say of each image, None for images that are generated.
+        records: what the files say of each image, None for images that lie in no files of the card's.
+        origin: of images that lie in none: how they come to be there.
         groups: (card, names of test images) to what each of them belongs to, by its name, for generated images of which
             several show the same patient.
     """
@@ -28,6 +29,7 @@ class Loader:
     fingerprint: Callable[[Card], str]
     shard: int | None = None
     records: Callable[[Card], list[Record]] | None = None
+    origin: str = "the images are generated"
     groups: Callable[[Card, Sequence[str]], dict[str, str]] | None = None
 
 

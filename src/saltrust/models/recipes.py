@@ -129,6 +129,18 @@ def multilabel_plan(architecture: str, training: Training, seed: int, pretrained
     return replace(plan, learning_rate=1e-4) if pretrained else plan
 
 
+def contrast_plan(training: Training, seed: int) -> TrainingPlan:
+    """How a small CNN learns images of 8 x 8 pixels, from scratch: without variation, for a pixel more or less is
+    another image, and in single precision, so that no rounding is mistaken for a difference of coalitions.
+
+    Args:
+        training: the profile's sizes.
+        seed: of the training.
+    """
+    plan = classifier_plan("scnn", training, seed, pretrained=False, mirror=False)
+    return replace(plan, learning_rate=5e-3, augment=False, precision="float32")
+
+
 def localizer_body(kind: str, profile: Profile) -> str:
     """torchvision's name of the network whose ImageNet weights a localizer starts from, if there are any: those of the
     paper's size alone, whose recipe is the paper's; "" for others.

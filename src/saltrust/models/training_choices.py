@@ -210,7 +210,7 @@ _SIZES: dict[str, Origin] = {
 
 TRAINED: tuple[Trained, ...] = (
     Trained("Sizes, Arun et al.", Profile, lambda profile: {"": profile}, _PROFILE,
-            apart=("name", "architectures", "localizers", "branching", "multilabel")),
+            apart=("name", "architectures", "localizers", "branching", "multilabel", "contrast")),
     Trained("Classifiers, Arun et al.", TrainingPlan, _classifiers("inception_v3", "densenet121"), _CLASSIFIER),
     Trained("Second classifier, Venkatesh et al.", TrainingPlan, _classifiers("densenet169"), _VENKATESH),
     Trained(LOCALIZERS["unet"].title, UNetPlan, _localizer("unet"), _UNET),

@@ -13,6 +13,7 @@ Where the figures of the papers are:
 - Shu et al.: Fig. 2 `distance_graph`, Fig. 3 `f1_boxes` (alarm.py).
 - Venkatesh et al.: Fig. 2 `score_boxes` (scores.py); Fig. 3 `likeness_of_networks`, the cascades `random_stages`, the
   strips of the supplement `mode_strip` (readers.py).
+- The review: Fig. 9 `signed_rows` (shapley.py).
 """
 
 from saltrust.plots.alarm import (
@@ -66,6 +67,7 @@ from saltrust.plots.scores import (
     stability_boxes,
     training_curves,
 )
+from saltrust.plots.shapley import error_by_passes, falls_by_method, likeness_of_kinds, signed_rows
 from saltrust.plots.shortcut import logit_changes, two_trainings
 from saltrust.plots.style import EDGE, FAIL, GRADE_MARKS, MAP, PASS, TRUTH, UNDECIDED, WIDTH
 from saltrust.plots.verdicts import verdict_matrix

@@ -54,7 +54,9 @@ class Study:
         check_names(self.card)
         self.store = store or Store()
         self.card.refuse_absent()
-        if self.card.truth == "none" and len(self.card.findings) < 2:  # maps of several are compared with each other
+        trained_here = self.card.contrast and not self.card.models
+        compared = len(self.card.findings) > 1 or trained_here  # maps of several outputs, with each other
+        if self.card.truth == "none" and not compared:
             raise SaltrustError(f"data set '{dataset}' has labels alone (truth 'none'): no map can be judged by them")
         self.networks = networks_of(self.card, self.profile, seed, self.store)
         self.images = self.networks.images

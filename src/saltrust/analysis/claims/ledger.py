@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from saltrust.analysis.claims import alarms, cells, readers  # noqa: F401 (their tables and checks come into the registries)
+from saltrust.analysis.claims import alarms, cells, contrasts, readers  # noqa: F401 (tables and checks of the registries)
 from saltrust.analysis.claims.checks import ANSWERS, CHECKS, Outcome, label
 from saltrust.analysis.claims.limits import MADE_OF, OF_READERS
 from saltrust.analysis.claims.tables import TABLES, Evidence

@@ -17,6 +17,7 @@ from saltrust.core.registry import Registry
 from saltrust.methods.registry import METHODS, PAPER_EIGHT
 from saltrust.stats.bootstrap import clusters_of
 from saltrust.study.criteria import CRITERIA
+from saltrust.study.shapley import KINDS, ShapleyStudy
 
 if TYPE_CHECKING:
     from saltrust.analysis.claims.tables import Evidence
@@ -37,6 +38,9 @@ RESAMPLED = ("alarm_experiments", "alarm_f1", "alarm_first_quartile", "alarm_med
 """Tables whose first row is of the images as they are, and every other of a resample of them."""
 OF_FINDINGS = (*RESAMPLED, "alarm_found", "alarm_cleared", "alarm_flagged")
 """Tables about the network of a data set with several findings."""
+
+OF_CONTRAST = ("erased",)
+"""Tables about the small networks of a data set whose card names a `contrast`."""
 
 OF_READERS = {
     "reader_utility": "utility",
@@ -153,7 +157,7 @@ def unlearned(evidence: "Evidence", table: str) -> Reasons:
     """Networks that have not learned the task, by the interval of their area under the ROC curve: what their maps show,
     or a localizer's, is no more than chance."""
     study = evidence.study
-    if study.card.truth == "graded" or table == "utility_random" or table in OF_FINDINGS:
+    if study.card.truth == "graded" or table == "utility_random" or table in (*OF_FINDINGS, *OF_CONTRAST):
         return {}
     areas, found = evidence.networks.set_index("model"), {}
     for column in evidence.table(table):
@@ -162,6 +166,19 @@ def unlearned(evidence: "Evidence", table: str) -> Reasons:
             f"AUC {areas.loc[name, 'auc']:.2f} of {name}" for name in names if areas.loc[name, "ci_low"] <= 0.5
         ]
     return found
+
+
+@LIMITS.register("unlearned_contrast")
+def unlearned_contrast(evidence: "Evidence", table: str) -> Reasons:
+    """Small networks that do not tell the classes: of a kind that is right in less than half."""
+    if table not in OF_CONTRAST:
+        return {}
+    digits, poor = ShapleyStudy(evidence.study), {}
+    for kind in KINDS:
+        right = digits.store.get(digits.network(kind)).record["test_accuracy"]
+        if right < 0.5:
+            poor[kind] = f"the {kind} network is right in {right:.0%}"
+    return {column: poor.get(column.partition("/")[0], ()) for column in evidence.table(table)}
 
 
 @LIMITS.register("unlearned_classes")
