@@ -49,7 +49,9 @@ def archived(members):
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in members.items():
-            archive.writestr(name, data)
+            info = zipfile.ZipInfo(name)  # of 1980: bytes with the time would differ between processes, names of tests too
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, data)
     return content.getvalue()
 
 
