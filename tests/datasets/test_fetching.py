@@ -49,7 +49,7 @@ def archived(members):
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in members.items():
-            info = zipfile.ZipInfo(name)  # of 1980: bytes with the time would differ between processes, names of tests too
+            info = zipfile.ZipInfo(name)  # of 1980: names of tests hold the checksum, alike in each process
             info.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(info, data)
     return content.getvalue()
