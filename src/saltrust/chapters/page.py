@@ -14,6 +14,7 @@ from IPython import get_ipython
 from IPython.display import display
 
 from saltrust.artefacts.sidecar import environment
+from saltrust.chapters import injected
 from saltrust.chapters.chapter import MIME, load
 from saltrust.chapters.notes import DocumentNote, FigureNote, Note, Origin, TableNote, write_json
 from saltrust.chapters.results_folder import OUT, Results, by_hand
@@ -39,8 +40,11 @@ class Page:
     def __init__(self, chapter: str, study: "Study"):
         self.chapter = chapter
         self.study = study
-        place = by_hand(study.profile.name, study.card.name, chapter)
-        self.results = Results(Path(os.environ[OUT]), chapter) if OUT in os.environ else place
+        if OUT in os.environ:
+            self.results = Results(Path(os.environ[OUT]), chapter)
+        else:
+            given = injected.into(load(chapter))
+            self.results = by_hand(study.profile.name, study.card.name, chapter, injected.digest(given))
         self._empty = OUT in os.environ  # a folder of its own, in which nothing lies
         self._numbers: dict[str, float | int | str] = {}
         self._origins: dict[str, Origin] = {}

@@ -13,7 +13,8 @@ There are three kinds of such folders:
                                                     `saltrust assess` on several findings also alarm.html
     results/runs/<chapter>/<time>-<digest>/         a run: also <chapter>.ipynb, <chapter>.py and index.html; the name
                                                     of one that failed ends in "-failed"
-    results/by_hand/<profile>/<dataset>/<chapter>/  of a notebook in JupyterLab: nothing else
+    results/by_hand/<profile>/<dataset>/<chapter>/  of a notebook in JupyterLab: nothing else; of one to which papermill
+                                                    gave parameters, the name ends in "-<digest>" of these
 """
 
 import os
@@ -160,9 +161,10 @@ def published(profile: str, dataset: str, chapter: str) -> Results:
     return Results(paths.RESULTS / profile / dataset, chapter, published=True)
 
 
-def by_hand(profile: str, dataset: str, chapter: str) -> Results:
-    """What a notebook leaves that is run in JupyterLab."""
-    return Results(paths.RESULTS / "by_hand" / profile / dataset / chapter, chapter)
+def by_hand(profile: str, dataset: str, chapter: str, digest: str = "") -> Results:
+    """What a notebook leaves that is run in JupyterLab or by papermill. digest: of parameters that it was given."""
+    folder = f"{chapter}-{digest}" if digest else chapter
+    return Results(paths.RESULTS / "by_hand" / profile / dataset / folder, chapter)
 
 
 def find(text: str) -> Results:

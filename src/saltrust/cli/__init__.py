@@ -20,6 +20,7 @@ from saltrust.cli import (
     crate,
     datasets,
     methods,
+    notebooks,
     plan,
     publish,
     quiz,
@@ -61,7 +62,7 @@ def app() -> None:
 
 
 COMMANDS = (
-    *(chapters, methods, datasets, readers, quiz),
+    *(chapters, notebooks, methods, datasets, readers, quiz),
     *(run, compare, assess, plan, publish, compute, book, trace, crate, store),
 )
 for one in COMMANDS:
