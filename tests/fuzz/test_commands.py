@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from saltrust import chapters, cli
@@ -123,6 +123,7 @@ def quiet(tmp_path, monkeypatch):
         monkeypatch.setattr(planning, name, nothing)
     monkeypatch.setattr("saltrust.chapters.assess.assess", nothing)
     monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # where progress has its folder
     return tmp_path
 
 
@@ -139,6 +140,7 @@ def _run(words: list[str]) -> tuple[int, str, str]:
 
 @guard.fuzzed(200)
 @given(words=_vectors)
+@example(words=["compute", "--dataset", "cells"])
 def test_a_command_line_ends_with_one_line_or_does_what_it_says(quiet, monkeypatch, words):
     monkeypatch.setattr(sys, "argv", ["saltrust", *words])
     code, out, err = guard.attempt(lambda: _run(words), quiet)

@@ -1283,4 +1283,5 @@ def test_the_loader_of_every_data_set_is_tried():
         "phantom_findings",
         "bones",
         "cells",
+        "digits",
     } == set(LOADERS)

@@ -116,7 +116,7 @@ def test_an_unknown_classifier_is_refused(dataset):
 def test_no_chest_is_mirrored_in_a_training():
     """A mirrored chest has its heart on the wrong side; a mirrored hand is the other hand."""
     cards = {name: data_cards.load(name) for name in data_cards.names()}
-    assert {name for name, card in cards.items() if card.mirror} == {"cells", "fracatlas", "fracatlas-tiles"}
+    assert {name for name, card in cards.items() if card.mirror} == {"cells", "fracatlas", "fracatlas-tiles", "mura"}
     networks = Study("phantom-pneumothorax", "smoke").networks
     for mirror in (False, True):
         networks.card = networks.card.model_copy(update={"mirror": mirror})
