@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from saltrust import chapters, cli
 from saltrust.artefacts import STAGES
-from saltrust.chapters import execute
+from saltrust.chapters import execute, plain_papermill
 from saltrust.chapters.assess import card_of
 from saltrust.cli import planning
 from saltrust.core import data_cards, paths
@@ -117,7 +117,14 @@ def quiet(tmp_path, monkeypatch):
     def nothing(*_, **__):
         raise SaltrustError("done")
 
-    for module, name in ((execute, "run"), (execute, "publish"), (assemble, "build"), (ro_crate, "write")):
+    works = (
+        (execute, "run"),
+        (execute, "publish"),
+        (assemble, "build"),
+        (ro_crate, "write"),
+        (plain_papermill, "write"),
+    )
+    for module, name in works:
         monkeypatch.setattr(module, name, nothing)
     for name in ("plan", "compute", "of_book"):
         monkeypatch.setattr(planning, name, nothing)

@@ -14,7 +14,7 @@ from IPython import get_ipython
 from IPython.display import display
 
 from saltrust.artefacts.sidecar import environment
-from saltrust.chapters import injected
+from saltrust.chapters import plain_papermill
 from saltrust.chapters.chapter import MIME, load
 from saltrust.chapters.notes import DocumentNote, FigureNote, Note, Origin, TableNote, write_json
 from saltrust.chapters.results_folder import OUT, Results, by_hand
@@ -43,8 +43,8 @@ class Page:
         if OUT in os.environ:
             self.results = Results(Path(os.environ[OUT]), chapter)
         else:
-            given = injected.into(load(chapter))
-            self.results = by_hand(study.profile.name, study.card.name, chapter, injected.digest(given))
+            given = plain_papermill.given_to(load(chapter))
+            self.results = by_hand(study.profile.name, study.card.name, chapter, plain_papermill.digest(given))
         self._empty = OUT in os.environ  # a folder of its own, in which nothing lies
         self._numbers: dict[str, float | int | str] = {}
         self._origins: dict[str, Origin] = {}

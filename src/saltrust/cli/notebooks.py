@@ -4,8 +4,7 @@ from pathlib import Path
 
 import click
 
-from saltrust import chapters
-from saltrust.core.errors import SaltrustError
+from saltrust.chapters import plain_papermill
 
 
 @click.command("notebooks")
@@ -19,13 +18,4 @@ def command(folder: Path) -> None:
 
     Their results lie in results/by_hand/. A notebook that is there already stays, and nothing is written.
     """
-    import jupytext
-
-    sources = {folder / f"{name}.ipynb": chapters.load(name).source for name in chapters.NAMES}
-    there = [file.name for file in sources if file.exists()]
-    if there:
-        raise SaltrustError(f"{folder} holds {', '.join(there)} already; name another folder, or move them")
-    folder.mkdir(parents=True, exist_ok=True)
-    for file, source in sources.items():
-        jupytext.write(jupytext.read(source), file)
-    print(*sources, sep="\n")
+    print(*plain_papermill.write(folder), sep="\n")

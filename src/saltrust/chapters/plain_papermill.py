@@ -1,18 +1,33 @@
-"""What plain papermill puts into a notebook: the parameters that it was given, in a cell after the notebook's own.
+"""Chapters as notebooks that papermill runs by itself, and what it puts into them.
 
-`saltrust run` checks parameters before any work. Papermill takes every name, and a misspelled one changes nothing.
+Papermill writes the parameters that it is given into a cell after the notebook's own. It takes every name, and a
+misspelled one would change nothing; `saltrust run` checks them before any work, and so does the notebook here.
 """
 
 import ast
 import hashlib
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
-from IPython import get_ipython
-
-from saltrust.chapters.chapter import Chapter
+from saltrust.chapters.chapter import NAMES, Chapter, load
 from saltrust.core.errors import SaltrustError, unknown_name
+
+
+def write(folder: Path) -> list[Path]:
+    """Write every chapter as .ipynb. Raises SaltrustError where one is there already; then nothing is written."""
+    import jupytext
+
+    sources = {folder / f"{name}.ipynb": load(name).source for name in NAMES}
+    there = [file.name for file in sources if file.exists()]
+    if there:
+        raise SaltrustError(f"{folder} holds {', '.join(there)} already; name another folder, or move them")
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, source in sources.items():
+        jupytext.write(jupytext.read(source), file)
+    return [*sources]
+
 
 _HEAD = "# Parameters\n"  # first line of papermill's cell
 
@@ -31,12 +46,14 @@ def parameters(cells: Iterable[str]) -> dict[str, Any]:
     return {node.targets[0].id: ast.literal_eval(node.value) for node in assigned}
 
 
-def into(chapter: Chapter) -> dict[str, Any]:
+def given_to(chapter: Chapter) -> dict[str, Any]:
     """What papermill gave to the notebook that runs now.
 
     Raises:
         SaltrustError: for a parameter that the chapter does not have, or a value of another type than its default.
     """
+    from IPython import get_ipython  # slow to import, for commands that only write notebooks
+
     shell = get_ipython()
     given = parameters(shell.user_ns.get("In", ())) if shell else {}
     own = {parameter.name: parameter.default for parameter in chapter.parameters}

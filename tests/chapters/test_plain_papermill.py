@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from papermill.exceptions import PapermillExecutionError
 
 from saltrust import chapters
-from saltrust.chapters import injected
+from saltrust.chapters import plain_papermill
 from saltrust.cli import app
 from saltrust.core import paths
 from saltrust.core.errors import SaltrustError
@@ -16,12 +16,12 @@ from saltrust.core.errors import SaltrustError
 
 def test_the_injected_cell_is_read_and_no_other():
     cells = ["n_boot = 1000", '# Parameters\nn_boot = 300\nmethods = "xrai"\nshare = -0.5\n', "n_boot = 7"]
-    assert injected.parameters(cells) == {"n_boot": 300, "methods": "xrai", "share": -0.5}
-    assert injected.parameters(["n_boot = 1000"]) == {}
+    assert plain_papermill.parameters(cells) == {"n_boot": 300, "methods": "xrai", "share": -0.5}
+    assert plain_papermill.parameters(["n_boot = 1000"]) == {}
 
 
 def test_other_parameters_have_other_names_and_the_same_the_same():
-    names = [injected.digest(given) for given in ({"a": 1, "b": 2}, {"b": 2, "a": 1}, {"a": 1, "b": 3}, {})]
+    names = [plain_papermill.digest(given) for given in ({"a": 1, "b": 2}, {"b": 2, "a": 1}, {"a": 1, "b": 3}, {})]
     assert names[0] == names[1] != names[2]
     assert names[3] == ""
 
