@@ -282,12 +282,16 @@ class ReaderStudy:
             Columns image, method, stage, <score>, in the mode of the protocol.
         """
         maps, protocol, main = self.study.maps, self.study.protocol.in_mode(self.choices.mode), self.study.networks.main
-        found = [
-            ({"method": method, "stage": stage}, similarity(maps.before_cascade(method, main), random, protocol, score))
+        trained = {method: maps.before_cascade(method, main) for method in methods}
+        random = {method: maps.cascade(method, main) for method in methods}
+        found = [  # a stage is asked for by all methods, one after the other: its weights are slow to draw
+            ({"method": method, "stage": stage}, similarity(trained[method], random[method][stage], protocol, score))
+            for stage in self.study.networks.stages
             for method in methods
-            for stage, random in maps.cascade(method, main).items()
         ]
-        return self._scored(found).rename(columns={"value": score})
+        frame = self._scored(found).rename(columns={"value": score})
+        by_method = frame["method"].map([*methods].index)
+        return frame.iloc[by_method.argsort(kind="stable")].reset_index(drop=True)
 
     def thresholds(self, methods: Sequence[str], score: str = "iou") -> dict[str, float]:
         """The mean likeness of the main network's maps of different images, by method: what a map must fall below when
