@@ -121,6 +121,22 @@ def test_the_cascade_ends_where_all_weights_are_random_in_seventeen_stages(readi
     assert 0 <= reading.thresholds(["gradcam"])["gradcam"] <= 1
 
 
+def test_a_cascade_asks_for_all_methods_of_a_stage_before_the_next(reading, monkeypatch):
+    """The weights of a stage are slow to draw, and kept until another one is asked for."""
+    asked = []
+
+    def scored(sets):
+        asked.extend((labels["stage"], labels["method"]) for labels, _ in sets)
+        return pd.DataFrame([{"image": "a", **labels, "value": 0.5} for labels, _ in sets])
+
+    monkeypatch.setattr(reading, "_scored", scored)
+    frame = reading.cascade(["xrai", "grad"])
+    stages = list(reading.study.networks.stages)
+    assert asked == [(stage, method) for stage in stages for method in ("xrai", "grad")]
+    assert frame["method"].tolist() == ["xrai"] * len(stages) + ["grad"] * len(stages)
+    assert frame["stage"].tolist() == 2 * stages
+
+
 def test_alignments_leave_the_reader_out_on_both_sides(reading):
     maps = reading.raters(METHODS)["grad"]
     own, readers = reading.alignments("grad", maps, "iou")
