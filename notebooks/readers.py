@@ -49,10 +49,11 @@ localizer = study.card.localizer
 # %%
 films = study.images.split("test").pixels[list(reading.images)]
 shown = [round(k * (len(films) - 1) / max(n_shown - 1, 1)) for k in range(min(n_shown, len(films)))]
-kinds = reading.subgroups.get("finding")
+files = [name.rpartition("/")[2] for name in reading.ids]
+heads = reading.subgroups.get("finding", files)
 page.figure(
     plots.drawings(
-        films[shown], reading.drawn[:, shown], [kinds[k] if kinds is not None else reading.ids[k] for k in shown],
+        films[shown], reading.drawn[:, shown], [heads[k] for k in shown],
         reading.readers, None if reading.exact is None else reading.exact[shown],
     ),
     "drawings",
