@@ -7,7 +7,6 @@
 and the pages that the table of contents then lacks.
 """
 
-import os
 import re
 from typing import Any
 
@@ -16,8 +15,9 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 from where_run import parsed
 
-TEACHER, STUDENT = "teacher", "student"
-EDITION = "SALTRUST_EDITION"
+from saltrust.publishing import assemble
+
+STUDENT = "student"
 _WITHHELD = re.compile(
     r"^(?P<fence>:{3,}|`{3,})\{(dropdown\} Solution|for-teachers\})[^\n]*\n.*?^(?P=fence)$\n?", re.M | re.S
 )
@@ -43,7 +43,7 @@ def read(app: Sphinx, docname: str, source: list[str]) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    app.add_config_value("saltrust_edition", os.environ.get(EDITION) or TEACHER, "env")  # another one reads all anew
+    app.add_config_value("saltrust_edition", assemble.edition(), "env")  # another one reads all anew
     app.add_directive("for-teachers", ForTeachers)
     app.connect("source-read", read)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

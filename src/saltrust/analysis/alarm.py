@@ -480,8 +480,7 @@ def answer(gained: pd.DataFrame, found: pd.DataFrame, beside: pd.DataFrame) -> s
     helps = [name for name in maps if own.loc[name, "ci_low"] > 0]
     harms = [name for name in maps if own.loc[name, "ci_high"] < 0]
     best = own.loc[maps, "gain"].idxmax()
-    gain, low, high = (written(own.loc[best, name], "+.3f") for name in ("gain", "ci_low", "ci_high"))
-    span = f"{gain} ({low} to {high})"
+    span = "{} ({} to {})".format(*(written(own.loc[best, name], "+.3f") for name in ("gain", "ci_low", "ci_high")))
     if helps:
         first = f"An alarm from maps raises the mean F1: that of {title_of(best)} by {span}."
     elif len(harms) == len(maps):

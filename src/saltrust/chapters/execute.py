@@ -1,8 +1,6 @@
 """Execute chapters by Papermill: into the results that the book shows, or, with any parameters, into a folder of their
 own."""
 
-import hashlib
-import json
 import os
 import shutil
 import time
@@ -75,7 +73,7 @@ def run(chapter: Chapter, given: dict[str, str], write_page: Callable[[Results],
         SaltrustError: for parameters that do not do, or a chapter that fails.
     """
     values = complete(chapter, given)
-    with staged_run(chapter.name, f"{time.strftime('%Y%m%d-%H%M%S')}-{_digest(values)}") as staged:
+    with staged_run(chapter.name, f"{time.strftime('%Y%m%d-%H%M%S')}-{results_folder.digest(values)}") as staged:
         shutil.copy(chapter.source, staged.folder)
         try:
             _execute(chapter, values, staged)
@@ -86,10 +84,6 @@ def run(chapter: Chapter, given: dict[str, str], write_page: Callable[[Results],
             raise
         write_page(staged)
         return keep(staged)
-
-
-def _digest(values: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def _execute(chapter: Chapter, values: dict[str, Any], staged: Results) -> None:

@@ -44,7 +44,7 @@ class Page:
             self.results = Results(Path(os.environ[OUT]), chapter)
         else:
             given = plain_papermill.given_to(load(chapter))
-            self.results = by_hand(study.profile.name, study.card.name, chapter, plain_papermill.digest(given))
+            self.results = by_hand(study.profile.name, study.card.name, chapter, given)
         self._empty = OUT in os.environ  # a folder of its own, in which nothing lies
         self._numbers: dict[str, float | int | str] = {}
         self._origins: dict[str, Origin] = {}

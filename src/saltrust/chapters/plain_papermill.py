@@ -5,8 +5,6 @@ misspelled one would change nothing; `saltrust run` checks them before any work,
 """
 
 import ast
-import hashlib
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -64,8 +62,3 @@ def given_to(chapter: Chapter) -> dict[str, Any]:
             kind = type(own[name]).__name__
             raise SaltrustError(f"chapter '{chapter.name}': {name} must be of type {kind}, not {value!r}")
     return given
-
-
-def digest(given: dict[str, Any]) -> str:
-    """A short name of the parameters, so that runs with others do not replace each other; "" of none."""
-    return hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()[:8] if given else ""

@@ -17,6 +17,8 @@ There are three kinds of such folders:
                                                     gave parameters, the name ends in "-<digest>" of these
 """
 
+import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -161,9 +163,14 @@ def published(profile: str, dataset: str, chapter: str) -> Results:
     return Results(paths.RESULTS / profile / dataset, chapter, published=True)
 
 
-def by_hand(profile: str, dataset: str, chapter: str, digest: str = "") -> Results:
-    """What a notebook leaves that is run in JupyterLab or by papermill. digest: of parameters that it was given."""
-    folder = f"{chapter}-{digest}" if digest else chapter
+def digest(parameters: Mapping[str, Any]) -> str:
+    """A short name of a chapter's parameters, by which folders of runs with others differ."""
+    return hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def by_hand(profile: str, dataset: str, chapter: str, given: Mapping[str, Any]) -> Results:
+    """What a notebook leaves that is run in JupyterLab or by papermill. given: parameters that papermill gave to it."""
+    folder = f"{chapter}-{digest(given)}" if given else chapter
     return Results(paths.RESULTS / "by_hand" / profile / dataset / folder, chapter)
 
 

@@ -29,8 +29,14 @@ BASELINE = "black"  # what hidden pixels become: the background, which says noth
 # Windows of Occlusion, (side, step) as shares of the image: a block each, blocks that overlap by half, single pixels.
 WINDOWS = {"blocks": (1 / 4, 1 / 4), "blocks that overlap": (1 / 4, 1 / 8), "pixels": (1 / 8, 1 / 8)}
 
+
+def _windows(name: str) -> dict[str, float]:
+    """The parameters of Occlusion for some of WINDOWS."""
+    return dict(zip(("window", "stride"), WINDOWS[name], strict=True))
+
+
 VARIANTS = {
-    "occlusion, blocks": ("occlusion", {"window": 1 / 4, "stride": 1 / 4}),
+    "occlusion, blocks": ("occlusion", _windows("blocks")),
     "kernel_shap, super-pixels": ("kernel_shap", {"segments": PER_SIDE**2}),
     "ig, grey": ("ig", {"baseline": "grey"}),
     "ig, white": ("ig", {"baseline": "white"}),
@@ -126,8 +132,7 @@ class ShapleyStudy:
 
     def occlusion_artefact(self, windows: str) -> SaliencyMaps:
         """The name of Occlusion's maps of the predicted class for the explained images. windows: as in WINDOWS."""
-        window, stride = WINDOWS[windows]
-        parameters = {"window": window, "stride": stride, "baseline": BASELINE}
+        parameters = _windows(windows) | {"baseline": BASELINE}
         return self._maps("occlusion", parameters, "argmax_logit", self.explained)
 
     def artefacts(self, methods: Sequence[str]) -> Iterator[Artefact]:
