@@ -8,7 +8,7 @@ of them has left. Gives
                                      each data set on which these chapters ran; nothing where there is none
 
 In the content of the first, DATASET and TITLE stand for the data set. Its option `:of:` is `first`, `each` (the content
-once for each of them, in turn) or the name of a data set.
+once for each of them, in turn) or the name of a data set. What belongs under a heading stands in one content with it.
 """
 
 import json
